@@ -1,0 +1,1 @@
+//! Simulators, experts and data generators: no tensors, no models.

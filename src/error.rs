@@ -1,0 +1,57 @@
+//! What can go wrong once a specification has been checked. Faults of experiment files are diagnostics of
+//! [`crate::spec`], found before anything runs; these are the faults of running.
+
+use std::path::PathBuf;
+
+/// The crate's result.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A fault while loading data, training, recording or drawing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A tensor operation was refused: shapes or types do not fit, or the device failed.
+    #[error("tensor operation failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// A file could not be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The data cannot be used; the text says where, what was expected, and what to try.
+    #[error("{0}")]
+    Data(String),
+    /// A quantity stopped being finite, and with it this run.
+    #[error("{term} became {value} at step {step} of seed {seed}")]
+    NonFinite {
+        /// The term of the objective, or the parameter.
+        term: String,
+        /// The offending value: NaN, inf or -inf.
+        value: f64,
+        /// The optimiser step or sweep, counted from 0.
+        step: u64,
+        /// The run's seed.
+        seed: u64,
+    },
+    /// The run was asked to stop and has written its checkpoint.
+    #[error("interrupted")]
+    Interrupted,
+    /// A record is damaged, of another version, or belongs to another experiment.
+    #[error("{0}")]
+    Record(String),
+    /// Anything else a user can act on.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Error {
+    /// An input or output error that names its file.
+    pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        Self::Io {
+            path: path.into(),
+            source,
+        }
+    }
+}

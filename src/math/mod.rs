@@ -1,0 +1,3 @@
+//! Named random streams, stable densities, small f64 linear algebra.
+
+pub mod streams;
