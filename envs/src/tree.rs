@@ -1,0 +1,389 @@
+//! A tree stands in the road: drivers pass it on the left or on the right, and their average hits it.
+//!
+//! A car drives at 1 m/s, metres and radians; a heading ψ of 0 points up the road. Over each control interval the policy's
+//! action is held while the car moves by dx = sin ψ dt, dy = cos ψ dt. The tree stands at (0, 5) with radius 1.4, the
+//! car's included; the road is |x| ≤ 3.
+//!
+//! | action | observation | meaning |
+//! |---|---|---|
+//! | `heading` | (x, y) | the heading ψ ∈ ±1.4 rad itself: a decision that cannot be taken back for one interval |
+//! | `turn_rate` | (x, y, ψ) | ω ∈ ±3 rad/s, dψ = ω dt, ψ kept in ±1.4 rad: many small decisions, each can be corrected |
+//!
+//! Success: y ≥ 10 without touching the tree or leaving the road, within 30 s (30 decisions of one second). Reward is 1
+//! on success and 0 otherwise. Start: x ~ N(0, 0.05²), y ~ U(0, 1), ψ = 0.
+//!
+//! The expert keeps to the middle until y = 2.2, so that nothing betrays the side; then a fair coin, tossed once per
+//! demonstration, decides it. Its target heading is
+//! ψ* = atan2(−x, 1.5) for y < 2.2, atan2(±2.2 − x, 0.8) for y < 3.4, atan2(±2.2 − x, 1.5) for y < 6, then
+//! atan2(−x, 1.8), plus noise N(0, 0.05²). With turn rates it closes the gap to ψ* over 0.2 s: ω = (ψ* − ψ) / 0.2 s.
+
+use rand::{Rng, RngExt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::numeric::standard_normal;
+use crate::{Environment, Generator, Points, Reference, Step, check};
+
+/// Position of the tree, m.
+pub const TREE: [f64; 2] = [0.0, 5.0];
+/// Radius of the tree with the car's own, m.
+pub const TREE_RADIUS: f64 = 1.4;
+/// Half the width of the road, m.
+pub const ROAD_HALF_WIDTH: f64 = 3.0;
+/// The y to reach, m.
+pub const GOAL: f64 = 10.0;
+/// Largest heading to either side, rad.
+pub const LARGEST_HEADING: f64 = 1.4;
+/// Largest turn rate to either side, rad/s.
+pub const LARGEST_TURN_RATE: f64 = 3.0;
+/// Time after which an episode is truncated, s.
+pub const TIME_LIMIT: f64 = 30.0;
+
+/// Substeps per second: at 1 m/s the tree is looked for every 2 cm.
+const SUBSTEPS: f64 = 50.0;
+/// Speed, m/s.
+const SPEED: f64 = 1.0;
+/// Time over which the expert closes the gap to its target heading by turning, s.
+const TURN_TIME: f64 = 0.2;
+
+/// What the policy chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// The heading, rad.
+    Heading,
+    /// The turn rate, rad/s.
+    TurnRate,
+}
+
+/// A road with a tree in it, and demonstrations that pass the tree on either side; learn p(action | state).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tree {
+    /// Time for which an action is held, s.
+    #[schemars(range(min = 0.01, max = 5.0))]
+    pub control_interval: f64,
+    /// What the policy chooses: the heading itself, or the turn rate.
+    pub action: Action,
+    /// Standard deviation of the expert's heading noise, rad.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub heading_noise: f64,
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self {
+            control_interval: 1.0,
+            action: Action::Heading,
+            heading_noise: 0.05,
+        }
+    }
+}
+
+/// The side on which the tree is passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// x < 0.
+    Left,
+    /// x ≥ 0.
+    Right,
+}
+
+impl Side {
+    /// −1 for left, +1 for right.
+    pub fn sign(self) -> f64 {
+        match self {
+            Side::Left => -1.0,
+            Side::Right => 1.0,
+        }
+    }
+}
+
+/// How an episode ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// y ≥ 10, unharmed.
+    Success,
+    /// Touched the tree.
+    HitTree,
+    /// |x| > 3.
+    LeftRoad,
+    /// 30 s went by; the only outcome that truncates.
+    OutOfTime,
+    /// The policy asked for an action that is not a number.
+    InvalidAction,
+}
+
+/// Where the car was when it took a decision, and the last place of all.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Waypoint {
+    /// Across the road, m; negative is left.
+    pub x: f64,
+    /// Up the road, m.
+    pub y: f64,
+    /// Heading, rad; 0 is up the road, positive to the right.
+    pub heading: f64,
+}
+
+/// One episode so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// Where the car is.
+    pub car: Waypoint,
+    /// Where the car was at the start and after every decision; headings are straight lines between, turns are arcs.
+    pub path: Vec<Waypoint>,
+    /// Decisions taken.
+    pub decisions: usize,
+    /// The side on which the car passed the middle of the tree, once it has.
+    pub side: Option<Side>,
+    /// How the episode ended, once it has.
+    pub outcome: Option<Outcome>,
+}
+
+impl State {
+    /// A car that starts here.
+    pub fn at(x: f64, y: f64, heading: f64) -> Self {
+        let car = Waypoint { x, y, heading };
+        Self {
+            car,
+            path: vec![car],
+            decisions: 0,
+            side: None,
+            outcome: None,
+        }
+    }
+
+    /// Whether the car reached the goal.
+    pub fn success(&self) -> bool {
+        self.outcome == Some(Outcome::Success)
+    }
+}
+
+impl Tree {
+    /// The expert's action in `state`, on its way past `side`.
+    pub fn expert(&self, state: &State, side: Side, rng: &mut dyn Rng) -> f64 {
+        let Waypoint { x, y, heading } = state.car;
+        let beside = side.sign() * 2.2; // m
+        let (towards, ahead): (f64, f64) = match y {
+            y if y < 2.2 => (0.0, 1.5),
+            y if y < 3.4 => (beside, 0.8),
+            y if y < 6.0 => (beside, 1.5),
+            _ => (0.0, 1.8),
+        };
+        let target = (towards - x).atan2(ahead) + self.heading_noise * standard_normal(rng);
+        let target = target.clamp(-LARGEST_HEADING, LARGEST_HEADING);
+        match self.action {
+            Action::Heading => target,
+            Action::TurnRate => {
+                let gap = target - heading;
+                (gap / TURN_TIME.max(self.control_interval)).clamp(-LARGEST_TURN_RATE, LARGEST_TURN_RATE)
+            }
+        }
+    }
+
+    /// One demonstration: the expert's episode, its observations `[n, C]` and actions `[n, 1]`, and the side it chose.
+    fn demonstrate(&self, rng: &mut dyn Rng) -> (State, Points, Side) {
+        let side = if rng.random() { Side::Right } else { Side::Left };
+        let mut state = self.reset(rng);
+        let mut points = Points::default();
+        let mut observation = vec![0.0; self.observation_size()];
+        while state.outcome.is_none() {
+            let action = self.expert(&state, side, rng);
+            self.observe(&state, &mut observation);
+            points.given.extend_from_slice(&observation);
+            points.observed.push(action);
+            points.labels.push(side as usize);
+            self.step(&mut state, &[action]);
+        }
+        (state, points, side)
+    }
+
+    /// `count` demonstrations, one trajectory after the other: given (x, y) or (x, y, heading), observed the action, the
+    /// label 0 for left and 1 for right. A trajectory has a row per decision, about 12 at one second.
+    pub fn demonstrations(&self, count: usize, rng: &mut dyn Rng) -> Points {
+        let mut all = Points::default();
+        for _ in 0..count {
+            let (_, points, _) = self.demonstrate(rng);
+            all.observed.extend(points.observed);
+            all.given.extend(points.given);
+            all.labels.extend(points.labels);
+        }
+        all
+    }
+
+    /// `count` episodes of the expert, for drawing.
+    pub fn demonstrated_paths(&self, count: usize, rng: &mut dyn Rng) -> Vec<State> {
+        (0..count).map(|_| self.demonstrate(rng).0).collect()
+    }
+}
+
+impl Environment for Tree {
+    type State = State;
+
+    fn observation_size(&self) -> usize {
+        match self.action {
+            Action::Heading => 2,
+            Action::TurnRate => 3,
+        }
+    }
+
+    fn action_size(&self) -> usize {
+        1
+    }
+
+    fn action_bounds(&self) -> Vec<(f64, f64)> {
+        let limit = match self.action {
+            Action::Heading => LARGEST_HEADING,
+            Action::TurnRate => LARGEST_TURN_RATE,
+        };
+        vec![(-limit, limit)]
+    }
+
+    fn horizon(&self) -> usize {
+        (TIME_LIMIT / self.control_interval).ceil() as usize
+    }
+
+    fn reset(&self, rng: &mut dyn Rng) -> State {
+        State::at(0.05 * standard_normal(rng), rng.random(), 0.0)
+    }
+
+    fn observe(&self, state: &State, into: &mut [f64]) {
+        let Waypoint { x, y, heading } = state.car;
+        into.copy_from_slice(&[x, y, heading][..self.observation_size()]);
+    }
+
+    fn step(&self, state: &mut State, action: &[f64]) -> Step {
+        if state.outcome.is_none() {
+            self.decide(state, action[0]);
+            return Step {
+                reward: f64::from(u8::from(state.success())),
+                ..self.ending(state)
+            };
+        }
+        self.ending(state)
+    }
+
+    fn yardsticks(&self) -> Vec<Reference> {
+        vec![
+            Reference {
+                name: "oracle",
+                value: 1.0,
+                text: "success rate of the expert",
+            },
+            Reference {
+                name: "random",
+                value: 0.0,
+                text: "least possible success rate",
+            },
+        ]
+    }
+}
+
+impl Tree {
+    fn ending(&self, state: &State) -> Step {
+        let truncated = state.outcome == Some(Outcome::OutOfTime);
+        Step {
+            reward: 0.0,
+            terminated: state.outcome.is_some() && !truncated,
+            truncated,
+        }
+    }
+
+    /// Holds `action` for one control interval, or until the episode ends.
+    fn decide(&self, state: &mut State, action: f64) {
+        state.decisions += 1;
+        if action.is_nan() {
+            state.outcome = Some(Outcome::InvalidAction);
+            return;
+        }
+        let [(low, high)] = self.action_bounds()[..] else {
+            return;
+        };
+        let action = action.clamp(low, high);
+        if self.action == Action::Heading {
+            state.car.heading = action;
+        }
+        let substeps = (SUBSTEPS * self.control_interval).ceil().max(1.0) as usize;
+        let dt = self.control_interval / substeps as f64;
+        for _ in 0..substeps {
+            if self.action == Action::TurnRate {
+                state.car.heading = (state.car.heading + action * dt).clamp(-LARGEST_HEADING, LARGEST_HEADING);
+            }
+            state.advance(dt);
+            if state.outcome.is_some() {
+                break;
+            }
+        }
+        state.path.push(state.car);
+        if state.outcome.is_none() && state.decisions >= self.horizon() {
+            state.outcome = Some(Outcome::OutOfTime);
+        }
+    }
+}
+
+impl State {
+    /// Moves the car for `dt` seconds and looks what happened.
+    fn advance(&mut self, dt: f64) {
+        let Waypoint { x, y, heading } = &mut self.car;
+        *x += SPEED * heading.sin() * dt;
+        *y += SPEED * heading.cos() * dt;
+        if self.side.is_none() && *y >= TREE[1] {
+            self.side = Some(if *x < TREE[0] { Side::Left } else { Side::Right });
+        }
+        if (*x - TREE[0]).hypot(*y - TREE[1]) <= TREE_RADIUS {
+            self.outcome = Some(Outcome::HitTree);
+        } else if x.abs() > ROAD_HALF_WIDTH {
+            self.outcome = Some(Outcome::LeftRoad);
+        } else if *y >= GOAL {
+            self.outcome = Some(Outcome::Success);
+        }
+    }
+}
+
+impl Generator for Tree {
+    fn name(&self) -> &'static str {
+        "tree"
+    }
+
+    fn observed(&self) -> Vec<String> {
+        match self.action {
+            Action::Heading => vec!["heading".into()],
+            Action::TurnRate => vec!["turn_rate".into()],
+        }
+    }
+
+    fn given(&self) -> Vec<String> {
+        let names = ["x", "y", "heading"].map(String::from);
+        names[..self.observation_size()].to_vec()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        check::positive("control_interval", self.control_interval, 1.0)?;
+        if !self.heading_noise.is_finite() || self.heading_noise < 0.0 {
+            return Err(format!(
+                "`heading_noise` should be a finite number of at least 0, got {}: try 0.05",
+                self.heading_noise
+            ));
+        }
+        Ok(())
+    }
+
+    /// Draws `rows` demonstrations: trajectories of several rows each.
+    fn draw(&self, rows: usize, rng: &mut dyn Rng) -> Points {
+        self.demonstrations(rows, rng)
+    }
+
+    /// Unknown: the side is hidden, and how far a state betrays it has no closed form.
+    fn log_prob(&self, _observed: &[f64], _given: &[f64]) -> Option<f64> {
+        None
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        vec![]
+    }
+}
+
+#[cfg(test)]
+mod tests;
