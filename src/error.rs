@@ -55,3 +55,45 @@ impl Error {
         }
     }
 }
+
+/// A fault of a specification's meaning, found before anything runs: its shape is right, its values are not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The dotted key at fault, such as `data.observed.1` (the second entry of `observed`).
+    pub key: String,
+    /// What is wrong.
+    pub message: String,
+    /// What was expected, in a few words, to stand under the quoted line.
+    pub expected: String,
+    /// What to try.
+    pub help: String,
+}
+
+impl Fault {
+    /// A fault at `key`.
+    pub fn new(
+        key: impl Into<String>,
+        message: impl Into<String>,
+        expected: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self {
+            key: key.into(),
+            message: message.into(),
+            expected: expected.into(),
+            help: help.into(),
+        }
+    }
+
+    /// The same fault, seen from the table `section` that holds its key.
+    pub fn within(mut self, section: &str) -> Self {
+        self.key = format!("{section}.{}", self.key);
+        self
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {} (expected {}; {})", self.key, self.message, self.expected, self.help)
+    }
+}

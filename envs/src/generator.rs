@@ -54,6 +54,11 @@ pub trait Generator: Send + Sync {
     /// The oracle, where it is known, then baselines: exact expectations, closed-form or by quadrature.
     fn references(&self) -> Vec<Reference>;
 
+    /// The true probabilities of the components that [`Points::labels`] number, where there are components.
+    fn prior(&self) -> Option<Vec<f64>> {
+        None
+    }
+
     /// A fine grid of `rows` points weighted by the true density, the data set of infinite size; `None` where the
     /// generator has no grid.
     fn population(&self, _rows: usize) -> Option<Points> {

@@ -122,6 +122,10 @@ impl Generator for MixtureOfTwenty {
         ]
     }
 
+    fn prior(&self) -> Option<Vec<f64>> {
+        Some(Self::prior().to_vec())
+    }
+
     fn population(&self, rows: usize) -> Option<Points> {
         let (low, high) = self.support();
         let step = (high - low) / rows as f64;

@@ -1,1 +1,13 @@
-//! Room under construction.
+//! What a model learns from: tables in memory, batches as tensors, sources (generators and files), splits,
+//! standardisation.
+
+pub mod batch;
+pub mod dataset;
+pub mod file;
+pub mod source;
+pub mod standardize;
+
+pub use batch::Batch;
+pub use dataset::{Dataset, Table};
+pub use source::{DataConfig, Source, Splits};
+pub use standardize::Standardization;

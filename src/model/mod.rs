@@ -1,1 +1,165 @@
-//! Room under construction.
+//! What is `log p_θ(x, z)`, as named terms, and how to sample from it.
+//!
+//! A [`Model`] is architecture alone; its parameters θ travel beside it, so one model can be asked under two θ (a stale
+//! posterior). Conditioned on rows it becomes a [`Joint`]: `log p_θ(x, z)` as a function of z. That is all a posterior or
+//! an objective ever sees. To add a model: one file with its keys and its `Model`, one line in [`ModelConfig`].
+
+mod closed_form;
+pub mod conditional_mixture;
+pub mod gaussian;
+pub mod gaussian_mixture;
+pub mod linear_gaussian;
+pub mod mixture;
+mod predictive;
+
+pub use closed_form::{ClosedForm, Guess, Improvement};
+pub use predictive::MixtureRows;
+
+use crate::data::{Batch, Dataset, Table};
+use crate::error::Fault;
+use crate::math::streams::Streams;
+use crate::nn::Parameters;
+use crate::{Result, data::source::Widths};
+use candle_core::{DType, Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Which values a latent variable takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Latent {
+    /// One of K values. K = 1 is no latent variable at all.
+    Finite(usize),
+}
+
+/// Values of the latent variable to evaluate a joint at.
+#[derive(Debug, Clone)]
+pub enum Latents {
+    /// Every value of a finite latent, in order: S = K.
+    All,
+    /// Values of a finite latent by number, u32. `[B, S]`
+    Index(Tensor),
+}
+
+/// `log p_θ(x, z)` for the rows x of one batch, as a function of z.
+pub trait Joint {
+    /// `log p_θ(x, z_s)` in nats. `[B, S]`
+    fn log_joint(&self, latents: &Latents) -> Result<Tensor>;
+
+    /// The same, apart by term (`prior`, `likelihood`): they sum to [`Joint::log_joint`]. Each `[B, S]`, in nats.
+    fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>>;
+
+    /// `log p_θ(x) = log Σ_z p_θ(x, z)`, exact, in nats. `[B]`
+    fn log_prob(&self) -> Result<Tensor>;
+
+    /// `E[y | x]` of a conditional model. `[B, D]`
+    fn mean(&self) -> Result<Tensor>;
+
+    /// What is observed: the y that [`Joint::mean`] is compared with. `[B, D]`
+    fn observed(&self) -> &Tensor;
+}
+
+/// A probability model with a latent variable.
+pub trait Model: Send + Sync + std::fmt::Debug {
+    /// Which values its latent variable takes.
+    fn latent(&self) -> Latent;
+
+    /// First parameters for `data`, the `start`-th choice. Networks draw from the streams `initial/…`.
+    fn initial(&self, data: &Dataset, streams: &Streams, start: u64, dtype: DType, device: &Device) -> Result<Parameters>;
+
+    /// The joint of the rows of `batch` with their latents.
+    fn joint<'a>(&'a self, theta: &'a Parameters, batch: &'a Batch) -> Result<Box<dyn Joint + 'a>>;
+
+    /// θ in the terms of the field (`weights` `[K]`, `means` `[K, D]`, `covariances` `[K, D, D]`, …), in f64; empty
+    /// where θ already is.
+    fn natural(&self, theta: &Parameters) -> Result<BTreeMap<String, Tensor>>;
+
+    /// The distribution of the observed for each row of `given` (one row without): for sampling, densities, policies.
+    fn predict(&self, theta: &Parameters, given: Option<&Table>) -> Result<MixtureRows>;
+
+    /// How many numbers of θ can change what the model says: mixture weights count one less than there are.
+    fn free_parameters(&self, theta: &Parameters) -> usize;
+
+    /// `p_θ(z)`, if its components are fixed places that a generator's components can be matched with. `[K]`
+    fn identified_prior(&self, theta: &Parameters) -> Result<Option<Vec<f64>>>;
+
+    /// The closed-form M-step, where there is one.
+    fn closed_form(&self) -> Option<&dyn ClosedForm> {
+        None
+    }
+}
+
+/// The table `[model]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ModelConfig {
+    /// One Gaussian: p(x) = N(x; μ, Σ).
+    Gaussian(gaussian::Gaussian),
+    /// A line with Gaussian noise: p(y|x) = N(y; W x + b, Σ).
+    LinearGaussian(linear_gaussian::LinearGaussian),
+    /// A mixture of Gaussians: p(x) = Σ_z p(z) N(x; μ_z, Σ_z).
+    GaussianMixture(gaussian_mixture::GaussianMixture),
+    /// A mixture whose parts depend on what is given: p(y|x) = Σ_z p(z|x) p(y|x,z). With perceptrons it is the mixture
+    /// density network; with one component, the Gaussian policy.
+    ConditionalMixture(conditional_mixture::ConditionalMixture),
+}
+
+/// What a kind of model can do: the rows and columns of the table of lawful combinations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abilities {
+    /// Models p(y|x) rather than p(x).
+    pub conditional: bool,
+    /// Its latent variable can be enumerated.
+    pub finite_latent: bool,
+    /// Has a closed-form M-step.
+    pub closed_form: bool,
+}
+
+impl ModelConfig {
+    /// What this model can do.
+    pub fn abilities(&self) -> Abilities {
+        let (conditional, closed_form) = match self {
+            Self::Gaussian(_) | Self::GaussianMixture(_) => (false, true),
+            Self::LinearGaussian(_) => (true, true),
+            Self::ConditionalMixture(config) => (true, config.has_closed_form()),
+        };
+        Abilities { conditional, finite_latent: true, closed_form }
+    }
+
+    /// Every fault of this table for data of these widths.
+    pub fn check(&self, widths: Widths) -> Vec<Fault> {
+        let mut faults = match self {
+            Self::Gaussian(_) | Self::LinearGaussian(_) => Vec::new(),
+            Self::GaussianMixture(config) => config.check(widths),
+            Self::ConditionalMixture(config) => config.check(widths),
+        };
+        if self.abilities().conditional && widths.given == 0 {
+            faults.push(Fault::new(
+                "kind",
+                "this model is conditional, p(y|x), but the data give no x",
+                "data with given columns",
+                "add `given` to a file source, choose a conditional generator (`linear_gaussian`, `inverse_sinusoid`, \
+                 `tree`), or a density model (`gaussian`, `gaussian_mixture`)",
+            ));
+        }
+        if !self.abilities().conditional && widths.given > 0 {
+            faults.push(Fault::new(
+                "kind",
+                "this model is a density, p(x), but the data give columns to condition on",
+                "a conditional model",
+                "choose `linear_gaussian` or `conditional_mixture`, or list the columns under `observed`",
+            ));
+        }
+        faults
+    }
+
+    /// The model for `train`; its floors are relative to these rows' deviations.
+    pub fn build(&self, train: &Dataset) -> Result<Box<dyn Model>> {
+        Ok(Box::new(match self {
+            Self::Gaussian(config) => config.build(train)?,
+            Self::LinearGaussian(config) => config.build(train)?,
+            Self::GaussianMixture(config) => config.build(train)?,
+            Self::ConditionalMixture(config) => config.build(train)?,
+        }))
+    }
+}

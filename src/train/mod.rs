@@ -1,1 +1,119 @@
-//! Room under construction.
+//! The loop: gradient steps or closed-form EM. It emits events to an [`Observer`] and knows no file format.
+
+mod adam;
+mod config;
+mod em;
+pub mod estimator;
+pub mod evaluation;
+mod lawful;
+pub mod metrics;
+
+pub use config::{AdamConfig, Device, EarlyStopping, EmConfig, LearningRateSchedule, Precision, TrainingConfig};
+pub use lawful::{Combination, lawful_combinations, unlawful};
+
+use crate::data::Splits;
+use crate::math::streams::Streams;
+use crate::model::Model;
+use crate::nn::Parameters;
+use crate::objective::ObjectiveConfig;
+use crate::posterior::PosteriorConfig;
+use crate::{Error, Result};
+use candle_core::Tensor;
+use std::collections::BTreeMap;
+
+/// One training run: what is trained, how, on what.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// log p_θ(x, z).
+    pub model: &'a dyn Model,
+    /// Which z.
+    pub posterior: &'a PosteriorConfig,
+    /// What to ascend.
+    pub objective: &'a ObjectiveConfig,
+    /// How to ascend it.
+    pub training: &'a TrainingConfig,
+    /// The rows.
+    pub splits: &'a Splits,
+    /// All randomness.
+    pub streams: &'a Streams,
+    /// Threads that one closed-form sweep may use; no number depends on it.
+    pub threads: usize,
+}
+
+/// Everything that training needs to go on where it stopped.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// Optimiser steps (or sweeps) done.
+    pub step: u64,
+    /// Parameters and optimiser moments, by name.
+    pub tensors: BTreeMap<String, Tensor>,
+    /// Small facts, by name.
+    pub facts: BTreeMap<String, String>,
+}
+
+/// Who watches training.
+pub trait Observer {
+    /// Metrics after `step` steps.
+    fn evaluated(&mut self, step: u64, metrics: &[(String, f64)]) -> Result<()>;
+
+    /// Something worth telling happened at `step`.
+    fn noted(&mut self, step: u64, text: &str) -> Result<()>;
+
+    /// Offers a state to go on from, after the metrics of its step; it must be kept if `required` (the run stops here),
+    /// and may be skipped otherwise.
+    fn checkpoint(&mut self, required: bool, state: &dyn Fn() -> Result<State>) -> Result<()>;
+
+    /// `done` of at most `of` units of work are done.
+    fn progressed(&mut self, done: u64, of: u64);
+
+    /// Whether to stop after this step.
+    fn interrupted(&self) -> bool;
+}
+
+/// What training ends with.
+#[derive(Debug, Clone)]
+pub struct Trained {
+    /// The parameters to use: of the best evaluation with early stopping, averaged with averaging, else the last.
+    pub theta: Parameters,
+    /// Steps (or sweeps) done.
+    pub steps: u64,
+}
+
+/// Trains, from the beginning or from `resume`.
+///
+/// # Errors
+/// [`Error::Interrupted`] once the observer asks for it, after a checkpoint; [`Error::NonFinite`] when a term, a gradient
+/// or a parameter stops being finite.
+pub fn train(job: &Job, resume: Option<State>, observer: &mut dyn Observer) -> Result<Trained> {
+    match job.training {
+        TrainingConfig::Adam(config) => adam::train(job, config, resume, observer),
+        TrainingConfig::Em(config) => em::train(job, config, resume, observer),
+    }
+}
+
+/// Writes `parameters` into `tensors` under `prefix/…`.
+fn store(tensors: &mut BTreeMap<String, Tensor>, prefix: &str, parameters: &Parameters) -> Result<()> {
+    for (name, var) in parameters.iter() {
+        tensors.insert(format!("{prefix}/{name}"), var.as_tensor().copy()?.detach());
+    }
+    Ok(())
+}
+
+/// Reads the parameters stored under `prefix/…`; none where there are none.
+pub fn stored(state: &State, prefix: &str, device: &candle_core::Device) -> Result<Option<Parameters>> {
+    let mut parameters = Parameters::new();
+    for (name, tensor) in &state.tensors {
+        if let Some(name) = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')) {
+            parameters.insert(name, &tensor.to_device(device)?)?;
+        }
+    }
+    Ok((parameters.count() > 0).then_some(parameters))
+}
+
+fn fact<T: std::str::FromStr>(state: &State, name: &str) -> Result<Option<T>> {
+    let parse = |text: &String| {
+        text.parse()
+            .map_err(|_| Error::Record(format!("the checkpoint's `{name}` is {text:?}, which cannot be read")))
+    };
+    state.facts.get(name).map(parse).transpose()
+}

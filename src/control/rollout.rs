@@ -1,0 +1,90 @@
+//! Roll-outs: a policy drives many episodes side by side, each with its own stream of random numbers.
+
+use super::{ActionRule, LatentRule, Policy};
+use crate::Result;
+use crate::data::Table;
+use crate::math::streams::Streams;
+use latent_lab_envs::{Environment, Tree, tree};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// An environment that policies can act in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EnvironmentConfig {
+    /// The road with the tree; its settings are those of `[data]` where that is `source = "tree"`.
+    Tree,
+}
+
+/// The table `[evaluation]`: what happens after training, beside the log-likelihoods.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct EvaluationConfig {
+    /// The metric that the comparison and the learning curves show; the first of `test/log_likelihood`,
+    /// `rollout/success_rate`, `train/log_likelihood` that there is, without this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    /// The environment that the policy is rolled out in; none without this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<EnvironmentConfig>,
+    /// Roll-outs per run.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub rollouts: usize,
+    /// How an action is picked from p(a|s).
+    pub action: ActionRule,
+    /// How long a drawn latent lasts.
+    pub latent: LatentRule,
+    /// Repetitions over which the objective's estimate is compared with its exact value; 0 skips this.
+    #[schemars(range(max = 10_000_000))]
+    pub estimator_repeats: u64,
+}
+
+impl Default for EvaluationConfig {
+    fn default() -> Self {
+        Self {
+            metric: None,
+            environment: None,
+            rollouts: 200,
+            action: ActionRule::Sample,
+            latent: LatentRule::PerStep,
+            estimator_repeats: 0,
+        }
+    }
+}
+
+/// Drives `count` episodes to their ends and returns their last states, paths included.
+pub fn roll_out(environment: &Tree, policy: &Policy, count: usize, streams: &Streams) -> Result<Vec<tree::State>> {
+    let starts = streams.named("rollout/start");
+    let mut states: Vec<_> = (0..count as u64).map(|i| environment.reset(&mut starts.at(i))).collect();
+    let actions = streams.named("rollout/action");
+    let mut rngs: Vec<_> = (0..count as u64).map(|i| actions.at(i)).collect();
+    let mut memory = vec![None; count];
+    let size = environment.observation_size();
+    let mut over = vec![false; count];
+    while over.iter().any(|over| !over) {
+        let mut observations = vec![0.0; count * size];
+        for (state, into) in states.iter().zip(observations.chunks_mut(size)) {
+            environment.observe(state, into);
+        }
+        let chosen = policy.act(Table::new(observations, size), &mut memory, &mut rngs)?;
+        for ((state, over), action) in states.iter_mut().zip(&mut over).zip(&chosen) {
+            *over = environment.step(state, action).over() || *over;
+        }
+    }
+    Ok(states)
+}
+
+/// The metrics `rollout/…` of finished episodes.
+pub fn score(states: &[tree::State]) -> Vec<(String, f64)> {
+    let successes: Vec<_> = states.iter().filter(|state| state.success()).collect();
+    let count = successes.len() as f64;
+    let left = successes.iter().filter(|state| state.side == Some(tree::Side::Left)).count() as f64;
+    let left = if count > 0.0 { left / count } else { 0.5 };
+    let entropy = |p: f64| if p > 0.0 { -p * p.log2() } else { 0.0 };
+    let route_entropy = if count > 0.0 { entropy(left) + entropy(1.0 - left) } else { 0.0 };
+    vec![
+        ("rollout/success_rate".to_owned(), count / states.len() as f64),
+        ("rollout/left_fraction".to_owned(), left),
+        ("rollout/route_entropy".to_owned(), route_entropy),
+    ]
+}

@@ -1,0 +1,106 @@
+//! Rows in memory, in f64: what is observed, what is given, how much each row counts.
+
+use crate::math::rows::Rows;
+
+/// A dense table, row-major.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Table {
+    values: Vec<f64>,
+    columns: usize,
+}
+
+impl Table {
+    /// A table of `columns` columns from row-major `values`, whose number must be a multiple of `columns`.
+    pub fn new(values: Vec<f64>, columns: usize) -> Self {
+        assert!(columns > 0 && values.len().is_multiple_of(columns), "whole rows");
+        Self { values, columns }
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.values.len() / self.columns
+    }
+
+    /// The number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// All values, row-major.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// All values, row-major, to be changed in place.
+    pub fn values_mut(&mut self) -> &mut [f64] {
+        &mut self.values
+    }
+
+    /// Row `i`.
+    pub fn row(&self, i: usize) -> &[f64] {
+        &self.values[i * self.columns..(i + 1) * self.columns]
+    }
+
+    /// Column `j`, from the first row on.
+    pub fn column(&self, j: usize) -> impl Iterator<Item = f64> + '_ {
+        self.values.iter().skip(j).step_by(self.columns).copied()
+    }
+
+    /// The rows of `indices`, in that order.
+    pub fn select(&self, indices: &[usize]) -> Self {
+        let values = indices.iter().flat_map(|&i| self.row(i)).copied().collect();
+        Self { values, columns: self.columns }
+    }
+
+    /// A view for the closed-form kernels.
+    pub fn view(&self) -> Rows<'_> {
+        Rows { values: &self.values, columns: self.columns }
+    }
+}
+
+/// Rows to model, with what is given beside them and how much each counts.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Dataset {
+    /// What is modelled: x of p(x), y of p(y|x). `[N, D]`
+    pub observed: Table,
+    /// What is conditioned on: x of p(y|x); none for densities. `[N, C]`
+    pub given: Option<Table>,
+    /// How often each row counts, ≥ 0; none where all count once. `[N]`
+    pub weights: Option<Vec<f64>>,
+    /// The generator's own component of each row: for scoring and drawing, never for training. `[N]`
+    pub labels: Option<Vec<usize>>,
+}
+
+impl Dataset {
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.observed.rows()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.observed.values().is_empty()
+    }
+
+    /// The weight of row `i`.
+    pub fn weight(&self, i: usize) -> f64 {
+        self.weights.as_ref().map_or(1.0, |weights| weights[i])
+    }
+
+    /// The sum of all weights: the number of data that the rows stand for.
+    pub fn total_weight(&self) -> f64 {
+        self.weights
+            .as_ref()
+            .map_or(self.len() as f64, |weights| weights.iter().sum())
+    }
+
+    /// The rows of `indices`, in that order.
+    pub fn select(&self, indices: &[usize]) -> Self {
+        Self {
+            observed: self.observed.select(indices),
+            given: self.given.as_ref().map(|given| given.select(indices)),
+            weights: self.weights.as_ref().map(|w| indices.iter().map(|&i| w[i]).collect()),
+            labels: self.labels.as_ref().map(|l| indices.iter().map(|&i| l[i]).collect()),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The user's own data: CSV with a header line, or NumPy's NPZ.
+//!
+//! A CSV column, or an NPZ array of shape `[N]`, is one column; an NPZ array `[N, d]` is `d` columns. Missing values
+//! (an empty cell, `NA`, NaN) and infinities are refused here, with row and column: no model of independent rows can
+//! mask them.
+
+use super::{Dataset, Table};
+use crate::error::Fault;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Keys of `source = "file"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FileConfig {
+    /// The file, relative to the experiment file: `.csv` with a header line, or `.npz`.
+    pub path: PathBuf,
+    /// The columns (CSV) or arrays (NPZ) to model.
+    #[schemars(length(min = 1))]
+    pub observed: Vec<String>,
+    /// The columns or arrays to condition on; conditional models need them.
+    #[serde(default)]
+    pub given: Vec<String>,
+    /// A column that says how much each row counts (≥ 0); all count once without it.
+    #[serde(default)]
+    pub weight: Option<String>,
+    /// The fraction of rows, drawn by the seed, kept for testing.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 0.95))]
+    pub test_fraction: f64,
+    /// A second file with the test rows, of the same columns.
+    #[serde(default)]
+    pub test_path: Option<PathBuf>,
+}
+
+/// Named columns of equal length.
+type Columns = BTreeMap<String, Vec<Vec<f64>>>;
+
+impl FileConfig {
+    /// Reads the training file (and the test file, where there is one).
+    pub fn read(&self, folder: &Path) -> Result<(Dataset, Option<Dataset>), Fault> {
+        if self.test_path.is_some() && self.test_fraction > 0.0 {
+            return Err(Fault::new(
+                "test_fraction",
+                "both `test_fraction` and `test_path` are given",
+                "one of them",
+                "remove `test_fraction`, or let it split `path` and remove `test_path`",
+            ));
+        }
+        let rows = self.read_one(folder, &self.path, "path")?;
+        let test = self.test_path.as_ref().map(|path| self.read_one(folder, path, "test_path"));
+        let test = test.transpose()?;
+        if let Some(test) = &test
+            && test.observed.columns() != rows.observed.columns()
+        {
+            let (train, test) = (rows.observed.columns(), test.observed.columns());
+            return Err(Fault::new(
+                "test_path",
+                format!("the test file has {test} observed columns, the training file {train}"),
+                format!("{train} columns"),
+                "give both files the same arrays",
+            ));
+        }
+        Ok((rows, test))
+    }
+
+    fn read_one(&self, folder: &Path, path: &Path, key: &str) -> Result<Dataset, Fault> {
+        let path = folder.join(path);
+        let wanted: Vec<(String, &str)> = self
+            .observed
+            .iter()
+            .enumerate()
+            .map(|(i, name)| (format!("observed.{i}"), name.as_str()))
+            .chain(self.given.iter().enumerate().map(|(i, name)| (format!("given.{i}"), name.as_str())))
+            .chain(self.weight.iter().map(|name| ("weight".to_owned(), name.as_str())))
+            .collect();
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
+        let columns = match extension.as_str() {
+            "csv" => read_csv(&path, key, &wanted)?,
+            "npz" => read_npz(&path, key, &wanted)?,
+            _ => {
+                return Err(Fault::new(
+                    key,
+                    format!("{} is neither CSV nor NPZ", path.display()),
+                    "a name that ends in .csv or .npz",
+                    "convert the file, or name it by what it is",
+                ));
+            }
+        };
+        let observed = join(&columns, &self.observed);
+        let rows = observed.as_ref().map_or(0, Table::rows);
+        let Some(observed) = observed.filter(|_| rows > 0) else {
+            return Err(Fault::new(
+                key,
+                format!("{} holds no data", path.display()),
+                "at least one row below the header",
+                "check the file",
+            ));
+        };
+        let weights = self.weight.as_ref().map(|name| columns[name].concat());
+        if let Some(weights) = &weights {
+            if let Some(row) = weights.iter().position(|w| *w < 0.0) {
+                return Err(Fault::new(
+                    "weight",
+                    format!("row {} of {} has the weight {}", row + 1, path.display(), weights[row]),
+                    "weights of 0 or more",
+                    "a weight says how often a row counts",
+                ));
+            }
+            if weights.iter().sum::<f64>() <= 0.0 {
+                return Err(Fault::new("weight", "all weights are 0", "a positive sum", "check the column"));
+            }
+        }
+        Ok(Dataset {
+            observed,
+            given: join(&columns, &self.given),
+            weights,
+            labels: None,
+        })
+    }
+}
+
+/// The named columns side by side; none where no name is given.
+fn join(columns: &Columns, names: &[String]) -> Option<Table> {
+    let parts: Vec<&Vec<f64>> = names.iter().flat_map(|name| &columns[name]).collect();
+    let rows = parts.first()?.len();
+    let values = (0..rows).flat_map(|i| parts.iter().map(move |part| part[i])).collect();
+    Some(Table::new(values, parts.len()))
+}
+
+fn unreadable(key: &str, path: &Path, error: impl std::fmt::Display) -> Fault {
+    Fault::new(
+        key,
+        format!("cannot read {}: {error}", path.display()),
+        "a readable file",
+        "paths are relative to the experiment file's folder",
+    )
+}
+
+fn unknown_column(key: &str, name: &str, path: &Path, known: &[String]) -> Fault {
+    let nearest = known
+        .iter()
+        .map(|k| (strsim::damerau_levenshtein(k, name), k))
+        .min()
+        .filter(|(distance, _)| *distance <= 2)
+        .map(|(_, k)| format!("did you mean `{k}`? "));
+    Fault::new(
+        key,
+        format!("{} has no column `{name}`", path.display()),
+        "a column of the file",
+        format!("{}it has: {}", nearest.unwrap_or_default(), known.join(", ")),
+    )
+}
+
+fn not_a_number(key: &str, path: &Path, place: &str, name: &str, cell: &str) -> Fault {
+    let missing = matches!(cell.trim().to_lowercase().as_str(), "" | "na" | "nan" | "null" | "?");
+    let what = if missing { "is missing".to_owned() } else { format!("is {cell:?}") };
+    Fault::new(
+        key,
+        format!("{}: {place}, column `{name}` {what}", path.display()),
+        "a finite number",
+        "this kind of model cannot mask missing values: drop the row or fill the cell",
+    )
+}
+
+fn read_csv(path: &Path, key: &str, wanted: &[(String, &str)]) -> Result<Columns, Fault> {
+    let bytes = std::fs::read(path).map_err(|error| unreadable(key, path, error))?;
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+    let header = reader.headers().map_err(|error| unreadable(key, path, error))?.clone();
+    let known: Vec<String> = header.iter().map(str::to_owned).collect();
+    let mut places = Vec::with_capacity(wanted.len());
+    for (key, name) in wanted {
+        let place = known.iter().position(|k| k == name);
+        places.push(place.ok_or_else(|| unknown_column(key, name, path, &known))?);
+    }
+    let mut columns = vec![Vec::new(); wanted.len()];
+    for record in reader.records() {
+        let record = record.map_err(|error| unreadable(key, path, error))?;
+        let line = record.position().map_or(0, csv::Position::line);
+        for (column, (&place, (key, name))) in columns.iter_mut().zip(places.iter().zip(wanted)) {
+            let cell = record.get(place).unwrap_or("");
+            let value: Option<f64> = cell.parse().ok().filter(|value: &f64| value.is_finite());
+            column.push(value.ok_or_else(|| not_a_number(key, path, &format!("line {line}"), name, cell))?);
+        }
+    }
+    let named = wanted.iter().zip(columns);
+    Ok(named.map(|((_, name), column)| ((*name).to_owned(), vec![column])).collect())
+}
+
+fn read_npz(path: &Path, key: &str, wanted: &[(String, &str)]) -> Result<Columns, Fault> {
+    use candle_core::{DType, npy::NpzTensors};
+    std::fs::metadata(path).map_err(|error| unreadable(key, path, error))?;
+    let archive = NpzTensors::new(path).map_err(|error| unreadable(key, path, error))?;
+    let mut known: Vec<String> = archive.names().into_iter().cloned().collect();
+    known.sort();
+    let mut columns = Columns::new();
+    let mut rows: Option<(usize, &str)> = None;
+    for (key, name) in wanted {
+        let tensor = archive
+            .get(name)
+            .and_then(|found| found.map(|tensor| tensor.to_dtype(DType::F64)).transpose())
+            .map_err(|error| unreadable(key, path, format!("array `{name}`: {error}")))?
+            .ok_or_else(|| unknown_column(key, name, path, &known))?;
+        let (n, d) = match *tensor.dims() {
+            [n] => (n, 1),
+            [n, d] if d > 0 => (n, d),
+            _ => {
+                return Err(Fault::new(
+                    key,
+                    format!("array `{name}` has the shape {:?}", tensor.dims()),
+                    "[N] or [N, d]",
+                    "flatten the array so that its first axis numbers the rows",
+                ));
+            }
+        };
+        if let Some((expected, first)) = rows.filter(|(expected, _)| *expected != n) {
+            return Err(Fault::new(
+                key,
+                format!("array `{name}` has {n} rows, `{first}` has {expected}"),
+                format!("{expected} rows"),
+                "all arrays of one file number the same rows",
+            ));
+        }
+        rows = Some((n, name));
+        let values = tensor
+            .flatten_all()
+            .and_then(|flat| flat.to_vec1::<f64>())
+            .map_err(|error| unreadable(key, path, error))?;
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let place = format!("row {} (from 1), entry {}", at / d + 1, at % d + 1);
+            return Err(not_a_number(key, path, &place, name, &values[at].to_string()));
+        }
+        let split = (0..d).map(|j| values.iter().skip(j).step_by(d).copied().collect()).collect();
+        columns.insert((*name).to_owned(), split);
+    }
+    Ok(columns)
+}

@@ -1,0 +1,248 @@
+//! Where data come from: a generator of the environments crate, or a file; and how they are split.
+//!
+//! All draws of one seed come from the streams `data/train`, `data/test` and `data/split`, so every variant of an
+//! experiment sees the same rows for the same seed.
+
+use super::{Dataset, Standardization, Table, file::FileConfig};
+use crate::error::Fault;
+use crate::math::streams::Streams;
+use latent_lab_envs as envs;
+use rand::seq::SliceRandom;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The table `[data]`: what a model learns from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DataConfig {
+    /// Where the rows come from.
+    #[serde(flatten)]
+    pub source: Source,
+    /// How many rows (for `tree`: demonstrations) a generator draws for training; 1000 without this key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub train: Option<usize>,
+    /// How many rows (for `tree`: demonstrations) a generator draws for testing; as many as `train` without this key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub test: Option<usize>,
+    /// The fraction of training rows held out to stop training early.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 0.9))]
+    pub validation_fraction: f64,
+    /// Shift and scale every column to mean 0 and deviation 1 of the training rows; log-likelihoods are reported in
+    /// the data's own units all the same.
+    #[serde(default)]
+    pub standardize: bool,
+    /// The data are a fine grid weighted by the true density instead of draws: the limit of infinitely many rows.
+    /// `train` is the number of grid points, and the grid is the test set as well.
+    #[serde(default)]
+    pub population: bool,
+}
+
+/// A generator, or a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "source", rename_all = "snake_case")]
+pub enum Source {
+    /// Points of the plane from one correlated Gaussian.
+    GaussianBlob(envs::GaussianBlob),
+    /// A line with Gaussian noise.
+    LinearGaussian(envs::LinearGaussian),
+    /// Three well-separated Gaussian clusters of unequal weights.
+    ThreeClusters(envs::ThreeClusters),
+    /// Bishop's inverse problem: several answers to one question.
+    InverseSinusoid(envs::InverseSinusoid),
+    /// Twenty known Gaussians in a row, whose weights are to be learnt.
+    MixtureOfTwenty(envs::MixtureOfTwenty),
+    /// A noisy circle.
+    Ring(envs::Ring),
+    /// Two noisy half circles.
+    TwoMoons(envs::TwoMoons),
+    /// Demonstrations of driving round a tree, on either side.
+    Tree(envs::Tree),
+    /// The user's own CSV or NPZ file.
+    File(FileConfig),
+}
+
+/// The rows of one seed, as training sees them.
+#[derive(Debug, Clone)]
+pub struct Splits {
+    /// For fitting.
+    pub train: Dataset,
+    /// For early stopping.
+    pub validation: Option<Dataset>,
+    /// For scoring alone.
+    pub test: Option<Dataset>,
+    /// What was done to the columns; the identity unless asked for.
+    pub standardization: Standardization,
+    /// The generator's own p(z), where its data have components.
+    pub true_prior: Option<Vec<f64>>,
+    /// Mean log-density of the test rows under the generator itself, in nats per datum in the data's units.
+    pub oracle: Option<f64>,
+}
+
+/// How wide the rows are, known before anything is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Widths {
+    /// Columns modelled, D.
+    pub observed: usize,
+    /// Columns given, C.
+    pub given: usize,
+}
+
+impl Source {
+    /// The generator, unless the source is a file.
+    pub fn generator(&self) -> Option<&dyn envs::Generator> {
+        Some(match self {
+            Self::GaussianBlob(generator) => generator,
+            Self::LinearGaussian(generator) => generator,
+            Self::ThreeClusters(generator) => generator,
+            Self::InverseSinusoid(generator) => generator,
+            Self::MixtureOfTwenty(generator) => generator,
+            Self::Ring(generator) => generator,
+            Self::TwoMoons(generator) => generator,
+            Self::Tree(generator) => generator,
+            Self::File(_) => return None,
+        })
+    }
+}
+
+impl DataConfig {
+    /// How wide the rows are, after everything that can be wrong with the source has been looked for.
+    pub fn check(&self, folder: &Path) -> Result<Widths, Fault> {
+        match (&self.source, self.source.generator()) {
+            (Source::File(file), _) => {
+                for (key, given) in [("train", self.train.is_some()), ("test", self.test.is_some())] {
+                    if given {
+                        return Err(Fault::new(
+                            key,
+                            format!("`{key}` is for generators; a file has as many rows as it has"),
+                            "no such key with `source = \"file\"`",
+                            "use `test_fraction` or `test_path`",
+                        ));
+                    }
+                }
+                if self.population {
+                    return Err(no_population("file"));
+                }
+                let (rows, _) = file.read(folder)?;
+                let minimum = if file.test_fraction > 0.0 { 2 } else { 1 } + usize::from(self.validation_fraction > 0.0);
+                if rows.len() < minimum {
+                    return Err(Fault::new(
+                        "path",
+                        format!("{} rows cannot be split into training and held-out rows", rows.len()),
+                        format!("at least {minimum} rows"),
+                        "give more rows, or hold out none",
+                    ));
+                }
+                Ok(Widths { observed: rows.observed.columns(), given: rows.given.map_or(0, |given| given.columns()) })
+            }
+            (_, Some(generator)) => {
+                generator.check().map_err(|text| Fault::new("source", text, "consistent keys", "see `describe data`"))?;
+                if self.population && generator.population(2).is_none() {
+                    return Err(no_population(generator.name()));
+                }
+                if self.population && self.test.is_some() {
+                    return Err(Fault::new(
+                        "test",
+                        "with `population = true` the grid is the test set as well",
+                        "no `test` key",
+                        "remove it",
+                    ));
+                }
+                Ok(Widths { observed: generator.observed().len(), given: generator.given().len() })
+            }
+            (_, None) => unreachable!("every source but a file is a generator"),
+        }
+    }
+
+    /// Draws or reads the rows of one seed; `folder` is the experiment file's.
+    pub fn load(&self, folder: &Path, streams: &Streams) -> Result<Splits, Fault> {
+        let (mut train, mut test) = match (&self.source, self.source.generator()) {
+            (Source::File(file), _) => {
+                let (rows, test) = file.read(folder)?;
+                if file.test_fraction > 0.0 {
+                    let (train, test) = split(&rows, file.test_fraction, streams, "data/split");
+                    (train, Some(test))
+                } else {
+                    (rows, test)
+                }
+            }
+            (_, Some(generator)) => {
+                let rows = self.train.unwrap_or(1000);
+                let (observed, given) = (generator.observed().len(), generator.given().len());
+                if self.population {
+                    let points = generator.population(rows).ok_or_else(|| no_population(generator.name()))?;
+                    let grid = dataset(points, observed, given);
+                    (grid.clone(), Some(grid))
+                } else {
+                    let draw = |rows, name| {
+                        let points = generator.draw(rows, &mut streams.named(name).at(0));
+                        dataset(points, observed, given)
+                    };
+                    (draw(rows, "data/train"), Some(draw(self.test.unwrap_or(rows), "data/test")))
+                }
+            }
+            (_, None) => unreachable!("every source but a file is a generator"),
+        };
+        let oracle = match (self.source.generator(), &test) {
+            (Some(generator), Some(test)) => oracle(generator, test),
+            _ => None,
+        };
+        let mut validation = None;
+        if self.validation_fraction > 0.0 {
+            let (rest, held_out) = split(&train, self.validation_fraction, streams, "data/validation");
+            (train, validation) = (rest, Some(held_out));
+        }
+        let mut standardization = Standardization::default();
+        if self.standardize {
+            standardization = Standardization::fit(&train);
+            let others = validation.as_mut().into_iter().chain(test.as_mut());
+            for data in std::iter::once(&mut train).chain(others) {
+                standardization.apply(data);
+            }
+        }
+        let true_prior = self.source.generator().and_then(|generator| generator.prior());
+        Ok(Splits { train, validation, test, standardization, true_prior, oracle })
+    }
+}
+
+fn no_population(source: &str) -> Fault {
+    Fault::new(
+        "population",
+        format!("source `{source}` has no population grid"),
+        "a generator whose density is known on one axis, such as `mixture_of_twenty`",
+        "remove `population`",
+    )
+}
+
+fn dataset(points: envs::Points, observed: usize, given: usize) -> Dataset {
+    Dataset {
+        observed: Table::new(points.observed, observed),
+        given: (given > 0).then(|| Table::new(points.given, given)),
+        weights: (!points.weights.is_empty()).then_some(points.weights),
+        labels: (!points.labels.is_empty()).then_some(points.labels),
+    }
+}
+
+/// Weighted mean of the generator's own log-density over `test`, in nats per datum.
+fn oracle(generator: &dyn envs::Generator, test: &Dataset) -> Option<f64> {
+    let mut sum = 0.0;
+    for i in 0..test.len() {
+        let given = test.given.as_ref().map_or(&[][..], |given| given.row(i));
+        sum += test.weight(i) * generator.log_prob(test.observed.row(i), given)?;
+    }
+    Some(sum / test.total_weight())
+}
+
+/// Splits off `fraction` of the rows (at least one, and never all), drawn by the stream `name`.
+fn split(rows: &Dataset, fraction: f64, streams: &Streams, name: &str) -> (Dataset, Dataset) {
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.shuffle(&mut streams.named(name).at(0));
+    let held_out = ((rows.len() as f64 * fraction).round() as usize).clamp(1, (rows.len() - 1).max(1));
+    let (held_out, rest) = order.split_at_mut(held_out);
+    // Rows keep the file's order on both sides.
+    held_out.sort_unstable();
+    rest.sort_unstable();
+    (rows.select(rest), rows.select(held_out))
+}

@@ -1,0 +1,93 @@
+//! Standardisation: columns shifted and scaled to mean 0 and deviation 1 of the training rows.
+//!
+//! A model then sees `u = (y − m)/s`. Log-densities are reported in the data's own units all the same:
+//! `log p(y) = log p(u) − Σ_j log s_j`. A constant column keeps its scale (s = 1).
+
+use super::{Dataset, Table};
+
+/// Shift and scale of every column of observed and given.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Standardization {
+    /// Of what is modelled.
+    pub observed: Columns,
+    /// Of what is conditioned on.
+    pub given: Columns,
+}
+
+/// Shift and scale of the columns of one table; empty means the identity.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Columns {
+    shift: Vec<f64>,
+    scale: Vec<f64>,
+}
+
+impl Columns {
+    fn fit(table: &Table, data: &Dataset) -> Self {
+        let total = data.total_weight();
+        let mean_of = |f: &dyn Fn(f64) -> f64, j: usize| {
+            let sum: f64 = table.column(j).enumerate().map(|(i, v)| data.weight(i) * f(v)).sum();
+            sum / total
+        };
+        let shift: Vec<f64> = (0..table.columns()).map(|j| mean_of(&|v| v, j)).collect();
+        let scale = (0..table.columns())
+            .map(|j| mean_of(&|v| (v - shift[j]).powi(2), j).sqrt())
+            .map(|s| if s > 0.0 { s } else { 1.0 })
+            .collect();
+        Self { shift, scale }
+    }
+
+    /// Into the model's units, in place.
+    pub fn apply(&self, table: &mut Table) {
+        if self.shift.is_empty() {
+            return;
+        }
+        let columns = table.columns();
+        for (at, value) in table.values_mut().iter_mut().enumerate() {
+            *value = (*value - self.shift[at % columns]) / self.scale[at % columns];
+        }
+    }
+
+    /// Back into the data's units, in place; `row` holds whole rows.
+    pub fn invert(&self, rows: &mut [f64]) {
+        if self.shift.is_empty() {
+            return;
+        }
+        for (at, value) in rows.iter_mut().enumerate() {
+            let j = at % self.shift.len();
+            *value = *value * self.scale[j] + self.shift[j];
+        }
+    }
+
+    /// Σ_j log s_j in nats: what a log-density in the model's units exceeds the one in the data's units by.
+    pub fn log_scale(&self) -> f64 {
+        self.scale.iter().map(|s| s.ln()).sum()
+    }
+
+    /// The shifts m_j; empty for the identity.
+    pub fn shift(&self) -> &[f64] {
+        &self.shift
+    }
+
+    /// The scales s_j; empty for the identity.
+    pub fn scale(&self) -> &[f64] {
+        &self.scale
+    }
+}
+
+impl Standardization {
+    /// Fits shift and scale to `train`.
+    pub fn fit(train: &Dataset) -> Self {
+        Self {
+            observed: Columns::fit(&train.observed, train),
+            given: train.given.as_ref().map(|given| Columns::fit(given, train)).unwrap_or_default(),
+        }
+    }
+
+    /// Into the model's units, in place.
+    pub fn apply(&self, data: &mut Dataset) {
+        self.observed.apply(&mut data.observed);
+        if let Some(given) = &mut data.given {
+            self.given.apply(given);
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The closed-form M-step: the θ that maximises the expected log-likelihood for fixed guesses, in f64.
+//!
+//! For the linear members of [`Mixture`] it is weighted counting and weighted regression (Dempster, Laird & Rubin 1977;
+//! Bishop 2006, eqs. 9.24–9.26), done by [`crate::math`] in one pass over the data. Here parameters change between the
+//! form that gradients see and the form of that pass.
+
+use super::mixture::{Mixture, NETWORK, Part};
+use crate::data::Dataset;
+use crate::math::linear_mixture::{self, Covariance, Fixed, Floor, LinearMixture};
+use crate::math::streams::Streams;
+use crate::nn::{ConditionalCovariance, Parameters};
+use crate::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+use nalgebra::DMatrix;
+use std::collections::BTreeMap;
+
+/// The latents as the M-step sees them.
+#[derive(Debug, Clone, Copy)]
+pub enum Guess<'a> {
+    /// Responsibilities are the exact posterior of the current θ; they are computed on the way and never stored.
+    Exact,
+    /// Responsibilities by row and component, `[N, K]`, each row summing to 1.
+    Responsibilities(&'a [f64]),
+}
+
+/// One sweep: what the data said about the old θ, and the θ that follows.
+#[derive(Debug, Clone)]
+pub struct Improvement {
+    /// `Σ_i w_i log p_θ(x_i)` of the *old* θ, in nats.
+    pub log_likelihood: f64,
+    /// `Σ_i w_i Σ_z r_iz [log p_θ(x_i, z) − log r_iz]` of the old θ, in nats; equal to the former with exact guesses.
+    pub lower_bound: f64,
+    /// The maximiser.
+    pub theta: Parameters,
+    /// What had to be mended: components that were empty or collapsed, deviations at their floor.
+    pub events: Vec<String>,
+}
+
+/// A model whose M-step is in closed form.
+pub trait ClosedForm {
+    /// One sweep over `data` with `threads` threads (the numbers do not depend on how many); `sweep` counts from 0 and
+    /// seeds whatever must be drawn to mend a component.
+    fn improve(
+        &self,
+        theta: &Parameters,
+        data: &Dataset,
+        guess: Guess,
+        streams: &Streams,
+        sweep: u64,
+        threads: usize,
+    ) -> Result<Improvement>;
+}
+
+impl Mixture {
+    fn floor(&self) -> Floor {
+        Floor { relative_deviation: self.settings.deviation_floor }
+    }
+
+    /// Clusters of the observed alone, as a density.
+    pub(super) fn initial_clusters(&self, data: &Dataset, streams: &Streams, start: u64) -> Result<LinearMixture> {
+        let covariance = match self.shape.covariance {
+            ConditionalCovariance::Full if self.settings.covariance == Covariance::Tied => Covariance::Tied,
+            ConditionalCovariance::Full => Covariance::Full,
+            ConditionalCovariance::Diagonal => Covariance::Diagonal,
+            ConditionalCovariance::Spherical => Covariance::Spherical,
+        };
+        linear_mixture::initial(
+            data.observed.view(),
+            None,
+            data.weights.as_deref(),
+            self.shape.components,
+            covariance,
+            &self.floor(),
+            &mut streams.named("initial/clusters").at(start),
+        )
+    }
+
+    /// First values of a linear member: clusters, then whatever the experiment file gives.
+    pub(super) fn initial_linear(&self, data: &Dataset, streams: &Streams, start: u64) -> Result<LinearMixture> {
+        let given = match self.settings.means {
+            Part::Given => data.given.as_ref().map(|given| given.view()),
+            Part::Free => None,
+        };
+        let mut mixture = linear_mixture::initial(
+            data.observed.view(),
+            given,
+            data.weights.as_deref(),
+            self.shape.components,
+            self.settings.covariance,
+            &self.floor(),
+            &mut streams.named("initial/clusters").at(start),
+        )?;
+        let (k, d) = (self.shape.components, self.shape.dimension);
+        let fixed = &self.settings.fixed;
+        if let Some(means) = &fixed.means {
+            mixture.coefficients.clone_from(means);
+        }
+        if let Some(deviation) = fixed.deviation {
+            mixture.covariances.fill(0.0);
+            for at in (0..k).flat_map(|k| (0..d).map(move |i| k * d * d + i * d + i)) {
+                mixture.covariances[at] = deviation * deviation;
+            }
+        }
+        if let Some(logits) = &fixed.first_logits {
+            let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let raised: Vec<f64> = logits.iter().map(|l| (self.settings.logit_scale * (l - largest)).exp()).collect();
+            let total: f64 = raised.iter().sum();
+            mixture.weights = raised.into_iter().map(|w| w / total).collect();
+        } else if fixed.means.is_some() {
+            mixture.weights = vec![1.0 / k as f64; k];
+        }
+        Ok(mixture)
+    }
+
+    /// Raw scale numbers of one dense covariance `[D, D]`: the inverse of the modified Cholesky form. `[F]`
+    pub(super) fn raw_factor(&self, covariance: &[f64]) -> Vec<f64> {
+        let d = self.shape.dimension;
+        match self.shape.covariance {
+            ConditionalCovariance::Spherical => {
+                let variance = (0..d).map(|i| covariance[i * d + i]).sum::<f64>() / d as f64;
+                vec![self.raw_deviation(variance.sqrt())]
+            }
+            ConditionalCovariance::Diagonal => {
+                (0..d).map(|i| self.raw_deviation(covariance[i * d + i].sqrt())).collect()
+            }
+            ConditionalCovariance::Full => {
+                // Row i regresses column i on those before it: e_i = −Σ_j L_ij e_j + innovation.
+                let sigma = DMatrix::from_row_slice(d, d, covariance);
+                let mut deviations = Vec::with_capacity(d);
+                let mut below = Vec::with_capacity(d * (d - 1) / 2);
+                let factor = sigma.clone().cholesky().map(|cholesky| cholesky.l());
+                let factor = factor.unwrap_or_else(|| DMatrix::from_diagonal(&sigma.diagonal().map(f64::sqrt)));
+                let inverse = factor.clone().try_inverse().unwrap_or_else(|| DMatrix::identity(d, d));
+                for i in 0..d {
+                    deviations.push(self.raw_deviation(factor[(i, i)]));
+                    below.extend((0..i).map(|j| factor[(i, i)] * inverse[(i, j)]));
+                }
+                deviations.extend(below);
+                deviations
+            }
+        }
+    }
+
+    /// The parameters that say the same as `mixture`.
+    pub(super) fn from_linear(&self, mixture: &LinearMixture, dtype: DType, device: &Device) -> Result<Parameters> {
+        let (k, d, c) = (self.shape.components, self.shape.dimension, self.given);
+        let mut theta = Parameters::new();
+        let insert = |theta: &mut Parameters, name: &str, values: &[f64], shape: (usize, usize)| -> Result<()> {
+            theta.insert(name, &Tensor::from_slice(values, shape, device)?.to_dtype(dtype)?)
+        };
+        let scale = self.settings.logit_scale;
+        let logits: Vec<f64> = match &self.settings.fixed.first_logits {
+            // Logits are only known up to a constant: the file's own are kept where they still say the same.
+            Some(first) if same_weights(first, scale, &mixture.weights) => first.clone(),
+            _ => mixture.weights.iter().map(|w| w.ln() / scale).collect(),
+        };
+        insert(&mut theta, "logits", &logits, (1, k))?;
+        match self.settings.means {
+            Part::Free if self.settings.fixed.means.is_none() => {
+                insert(&mut theta, "means", &mixture.coefficients, (1, k * d))?;
+            }
+            Part::Free => {}
+            Part::Given => {
+                // [K·D, C+1] with the intercept last → weight [C, K·D] and bias [K·D].
+                let rows = &mixture.coefficients;
+                let weight: Vec<f64> = (0..c * k * d).map(|at| rows[(at % (k * d)) * (c + 1) + at / (k * d)]).collect();
+                let bias: Vec<f64> = (0..k * d).map(|row| rows[row * (c + 1) + c]).collect();
+                insert(&mut theta, &format!("{NETWORK}.0.weight"), &weight, (c, k * d))?;
+                let bias = Tensor::from_vec(bias, k * d, device)?.to_dtype(dtype)?;
+                theta.insert(format!("{NETWORK}.0.bias"), &bias)?;
+            }
+        }
+        if self.settings.fixed.deviation.is_none() {
+            let blocks = mixture.covariances.chunks(d * d);
+            let tied = self.settings.covariance == Covariance::Tied;
+            let scales: Vec<f64> = blocks.take(if tied { 1 } else { k }).flat_map(|block| self.raw_factor(block)).collect();
+            insert(&mut theta, "scales", &scales, (1, scales.len()))?;
+        }
+        Ok(theta)
+    }
+
+    /// The linear mixture that θ says.
+    fn to_linear(&self, theta: &Parameters) -> Result<LinearMixture> {
+        let (k, d, c) = (self.shape.components, self.shape.dimension, self.given);
+        let rows = self.predict_free(theta)?;
+        let coefficients = match self.settings.means {
+            Part::Free => (0..k).flat_map(|k| rows.component_mean(0, k).to_vec()).collect(),
+            Part::Given => {
+                let weight = to_vec(theta.get(&format!("{NETWORK}.0.weight"))?)?;
+                let bias = to_vec(theta.get(&format!("{NETWORK}.0.bias"))?)?;
+                let entry = |row: usize, j: usize| if j < c { weight[j * k * d + row] } else { bias[row] };
+                (0..k * d * (c + 1)).map(|at| entry(at / (c + 1), at % (c + 1))).collect()
+            }
+        };
+        Ok(LinearMixture {
+            components: k,
+            dimension: d,
+            given: if self.settings.means == Part::Given { c } else { 0 },
+            weights: rows.log_weights(0).iter().map(|w| w.exp()).collect(),
+            coefficients,
+            covariances: (0..k).flat_map(|k| rows.covariance(0, k)).collect(),
+        })
+    }
+
+    /// Weights and covariances of a member whose prior and scales are free (means at x = 0).
+    fn predict_free(&self, theta: &Parameters) -> Result<super::MixtureRows> {
+        use super::Model;
+        let origin = (self.settings.means == Part::Given).then(|| crate::data::Table::new(vec![0.0; self.given], self.given));
+        self.predict(theta, origin.as_ref())
+    }
+
+    /// θ in the field's terms; see [`super::Model::natural`].
+    pub(super) fn natural_parts(&self, theta: &Parameters) -> Result<BTreeMap<String, Tensor>> {
+        let mut parts = BTreeMap::new();
+        if super::Model::closed_form(self).is_none() {
+            return Ok(parts);
+        }
+        let mixture = self.to_linear(theta)?;
+        let (k, d, c) = (mixture.components, mixture.dimension, mixture.given);
+        let cpu = &Device::Cpu;
+        let rows = mixture.coefficients.chunks(c + 1);
+        let intercepts: Vec<f64> = rows.clone().map(|row| row[c]).collect();
+        if c > 0 {
+            let slopes: Vec<f64> = rows.flat_map(|row| row[..c].to_vec()).collect();
+            parts.insert("coefficients".into(), Tensor::from_vec(slopes, (k, d, c), cpu)?);
+            parts.insert("intercepts".into(), Tensor::from_vec(intercepts, (k, d), cpu)?);
+        } else {
+            parts.insert("means".into(), Tensor::from_vec(intercepts, (k, d), cpu)?);
+        }
+        parts.insert("weights".into(), Tensor::from_vec(mixture.weights, k, cpu)?);
+        parts.insert("covariances".into(), Tensor::from_vec(mixture.covariances, (k, d, d), cpu)?);
+        Ok(parts)
+    }
+}
+
+fn to_vec(tensor: &Tensor) -> Result<Vec<f64>> {
+    Ok(tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
+}
+
+fn same_weights(logits: &[f64], scale: f64, weights: &[f64]) -> bool {
+    let offset = scale * logits[0] - weights[0].ln();
+    logits.iter().zip(weights).all(|(l, w)| (scale * l - offset - w.ln()).abs() < 1e-12)
+}
+
+impl ClosedForm for Mixture {
+    fn improve(
+        &self,
+        theta: &Parameters,
+        data: &Dataset,
+        guess: Guess,
+        streams: &Streams,
+        sweep: u64,
+        threads: usize,
+    ) -> Result<Improvement> {
+        let mixture = self.to_linear(theta)?;
+        let observed = data.observed.view();
+        let given = match self.settings.means {
+            Part::Given => data.given.as_ref().map(|given| given.view()),
+            Part::Free => None,
+        };
+        let k = self.shape.components;
+        let copy = |first: usize, block: &mut [f64]| {
+            if let Guess::Responsibilities(all) = guess {
+                block.copy_from_slice(&all[first * k..first * k + block.len()]);
+            }
+        };
+        let kernel_guess = match guess {
+            Guess::Exact => linear_mixture::Guess::Exact,
+            Guess::Responsibilities(_) => linear_mixture::Guess::Given(&copy),
+        };
+        let statistics = linear_mixture::sweep(observed, given, data.weights.as_deref(), &mixture, kernel_guess, threads)?;
+        let fixed = Fixed {
+            weights: false,
+            coefficients: self.settings.fixed.means.is_some(),
+            covariances: self.settings.fixed.deviation.is_some(),
+        };
+        let update = linear_mixture::maximize(&statistics, &mixture, self.settings.covariance, fixed, &self.floor())?;
+        let _ = (streams, sweep);
+        let theta = self.from_linear(&update.mixture, theta.dtype(), &theta.device())?;
+        if let Some((name, _)) = theta.iter().find(|(_, var)| !crate::nn::parameters::all_finite(var)) {
+            return Err(Error::Other(format!("the M-step made `{name}` non-finite")));
+        }
+        Ok(Improvement {
+            log_likelihood: statistics.log_likelihood,
+            lower_bound: statistics.lower_bound,
+            theta,
+            events: update.events.iter().map(ToString::to_string).collect(),
+        })
+    }
+}

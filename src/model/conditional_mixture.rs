@@ -1,0 +1,147 @@
+//! A mixture whose parts are functions of what is given, `p(y|x) = Σ_z p(z|x) p(y|x,z)`.
+//!
+//! The lecture's three factorisations are two keys: the prior p(z|x) or p(z), the likelihood p(y|x,z) or p(y|z). (With
+//! neither given x, y would not depend on x: refused.) The functions are linear, or perceptrons with `hidden` layers; the
+//! mixture density network (Bishop 1994) is `prior = "given_x"`, `likelihood = "given_x"` with hidden layers.
+
+use super::mixture::{FixedParts, Mixture, Part, Settings, default_floor};
+use crate::error::Fault;
+use crate::math::linear_mixture::Covariance;
+use crate::nn::Activation;
+use crate::{Result, data::Dataset, data::source::Widths};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What p(z) depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Prior {
+    /// p(z|x): which component is likely depends on x.
+    GivenX,
+    /// p(z): the same weights everywhere.
+    Marginal,
+}
+
+/// What p(y|·) depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Likelihood {
+    /// p(y|x,z): every component is a function of x.
+    GivenX,
+    /// p(y|z): components are fixed places; x chooses among them.
+    LatentOnly,
+}
+
+/// What the deviations of y depend on, where the likelihood is given x.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Deviation {
+    /// A function of x, like the means.
+    GivenX,
+    /// One per component.
+    Constant,
+}
+
+/// Keys of `kind = "conditional_mixture"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ConditionalMixture {
+    /// The number of components K; one is the Gaussian policy.
+    #[schemars(range(min = 1, max = 1000))]
+    pub components: usize,
+    /// Whether p(z) depends on x.
+    pub prior: Prior,
+    /// Whether p(y|z) depends on x as well.
+    pub likelihood: Likelihood,
+    /// Whether the deviations depend on x.
+    pub deviation: Deviation,
+    /// The form of each component's covariance.
+    pub covariance: Covariance,
+    /// Units of each hidden layer; none makes the functions linear.
+    #[schemars(inner(range(min = 1, max = 65_536)))]
+    pub hidden: Vec<usize>,
+    /// The non-linearity between hidden layers.
+    pub activation: Activation,
+    /// The smallest deviation, relative to the data's.
+    #[schemars(range(min = 1e-9, max = 1.0))]
+    pub deviation_floor: f64,
+}
+
+impl Default for ConditionalMixture {
+    fn default() -> Self {
+        Self {
+            components: 5,
+            prior: Prior::GivenX,
+            likelihood: Likelihood::GivenX,
+            deviation: Deviation::GivenX,
+            covariance: Covariance::Diagonal,
+            hidden: vec![64, 64],
+            activation: Activation::Tanh,
+            deviation_floor: default_floor(),
+        }
+    }
+}
+
+impl ConditionalMixture {
+    /// Linear means with constant deviations and weights: each component is a weighted regression.
+    pub fn has_closed_form(&self) -> bool {
+        let prior_is_constant = self.prior == Prior::Marginal || self.components == 1;
+        prior_is_constant
+            && self.likelihood == Likelihood::GivenX
+            && self.deviation == Deviation::Constant
+            && self.hidden.is_empty()
+    }
+
+    /// Every fault for data of these widths.
+    pub fn check(&self, _widths: Widths) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if self.prior == Prior::Marginal && self.likelihood == Likelihood::LatentOnly {
+            faults.push(Fault::new(
+                "likelihood",
+                "with p(z) and p(y|z), y would not depend on x at all",
+                "`likelihood = \"given_x\"` beside `prior = \"marginal\"`",
+                "lawful pairs are given_x × given_x, given_x × latent_only and marginal × given_x; for a plain density \
+                 use `gaussian_mixture`",
+            ));
+        }
+        if self.components == 1 && self.likelihood == Likelihood::LatentOnly {
+            faults.push(Fault::new(
+                "likelihood",
+                "with one component and p(y|z), y would not depend on x at all",
+                "`likelihood = \"given_x\"`",
+                "or more components, among which x can choose",
+            ));
+        }
+        if self.covariance == Covariance::Tied && self.deviation == Deviation::GivenX && self.likelihood == Likelihood::GivenX
+        {
+            faults.push(Fault::new(
+                "covariance",
+                "a covariance that all components share cannot be a function of x here",
+                "`full`, `diagonal` or `spherical`",
+                "or set `deviation = \"constant\"`",
+            ));
+        }
+        faults
+    }
+
+    /// The model for rows like `train`.
+    pub fn build(&self, train: &Dataset) -> Result<Mixture> {
+        let part = |given| if given { Part::Given } else { Part::Free };
+        let likelihood = self.likelihood == Likelihood::GivenX;
+        Mixture::new(
+            Settings {
+                components: self.components,
+                prior: part(self.prior == Prior::GivenX && self.components > 1),
+                means: part(likelihood),
+                scales: part(likelihood && self.deviation == Deviation::GivenX),
+                covariance: self.covariance,
+                hidden: self.hidden.clone(),
+                activation: self.activation,
+                deviation_floor: self.deviation_floor,
+                logit_scale: 1.0,
+                fixed: FixedParts::default(),
+            },
+            train,
+        )
+    }
+}

@@ -1,0 +1,57 @@
+//! One Gaussian, `p(x) = N(x; μ, Σ)`: the mixture of one component, without a latent variable.
+
+use super::mixture::{Mixture, Part, Settings, default_floor};
+use crate::math::linear_mixture::Covariance;
+use crate::{Result, data::Dataset};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Keys of `kind = "gaussian"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Gaussian {
+    /// The form of Σ; `tied` is the same as `full` here.
+    pub covariance: Covariance,
+    /// The smallest deviation, relative to the data's: keeps Σ away from singular.
+    #[schemars(range(min = 1e-9, max = 1.0))]
+    pub deviation_floor: f64,
+}
+
+impl Default for Gaussian {
+    fn default() -> Self {
+        Self { covariance: Covariance::Full, deviation_floor: default_floor() }
+    }
+}
+
+impl Gaussian {
+    /// The model for rows like `train`.
+    pub fn build(&self, train: &Dataset) -> Result<Mixture> {
+        Mixture::new(
+            Settings {
+                components: 1,
+                covariance: self.covariance,
+                deviation_floor: self.deviation_floor,
+                ..Settings::density()
+            },
+            train,
+        )
+    }
+}
+
+impl Settings {
+    /// A density: nothing is given, every part is free.
+    pub(super) fn density() -> Self {
+        Self {
+            components: 1,
+            prior: Part::Free,
+            means: Part::Free,
+            scales: Part::Free,
+            covariance: Covariance::Full,
+            hidden: Vec::new(),
+            activation: crate::nn::Activation::Tanh,
+            deviation_floor: default_floor(),
+            logit_scale: 1.0,
+            fixed: super::mixture::FixedParts::default(),
+        }
+    }
+}

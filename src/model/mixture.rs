@@ -1,0 +1,386 @@
+//! The family behind every finite mixture here: `log p_θ(y, z=k | x) = log π_k(x) + log N(y; μ_k(x), Σ_k(x))`.
+//!
+//! Each of its three parts, prior π, means μ and scales Σ, is [`Part::Given`] (columns of one function of x, linear or a
+//! perceptron) or [`Part::Free`] (parameters of their own). The models of this room are settings of it:
+//!
+//! | model | prior | means | scales |
+//! |---|---|---|---|
+//! | gaussian, gaussian_mixture | free | free | free |
+//! | linear_gaussian, mixture of regressions | free | given, linear | free |
+//! | mixture density network (Bishop 1994) | given | given | given |
+//!
+//! Σ is held as a modified Cholesky factor (Pourahmadi 1999): deviation_i = floor + exp(raw_i) of what is left of y_i
+//! after regressing it on y_1 … y_{i−1}, and the regression's negative coefficients below the diagonal. So any real
+//! numbers are a positive-definite Σ.
+//!
+//! Parameters: `network.*`, whose last layer has the columns of all given parts in the order prior `[K]`, means `[K, D]`,
+//! scales `[K, F]`; and, for free parts, `logits` `[1, K]`, `means` `[1, K·D]`, `scales` `[1, K·F]` (`[1, F]` where tied).
+
+use super::{Joint, Latent, Latents, MixtureRows, Model, closed_form::ClosedForm};
+use crate::data::{Batch, Dataset, Table};
+use crate::math::linear_mixture::Covariance;
+use crate::math::streams::Streams;
+use crate::nn::{self, Activation, ConditionalCovariance, Head, MixtureShape, Parameters, Perceptron};
+use crate::{Error, Result};
+use candle_core::{D, DType, Device, Tensor};
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
+/// Whether a part of the mixture is a function of x or parameters of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// A function of x.
+    Given,
+    /// Parameters of its own.
+    Free,
+}
+
+/// Parts that the experiment file gives.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FixedParts {
+    /// Where learning of the logits starts. `[K]`
+    pub first_logits: Option<Vec<f64>>,
+    /// Means that are not learnt. `[K·D]`
+    pub means: Option<Vec<f64>>,
+    /// A deviation of all axes and components that is not learnt.
+    pub deviation: Option<f64>,
+}
+
+/// What makes one member of the family.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The number of components K.
+    pub components: usize,
+    /// Of π.
+    pub prior: Part,
+    /// Of μ.
+    pub means: Part,
+    /// Of Σ.
+    pub scales: Part,
+    /// The form of Σ.
+    pub covariance: Covariance,
+    /// Units of each hidden layer of the function of x.
+    pub hidden: Vec<usize>,
+    /// Between hidden layers.
+    pub activation: Activation,
+    /// The smallest deviation, relative to the data's.
+    pub deviation_floor: f64,
+    /// π = softmax(logit_scale · logits), where the prior is free.
+    pub logit_scale: f64,
+    /// What is not learnt.
+    pub fixed: FixedParts,
+}
+
+/// The default of every `deviation_floor`: a thousandth of the data's deviation.
+pub fn default_floor() -> f64 {
+    1e-3
+}
+
+/// One member of the family, for data of given widths.
+#[derive(Debug)]
+pub struct Mixture {
+    pub(super) settings: Settings,
+    pub(super) shape: MixtureShape,
+    pub(super) given: usize,
+    network: Option<Perceptron>,
+}
+
+/// The name under which the network's parameters are kept.
+pub(super) const NETWORK: &str = "network";
+
+impl Mixture {
+    /// The member with these settings, for rows like `train`.
+    pub fn new(settings: Settings, train: &Dataset) -> Result<Self> {
+        let (k, d) = (settings.components, train.observed.columns());
+        let covariance = match settings.covariance {
+            Covariance::Full | Covariance::Tied => ConditionalCovariance::Full,
+            Covariance::Diagonal => ConditionalCovariance::Diagonal,
+            Covariance::Spherical => ConditionalCovariance::Spherical,
+        };
+        // Closed-form covariances are kept above `floor² · pooled covariance`, whose innovation deviations are thereby
+        // above `floor · smallest pooled innovation deviation`; half of that leaves every one of them expressible.
+        let deviation_floor = match settings.fixed.deviation {
+            Some(_) => 0.0,
+            None => 0.5 * settings.deviation_floor * smallest_innovation(train),
+        };
+        let shape = MixtureShape { components: k, dimension: d, covariance, deviation_floor };
+        let given = train.given.as_ref().map_or(0, Table::columns);
+        let outputs: usize = [
+            (settings.prior, k),
+            (settings.means, k * d),
+            (settings.scales, k * shape.scales_per_component()),
+        ]
+        .iter()
+        .map(|(part, columns)| if *part == Part::Given { *columns } else { 0 })
+        .sum();
+        let network = (outputs > 0).then(|| {
+            let sizes: Vec<usize> =
+                std::iter::once(given).chain(settings.hidden.iter().copied()).chain([outputs]).collect();
+            Perceptron::new(sizes, settings.activation)
+        });
+        Ok(Self { settings, shape, given, network })
+    }
+
+    /// The first columns of prior, means and scales in the network's output.
+    fn offsets(&self) -> [usize; 3] {
+        let (k, d) = (self.shape.components, self.shape.dimension);
+        let prior = if self.settings.prior == Part::Given { k } else { 0 };
+        let means = if self.settings.means == Part::Given { k * d } else { 0 };
+        [0, prior, prior + means]
+    }
+
+    /// The last layer's number, for its parameters' names.
+    pub(super) fn last_layer(&self) -> usize {
+        self.settings.hidden.len()
+    }
+
+    /// Prior, means and scales for the rows of `given`.
+    fn parts(&self, theta: &Parameters, given: Option<&Tensor>) -> Result<Parts> {
+        let output = match &self.network {
+            Some(network) => {
+                let x = given.ok_or_else(|| Error::Other("a conditional model was asked without x".into()))?;
+                Some(network.forward(theta, NETWORK, x)?)
+            }
+            None => None,
+        };
+        let (dtype, device) = (theta.dtype(), theta.device());
+        let constant = |values: &[f64]| Tensor::from_slice(values, (1, values.len()), &device)?.to_dtype(dtype);
+        let [prior, means, scales] = self.offsets();
+        let pick = |part: Part, offset: usize, free: &dyn Fn() -> Result<Tensor>| -> Result<(Tensor, usize)> {
+            match (part, &output) {
+                (Part::Given, Some(output)) => Ok((output.clone(), offset)),
+                _ => Ok((free()?, 0)),
+            }
+        };
+        let free_logits = || -> Result<Tensor> {
+            let logits = theta.get("logits")?;
+            let scale = self.settings.logit_scale;
+            Ok(if scale == 1.0 { logits.clone() } else { (logits * scale)? })
+        };
+        let free_means = || -> Result<Tensor> {
+            match &self.settings.fixed.means {
+                Some(means) => Ok(constant(means)?),
+                None => Ok(theta.get("means")?.clone()),
+            }
+        };
+        let free_scales = || -> Result<Tensor> {
+            let columns = self.shape.components * self.shape.scales_per_component();
+            if let Some(deviation) = self.settings.fixed.deviation {
+                return Ok(constant(&self.raw_scales(&vec![deviation; columns]))?);
+            }
+            let scales = theta.get("scales")?;
+            Ok(match self.settings.covariance {
+                Covariance::Tied => scales.repeat((1, self.shape.components))?,
+                _ => scales.clone(),
+            })
+        };
+        Ok(Parts {
+            logits: pick(self.settings.prior, prior, &free_logits)?,
+            means: pick(self.settings.means, means, &free_means)?,
+            scales: pick(self.settings.scales, scales, &free_scales)?,
+        })
+    }
+
+    /// Raw scale numbers of components whose axes are independent with these deviations, `[K · (1 or D)]` as the form
+    /// wants; coefficients below the diagonal are 0.
+    fn raw_scales(&self, deviations: &[f64]) -> Vec<f64> {
+        let per_component = self.shape.scales_per_component();
+        let axes = if self.shape.covariance == ConditionalCovariance::Spherical { 1 } else { self.shape.dimension };
+        (0..self.shape.components * per_component)
+            .map(|at| {
+                if at % per_component < axes {
+                    self.raw_deviation(deviations[at.min(deviations.len() - 1)])
+                } else {
+                    0.0
+                }
+            })
+            .collect()
+    }
+
+    /// The raw number of a deviation: the inverse of `floor + exp(raw)`, at least a hundredth above the floor.
+    pub(super) fn raw_deviation(&self, deviation: f64) -> f64 {
+        let floor = self.shape.deviation_floor;
+        (deviation - floor).max(1e-2 * floor).max(f64::MIN_POSITIVE).ln()
+    }
+}
+
+struct Parts {
+    logits: (Tensor, usize),
+    means: (Tensor, usize),
+    scales: (Tensor, usize),
+}
+
+impl Parts {
+    fn heads(&self) -> [Head<'_>; 3] {
+        [&self.logits, &self.means, &self.scales].map(|(values, offset)| Head { values, offset: *offset })
+    }
+}
+
+/// The smallest deviation that any column of the observed has left after regression on those before it; columns that are
+/// exact functions of others do not count.
+fn smallest_innovation(train: &Dataset) -> f64 {
+    let (covariance, d) = (crate::math::linear_mixture::pooled_covariance(train.observed.view(), train.weights.as_deref()), train.observed.columns());
+    let largest = (0..d).map(|i| covariance[i * d + i]).fold(0.0, f64::max);
+    let mut innovations: Vec<f64> = (0..d).map(|i| covariance[i * d + i].sqrt()).collect();
+    if let Some(factor) = nalgebra::DMatrix::from_row_slice(d, d, &covariance).cholesky() {
+        innovations.extend((0..d).map(|i| factor.l_dirty()[(i, i)]));
+    }
+    let smallest = innovations
+        .into_iter()
+        .filter(|deviation| *deviation > 1e-7 * largest.sqrt())
+        .fold(f64::INFINITY, f64::min);
+    if smallest.is_finite() { smallest } else { 1.0 }
+}
+
+impl Model for Mixture {
+    fn latent(&self) -> Latent {
+        Latent::Finite(self.shape.components)
+    }
+
+    fn initial(&self, data: &Dataset, streams: &Streams, start: u64, dtype: DType, device: &Device) -> Result<Parameters> {
+        if self.closed_form().is_some() {
+            return self.from_linear(&self.initial_linear(data, streams, start)?, dtype, device);
+        }
+        // Clusters of the observed alone: components begin apart, at home in the data, with honest deviations.
+        let clusters = self.initial_clusters(data, streams, start)?;
+        let mut theta = Parameters::new();
+        let (k, d, f) = (self.shape.components, self.shape.dimension, self.shape.scales_per_component());
+        let logits: Vec<f64> = clusters.weights.iter().map(|w| w.ln()).collect();
+        let means = clusters.coefficients.clone();
+        let scales: Vec<f64> = (0..k).flat_map(|k| self.raw_factor(&clusters.covariances[k * d * d..(k + 1) * d * d])).collect();
+        let tied_scales = scales[..f].to_vec();
+        let mut bias = Vec::new();
+        let mut place = |part: Part, name: &str, values: Vec<f64>, theta: &mut Parameters| -> Result<()> {
+            match part {
+                Part::Given => bias.extend(values),
+                Part::Free => {
+                    let row = Tensor::from_slice(&values, (1, values.len()), device)?.to_dtype(dtype)?;
+                    theta.insert(name, &row)?;
+                }
+            }
+            Ok(())
+        };
+        place(self.settings.prior, "logits", logits, &mut theta)?;
+        place(self.settings.means, "means", means, &mut theta)?;
+        let tied = self.settings.covariance == Covariance::Tied;
+        place(self.settings.scales, "scales", if tied { tied_scales } else { scales }, &mut theta)?;
+        if let Some(network) = &self.network {
+            let stream = streams.named(&format!("initial/{NETWORK}/{start}"));
+            network.initial(NETWORK, &mut theta, dtype, device, &stream)?;
+            let bias = Tensor::from_slice(&bias, bias.len(), device)?.to_dtype(dtype)?;
+            theta.insert(format!("{NETWORK}.{}.bias", self.last_layer()), &bias)?;
+        }
+        Ok(theta)
+    }
+
+    fn joint<'a>(&'a self, theta: &'a Parameters, batch: &'a Batch) -> Result<Box<dyn Joint + 'a>> {
+        Ok(Box::new(MixtureJoint {
+            parts: self.parts(theta, batch.given.as_ref())?,
+            shape: &self.shape,
+            observed: &batch.observed,
+            all: OnceCell::new(),
+        }))
+    }
+
+    fn natural(&self, theta: &Parameters) -> Result<BTreeMap<String, Tensor>> {
+        self.natural_parts(theta)
+    }
+
+    fn predict(&self, theta: &Parameters, given: Option<&Table>) -> Result<MixtureRows> {
+        let device = theta.device();
+        let x = given.map(|given| -> Result<Tensor> {
+            let shape = (given.rows(), given.columns());
+            Ok(Tensor::from_slice(given.values(), shape, &device)?.to_dtype(theta.dtype())?)
+        });
+        let parts = self.parts(theta, x.transpose()?.as_ref())?;
+        let (k, d, f) = (self.shape.components, self.shape.dimension, self.shape.scales_per_component());
+        let values = |part: &(Tensor, usize), columns: usize| -> Result<Vec<f64>> {
+            let part = part.0.narrow(1, part.1, columns)?.to_dtype(DType::F64)?;
+            Ok(part.flatten_all()?.to_vec1()?)
+        };
+        Ok(MixtureRows::new(
+            self.shape.clone(),
+            values(&parts.logits, k)?,
+            values(&parts.means, k * d)?,
+            values(&parts.scales, k * f)?,
+        ))
+    }
+
+    fn free_parameters(&self, theta: &Parameters) -> usize {
+        theta.count() - usize::from(self.settings.prior == Part::Free)
+    }
+
+    fn identified_prior(&self, theta: &Parameters) -> Result<Option<Vec<f64>>> {
+        if self.settings.prior == Part::Given || self.settings.fixed.means.is_none() {
+            return Ok(None);
+        }
+        let rows = self.predict(theta, None)?;
+        Ok(Some(rows.log_weights(0).iter().map(|w| w.exp()).collect()))
+    }
+
+    fn closed_form(&self) -> Option<&dyn ClosedForm> {
+        let linear = self.settings.prior == Part::Free
+            && self.settings.scales == Part::Free
+            && (self.settings.means == Part::Free || self.settings.hidden.is_empty());
+        linear.then_some(self)
+    }
+}
+
+/// A mixture conditioned on the rows of one batch.
+struct MixtureJoint<'a> {
+    parts: Parts,
+    shape: &'a MixtureShape,
+    observed: &'a Tensor,
+    all: OnceCell<Tensor>,
+}
+
+impl MixtureJoint<'_> {
+    /// `log p(y, z)` for every z, computed once. `[B, K]`
+    fn all(&self) -> Result<&Tensor> {
+        if let Some(all) = self.all.get() {
+            return Ok(all);
+        }
+        let [logits, means, scales] = self.parts.heads();
+        let all = nn::mixture_log_joint(self.observed, logits, means, scales, self.shape)?;
+        Ok(self.all.get_or_init(|| all))
+    }
+}
+
+/// The values of `all` `[B, K]` at `latents`. `[B, S]`
+fn at(all: &Tensor, latents: &Latents) -> Result<Tensor> {
+    Ok(match latents {
+        Latents::All => all.clone(),
+        Latents::Index(index) => all.contiguous()?.gather(index, D::Minus1)?,
+    })
+}
+
+impl Joint for MixtureJoint<'_> {
+    fn log_joint(&self, latents: &Latents) -> Result<Tensor> {
+        at(self.all()?, latents)
+    }
+
+    fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>> {
+        let [logits, means, scales] = self.parts.heads();
+        let (prior, likelihood) = nn::mixture_terms(self.observed, logits, means, scales, self.shape)?;
+        let prior = prior.broadcast_as(likelihood.shape())?;
+        Ok(vec![("prior", at(&prior, latents)?), ("likelihood", at(&likelihood, latents)?)])
+    }
+
+    fn log_prob(&self) -> Result<Tensor> {
+        nn::log_sum_exp(self.all()?)
+    }
+
+    fn mean(&self) -> Result<Tensor> {
+        let (k, d) = (self.shape.components, self.shape.dimension);
+        let logits = self.parts.logits.0.narrow(1, self.parts.logits.1, k)?;
+        let weights = nn::log_softmax(&logits)?.exp()?.unsqueeze(2)?; // [R, K, 1]
+        let means = self.parts.means.0.narrow(1, self.parts.means.1, k * d)?;
+        let means = means.reshape(((), k, d))?; // [R, K, D]
+        let mean = weights.broadcast_mul(&means)?.sum(1)?; // [R, D]
+        Ok(mean.broadcast_as(self.observed.shape())?)
+    }
+
+    fn observed(&self) -> &Tensor {
+        self.observed
+    }
+}

@@ -1,0 +1,21 @@
+//! The true posterior of a finite latent, by enumeration: every z, weighted by `p(z|x) = p(x,z) / Σ_z p(x,z)`.
+
+use super::{Draws, FromFinite};
+use crate::Result;
+use crate::math::streams::Generator;
+use crate::model::Latents;
+use candle_core::Tensor;
+
+/// Every value, weighted by its probability.
+pub(super) struct Exact;
+
+/// Weights below this are dropped: they change no sum in f32 or f64, and as denormals they would slow every product.
+const SMALLEST_WEIGHT: f64 = 1e-30;
+
+impl FromFinite for Exact {
+    fn draws(&self, log_q: &Tensor, _: &mut Generator) -> Result<Draws> {
+        let weights = log_q.exp()?;
+        let weights = (&weights * weights.ge(SMALLEST_WEIGHT)?.to_dtype(weights.dtype())?)?;
+        Ok(Draws { latents: Latents::All, weights, log_q: log_q.clone() })
+    }
+}

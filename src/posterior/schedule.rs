@@ -1,0 +1,44 @@
+//! A number that may change with the step.
+
+use crate::error::Fault;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A positive number: constant, or on a geometric path between two.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Schedule {
+    /// The same at every step.
+    Constant(f64),
+    /// From `from` at step 0 to `to` at step `steps`, by equal factors; `to` from then on.
+    Path {
+        /// The first value.
+        from: f64,
+        /// The last value.
+        to: f64,
+        /// When the last value is reached.
+        steps: u64,
+    },
+}
+
+impl Schedule {
+    /// The value at `step`.
+    pub fn at(self, step: u64) -> f64 {
+        match self {
+            Self::Constant(value) => value,
+            Self::Path { to, steps, .. } if step >= steps => to,
+            Self::Path { from, to, steps } => from * (to / from).powf(step as f64 / steps as f64),
+        }
+    }
+
+    /// Faults of the value under `key`.
+    pub fn check(self, key: &str) -> Vec<Fault> {
+        let values = match self {
+            Self::Constant(value) => vec![value],
+            Self::Path { from, to, .. } => vec![from, to],
+        };
+        let wrong = values.into_iter().find(|value| !(value.is_finite() && *value > 0.0));
+        let fault = |value| Fault::new(key, format!("{value} is not positive"), "a positive number", "1 is neutral");
+        wrong.map(fault).into_iter().collect()
+    }
+}

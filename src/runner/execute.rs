@@ -1,0 +1,58 @@
+//! Many runs side by side, one thread each.
+
+use super::{Outcome, PlannedRun};
+use crate::{Error, Result};
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// Runs at a time.
+    pub jobs: usize,
+    /// Discard records and begin anew.
+    pub fresh: bool,
+    /// Set from outside to stop: every run finishes its step, writes a checkpoint and ends.
+    pub interrupt: &'a AtomicBool,
+}
+
+/// Who watches the runs. Called from many threads.
+pub trait Watcher: Sync {
+    /// Run number `run` begins.
+    fn started(&self, run: usize);
+
+    /// It has done `done` of at most `of` units of work.
+    fn progressed(&self, run: usize, done: u64, of: u64);
+
+    /// It has ended.
+    fn finished(&self, run: usize, outcome: &Outcome);
+}
+
+/// Runs what is missing of `runs` and says how each ended, in their order.
+///
+/// # Errors
+/// The first record that could not be written, after all other runs have ended.
+pub fn execute(runs: &[PlannedRun], options: Options, watcher: &dyn Watcher) -> Result<Vec<Outcome>> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(options.jobs)
+        .build()
+        .map_err(|error| Error::Other(format!("cannot start {} threads: {error}", options.jobs)))?;
+    // Fewer runs than threads: what is left over helps the closed-form sweeps, whose numbers do not depend on it.
+    let threads = (options.jobs / runs.len().max(1)).max(1);
+    let interrupted = || options.interrupt.load(Ordering::Relaxed);
+    let results: Vec<Result<Outcome>> = pool.install(|| {
+        let runs = runs.par_iter().enumerate().with_max_len(1);
+        let ended = runs.map(|(number, run)| {
+            if interrupted() {
+                return Ok(Outcome::Interrupted);
+            }
+            watcher.started(number);
+            let progressed = |done, of| watcher.progressed(number, done, of);
+            let outcome = run.execute(options.fresh, threads, &progressed, &interrupted)?;
+            watcher.finished(number, &outcome);
+            Ok(outcome)
+        });
+        ended.collect()
+    });
+    results.into_iter().collect()
+}

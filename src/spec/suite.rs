@@ -1,0 +1,129 @@
+//! The spec of one variant: what the tables of an experiment file mean together.
+
+use super::{Diagnostics, Loaded};
+use crate::control::{ActionRule, EvaluationConfig, LatentRule};
+use crate::data::{DataConfig, source::Widths};
+use crate::error::Fault;
+use crate::model::ModelConfig;
+use crate::objective::ObjectiveConfig;
+use crate::posterior::PosteriorConfig;
+use crate::train::{TrainingConfig, metrics, unlawful};
+use latent_lab_envs::{Environment, Tree};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// One variant of an experiment, defaults filled in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Spec {
+    /// What a model learns from.
+    pub data: DataConfig,
+    /// What is log p(x, z).
+    pub model: ModelConfig,
+    /// Which z to consider, with what weight.
+    #[serde(default)]
+    pub posterior: PosteriorConfig,
+    /// What to ascend.
+    #[serde(default)]
+    pub objective: ObjectiveConfig,
+    /// How to ascend it.
+    pub training: TrainingConfig,
+    /// What happens after training.
+    #[serde(default)]
+    pub evaluation: EvaluationConfig,
+}
+
+/// Loads an experiment file with its overrides and looks for every fault, those of meaning included.
+pub fn load_experiment(path: &Path, overrides: &[String]) -> Result<Loaded<Spec>, Diagnostics> {
+    super::load(path, overrides, check)
+}
+
+/// Every fault of meaning; `folder` is the experiment file's.
+fn check(spec: &Spec, folder: &Path) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    match spec.data.check(folder) {
+        Err(fault) => faults.push(fault.within("data")),
+        Ok(widths) => {
+            faults.extend(spec.model.check(widths).into_iter().map(|fault| fault.within("model")));
+            faults.extend(check_environment(spec, widths));
+        }
+    }
+    faults.extend(spec.posterior.check().into_iter().map(|fault| fault.within("posterior")));
+    let validation = spec.data.validation_fraction > 0.0;
+    faults.extend(spec.training.check(validation).into_iter().map(|fault| fault.within("training")));
+    faults.extend(unlawful(&spec.model, &spec.posterior, &spec.objective, &spec.training));
+    faults.extend(check_evaluation(spec).map(|fault| fault.within("evaluation")));
+    faults
+}
+
+/// A policy must see and do what the environment shows and takes.
+fn check_environment(spec: &Spec, widths: Widths) -> Option<Fault> {
+    spec.evaluation.environment?;
+    let tree = Tree::default();
+    let wanted = Widths { observed: tree.action_size(), given: tree.observation_size() };
+    (spec.model.abilities().conditional && widths != wanted).then(|| {
+        Fault::new(
+            "evaluation.environment",
+            format!("the policy maps {} numbers to {}", widths.given, widths.observed),
+            format!("{} observations to {} action", wanted.given, wanted.observed),
+            "list the state's columns under `data.given` and the action's under `data.observed`",
+        )
+    })
+}
+
+fn check_evaluation(spec: &Spec) -> Option<Fault> {
+    let (evaluation, defaults) = (&spec.evaluation, EvaluationConfig::default());
+    if let Some(metric) = &evaluation.metric
+        && metrics::find(metric).is_none()
+    {
+        let names: Vec<&str> = metrics::METRICS.iter().map(|metric| metric.name).collect();
+        return Some(Fault::new(
+            "metric",
+            format!("there is no metric `{metric}`"),
+            "the name of a metric",
+            format!("there are: {}", names.join(", ")),
+        ));
+    }
+    let conditional = spec.model.abilities().conditional;
+    if evaluation.environment.is_some() && !conditional {
+        return Some(Fault::new(
+            "environment",
+            "a density p(x) is not a policy",
+            "a conditional model",
+            "choose `linear_gaussian` or `conditional_mixture`",
+        ));
+    }
+    if evaluation.environment.is_none() {
+        for (key, given) in [
+            ("rollouts", evaluation.rollouts != defaults.rollouts),
+            ("action", evaluation.action != defaults.action),
+            ("latent", evaluation.latent != defaults.latent),
+        ] {
+            if given {
+                return Some(Fault::new(
+                    key,
+                    format!("`{key}` is for roll-outs, and there is no environment"),
+                    "`environment` beside it",
+                    format!("add `environment = \"tree\"`, or remove `{key}`"),
+                ));
+            }
+        }
+    }
+    if evaluation.latent == LatentRule::PerEpisode && evaluation.action != ActionRule::Sample {
+        return Some(Fault::new(
+            "latent",
+            "only sampled actions draw a latent that could last",
+            "`action = \"sample\"`",
+            "remove `latent`, or sample",
+        ));
+    }
+    if evaluation.estimator_repeats > 0 && !spec.objective.needs_posterior() {
+        return Some(Fault::new(
+            "estimator_repeats",
+            "this objective is exact: there is nothing to estimate",
+            "0",
+            "choose `expected_log_likelihood` with a `sampled` posterior",
+        ));
+    }
+    None
+}

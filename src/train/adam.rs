@@ -1,0 +1,246 @@
+//! Gradient ascent on batches.
+//!
+//! Rows are shuffled once per pass (stream `batches`, one index per pass) and cut into batches; what is left over waits for
+//! another pass. Guesses at step t come from stream `posterior`, index t. So a run has no state but its step, its
+//! parameters and the optimiser's moments.
+
+use super::{AdamConfig, Job, Observer, State, Trained, evaluation, fact, store, stored};
+use crate::data::Batch;
+use crate::math::streams::Stream;
+use crate::nn::{Adam, AdamSettings, Parameters};
+use crate::{Error, Result};
+use candle_core::{Device, Tensor};
+use rand::seq::SliceRandom;
+
+/// Trains by Adam; see [`super::train`].
+pub(super) fn train(job: &Job, config: &AdamConfig, resume: Option<State>, observer: &mut dyn Observer) -> Result<Trained> {
+    let fresh = resume.is_none();
+    let mut run = Run::new(job, config, resume)?;
+    if fresh {
+        run.evaluate(observer)?;
+    }
+    while run.step < config.steps && !run.out_of_patience() {
+        run.advance()?;
+        observer.progressed(run.step, config.steps);
+        let stop = observer.interrupted() && run.step < config.steps;
+        if run.step.is_multiple_of(config.evaluate_every) || run.step == config.steps {
+            run.evaluate(observer)?;
+        }
+        if stop {
+            observer.checkpoint(true, &|| run.state())?;
+            return Err(Error::Interrupted);
+        }
+    }
+    observer.checkpoint(true, &|| run.state())?;
+    let steps = run.step;
+    Ok(Trained { theta: run.into_theta(), steps })
+}
+
+/// The best evaluation so far, by validation log-likelihood.
+struct Best {
+    theta: Parameters,
+    value: f64,
+    evaluations_since: u64,
+}
+
+struct Run<'a> {
+    job: &'a Job<'a>,
+    config: &'a AdamConfig,
+    device: Device,
+    step: u64,
+    theta: Parameters,
+    adam: Adam,
+    average: Option<Parameters>,
+    stale: Option<Parameters>,
+    best: Option<Best>,
+    rows: Batch,
+    shuffled: Option<(u64, Batch)>,
+    shuffles: Stream,
+    guesses: Stream,
+}
+
+impl<'a> Run<'a> {
+    fn new(job: &'a Job, config: &'a AdamConfig, resume: Option<State>) -> Result<Self> {
+        let (dtype, device) = job.training.placement()?;
+        let theta = job.model.initial(&job.splits.train, job.streams, 0, dtype, &device)?;
+        let settings = AdamSettings { weight_decay: config.weight_decay, ..AdamSettings::default() };
+        let adam = Adam::new(&theta, settings)?;
+        let average = (config.averaging > 0.0).then(|| theta.snapshot()).transpose()?;
+        let mut run = Self {
+            job,
+            config,
+            step: 0,
+            theta,
+            adam,
+            average,
+            stale: None,
+            best: None,
+            rows: Batch::whole(&job.splits.train, dtype, &device)?,
+            shuffled: None,
+            shuffles: job.streams.named("batches"),
+            guesses: job.streams.named("posterior"),
+            device,
+        };
+        if let Some(state) = resume {
+            run.restore(&state)?;
+        }
+        Ok(run)
+    }
+
+    /// One step of the optimiser.
+    fn advance(&mut self) -> Result<()> {
+        if self.job.posterior.common().refresh_every > 1 && self.step.is_multiple_of(self.job.posterior.common().refresh_every)
+        {
+            self.stale = Some(self.theta.snapshot()?);
+        }
+        let batch = self.next_batch()?;
+        let loss = self.loss(&batch)?;
+        let gradients = loss.backward()?;
+        let rate = self.config.learning_rate_at(self.step);
+        let norm = self.adam.step(&self.theta, &gradients, rate, self.config.gradient_clip)?;
+        if !norm.is_finite() {
+            return Err(self.non_finite("the gradient's norm", norm));
+        }
+        if let Some(average) = &self.average {
+            // While the average is young it follows quickly, so that the first values are forgotten.
+            let keep = self.config.averaging.min((1.0 + self.step as f64) / (10.0 + self.step as f64));
+            for ((_, mean), (_, now)) in average.iter().zip(self.theta.iter()) {
+                mean.set(&((mean.as_tensor() * keep)? + (now.as_tensor() * (1.0 - keep))?)?)?;
+            }
+        }
+        self.step += 1;
+        Ok(())
+    }
+
+    /// Minus the objective's mean over `batch`, a scalar.
+    fn loss(&self, batch: &Batch) -> Result<Tensor> {
+        let joint = self.job.model.joint(&self.theta, batch)?;
+        let draws = || {
+            let generator = &mut self.guesses.at(self.step);
+            match &self.stale {
+                Some(stale) => {
+                    let older = self.job.model.joint(stale, batch)?;
+                    self.job.posterior.draws(older.as_ref(), self.step, generator)
+                }
+                None => self.job.posterior.draws(joint.as_ref(), self.step, generator),
+            }
+        };
+        let values = self.job.objective.value(joint.as_ref(), draws)?;
+        let mean = batch.mean(&values)?;
+        let value = evaluation::scalar(&mean)?;
+        if !value.is_finite() {
+            let terms = joint.terms(&crate::model::Latents::All)?;
+            let broken = terms.iter().find(|(_, term)| evaluation::has_nan_or_plus_infinity(term));
+            let term = broken.map_or("the objective".to_owned(), |(name, _)| format!("the term `{name}`"));
+            return Err(self.non_finite(&term, value));
+        }
+        Ok(mean.neg()?)
+    }
+
+    fn non_finite(&self, term: &str, value: f64) -> Error {
+        Error::NonFinite { term: term.to_owned(), value, step: self.step, seed: self.job.streams.seed() }
+    }
+
+    /// The rows of this step.
+    fn next_batch(&mut self) -> Result<Batch> {
+        let (rows, size) = (self.rows.len(), self.config.batch_size);
+        if size >= rows {
+            return Ok(self.rows.clone());
+        }
+        let batches_per_pass = (rows / size) as u64;
+        let (pass, batch) = (self.step / batches_per_pass, self.step % batches_per_pass);
+        let shuffled = match self.shuffled.take().filter(|(of, _)| *of == pass) {
+            Some(shuffled) => shuffled,
+            None => {
+                let mut order: Vec<u32> = (0..rows as u32).collect();
+                order.shuffle(&mut self.shuffles.at(pass));
+                (pass, self.rows.select(&Tensor::from_vec(order, rows, &self.device)?)?)
+            }
+        };
+        let part = shuffled.1.narrow(batch as usize * size, size)?;
+        self.shuffled = Some(shuffled);
+        Ok(part)
+    }
+
+    /// What is evaluated and kept: the average if there is one.
+    fn current(&self) -> &Parameters {
+        self.average.as_ref().unwrap_or(&self.theta)
+    }
+
+    fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        let metrics = evaluation::evaluate(self.job, self.current(), self.step)?;
+        if self.config.early_stopping.is_some() {
+            let value = metrics.iter().find(|(name, _)| name == "validation/log_likelihood");
+            let value = value.map_or(f64::NEG_INFINITY, |(_, value)| *value);
+            match &mut self.best {
+                Some(best) if value <= best.value => best.evaluations_since += 1,
+                _ => self.best = Some(Best { theta: self.current().snapshot()?, value, evaluations_since: 0 }),
+            }
+            if self.out_of_patience() {
+                observer.noted(self.step, &format!("stopped early: validation has not improved since step {}", {
+                    let since = self.best.as_ref().map_or(0, |best| best.evaluations_since);
+                    self.step.saturating_sub(since * self.config.evaluate_every)
+                }))?;
+            }
+        }
+        observer.evaluated(self.step, &metrics)?;
+        observer.checkpoint(false, &|| self.state())
+    }
+
+    fn out_of_patience(&self) -> bool {
+        match (&self.config.early_stopping, &self.best) {
+            (Some(stopping), Some(best)) => best.evaluations_since >= stopping.patience,
+            _ => false,
+        }
+    }
+
+    fn into_theta(self) -> Parameters {
+        match (self.best, self.average) {
+            (Some(best), _) => best.theta,
+            (None, Some(average)) => average,
+            (None, None) => self.theta,
+        }
+    }
+
+    fn state(&self) -> Result<State> {
+        let mut state = State { step: self.step, ..State::default() };
+        store(&mut state.tensors, "last", &self.theta)?;
+        let kept = self.best.as_ref().map_or(self.current(), |best| &best.theta);
+        store(&mut state.tensors, "theta", kept)?;
+        if let Some(average) = &self.average {
+            store(&mut state.tensors, "average", average)?;
+        }
+        if let Some(stale) = &self.stale {
+            store(&mut state.tensors, "stale", stale)?;
+        }
+        if let Some(best) = &self.best {
+            state.facts.insert("best_validation".into(), format!("{:e}", best.value));
+            state.facts.insert("evaluations_since_best".into(), best.evaluations_since.to_string());
+        }
+        for (name, tensor) in self.adam.state() {
+            state.tensors.insert(format!("adam/{name}"), tensor);
+        }
+        state.tensors.extend(self.job.model.natural(kept)?);
+        Ok(state)
+    }
+
+    fn restore(&mut self, state: &State) -> Result<()> {
+        let missing = |what: &str| Error::Record(format!("the checkpoint has no `{what}`; rerun with --fresh"));
+        let last = stored(state, "last", &self.device)?.ok_or_else(|| missing("last"))?;
+        self.theta.assign(&last)?;
+        self.step = state.step;
+        let moments = state.tensors.iter();
+        let moments = moments.filter_map(|(name, tensor)| Some((name.strip_prefix("adam/")?.to_owned(), tensor.clone())));
+        self.adam.restore(&moments.collect(), state.step)?;
+        if let Some(average) = &self.average {
+            average.assign(&stored(state, "average", &self.device)?.ok_or_else(|| missing("average"))?)?;
+        }
+        self.stale = stored(state, "stale", &self.device)?;
+        if let Some(value) = fact::<f64>(state, "best_validation")? {
+            let theta = stored(state, "theta", &self.device)?.ok_or_else(|| missing("theta"))?;
+            let evaluations_since = fact(state, "evaluations_since_best")?.unwrap_or(0);
+            self.best = Some(Best { theta, value, evaluations_since });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,204 @@
+//! The table `[training]`: how the objective is ascended.
+
+use crate::error::Fault;
+use crate::{Error, Result};
+use candle_core::DType;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The table `[training]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "optimizer", rename_all = "snake_case")]
+pub enum TrainingConfig {
+    /// Gradient ascent with Adam (Kingma & Ba 2015), with decoupled weight decay (Loshchilov & Hutter 2019).
+    Adam(AdamConfig),
+    /// Expectation–maximisation with the closed-form M-step (Dempster, Laird & Rubin 1977), in f64.
+    Em(EmConfig),
+}
+
+/// How the learning rate changes over training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LearningRateSchedule {
+    /// Stays as it is.
+    Constant,
+    /// Falls to 0 along half a cosine (Loshchilov & Hutter 2017).
+    Cosine,
+    /// Falls to 0 along a line.
+    Linear,
+}
+
+/// The type of the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32 bits.
+    F32,
+    /// 64 bits.
+    F64,
+}
+
+/// Where tensors live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// The processor, with fused kernels.
+    Cpu,
+    /// The first NVIDIA GPU, with composed operations; needs a build with the `cuda` feature.
+    Cuda,
+}
+
+/// When to stop before the last step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EarlyStopping {
+    /// Evaluations without a better validation log-likelihood before training stops. The best evaluation's parameters are
+    /// kept.
+    #[schemars(range(min = 1))]
+    pub patience: u64,
+}
+
+/// Keys of `optimizer = "adam"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct AdamConfig {
+    /// The learning rate, at its largest.
+    #[schemars(range(min = 1e-12, max = 100.0))]
+    pub learning_rate: f64,
+    /// How it changes over training.
+    pub learning_rate_schedule: LearningRateSchedule,
+    /// Steps over which it first rises from 0 along a line.
+    pub warm_up_steps: u64,
+    /// Rows per step, drawn without replacement within a pass; all rows if there are fewer.
+    #[schemars(range(min = 1))]
+    pub batch_size: usize,
+    /// Optimiser steps.
+    #[schemars(range(min = 1))]
+    pub steps: u64,
+    /// Steps between evaluations (and checkpoints).
+    #[schemars(range(min = 1))]
+    pub evaluate_every: u64,
+    /// The largest norm of the whole gradient; longer ones are scaled down to it. No limit without this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1e-12))]
+    pub gradient_clip: Option<f64>,
+    /// How much of every weight matrix decays per unit of learning rate; biases and free parameters do not.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub weight_decay: f64,
+    /// How much of a running average of the parameters is kept per step; the average is what is evaluated and kept (Polyak
+    /// & Juditsky 1992). 0 is no averaging.
+    #[schemars(range(min = 0.0, max = 0.999999))]
+    pub averaging: f64,
+    /// Stops early on the validation rows; needs `data.validation_fraction`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStopping>,
+    /// The type of the numbers.
+    pub precision: Precision,
+    /// Where tensors live.
+    pub device: Device,
+}
+
+impl Default for AdamConfig {
+    fn default() -> Self {
+        Self {
+            learning_rate: 1e-3,
+            learning_rate_schedule: LearningRateSchedule::Constant,
+            warm_up_steps: 0,
+            batch_size: 256,
+            steps: 5000,
+            evaluate_every: 250,
+            gradient_clip: None,
+            weight_decay: 0.0,
+            averaging: 0.0,
+            early_stopping: None,
+            precision: Precision::F32,
+            device: Device::Cpu,
+        }
+    }
+}
+
+/// Keys of `optimizer = "em"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct EmConfig {
+    /// Sweeps over the data, at most.
+    #[schemars(range(min = 0))]
+    pub steps: u64,
+    /// Stops once a sweep raises the lower bound by less than this, in nats per datum; 0 never stops early.
+    #[schemars(range(min = 0.0))]
+    pub tolerance: f64,
+    /// Starts from different first values, each run to its end; the one with the largest training likelihood is kept.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub starts: u64,
+    /// Sweeps between evaluations (and checkpoints).
+    #[schemars(range(min = 1))]
+    pub evaluate_every: u64,
+}
+
+impl Default for EmConfig {
+    fn default() -> Self {
+        Self { steps: 200, tolerance: 1e-9, starts: 1, evaluate_every: 1 }
+    }
+}
+
+impl TrainingConfig {
+    /// Every fault of this table; `validation` says whether validation rows are held out.
+    pub fn check(&self, validation: bool) -> Vec<Fault> {
+        let Self::Adam(config) = self else { return Vec::new() };
+        let mut faults = Vec::new();
+        if config.early_stopping.is_some() && !validation {
+            faults.push(Fault::new(
+                "early_stopping",
+                "there are no validation rows to stop on",
+                "`data.validation_fraction` above 0",
+                "add `validation_fraction = 0.1` to `[data]`, or remove `early_stopping`",
+            ));
+        }
+        if config.device == Device::Cuda && cfg!(not(feature = "cuda")) {
+            faults.push(Fault::new(
+                "device",
+                "this build has no CUDA",
+                "`device = \"cpu\"`",
+                "or rebuild with `--features cuda` on a machine with the CUDA toolkit",
+            ));
+        }
+        if config.warm_up_steps > config.steps {
+            faults.push(Fault::new(
+                "warm_up_steps",
+                format!("{} steps of warm-up in {} steps of training", config.warm_up_steps, config.steps),
+                "at most `steps`",
+                "shorten the warm-up",
+            ));
+        }
+        faults
+    }
+
+    /// The type of the numbers and where they live.
+    pub fn placement(&self) -> Result<(DType, candle_core::Device)> {
+        let Self::Adam(config) = self else { return Ok((DType::F64, candle_core::Device::Cpu)) };
+        let dtype = match config.precision {
+            Precision::F32 => DType::F32,
+            Precision::F64 => DType::F64,
+        };
+        let device = match config.device {
+            Device::Cpu => candle_core::Device::Cpu,
+            Device::Cuda => candle_core::Device::new_cuda(0)
+                .map_err(|error| Error::Other(format!("no CUDA device: {error}; set `training.device = \"cpu\"`")))?,
+        };
+        Ok((dtype, device))
+    }
+}
+
+impl AdamConfig {
+    /// The learning rate of `step`, counted from 0.
+    pub fn learning_rate_at(&self, step: u64) -> f64 {
+        let warm_up = if step < self.warm_up_steps { (step + 1) as f64 / self.warm_up_steps as f64 } else { 1.0 };
+        let rest = (self.steps - self.warm_up_steps).max(1) as f64;
+        let progress = step.saturating_sub(self.warm_up_steps) as f64 / rest;
+        let decay = match self.learning_rate_schedule {
+            LearningRateSchedule::Constant => 1.0,
+            LearningRateSchedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
+            LearningRateSchedule::Linear => 1.0 - progress,
+        };
+        self.learning_rate * warm_up * decay
+    }
+}

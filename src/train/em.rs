@@ -1,0 +1,212 @@
+//! Expectation–maximisation: guess the latents of all rows, maximise in closed form, again.
+//!
+//! With several starts, each is first run to its end in silence, and the best by training likelihood is then run once more
+//! for the record; a run that is stopped while exploring goes on with the first unexplored start.
+
+use super::{EmConfig, Job, Observer, State, Trained, evaluation, fact, store, stored};
+use crate::data::Batch;
+use crate::model::{ClosedForm, Guess, Improvement};
+use crate::nn::Parameters;
+use crate::{Error, Result};
+use candle_core::{DType, Device};
+
+/// Trains by EM; see [`super::train`].
+pub(super) fn train(job: &Job, config: &EmConfig, resume: Option<State>, observer: &mut dyn Observer) -> Result<Trained> {
+    let closed_form = job.model.closed_form().ok_or_else(|| Error::Other("this model has no closed-form M-step".into()))?;
+    let rows = Batch::whole(&job.splits.train, DType::F64, &Device::Cpu)?;
+    let run = Run { job, config, closed_form, rows };
+    let mut progress = Progress::read(resume.as_ref())?;
+    run.explore(&mut progress, observer)?;
+    run.record(progress, resume, observer)
+}
+
+/// How far exploring the starts has come.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    explored: u64,
+    best_start: u64,
+    best_value: f64,
+}
+
+impl Progress {
+    fn read(state: Option<&State>) -> Result<Self> {
+        let empty = State::default();
+        let state = state.unwrap_or(&empty);
+        Ok(Self {
+            explored: fact(state, "explored_starts")?.unwrap_or(0),
+            best_start: fact(state, "best_start")?.unwrap_or(0),
+            best_value: fact(state, "best_start_value")?.unwrap_or(f64::NEG_INFINITY),
+        })
+    }
+
+    fn write(&self, state: &mut State) {
+        state.facts.insert("explored_starts".into(), self.explored.to_string());
+        state.facts.insert("best_start".into(), self.best_start.to_string());
+        state.facts.insert("best_start_value".into(), format!("{:e}", self.best_value));
+    }
+}
+
+struct Run<'a> {
+    job: &'a Job<'a>,
+    config: &'a EmConfig,
+    closed_form: &'a dyn ClosedForm,
+    rows: Batch,
+}
+
+impl Run<'_> {
+    fn first(&self, start: u64) -> Result<Parameters> {
+        self.job.model.initial(&self.job.splits.train, self.job.streams, start, DType::F64, &Device::Cpu)
+    }
+
+    /// One sweep from `theta`; where guesses are stale they come from `older`.
+    fn sweep(&self, theta: &Parameters, older: &Parameters, start: u64, sweep: u64) -> Result<Improvement> {
+        let (job, data) = (self.job, &self.job.splits.train);
+        let stream = format!("posterior/{start}");
+        if job.posterior.is_exact_and_fresh() {
+            return self.closed_form.improve(theta, data, Guess::Exact, job.streams, sweep, job.threads);
+        }
+        let joint = job.model.joint(older, &self.rows)?;
+        let draws = job.posterior.draws(joint.as_ref(), sweep, &mut job.streams.named(&stream).at(sweep))?;
+        let crate::model::Latent::Finite(components) = job.model.latent();
+        let guess = draws.responsibilities(components)?;
+        self.closed_form.improve(theta, data, Guess::Responsibilities(&guess), job.streams, sweep, job.threads)
+    }
+
+    /// Runs one start from `theta`, `done` sweeps in, until it converges or ends; `each` sees the θ after every sweep.
+    fn climb(
+        &self,
+        start: u64,
+        mut theta: Parameters,
+        done: u64,
+        older: Option<Parameters>,
+        mut previous: Option<f64>,
+        mut each: impl FnMut(&Climb) -> Result<()>,
+    ) -> Result<Climb> {
+        let refresh = self.job.posterior.common().refresh_every;
+        let mut older = older.unwrap_or(theta.snapshot()?);
+        let total = self.job.splits.train.total_weight();
+        let mut sweep = done;
+        while sweep < self.config.steps {
+            if sweep.is_multiple_of(refresh) {
+                older = theta.snapshot()?;
+            }
+            let improvement = self.sweep(&theta, &older, start, sweep)?;
+            let bound = improvement.lower_bound / total;
+            if !bound.is_finite() {
+                let seed = self.job.streams.seed();
+                return Err(Error::NonFinite { term: "the lower bound".into(), value: bound, step: sweep, seed });
+            }
+            let mended = !improvement.events.is_empty();
+            let gain = previous.map(|previous| bound - previous);
+            previous = (!mended).then_some(bound);
+            // The guess must have seen the newest θ once before a small gain can mean convergence.
+            let settled = refresh == 1 || sweep.is_multiple_of(refresh);
+            if settled && !mended && gain.is_some_and(|gain| gain.abs() < self.config.tolerance) {
+                return Ok(Climb { theta, older, sweep, previous, events: Vec::new(), converged: true });
+            }
+            theta = improvement.theta;
+            sweep += 1;
+            let climb = Climb { theta, older, sweep, previous, events: improvement.events, converged: false };
+            each(&climb)?;
+            (theta, older) = (climb.theta, climb.older);
+        }
+        Ok(Climb { theta, older, sweep, previous, events: Vec::new(), converged: false })
+    }
+
+    /// Runs every start but the explored ones in silence and keeps the best.
+    fn explore(&self, progress: &mut Progress, observer: &mut dyn Observer) -> Result<()> {
+        if self.config.starts == 1 {
+            return Ok(());
+        }
+        while progress.explored < self.config.starts {
+            let start = progress.explored;
+            let end = self.climb(start, self.first(start)?, 0, None, None, |_| Ok(()))?;
+            let value = evaluation::mean_log_likelihood(self.job.model, &end.theta, &self.job.splits.train)?;
+            if value > progress.best_value {
+                (progress.best_start, progress.best_value) = (start, value);
+            }
+            progress.explored += 1;
+            observer.progressed(progress.explored, self.config.starts + 1);
+            let stop = observer.interrupted();
+            observer.checkpoint(stop, &|| {
+                let mut state = State::default();
+                progress.write(&mut state);
+                Ok(state)
+            })?;
+            if stop {
+                return Err(Error::Interrupted);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the best start with evaluations and checkpoints.
+    fn record(&self, progress: Progress, resume: Option<State>, observer: &mut dyn Observer) -> Result<Trained> {
+        let start = progress.best_start;
+        let resumed = match &resume {
+            Some(state) => stored(state, "theta", &Device::Cpu)?.map(|theta| (theta, state)),
+            None => None,
+        };
+        let (theta, done, older, previous) = match resumed {
+            Some((theta, state)) => {
+                (theta, state.step, stored(state, "stale", &Device::Cpu)?, fact(state, "previous_bound")?)
+            }
+            None => {
+                let theta = self.first(start)?;
+                // The record of several starts begins after the choice: a checkpoint of step 0 closes step 0.
+                if self.config.starts == 1 {
+                    observer.evaluated(0, &evaluation::evaluate(self.job, &theta, 0)?)?;
+                }
+                (theta, 0, None, None)
+            }
+        };
+        let state = |climb: &Climb| -> Result<State> {
+            let mut state = State { step: climb.sweep, ..State::default() };
+            progress.write(&mut state);
+            if let Some(previous) = climb.previous {
+                state.facts.insert("previous_bound".into(), format!("{previous:e}"));
+            }
+            store(&mut state.tensors, "theta", &climb.theta)?;
+            if self.job.posterior.common().refresh_every > 1 {
+                store(&mut state.tensors, "stale", &climb.older)?;
+            }
+            state.tensors.extend(self.job.model.natural(&climb.theta)?);
+            Ok(state)
+        };
+        let mut evaluated = done;
+        let end = self.climb(start, theta, done, older, previous, |climb| {
+            for event in &climb.events {
+                observer.noted(climb.sweep, event)?;
+            }
+            observer.progressed(climb.sweep, self.config.steps);
+            let stop = observer.interrupted();
+            if climb.sweep.is_multiple_of(self.config.evaluate_every) {
+                observer.evaluated(climb.sweep, &evaluation::evaluate(self.job, &climb.theta, climb.sweep)?)?;
+                evaluated = climb.sweep;
+            }
+            if stop || evaluated == climb.sweep {
+                observer.checkpoint(stop, &|| state(climb))?;
+            }
+            if stop { Err(Error::Interrupted) } else { Ok(()) }
+        })?;
+        if end.converged {
+            observer.noted(end.sweep, "converged")?;
+        }
+        if end.sweep > evaluated {
+            observer.evaluated(end.sweep, &evaluation::evaluate(self.job, &end.theta, end.sweep)?)?;
+        }
+        observer.checkpoint(true, &|| state(&end))?;
+        Ok(Trained { theta: end.theta, steps: end.sweep })
+    }
+}
+
+/// Where one start stands.
+struct Climb {
+    theta: Parameters,
+    older: Parameters,
+    sweep: u64,
+    /// The lower bound before the last sweep, in nats per datum; none after a component was mended.
+    previous: Option<f64>,
+    events: Vec<String>,
+    converged: bool,
+}

@@ -1,0 +1,107 @@
+//! What every metric means: one table, printed by `describe metric NAME`.
+
+/// One metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name in records, tables and figures.
+    pub name: &'static str,
+    /// How it is computed.
+    pub formula: &'static str,
+    /// Its unit.
+    pub unit: &'static str,
+    /// Whether larger is better; none where neither is.
+    pub larger_is_better: Option<bool>,
+}
+
+const fn metric(name: &'static str, formula: &'static str, unit: &'static str, larger: Option<bool>) -> Metric {
+    Metric { name, formula, unit, larger_is_better: larger }
+}
+
+/// Every metric.
+pub const METRICS: &[Metric] = &[
+    metric(
+        "train/log_likelihood",
+        "Σ_i w_i log p_θ(x_i) / Σ_i w_i over the training rows, in the data's own units",
+        "nats per datum",
+        Some(true),
+    ),
+    metric("validation/log_likelihood", "the same over the validation rows", "nats per datum", Some(true)),
+    metric("test/log_likelihood", "the same over the test rows", "nats per datum", Some(true)),
+    metric("train/total_log_likelihood", "Σ_i w_i log p_θ(x_i) over the training rows", "nats", Some(true)),
+    metric(
+        "test/oracle",
+        "mean log-density of the test rows under the generator that made them",
+        "nats per datum",
+        None,
+    ),
+    metric("test/oracle_gap", "test/oracle − test/log_likelihood, on the same rows", "nats per datum", Some(false)),
+    metric(
+        "test/mean_squared_error",
+        "weighted mean of ‖y − E_θ[y|x]‖² over the test rows",
+        "squared units of the data",
+        Some(false),
+    ),
+    metric("train/objective", "the objective's mean over all training rows, with fresh guesses", "nats per datum", Some(true)),
+    metric(
+        "train/expected_log_prior",
+        "mean of Σ_s w_s log p_θ(z_s) over the training rows, with fresh guesses",
+        "nats per datum",
+        None,
+    ),
+    metric(
+        "train/expected_log_likelihood",
+        "mean of Σ_s w_s log p_θ(x|z_s) over the training rows, with fresh guesses",
+        "nats per datum",
+        None,
+    ),
+    metric(
+        "train/akaike_information_criterion",
+        "2 m − 2 Σ_i w_i log p_θ(x_i), m the number of free parameters (Akaike 1974)",
+        "nats × 2",
+        Some(false),
+    ),
+    metric(
+        "train/bayesian_information_criterion",
+        "m log Σ_i w_i − 2 Σ_i w_i log p_θ(x_i) (Schwarz 1978)",
+        "nats × 2",
+        Some(false),
+    ),
+    metric("prior_error", "‖p_θ(z) − p(z)‖₂ against the generator's weights", "probability", Some(false)),
+    metric("rollout/success_rate", "successful roll-outs / all roll-outs", "fraction", Some(true)),
+    metric(
+        "rollout/left_fraction",
+        "successful roll-outs that passed on the left / successful roll-outs; 0.5 where none succeeded",
+        "fraction",
+        None,
+    ),
+    metric(
+        "rollout/route_entropy",
+        "entropy of left and right among successful roll-outs, in units of log 2",
+        "fraction",
+        Some(true),
+    ),
+    metric(
+        "estimator/value_bias",
+        "|mean of the estimates − exact value|, over repeated guesses at the final θ, in its standard errors",
+        "standard errors",
+        Some(false),
+    ),
+    metric("estimator/value_deviation", "standard deviation of the estimated objective", "nats per datum", Some(false)),
+    metric(
+        "estimator/gradient_bias",
+        "‖mean of the estimated gradients − exact gradient‖ / its standard error",
+        "standard errors",
+        Some(false),
+    ),
+    metric(
+        "estimator/gradient_deviation",
+        "root of the summed variances of the estimated gradient, relative to the exact gradient's norm",
+        "fraction",
+        Some(false),
+    ),
+];
+
+/// The metric called `name`.
+pub fn find(name: &str) -> Option<&'static Metric> {
+    METRICS.iter().find(|metric| metric.name == name)
+}
