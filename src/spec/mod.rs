@@ -1,1 +1,21 @@
-//! Room under construction.
+//! Experiment files: from TOML to a checked, typed specification, with every fault shown where it was written.
+//!
+//! Keys are declared once, as fields of option structs that derive `Deserialize` and `JsonSchema`. The derived schema
+//! drives the checker ([`check`]), the help texts ([`describe`]) and the schema for editors ([`schema`]).
+//!
+//! file and overrides → [`tree`] with spans → [`merge`] of variants and grid → [`check`] against the [`shape`] of the
+//! derived schema → typed spec ([`experiment`]) → canonical text and hash ([`resolve`]).
+
+pub mod check;
+pub mod diagnostic;
+pub mod experiment;
+pub mod merge;
+pub mod resolve;
+pub mod seeds;
+pub mod shape;
+pub mod tree;
+pub mod variants;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Fault, Severity};
+pub use experiment::{Loaded, Variant, load};
+pub use seeds::Seeds;

@@ -1,0 +1,349 @@
+//! Walks a tree beside the [`Shape`] of what it should be, and collects every fault.
+//!
+//! Checked are unknown and missing keys, forms, choices, tags, ranges and lengths. TOML's `nan` and `inf` are refused
+//! unless the schema says `"nonFinite": true`.
+
+use super::diagnostic::Diagnostic;
+use super::shape::{Form, Shape, Tagged, one_of};
+use super::tree::{Entry, Node, Span, Value};
+
+/// All faults of a tree. With `partial`, keys may be missing: a file whose variants bring them.
+/// `elsewhere` are keys of the top that somebody else reads; an unknown key may have been meant to be one of them.
+pub fn check(root: &Node, shape: &Shape, elsewhere: &[&str], partial: bool) -> Vec<Diagnostic> {
+    let mut checker = Checker {
+        top: shape,
+        elsewhere,
+        partial,
+        faults: Vec::new(),
+    };
+    checker.value(root, shape, "");
+    checker.faults
+}
+
+struct Checker<'a, 's> {
+    top: &'a Shape<'s>,
+    elsewhere: &'a [&'a str],
+    partial: bool,
+    faults: Vec<Diagnostic>,
+}
+
+impl Checker<'_, '_> {
+    fn fault(&mut self, message: String, span: Span, label: String, help: Option<String>) {
+        let mut fault = Diagnostic::error(message).at(span, label);
+        fault.help = help;
+        self.faults.push(fault);
+    }
+
+    fn value(&mut self, node: &Node, shape: &Shape, path: &str) {
+        let forms = shape.forms();
+        if !forms.is_empty() && !forms.iter().any(|form| accepts(*form, node)) {
+            let message = format!("`{path}` is {}, not {}", node.words(), shape.words());
+            let (range, lead) = (shape.range_words(), "expected ");
+            let space = if range.is_empty() { "" } else { ", " };
+            let label = format!("{lead}{}{space}{range}", shape.words());
+            return self.fault(message, node.span, label, conversion(node, &forms, path));
+        }
+        if !shape.alternatives.is_empty() {
+            return self.alternatives(node, shape, path);
+        }
+        match &node.value {
+            Value::String(text) => self.text(text, node, shape, path),
+            Value::Integer(n) => self.number(*n as f64, node, shape, path),
+            Value::Float(x) => self.number(*x, node, shape, path),
+            Value::Array(items) => self.list(items, node, shape, path),
+            Value::Table(entries) => self.table(entries, node, shape, path),
+            Value::Boolean(_) | Value::Datetime(_) => {}
+        }
+    }
+
+    /// Holds if one alternative holds; otherwise the one that comes closest is explained.
+    fn alternatives(&mut self, node: &Node, shape: &Shape, path: &str) {
+        let fits = shape.alternatives.iter().filter(|one| {
+            let forms = one.forms();
+            forms.is_empty() || forms.iter().any(|form| accepts(*form, node))
+        });
+        let attempts = fits.map(|one| {
+            let mut checker = Checker {
+                faults: Vec::new(),
+                ..*self
+            };
+            checker.value(node, one, path);
+            checker.faults
+        });
+        if let Some(best) = attempts.min_by_key(Vec::len) {
+            self.faults.extend(best);
+        }
+    }
+
+    fn text(&mut self, text: &str, node: &Node, shape: &Shape, path: &str) {
+        if !shape.choices.is_empty() && !shape.choices.iter().any(|choice| choice.name == text) {
+            let names = || shape.choices.iter().map(|choice| choice.name);
+            let message = format!("`{path}` cannot be {text:?}");
+            let label = format!("expected {}", one_of(names()));
+            let help = closest(text, names()).map(|name| format!("did you mean {name:?}?"));
+            self.fault(message, node.span, label, help);
+        }
+        let least = shape
+            .keyword("minLength")
+            .and_then(serde_json::Value::as_u64)
+            .unwrap_or(0);
+        if (text.trim().chars().count() as u64) < least {
+            self.fault(format!("`{path}` is empty"), node.span, "expected text".into(), None);
+        }
+    }
+
+    fn number(&mut self, x: f64, node: &Node, shape: &Shape, path: &str) {
+        let allowed = shape.keyword("nonFinite").and_then(serde_json::Value::as_bool) == Some(true);
+        if !x.is_finite() && !allowed {
+            let message = format!("`{path}` is {}", node.inline());
+            return self.fault(message, node.span, "expected a finite number".into(), None);
+        }
+        let [low, high] = shape.bounds();
+        let too_low = low.is_some_and(|(bound, open)| x < bound || (open && x == bound));
+        let too_high = high.is_some_and(|(bound, open)| x > bound || (open && x == bound));
+        if too_low || too_high {
+            let mut range = shape.range_words();
+            if range.is_empty() {
+                range = "a number of 32 bits".into();
+            }
+            let message = format!("`{path}` is out of range: {}", node.inline());
+            self.fault(message, node.span, format!("expected {} {range}", shape.words()), None);
+        }
+    }
+
+    fn list(&mut self, items: &[Node], node: &Node, shape: &Shape, path: &str) {
+        let length = |name| shape.keyword(name).and_then(serde_json::Value::as_u64);
+        let count = items.len() as u64;
+        if length("minItems").is_some_and(|least| count < least) || length("maxItems").is_some_and(|most| count > most)
+        {
+            let plural = if count == 1 { "" } else { "s" };
+            let message = format!("`{path}` has {count} value{plural}");
+            self.fault(message, node.span, format!("expected {}", shape.range_words()), None);
+        }
+        for (index, item) in items.iter().enumerate() {
+            if let Some(inner) = shape.item(index) {
+                self.value(item, &inner, &format!("{path}[{index}]"));
+            }
+        }
+    }
+
+    fn table(&mut self, entries: &[Entry], node: &Node, shape: &Shape, path: &str) {
+        let mut table = Active::default();
+        self.activate(node, shape, path, &mut table);
+        for entry in entries {
+            let inside = join(path, &entry.key);
+            if table.settled.contains(&entry.key) {
+                continue;
+            } else if let Some(schema) = table.fields.iter().find(|(key, _)| *key == entry.key) {
+                self.value(&entry.node, &shape.inner(schema.1), &inside);
+            } else if let Some(schema) = table.any_key {
+                self.value(&entry.node, &shape.inner(schema), &inside);
+            } else if !table.open && !(table.undecided && shape.all_keys().contains(&entry.key.as_str())) {
+                self.unknown_key(entry, shape, path, &table);
+            }
+        }
+        if !self.partial {
+            for key in &table.required {
+                if node.get(key).is_none() && !table.settled.iter().any(|tag| tag == key) {
+                    self.missing_key(key, node, shape, path);
+                }
+            }
+        }
+    }
+
+    /// Collects the keys that this table may have, given the values of its tags.
+    fn activate<'s>(&mut self, node: &Node, shape: &Shape<'s>, path: &str, table: &mut Active<'s>) {
+        table.fields.extend(shape.properties());
+        table.required.extend(shape.required());
+        match shape.keyword("additionalProperties") {
+            Some(serde_json::Value::Bool(open)) => table.open |= open,
+            Some(schema) => table.any_key = Some(schema),
+            None => table.open |= shape.properties().next().is_none() && shape.tagged.is_empty(),
+        }
+        for tagged in &shape.tagged {
+            table.settled.push(tagged.tag.to_owned());
+            match self.chosen(node, tagged, path) {
+                Some((name, variant)) => {
+                    table.kinds.push((tagged.tag.to_owned(), name.to_owned()));
+                    self.activate_variant(node, variant, path, table);
+                }
+                None => table.undecided = !tagged.optional || node.get(tagged.tag).is_some() || table.undecided,
+            }
+        }
+    }
+
+    fn activate_variant<'s>(&mut self, node: &Node, variant: &Shape<'s>, path: &str, table: &mut Active<'s>) {
+        let open = table.open;
+        self.activate(node, variant, path, table);
+        // A variant without keys of its own still has its tag, so it never opens the table.
+        table.open = open;
+    }
+
+    fn chosen<'t, 's>(&mut self, node: &Node, tagged: &'t Tagged<'s>, path: &str) -> Option<(&'s str, &'t Shape<'s>)> {
+        let inside = join(path, tagged.tag);
+        let names = || tagged.variants.iter().map(|(name, _)| *name);
+        let Some(value) = node.get(tagged.tag) else {
+            if !tagged.optional && !self.partial {
+                let message = format!("`{inside}` is missing");
+                let label = format!("expected a key `{}`: {}", tagged.tag, one_of(names()));
+                let help = names()
+                    .next()
+                    .map(|name| format!("add `{} = {name:?}`, for example", tagged.tag));
+                self.fault(message, node.span, label, help);
+            }
+            return None;
+        };
+        let Some(text) = value.as_str() else {
+            let message = format!("`{inside}` is {}, not text", value.words());
+            self.fault(message, value.span, format!("expected {}", one_of(names())), None);
+            return None;
+        };
+        let found = tagged.variants.iter().find(|(name, _)| *name == text);
+        if found.is_none() {
+            let message = format!("there is no {} {text:?} for `{inside}`", tagged.tag);
+            let help = closest(text, names()).map(|name| format!("did you mean {name:?}?"));
+            self.fault(message, value.span, format!("expected {}", one_of(names())), help);
+        }
+        found.map(|(name, shape)| (*name, shape))
+    }
+
+    fn unknown_key(&mut self, entry: &Entry, shape: &Shape, path: &str, table: &Active) {
+        let key = entry.key.as_str();
+        let mut allowed: Vec<&str> = table.settled.iter().map(String::as_str).collect();
+        for (name, _) in &table.fields {
+            if !allowed.contains(name) {
+                allowed.push(name);
+            }
+        }
+        if path.is_empty() {
+            allowed.splice(0..0, self.elsewhere.iter().copied());
+        }
+        let of = match &table.kinds[..] {
+            [] => String::new(),
+            kinds => format!(
+                " of {}",
+                kinds
+                    .iter()
+                    .map(|(_, kind)| format!("{kind:?}"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+        };
+        let owners = shape.tagged.iter().flat_map(|tagged| &tagged.variants);
+        let owners = owners
+            .filter(|(_, variant)| variant.all_keys().contains(&key))
+            .map(|(name, _)| *name);
+        let owners: Vec<&str> = owners.collect();
+        let section = self.top.properties().map(|(name, _)| name).find(|name| {
+            let inner = self.top.property(name);
+            !path.starts_with(name) && inner.is_some_and(|inner| inner.all_keys().contains(&key))
+        });
+        let help = if let Some(name) = closest(key, allowed.iter().copied()) {
+            format!("did you mean `{name}`?")
+        } else if !owners.is_empty() {
+            format!("`{key}` is a key of {}", one_of(owners.into_iter()))
+        } else if let Some(section) = section {
+            format!("`{key}` is a key of [{section}]")
+        } else {
+            format!("the keys are: {}", allowed.join(", "))
+        };
+        let place = if path.is_empty() {
+            "the file".into()
+        } else {
+            format!("[{path}]")
+        };
+        let label = format!("expected a key{of}");
+        self.fault(
+            format!("unknown key `{key}` in {place}"),
+            entry.key_span,
+            label,
+            Some(help),
+        );
+    }
+
+    fn missing_key(&mut self, key: &str, node: &Node, shape: &Shape, path: &str) {
+        let inner = shape.property(key);
+        let words = inner.as_ref().map(Shape::words).unwrap_or_default();
+        let is_section = path.is_empty() && inner.is_some_and(|inner| inner.forms() == [Form::Table]);
+        let (message, label) = if is_section {
+            (
+                format!("the section [{key}] is missing"),
+                format!("expected a section [{key}] in this file"),
+            )
+        } else {
+            let message = format!("`{}` is missing", join(path, key));
+            (message, format!("expected a key `{key}`: {words}"))
+        };
+        self.fault(message, node.span, label, None);
+    }
+}
+
+/// The keys of one table once its tags are read.
+#[derive(Default)]
+struct Active<'s> {
+    fields: Vec<(&'s str, &'s serde_json::Value)>,
+    required: Vec<&'s str>,
+    any_key: Option<&'s serde_json::Value>,
+    open: bool,
+    /// Tags: already checked.
+    settled: Vec<String>,
+    /// The tags with the values they have.
+    kinds: Vec<(String, String)>,
+    /// A tag is missing or unknown: keys of any of its variants pass unchecked.
+    undecided: bool,
+}
+
+fn accepts(form: Form, node: &Node) -> bool {
+    matches!(
+        (form, &node.value),
+        (Form::Text, Value::String(_))
+            | (Form::Integer, Value::Integer(_))
+            | (Form::Number, Value::Integer(_) | Value::Float(_))
+            | (Form::Boolean, Value::Boolean(_))
+            | (Form::List, Value::Array(_))
+            | (Form::Table, Value::Table(_))
+    )
+}
+
+/// How to write what was probably meant.
+fn conversion(node: &Node, forms: &[Form], path: &str) -> Option<String> {
+    let key = path.rsplit('.').next().unwrap_or(path);
+    let is = |form| forms.contains(&form);
+    match &node.value {
+        Value::String(text) if is(Form::List) => Some(format!("write a list: `{key} = [{text:?}]`")),
+        Value::String(text) if is(Form::Number) || is(Form::Integer) => {
+            let number = text.trim().parse::<f64>().is_ok();
+            number.then(|| format!("remove the quotes: `{key} = {}`", text.trim()))
+        }
+        Value::String(text) if is(Form::Boolean) && matches!(text.as_str(), "true" | "false") => {
+            Some(format!("remove the quotes: `{key} = {text}`"))
+        }
+        Value::Float(x) if is(Form::Integer) && x.fract() == 0.0 && x.abs() < 9e15 => {
+            Some(format!("write it without point and exponent: `{key} = {x}`"))
+        }
+        Value::Integer(_) | Value::Float(_) if is(Form::List) => {
+            Some(format!("write a list: `{key} = [{}]`", node.inline()))
+        }
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) if is(Form::Text) => {
+            Some(format!("write it in quotes: `{key} = \"{}\"`", node.inline()))
+        }
+        _ => None,
+    }
+}
+
+/// The name that was probably meant: few letters differ, or two are swapped.
+pub fn closest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let distance = |name: &str| strsim::damerau_levenshtein(&written.to_lowercase(), name);
+    let near = names
+        .map(|name| (distance(name), name))
+        .filter(|(d, name)| *d <= (name.len() / 3).max(1));
+    near.min_by_key(|(d, _)| *d).map(|(_, name)| name)
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
+}

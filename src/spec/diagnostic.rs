@@ -1,0 +1,231 @@
+//! What is wrong with an experiment file, where, what was expected and what to try.
+//!
+//! The faults of a file are collected, then shown at once: for people with the offending lines quoted, for programs
+//! as JSON.
+
+use std::fmt;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde_json::json;
+
+use super::tree::{Sources, Span};
+
+/// How grave a diagnostic is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The file cannot be run.
+    Error,
+    /// The file can be run, but probably does not say what was meant.
+    Warning,
+}
+
+/// One fault.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Diagnostic {
+    /// How grave it is.
+    pub severity: Severity,
+    /// What is wrong, as a sentence without its full stop.
+    pub message: String,
+    /// Where; `None` where nothing was written, as for a file that does not exist.
+    pub span: Option<Span>,
+    /// What was expected there.
+    pub label: String,
+    /// Other places that belong to the fault, each with its text.
+    pub secondary: Vec<(Span, String)>,
+    /// What the reader needs to know besides.
+    pub note: Option<String>,
+    /// What to try.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error without a place yet.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            span: None,
+            label: String::new(),
+            secondary: Vec::new(),
+            note: None,
+            help: None,
+        }
+    }
+
+    /// The same with its place and what was expected there.
+    pub fn at(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.span = Some(span);
+        self.label = label.into();
+        self
+    }
+
+    /// The same with another place that belongs to it.
+    pub fn also(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.secondary.push((span, label.into()));
+        self
+    }
+
+    /// The same with what to try.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same as a warning.
+    pub fn warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+
+    fn render(&self, sources: &Sources, renderer: &Renderer) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let primary = self
+            .span
+            .map(|span| (span, self.label.as_str(), AnnotationKind::Primary));
+        let others = self
+            .secondary
+            .iter()
+            .map(|(span, label)| (*span, label.as_str(), AnnotationKind::Context));
+        let marks: Vec<_> = primary.into_iter().chain(others).collect();
+        let mut order: Vec<usize> = Vec::new();
+        for (span, ..) in &marks {
+            if !order.contains(&span.source) {
+                order.push(span.source);
+            }
+        }
+        let mut group = Group::with_title(level.primary_title(self.message.as_str()));
+        for source in order {
+            let text = sources.text(source);
+            let marks = marks.iter().filter(|(span, ..)| span.source == source);
+            let annotations = marks.map(|(span, label, kind)| {
+                let annotation = kind.span(within(text, *span));
+                if label.is_empty() {
+                    annotation
+                } else {
+                    annotation.label(*label)
+                }
+            });
+            group = group.element(
+                Snippet::source(text)
+                    .path(sources.name(source))
+                    .annotations(annotations),
+            );
+        }
+        if let Some(note) = &self.note {
+            group = group.element(Level::NOTE.message(note.as_str()));
+        }
+        if let Some(help) = &self.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        renderer.render(&[group])
+    }
+
+    fn to_json(&self, sources: &Sources) -> serde_json::Value {
+        let place = |span: Span, label: &str| {
+            let (line, column) = sources.position(span.source, span.start);
+            json!({ "file": sources.name(span.source), "line": line, "column": column, "expected": label })
+        };
+        json!({
+            "severity": match self.severity { Severity::Error => "error", Severity::Warning => "warning" },
+            "message": self.message,
+            "at": self.span.map(|span| place(span, &self.label)),
+            "also": self.secondary.iter().map(|(span, label)| place(*span, label)).collect::<Vec<_>>(),
+            "note": self.note,
+            "help": self.help,
+        })
+    }
+}
+
+/// The span as a range of whole characters inside the text.
+fn within(text: &str, span: Span) -> std::ops::Range<usize> {
+    let start = text.floor_char_boundary(span.start);
+    start..text.ceil_char_boundary(span.end).max(start)
+}
+
+/// All faults of one experiment file and its overrides, with the texts they quote.
+#[derive(Clone, Debug, Default)]
+pub struct Diagnostics {
+    /// The texts that the spans point into.
+    pub sources: Sources,
+    /// The faults, in the order of their places.
+    pub list: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The faults as text with quoted lines, in colour or plain.
+    pub fn render(&self, color: bool) -> String {
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let parts = self.list.iter().map(|fault| fault.render(&self.sources, &renderer));
+        parts.collect::<Vec<_>>().join("\n\n")
+    }
+
+    /// The faults as a JSON array.
+    pub fn to_json(&self) -> serde_json::Value {
+        self.list.iter().map(|fault| fault.to_json(&self.sources)).collect()
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+/// A fault that another room found in a checked spec, by the dotted path of the key at fault.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// How grave it is.
+    pub severity: Severity,
+    /// The key, such as `model.components`; if it is not written, the nearest table that is gets the blame.
+    pub path: String,
+    /// What is wrong, as a sentence without its full stop.
+    pub message: String,
+    /// What was expected.
+    pub expected: String,
+    /// What to try; may be empty.
+    pub help: String,
+}
+
+impl Fault {
+    /// An error at a key.
+    pub fn new(path: impl Into<String>, message: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            path: path.into(),
+            message: message.into(),
+            expected: expected.into(),
+            help: String::new(),
+        }
+    }
+
+    /// The same with what to try.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = help.into();
+        self
+    }
+
+    /// The same as a warning.
+    pub fn warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+
+    /// The fault at its place in a file.
+    pub fn at(self, span: Span) -> Diagnostic {
+        Diagnostic {
+            severity: self.severity,
+            help: (!self.help.is_empty()).then_some(self.help),
+            ..Diagnostic::error(self.message).at(span, self.expected)
+        }
+    }
+}
