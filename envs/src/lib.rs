@@ -16,6 +16,7 @@
 //! assert!((mean - 1.28).abs() < 0.1);
 //! ```
 
+mod cart_pole_v1;
 mod check;
 mod environment;
 mod gaussian_blob;
@@ -23,18 +24,23 @@ mod generator;
 mod inverse_sinusoid;
 mod linear_gaussian;
 mod mixture_of_twenty;
+mod mountain_car_continuous_v0;
 mod numeric;
+mod pendulum_v1;
 mod ring;
 mod three_clusters;
 pub mod tree;
 mod two_moons;
 
+pub use cart_pole_v1::{CartPoleBatch, CartPoleState, CartPoleV1};
 pub use environment::{Environment, Step};
 pub use gaussian_blob::GaussianBlob;
 pub use generator::{Generator, Points, Reference};
 pub use inverse_sinusoid::InverseSinusoid;
 pub use linear_gaussian::{Inputs, LinearGaussian};
 pub use mixture_of_twenty::MixtureOfTwenty;
+pub use mountain_car_continuous_v0::{MountainCarContinuousV0, MountainCarState};
+pub use pendulum_v1::{PendulumState, PendulumV1};
 pub use ring::Ring;
 pub use three_clusters::ThreeClusters;
 pub use tree::Tree;
