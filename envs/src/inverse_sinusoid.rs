@@ -64,6 +64,12 @@ impl InverseSinusoid {
     fn solve(&self, level: f64, low: f64, high: f64) -> f64 {
         let rising = self.forward(high) > self.forward(low);
         let (mut below, mut above) = if rising { (low, high) } else { (high, low) }; // f(below) < f(above)
+        if level <= self.forward(below) {
+            return below;
+        }
+        if level >= self.forward(above) {
+            return above;
+        }
         // 54 halvings of a piece no longer than one reach the last bit.
         for _ in 0..54 {
             let middle = 0.5 * (below + above);
@@ -109,8 +115,8 @@ impl InverseSinusoid {
             let (low, width) = (ends[0], ends[1] - ends[0]);
             integrate(0.0, 1.0, 12, |s| {
                 let answers = self.answers(low + width * (0.5 * PI * s).sin().powi(2));
-                // Bisection leaves lengths of 1e-17 where T(x) is empty.
                 let density = answers.length / (2.0 * h);
+                // At the ends of the reach of x, T(x) shrinks to nothing, up to rounding.
                 if answers.length < 1e-14 {
                     0.0
                 } else {
@@ -161,11 +167,8 @@ impl Generator for InverseSinusoid {
         let (t, x) = (observed[0], given[0]);
         // A draw at the very edge must not fall out by rounding.
         let possible = (0.0..=1.0).contains(&t) && (x - self.forward(t)).abs() <= self.noise * (1.0 + 1e-12);
-        Some(if possible {
-            -self.answers(x).length.ln()
-        } else {
-            f64::NEG_INFINITY
-        })
+        let length = if possible { self.answers(x).length } else { 0.0 };
+        Some(if length > 0.0 { -length.ln() } else { f64::NEG_INFINITY })
     }
 
     fn references(&self) -> Vec<Reference> {
@@ -247,6 +250,7 @@ mod tests {
         assert_eq!(sinusoid.log_prob(&[0.5], &[2.0]), Some(f64::NEG_INFINITY));
         assert_eq!(sinusoid.log_prob(&[-0.01], &[0.0]), Some(f64::NEG_INFINITY));
         assert_eq!(sinusoid.log_prob(&[f64::NAN], &[0.0]), Some(f64::NEG_INFINITY));
+        assert_eq!(sinusoid.log_prob(&[0.0], &[-0.1]), Some(f64::NEG_INFINITY)); // T(x) is the single point 0
     }
 
     #[test]

@@ -15,7 +15,8 @@
 //! The expert keeps to the middle until y = 2.2, so that nothing betrays the side; then a fair coin, tossed once per
 //! demonstration, decides it. Its target heading is
 //! ψ* = atan2(−x, 1.5) for y < 2.2, atan2(±2.2 − x, 0.8) for y < 3.4, atan2(±2.2 − x, 1.5) for y < 6, then
-//! atan2(−x, 1.8), plus noise N(0, 0.05²). With turn rates it closes the gap to ψ* over 0.2 s: ω = (ψ* − ψ) / 0.2 s.
+//! atan2(−x, 1.8), plus noise N(0, 0.05²). With turn rates it closes the gap to ψ* over 0.2 s,
+//! or one interval where that is longer: ω = (ψ* − ψ) / 0.2 s.
 
 use rand::{Rng, RngExt};
 use schemars::JsonSchema;
@@ -183,8 +184,8 @@ impl Tree {
         }
     }
 
-    /// One demonstration: the expert's episode, its observations `[n, C]` and actions `[n, 1]`, and the side it chose.
-    fn demonstrate(&self, rng: &mut dyn Rng) -> (State, Points, Side) {
+    /// One demonstration: the expert's episode, its observations `[n, C]` and actions `[n, 1]`.
+    fn demonstrate(&self, rng: &mut dyn Rng) -> (State, Points) {
         let side = if rng.random() { Side::Right } else { Side::Left };
         let mut state = self.reset(rng);
         let mut points = Points::default();
@@ -197,7 +198,7 @@ impl Tree {
             points.labels.push(side as usize);
             self.step(&mut state, &[action]);
         }
-        (state, points, side)
+        (state, points)
     }
 
     /// `count` demonstrations, one trajectory after the other: given (x, y) or (x, y, heading), observed the action, the
@@ -205,7 +206,7 @@ impl Tree {
     pub fn demonstrations(&self, count: usize, rng: &mut dyn Rng) -> Points {
         let mut all = Points::default();
         for _ in 0..count {
-            let (_, points, _) = self.demonstrate(rng);
+            let (_, points) = self.demonstrate(rng);
             all.observed.extend(points.observed);
             all.given.extend(points.given);
             all.labels.extend(points.labels);
