@@ -6,8 +6,8 @@
 //! to consider and with what weight, [`objective`] how the two become one number to ascend.
 //!
 //! Data flow one way, and a room imports only from rooms before it:
-//! experiment file → [`spec`] → [`data`] → [`model`] + [`posterior`] → [`objective`] → [`train`] → [`record`] →
-//! [`stats`] → [`figure`] → [`cli`].
+//! experiment file → [`spec`] → [`data`] → [`model`] + [`posterior`] → [`objective`] → [`train`] → [`control`] → [`record`] →
+//! [`runner`] → [`stats`] → [`figure`] → [`cli`].
 
 pub mod cli;
 pub mod control;
@@ -20,6 +20,7 @@ pub mod nn;
 pub mod objective;
 pub mod posterior;
 pub mod record;
+pub mod runner;
 pub mod spec;
 pub mod stats;
 pub mod train;

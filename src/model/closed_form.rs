@@ -6,10 +6,14 @@
 
 use super::mixture::{Mixture, NETWORK, Part};
 use crate::data::Dataset;
-use crate::math::linear_mixture::{self, Covariance, Fixed, Floor, LinearMixture};
-use crate::math::streams::Streams;
+use crate::math::initial::{initial, reseed};
+use crate::math::linear_mixture::{Covariance, LinearMixture};
+use crate::math::m_step::{Event, Fixed, Floor, maximize};
+use crate::math::rows::Observations;
+use crate::math::streams::{Generator, Streams};
+use crate::math::sweep::{self, sweep};
 use crate::nn::{ConditionalCovariance, Parameters};
-use crate::{Error, Result};
+use crate::Result;
 use candle_core::{DType, Device, Tensor};
 use nalgebra::DMatrix;
 use std::collections::BTreeMap;
@@ -38,58 +42,40 @@ pub struct Improvement {
 
 /// A model whose M-step is in closed form.
 pub trait ClosedForm {
-    /// One sweep over `data` with `threads` threads (the numbers do not depend on how many); `sweep` counts from 0 and
-    /// seeds whatever must be drawn to mend a component.
-    fn improve(
-        &self,
-        theta: &Parameters,
-        data: &Dataset,
-        guess: Guess,
-        streams: &Streams,
-        sweep: u64,
-        threads: usize,
-    ) -> Result<Improvement>;
+    /// Gets ready for sweeps over `data`.
+    fn sweeps<'a>(&'a self, data: &'a Dataset) -> Result<Box<dyn Sweeps + 'a>>;
+}
+
+/// Sweeps over one data set.
+pub trait Sweeps {
+    /// One sweep from `theta` with `threads` threads (the numbers do not depend on how many). `rng` places components that
+    /// had to be started again.
+    fn improve(&self, theta: &Parameters, guess: Guess, threads: usize, rng: &mut Generator) -> Result<Improvement>;
 }
 
 impl Mixture {
     fn floor(&self) -> Floor {
-        Floor { relative_deviation: self.settings.deviation_floor }
+        Floor { relative: self.settings.deviation_floor.powi(2), ..Floor::default() }
+    }
+
+    /// The rows as the closed-form kernels take them; x only where the means depend on it.
+    fn observations<'a>(&self, data: &'a Dataset) -> Result<Observations<'a>> {
+        let given = data.given.as_ref().filter(|_| self.settings.means == Part::Given);
+        Observations::new(data.observed.view(), given.map(|given| given.view()), data.weights.as_deref())
     }
 
     /// Clusters of the observed alone, as a density.
     pub(super) fn initial_clusters(&self, data: &Dataset, streams: &Streams, start: u64) -> Result<LinearMixture> {
-        let covariance = match self.shape.covariance {
-            ConditionalCovariance::Full if self.settings.covariance == Covariance::Tied => Covariance::Tied,
-            ConditionalCovariance::Full => Covariance::Full,
-            ConditionalCovariance::Diagonal => Covariance::Diagonal,
-            ConditionalCovariance::Spherical => Covariance::Spherical,
-        };
-        linear_mixture::initial(
-            data.observed.view(),
-            None,
-            data.weights.as_deref(),
-            self.shape.components,
-            covariance,
-            &self.floor(),
-            &mut streams.named("initial/clusters").at(start),
-        )
+        let rows = Observations::new(data.observed.view(), None, data.weights.as_deref())?;
+        let rng = &mut streams.named("initial/clusters").at(start);
+        initial(&rows, self.shape.components, self.settings.covariance, &self.floor(), rng)
     }
 
     /// First values of a linear member: clusters, then whatever the experiment file gives.
     pub(super) fn initial_linear(&self, data: &Dataset, streams: &Streams, start: u64) -> Result<LinearMixture> {
-        let given = match self.settings.means {
-            Part::Given => data.given.as_ref().map(|given| given.view()),
-            Part::Free => None,
-        };
-        let mut mixture = linear_mixture::initial(
-            data.observed.view(),
-            given,
-            data.weights.as_deref(),
-            self.shape.components,
-            self.settings.covariance,
-            &self.floor(),
-            &mut streams.named("initial/clusters").at(start),
-        )?;
+        let rng = &mut streams.named("initial/clusters").at(start);
+        let rows = self.observations(data)?;
+        let mut mixture = initial(&rows, self.shape.components, self.settings.covariance, &self.floor(), rng)?;
         let (k, d) = (self.shape.components, self.shape.dimension);
         let fixed = &self.settings.fixed;
         if let Some(means) = &fixed.means {
@@ -193,9 +179,9 @@ impl Mixture {
             }
         };
         Ok(LinearMixture {
-            components: k,
-            dimension: d,
-            given: if self.settings.means == Part::Given { c } else { 0 },
+            inputs: if self.settings.means == Part::Given { c } else { 0 },
+            outputs: d,
+            covariance: self.settings.covariance,
             weights: rows.log_weights(0).iter().map(|w| w.exp()).collect(),
             coefficients,
             covariances: (0..k).flat_map(|k| rows.covariance(0, k)).collect(),
@@ -216,7 +202,7 @@ impl Mixture {
             return Ok(parts);
         }
         let mixture = self.to_linear(theta)?;
-        let (k, d, c) = (mixture.components, mixture.dimension, mixture.given);
+        let (k, d, c) = (mixture.components(), mixture.outputs, mixture.inputs);
         let cpu = &Device::Cpu;
         let rows = mixture.coefficients.chunks(c + 1);
         let intercepts: Vec<f64> = rows.clone().map(|row| row[c]).collect();
@@ -243,48 +229,55 @@ fn same_weights(logits: &[f64], scale: f64, weights: &[f64]) -> bool {
 }
 
 impl ClosedForm for Mixture {
-    fn improve(
-        &self,
-        theta: &Parameters,
-        data: &Dataset,
-        guess: Guess,
-        streams: &Streams,
-        sweep: u64,
-        threads: usize,
-    ) -> Result<Improvement> {
-        let mixture = self.to_linear(theta)?;
-        let observed = data.observed.view();
-        let given = match self.settings.means {
-            Part::Given => data.given.as_ref().map(|given| given.view()),
-            Part::Free => None,
-        };
-        let k = self.shape.components;
+    fn sweeps<'a>(&'a self, data: &'a Dataset) -> Result<Box<dyn Sweeps + 'a>> {
+        Ok(Box::new(MixtureSweeps { mixture: self, rows: self.observations(data)? }))
+    }
+}
+
+/// A linear member of the family with the rows it is fitted to.
+struct MixtureSweeps<'a> {
+    mixture: &'a Mixture,
+    rows: Observations<'a>,
+}
+
+impl Sweeps for MixtureSweeps<'_> {
+    fn improve(&self, theta: &Parameters, guess: Guess, threads: usize, rng: &mut Generator) -> Result<Improvement> {
+        let (model, k) = (self.mixture, self.mixture.shape.components);
+        let old = model.to_linear(theta)?;
         let copy = |first: usize, block: &mut [f64]| {
             if let Guess::Responsibilities(all) = guess {
                 block.copy_from_slice(&all[first * k..first * k + block.len()]);
             }
         };
-        let kernel_guess = match guess {
-            Guess::Exact => linear_mixture::Guess::Exact,
-            Guess::Responsibilities(_) => linear_mixture::Guess::Given(&copy),
+        let rule = match guess {
+            Guess::Exact => sweep::Guess::Exact,
+            Guess::Responsibilities(_) => sweep::Guess::Given(&copy),
         };
-        let statistics = linear_mixture::sweep(observed, given, data.weights.as_deref(), &mixture, kernel_guess, threads)?;
+        let statistics = sweep(&self.rows, &old, rule, threads)?;
         let fixed = Fixed {
             weights: false,
-            coefficients: self.settings.fixed.means.is_some(),
-            covariances: self.settings.fixed.deviation.is_some(),
+            coefficients: model.settings.fixed.means.is_some(),
+            covariances: model.settings.fixed.deviation.is_some(),
         };
-        let update = linear_mixture::maximize(&statistics, &mixture, self.settings.covariance, fixed, &self.floor())?;
-        let _ = (streams, sweep);
-        let theta = self.from_linear(&update.mixture, theta.dtype(), &theta.device())?;
-        if let Some((name, _)) = theta.iter().find(|(_, var)| !crate::nn::parameters::all_finite(var)) {
-            return Err(Error::Other(format!("the M-step made `{name}` non-finite")));
+        let mut update = maximize(&statistics, &old, fixed, &model.floor())?;
+        // A component whose place is fixed may be empty: nothing is wrong with it.
+        if fixed.coefficients || fixed.covariances {
+            update.events.clear();
         }
+        reseed(&self.rows, &mut update.mixture, &update.events, &model.floor(), rng)?;
         Ok(Improvement {
             log_likelihood: statistics.log_likelihood,
             lower_bound: statistics.lower_bound,
-            theta,
-            events: update.events.iter().map(ToString::to_string).collect(),
+            theta: model.from_linear(&update.mixture, theta.dtype(), &theta.device())?,
+            events: update.events.iter().map(describe).collect(),
         })
+    }
+}
+
+fn describe(event: &Event) -> String {
+    match event {
+        Event::Collapsed { component } => format!("component {component} collapsed onto few points; started again"),
+        Event::Empty { component } => format!("component {component} was empty; started again"),
+        Event::Floored { component } => format!("component {component} reached the covariance floor"),
     }
 }

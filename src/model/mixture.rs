@@ -19,6 +19,7 @@
 use super::{Joint, Latent, Latents, MixtureRows, Model, closed_form::ClosedForm};
 use crate::data::{Batch, Dataset, Table};
 use crate::math::linear_mixture::Covariance;
+use crate::math::rows::Observations;
 use crate::math::streams::Streams;
 use crate::nn::{self, Activation, ConditionalCovariance, Head, MixtureShape, Parameters, Perceptron};
 use crate::{Error, Result};
@@ -108,16 +109,16 @@ impl Mixture {
         let outputs: usize = [
             (settings.prior, k),
             (settings.means, k * d),
-            (settings.scales, k * shape.scales_per_component()),
+            (settings.scales, k * shape.covariance.raw_count(shape.dimension)),
         ]
         .iter()
         .map(|(part, columns)| if *part == Part::Given { *columns } else { 0 })
         .sum();
-        let network = (outputs > 0).then(|| {
-            let sizes: Vec<usize> =
-                std::iter::once(given).chain(settings.hidden.iter().copied()).chain([outputs]).collect();
-            Perceptron::new(sizes, settings.activation)
-        });
+        // First outputs hardly depend on x: what the biases say of the data holds everywhere.
+        let network = (outputs > 0)
+            .then(|| Perceptron::new(given, &settings.hidden, outputs, settings.activation))
+            .transpose()?
+            .map(|network| network.with_output_scale(0.1));
         Ok(Self { settings, shape, given, network })
     }
 
@@ -164,7 +165,7 @@ impl Mixture {
             }
         };
         let free_scales = || -> Result<Tensor> {
-            let columns = self.shape.components * self.shape.scales_per_component();
+            let columns = self.shape.components * self.shape.covariance.raw_count(self.shape.dimension);
             if let Some(deviation) = self.settings.fixed.deviation {
                 return Ok(constant(&self.raw_scales(&vec![deviation; columns]))?);
             }
@@ -184,7 +185,7 @@ impl Mixture {
     /// Raw scale numbers of components whose axes are independent with these deviations, `[K · (1 or D)]` as the form
     /// wants; coefficients below the diagonal are 0.
     fn raw_scales(&self, deviations: &[f64]) -> Vec<f64> {
-        let per_component = self.shape.scales_per_component();
+        let per_component = self.shape.covariance.raw_count(self.shape.dimension);
         let axes = if self.shape.covariance == ConditionalCovariance::Spherical { 1 } else { self.shape.dimension };
         (0..self.shape.components * per_component)
             .map(|at| {
@@ -219,7 +220,9 @@ impl Parts {
 /// The smallest deviation that any column of the observed has left after regression on those before it; columns that are
 /// exact functions of others do not count.
 fn smallest_innovation(train: &Dataset) -> f64 {
-    let (covariance, d) = (crate::math::linear_mixture::pooled_covariance(train.observed.view(), train.weights.as_deref()), train.observed.columns());
+    let d = train.observed.columns();
+    let Ok(rows) = Observations::new(train.observed.view(), None, train.weights.as_deref()) else { return 1.0 };
+    let covariance = rows.covariance();
     let largest = (0..d).map(|i| covariance[i * d + i]).fold(0.0, f64::max);
     let mut innovations: Vec<f64> = (0..d).map(|i| covariance[i * d + i].sqrt()).collect();
     if let Some(factor) = nalgebra::DMatrix::from_row_slice(d, d, &covariance).cholesky() {
@@ -244,7 +247,7 @@ impl Model for Mixture {
         // Clusters of the observed alone: components begin apart, at home in the data, with honest deviations.
         let clusters = self.initial_clusters(data, streams, start)?;
         let mut theta = Parameters::new();
-        let (k, d, f) = (self.shape.components, self.shape.dimension, self.shape.scales_per_component());
+        let (k, d, f) = (self.shape.components, self.shape.dimension, self.shape.covariance.raw_count(self.shape.dimension));
         let logits: Vec<f64> = clusters.weights.iter().map(|w| w.ln()).collect();
         let means = clusters.coefficients.clone();
         let scales: Vec<f64> = (0..k).flat_map(|k| self.raw_factor(&clusters.covariances[k * d * d..(k + 1) * d * d])).collect();
@@ -293,13 +296,13 @@ impl Model for Mixture {
             Ok(Tensor::from_slice(given.values(), shape, &device)?.to_dtype(theta.dtype())?)
         });
         let parts = self.parts(theta, x.transpose()?.as_ref())?;
-        let (k, d, f) = (self.shape.components, self.shape.dimension, self.shape.scales_per_component());
+        let (k, d, f) = (self.shape.components, self.shape.dimension, self.shape.covariance.raw_count(self.shape.dimension));
         let values = |part: &(Tensor, usize), columns: usize| -> Result<Vec<f64>> {
             let part = part.0.narrow(1, part.1, columns)?.to_dtype(DType::F64)?;
             Ok(part.flatten_all()?.to_vec1()?)
         };
         Ok(MixtureRows::new(
-            self.shape.clone(),
+            self.shape,
             values(&parts.logits, k)?,
             values(&parts.means, k * d)?,
             values(&parts.scales, k * f)?,

@@ -12,7 +12,7 @@ pub mod linear_gaussian;
 pub mod mixture;
 mod predictive;
 
-pub use closed_form::{ClosedForm, Guess, Improvement};
+pub use closed_form::{ClosedForm, Guess, Improvement, Sweeps};
 pub use predictive::MixtureRows;
 
 use crate::data::{Batch, Dataset, Table};

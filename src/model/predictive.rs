@@ -18,7 +18,7 @@ pub struct MixtureRows {
 impl MixtureRows {
     /// From raw logits `[R|1, K]`, means `[R|1, K·D]` and raw scales `[R|1, K·F]`.
     pub fn new(shape: MixtureShape, logits: Vec<f64>, means: Vec<f64>, mut scales: Vec<f64>) -> Self {
-        let (k, d, f) = (shape.components, shape.dimension, shape.scales_per_component());
+        let (k, d, f) = (shape.components, shape.dimension, shape.covariance.raw_count(shape.dimension));
         let rows = (logits.len() / k).max(means.len() / (k * d)).max(scales.len() / (k * f));
         let log_weights = logits.chunks(k).flat_map(|row| {
             let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -29,7 +29,7 @@ impl MixtureRows {
         let axes = if shape.covariance == ConditionalCovariance::Spherical { 1 } else { d };
         for block in scales.chunks_mut(f) {
             for raw in &mut block[..axes] {
-                *raw = shape.deviation_floor + raw.exp();
+                *raw = shape.deviation_floor + raw.clamp(-80.0, 80.0).exp();
             }
         }
         Self { shape, log_weights, means, scales, rows }
@@ -67,7 +67,7 @@ impl MixtureRows {
     }
 
     fn scale(&self, row: usize, k: usize) -> &[f64] {
-        let f = self.shape.scales_per_component();
+        let f = self.shape.covariance.raw_count(self.shape.dimension);
         &self.part(&self.scales, self.shape.components * f, row)[k * f..(k + 1) * f]
     }
 

@@ -17,7 +17,10 @@ pub(super) fn log_likelihood(splits: &Splits, streams: &Streams) -> Result<(Stri
     let model = config.build(&splits.train)?;
     let first = model.initial(&splits.train, streams, 0, DType::F64, &Device::Cpu)?;
     let theta = match model.closed_form() {
-        Some(closed_form) => closed_form.improve(&first, &splits.train, Guess::Exact, streams, 0, 1)?.theta,
+        Some(closed_form) => {
+            let rng = &mut streams.named("reseed").at(0);
+            closed_form.sweeps(&splits.train)?.improve(&first, Guess::Exact, 1, rng)?.theta
+        }
         None => first,
     };
     let (part, rows) = match &splits.test {

@@ -35,7 +35,10 @@ pub struct Spec {
 
 /// Loads an experiment file with its overrides and looks for every fault, those of meaning included.
 pub fn load_experiment(path: &Path, overrides: &[String]) -> Result<Loaded<Spec>, Diagnostics> {
-    super::load(path, overrides, check)
+    super::load(path, overrides, |spec, folder| {
+        let place = |fault: Fault| super::Fault::new(fault.key, fault.message, fault.expected).help(fault.help);
+        check(spec, folder).into_iter().map(place).collect()
+    })
 }
 
 /// Every fault of meaning; `folder` is the experiment file's.

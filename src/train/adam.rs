@@ -217,7 +217,7 @@ impl<'a> Run<'a> {
             state.facts.insert("best_validation".into(), format!("{:e}", best.value));
             state.facts.insert("evaluations_since_best".into(), best.evaluations_since.to_string());
         }
-        for (name, tensor) in self.adam.state() {
+        for (name, tensor) in self.adam.state(&self.theta)? {
             state.tensors.insert(format!("adam/{name}"), tensor);
         }
         state.tensors.extend(self.job.model.natural(kept)?);

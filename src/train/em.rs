@@ -5,7 +5,7 @@
 
 use super::{EmConfig, Job, Observer, State, Trained, evaluation, fact, store, stored};
 use crate::data::Batch;
-use crate::model::{ClosedForm, Guess, Improvement};
+use crate::model::{Guess, Improvement, Latent, Sweeps};
 use crate::nn::Parameters;
 use crate::{Error, Result};
 use candle_core::{DType, Device};
@@ -14,7 +14,8 @@ use candle_core::{DType, Device};
 pub(super) fn train(job: &Job, config: &EmConfig, resume: Option<State>, observer: &mut dyn Observer) -> Result<Trained> {
     let closed_form = job.model.closed_form().ok_or_else(|| Error::Other("this model has no closed-form M-step".into()))?;
     let rows = Batch::whole(&job.splits.train, DType::F64, &Device::Cpu)?;
-    let run = Run { job, config, closed_form, rows };
+    let sweeps = closed_form.sweeps(&job.splits.train)?;
+    let run = Run { job, config, sweeps, rows };
     let mut progress = Progress::read(resume.as_ref())?;
     run.explore(&mut progress, observer)?;
     run.record(progress, resume, observer)
@@ -49,7 +50,7 @@ impl Progress {
 struct Run<'a> {
     job: &'a Job<'a>,
     config: &'a EmConfig,
-    closed_form: &'a dyn ClosedForm,
+    sweeps: Box<dyn Sweeps + 'a>,
     rows: Batch,
 }
 
@@ -60,16 +61,17 @@ impl Run<'_> {
 
     /// One sweep from `theta`; where guesses are stale they come from `older`.
     fn sweep(&self, theta: &Parameters, older: &Parameters, start: u64, sweep: u64) -> Result<Improvement> {
-        let (job, data) = (self.job, &self.job.splits.train);
-        let stream = format!("posterior/{start}");
+        let job = self.job;
+        let rng = &mut job.streams.named(&format!("reseed/{start}")).at(sweep);
         if job.posterior.is_exact_and_fresh() {
-            return self.closed_form.improve(theta, data, Guess::Exact, job.streams, sweep, job.threads);
+            return self.sweeps.improve(theta, Guess::Exact, job.threads, rng);
         }
         let joint = job.model.joint(older, &self.rows)?;
-        let draws = job.posterior.draws(joint.as_ref(), sweep, &mut job.streams.named(&stream).at(sweep))?;
-        let crate::model::Latent::Finite(components) = job.model.latent();
-        let guess = draws.responsibilities(components)?;
-        self.closed_form.improve(theta, data, Guess::Responsibilities(&guess), job.streams, sweep, job.threads)
+        let guesses = &mut job.streams.named(&format!("posterior/{start}")).at(sweep);
+        let draws = job.posterior.draws(joint.as_ref(), sweep, guesses)?;
+        let Latent::Finite(components) = job.model.latent();
+        let responsibilities = draws.responsibilities(components)?;
+        self.sweeps.improve(theta, Guess::Responsibilities(&responsibilities), job.threads, rng)
     }
 
     /// Runs one start from `theta`, `done` sweeps in, until it converges or ends; `each` sees the θ after every sweep.
