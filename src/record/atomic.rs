@@ -7,13 +7,17 @@ use std::path::Path;
 /// How the names of unfinished files begin; a killed process can leave one behind.
 const UNFINISHED: &str = ".unfinished-";
 
-/// Replaces the file at `path` by `bytes`. A reader sees the old content or the new, also after a power cut; on an
-/// error (disk full, no permission) the old content stays.
+/// Replaces the file at `path` by `bytes`. A reader sees the old content or the new, also after a power cut (which of
+/// the two, only the folder's own writing decides: no record relies on it, and waiting for it would double the cost);
+/// on an error (disk full, no permission) the old content stays.
 ///
 /// # Errors
 /// The operating system's, naming `path`.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = folder_of(path);
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
     let write = || -> std::io::Result<()> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(UNFINISHED);
@@ -24,16 +28,9 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path)?;
-        sync_folder(folder)
+        Ok(())
     };
     write().map_err(|source| Error::io(path, source))
-}
-
-/// Renames a file and forces the change to the disk.
-pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
-    std::fs::rename(from, to)
-        .and_then(|()| sync_folder(folder_of(to)))
-        .map_err(|source| Error::io(from, source))
 }
 
 /// Removes what killed writers left in `folder`. Only the process that alone may write there can call this.
@@ -45,22 +42,6 @@ pub(super) fn remove_unfinished(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    }
-}
-
-/// A rename is on the disk only once its folder is; Windows has no such call and needs none.
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    if cfg!(unix) {
-        std::fs::File::open(folder)?.sync_all()
-    } else {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -29,13 +29,14 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Opens the file and cuts it after the last line of step `after` or earlier; without `after`, empties it.
+    /// Opens the file and cuts it after the last line of step `s` or earlier, of which there must be `n`, where
+    /// `kept = Some((s, n))`; empties it otherwise.
     ///
     /// # Errors
-    /// [`Error::Record`] if a line that must be kept is not one this room wrote.
-    pub fn open(path: PathBuf, after: Option<u64>) -> Result<Self> {
+    /// [`Error::Record`] if lines up to step `s` are damaged or missing; the file is then as it was.
+    pub fn open(path: PathBuf, kept: Option<(u64, u64)>) -> Result<Self> {
         let (mut length, mut count, mut last_step) = (0, 0, None);
-        if let Some(after) = after {
+        if let Some((after, expected)) = kept {
             let bytes = read_or_empty(&path)?;
             let mut offset = 0;
             let mut beyond: Option<String> = None; // why the lines from here on should all be cut
@@ -55,6 +56,10 @@ impl Lines {
                         beyond.get_or_insert(format!("line {}: {why}", index + 1));
                     }
                 }
+            }
+            if count != expected {
+                let why = format!("{count} lines up to step {after}, but its checkpoint was written after {expected}");
+                return Err(damaged(&path, &why));
             }
         }
         let open = || -> std::io::Result<File> {
@@ -141,7 +146,7 @@ fn parse<T: for<'de> Deserialize<'de>>(line: &[u8]) -> std::result::Result<T, St
 
 fn damaged(path: &Path, why: &str) -> Error {
     Error::Record(format!(
-        "{}: {why}; restore the file, or start the run anew",
+        "{}: {why}; restore the file, or discard the record with --fresh",
         path.display()
     ))
 }
@@ -176,7 +181,7 @@ mod tests {
             // Killed after any byte; the checkpoint is of step 20 if its lines were complete, else there is none.
             std::fs::write(&path, &whole[..torn]).unwrap();
             let after = (torn >= line(10).len() * 3 + 3).then_some(20);
-            let mut lines = Lines::open(path.clone(), after).unwrap();
+            let mut lines = Lines::open(path.clone(), after.map(|step| (step, 3))).unwrap();
             assert_eq!(lines.count(), if after.is_some() { 3 } else { 0 });
             for step in [10, 20, 20, 30, 40].into_iter().filter(|&step| Some(step) > after) {
                 lines.append(step, line(step)).unwrap();
@@ -192,7 +197,7 @@ mod tests {
     #[test]
     fn junk_after_the_step_goes_and_junk_before_it_is_an_error() {
         let (_folder, path) = file_with(&format!("{}\n{}\njunk\n\0\0\0", line(10), line(20)));
-        assert_eq!(Lines::open(path.clone(), Some(20)).unwrap().last_step(), Some(20));
+        assert_eq!(Lines::open(path.clone(), Some((20, 2))).unwrap().last_step(), Some(20));
         assert_eq!(
             std::fs::read_to_string(&path).unwrap(),
             format!("{}\n{}\n", line(10), line(20))
@@ -200,7 +205,7 @@ mod tests {
 
         let text = format!("{}\njunk\n{}\n", line(10), line(20));
         std::fs::write(&path, &text).unwrap();
-        let error = Lines::open(path.clone(), Some(20)).unwrap_err().to_string();
+        let error = Lines::open(path.clone(), Some((20, 2))).unwrap_err().to_string();
         assert!(error.contains("metrics.jsonl: line 2: expected value"), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "nothing is lost");
     }

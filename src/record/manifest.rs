@@ -122,7 +122,7 @@ impl Manifest {
         if schema_version != SCHEMA_VERSION {
             return Err(Error::Record(format!(
                 "{}: written in record layout {schema_version}, this program reads layout {SCHEMA_VERSION}; use the \
-                 version of latent-lab that wrote it, or start the run anew",
+                 version of latent-lab that wrote it, or discard the record with --fresh",
                 path.display(),
             )));
         }

@@ -3,7 +3,7 @@
 //! The order that makes an interrupted run end in the same bytes as an uninterrupted one: append the lines of step `s`,
 //! then checkpoint step `s`. On resuming, lines after the checkpoint's step are cut, and the run writes them again.
 
-use super::atomic::{remove_unfinished, rename, write_atomically};
+use super::atomic::{remove_unfinished, write_atomically};
 use super::checkpoint::{Checkpoint, LineCounts, encode};
 use super::lines::Lines;
 use super::reader::newest_checkpoint;
@@ -170,33 +170,14 @@ impl Run {
         remove_unfinished(&self.dir)?;
         let found = newest_checkpoint(&self.dir)?;
         let step = found.intact.as_ref().map(|(checkpoint, _)| checkpoint.step);
-        let metrics = Lines::open(self.dir.join(file::METRICS), step)?;
-        let events = Lines::open(self.dir.join(file::EVENTS), step)?;
-        let counted = LineCounts {
-            metrics: metrics.count(),
-            events: events.count(),
-        };
-        if let Some((checkpoint, expected)) = &found.intact
-            && *expected != counted
-        {
-            return Err(Error::Record(format!(
-                "{}: the checkpoint of step {} was written after {} lines of metrics and {} of events, but {} and {} are \
-                 there; restore `{}` and `{}`, or discard the record with --fresh",
-                self.dir.display(),
-                checkpoint.step,
-                expected.metrics,
-                expected.events,
-                counted.metrics,
-                counted.events,
-                file::METRICS,
-                file::EVENTS,
-            )));
-        }
+        let kept = |count: fn(&LineCounts) -> u64| found.intact.as_ref().map(|(at, lines)| (at.step, count(lines)));
+        let metrics = Lines::open(self.dir.join(file::METRICS), kept(|lines| lines.metrics))?;
+        let events = Lines::open(self.dir.join(file::EVENTS), kept(|lines| lines.events))?;
         // Out of the way, so that it never displaces the intact one.
         for (path, why) in found.damaged {
             let mut aside = path.clone().into_os_string();
             aside.push(".damaged");
-            rename(&path, Path::new(&aside))?;
+            std::fs::rename(&path, aside).map_err(|source| Error::io(&path, source))?;
             let step = step.map_or("the beginning".to_owned(), |step| format!("step {step}"));
             self.manifest.notes.push(format!("resumed from {step}: {why}"));
         }

@@ -90,7 +90,7 @@ fn undisturbed() -> Vec<Vec<u8>> {
 #[test]
 fn killed_anywhere_it_ends_in_the_same_bytes() {
     let expected = undisturbed();
-    for killed in 1..=STEPS {
+    for killed in [1, 5, 6, 14, 15, 16, 29, 30, 31, 32, 45, 46, 60] {
         let (folder, dir) = folder();
         assert!(!train(folder.path(), killed).unwrap());
         assert_eq!(read_state(&dir).unwrap(), State::Partial);
@@ -171,10 +171,8 @@ fn metrics_that_the_checkpoint_relies_on_cannot_be_missing() {
     let text = std::fs::read_to_string(dir.join(file::METRICS)).unwrap();
     std::fs::write(dir.join(file::METRICS), text.lines().next().unwrap().to_owned() + "\n").unwrap();
     let error = train(folder.path(), u64::MAX).unwrap_err().to_string();
-    assert!(
-        error.contains("step 45 was written after 9 lines of metrics and 2 of events, but 1 and 2"),
-        "{error}"
-    );
+    let expected = "metrics.jsonl: 1 lines up to step 45, but its checkpoint was written after 9";
+    assert!(error.contains(expected), "{error}");
 }
 
 #[test]
