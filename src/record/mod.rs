@@ -1,1 +1,52 @@
-//! Room under construction.
+//! The record of a run: one folder that says what ran, on what, how far it came, and what it measured.
+//!
+//! ```text
+//! results/<experiment>/<variant>/seed-003/
+//!   spec.toml                         what ran, fully resolved
+//!   run.json                          status, provenance, costs, final metrics          ([`Manifest`])
+//!   metrics.jsonl                     one object of numbers per evaluation, no clock     ([`MetricsLine`])
+//!   events.jsonl                      what happened in words, no clock                   ([`Event`])
+//!   checkpoint.safetensors            the newest state to go on from                     ([`Checkpoint`])
+//!   checkpoint.previous.safetensors   the one before it
+//!   .lock                             held by the process that runs it
+//! ```
+//!
+//! `metrics.jsonl`, `events.jsonl` and `checkpoint.safetensors` hold nothing but functions of specification and seed, so
+//! their bytes are the same however often the run was killed and resumed: on resuming, [`Run::resume`] cuts both line
+//! files back to the step of the checkpoint it found. Everything that depends on the machine or the clock is in
+//! `run.json`. Files appear whole or not at all ([`write_atomically`]).
+//!
+//! This room knows files: strings, hashes, tensors. It knows no model and no specification.
+
+mod address;
+mod atomic;
+mod checkpoint;
+mod difference;
+mod lines;
+mod manifest;
+mod provenance;
+mod reader;
+mod run;
+#[cfg(test)]
+mod tests;
+
+pub use address::RunAddress;
+pub use atomic::write_atomically;
+pub use checkpoint::Checkpoint;
+pub use manifest::{Manifest, Status};
+pub use provenance::{Hardware, Revision};
+pub use reader::{
+    Event, ListedRun, MetricsLine, RunRecord, State, list_runs, read_checkpoint, read_manifest, read_run, read_state,
+};
+pub use run::Run;
+
+/// The file names inside a run directory.
+mod file {
+    pub const SPEC: &str = "spec.toml";
+    pub const MANIFEST: &str = "run.json";
+    pub const METRICS: &str = "metrics.jsonl";
+    pub const EVENTS: &str = "events.jsonl";
+    pub const CHECKPOINT: &str = "checkpoint.safetensors";
+    pub const PREVIOUS: &str = "checkpoint.previous.safetensors";
+    pub const LOCK: &str = ".lock";
+}

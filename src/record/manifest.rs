@@ -1,0 +1,179 @@
+//! `run.json`: what a run is, how it stands, and where its result came from. The only file of a record that a clock or
+//! a machine may touch.
+
+use super::{Hardware, Revision, atomic::write_atomically, file, provenance};
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The layout of a record; raised when an older program could no longer read it.
+const SCHEMA_VERSION: u32 = 1;
+
+/// How a run stands, as its own process last said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum Status {
+    /// Running; or killed, if no process holds the lock.
+    Running,
+    /// Stopped on request after writing its checkpoint.
+    Interrupted,
+    /// Complete.
+    Done,
+    /// Ended by a fault. It stays in every comparison.
+    Failed {
+        /// What went wrong, and where.
+        reason: String,
+    },
+}
+
+/// The content of `run.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The layout of the record.
+    pub schema_version: u32,
+    /// How the run stands.
+    #[serde(flatten)]
+    pub status: Status,
+    /// The experiment's name.
+    pub experiment: String,
+    /// The variant's name, as written in the experiment file.
+    pub variant: String,
+    /// The seed.
+    pub seed: u64,
+    /// The hash of the specification in `spec.toml`.
+    pub spec_hash: String,
+    /// The crate's version.
+    pub version: String,
+    /// The revision of the repository around the working directory, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Revision>,
+    /// The machine.
+    pub hardware: Hardware,
+    /// When the run first started, UTC.
+    pub started: String,
+    /// When it last ended, UTC; absent while it runs and after a kill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<String>,
+    /// How often it was started: 1 without interruption.
+    pub sessions: u32,
+    /// Seconds on the wall clock, over all sessions; what came after the last checkpoint of a killed one is lost.
+    pub wall_seconds: f64,
+    /// Seconds of processor time of the run's own thread, over all sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<f64>,
+    /// The most memory the process held, in bytes. Runs side by side in one process share it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
+    /// The last step with metrics, an event, or a checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_step: Option<u64>,
+    /// The final metrics.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, f64>,
+    /// What happened to the record: recoveries, damaged files. Nothing about training.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Manifest {
+    /// The manifest of a run that starts here and now.
+    pub(super) fn new(experiment: &str, variant: &str, seed: u64, spec_hash: &str) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            status: Status::Running,
+            experiment: experiment.to_owned(),
+            variant: variant.to_owned(),
+            seed,
+            spec_hash: spec_hash.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: provenance::revision(),
+            hardware: provenance::hardware(),
+            started: provenance::now(),
+            finished: None,
+            sessions: 0,
+            wall_seconds: 0.0,
+            cpu_seconds: None,
+            peak_memory_bytes: None,
+            last_step: None,
+            metrics: BTreeMap::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Reads `run.json` of the run directory `dir`; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Record`] if it is damaged or of a newer layout, [`Error::Io`] if it cannot be read.
+    pub(super) fn read(dir: &Path) -> Result<Option<Self>> {
+        let path = dir.join(file::MANIFEST);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::io(path, source)),
+        };
+        #[derive(Deserialize)]
+        struct Layout {
+            schema_version: u32,
+        }
+        let damaged =
+            |error: serde_json::Error| Error::Record(format!("{}: not a run's manifest: {error}", path.display()));
+        let Layout { schema_version } = serde_json::from_slice(&bytes).map_err(damaged)?;
+        if schema_version != SCHEMA_VERSION {
+            return Err(Error::Record(format!(
+                "{}: written in record layout {schema_version}, this program reads layout {SCHEMA_VERSION}; use the \
+                 version of latent-lab that wrote it, or discard the record with --fresh",
+                path.display(),
+            )));
+        }
+        serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+    }
+
+    /// Writes `run.json` of the run directory `dir`.
+    pub(super) fn write(&self, dir: &Path) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(self).map_err(|error| Error::Record(error.to_string()))?;
+        text.push('\n');
+        write_atomically(&dir.join(file::MANIFEST), text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_back_what_it_wrote() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Manifest::read(dir.path()).unwrap(), None);
+        let mut manifest = Manifest::new("tree", "mixture of 5", 3, "abc");
+        manifest.metrics.insert("test/log_likelihood".into(), 0.1 + 0.2);
+        for status in [
+            Status::Running,
+            Status::Done,
+            Status::Failed {
+                reason: "prior became NaN".into(),
+            },
+        ] {
+            manifest.status = status;
+            manifest.write(dir.path()).unwrap();
+            assert_eq!(Manifest::read(dir.path()).unwrap().unwrap(), manifest);
+        }
+        let text = std::fs::read_to_string(dir.path().join(file::MANIFEST)).unwrap();
+        assert!(
+            text.contains("\"status\": \"failed\",\n  \"reason\": \"prior became NaN\""),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn another_layout_is_refused_by_its_number() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(
+            dir.path().join(file::MANIFEST),
+            r#"{"schema_version": 99, "unknown": 1}"#,
+        )
+        .unwrap();
+        let error = Manifest::read(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("layout 99") && error.contains("run.json"), "{error}");
+    }
+}

@@ -1,0 +1,257 @@
+//! Reads records without changing them, also while their process still writes.
+
+use super::checkpoint::{Checkpoint, LineCounts, decode};
+use super::{Manifest, Status, address, file, lines};
+use crate::error::{Error, Result};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// One line of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct MetricsLine {
+    /// The step after which the numbers were taken.
+    pub step: u64,
+    /// The numbers by name; all finite.
+    #[serde(flatten)]
+    pub values: BTreeMap<String, f64>,
+}
+
+/// One line of `events.jsonl`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Event {
+    /// The step after which it happened.
+    pub step: u64,
+    /// What happened.
+    #[serde(rename = "event")]
+    pub text: String,
+}
+
+/// Everything a run directory says, but for its tensors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRecord {
+    /// Status, provenance, costs, final metrics.
+    pub manifest: Manifest,
+    /// What ran.
+    pub spec_toml: String,
+    /// The learning curves, by rising step.
+    pub metrics: Vec<MetricsLine>,
+    /// What happened, by rising step.
+    pub events: Vec<Event>,
+    /// Lines that could not be read.
+    pub warnings: Vec<String>,
+}
+
+/// How a run stands: what its process last said, and whether there still is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// There is no record.
+    New,
+    /// A process holds it.
+    Running,
+    /// Interrupted or killed; it can be resumed.
+    Partial,
+    /// Complete.
+    Done,
+    /// Ended by a fault.
+    Failed {
+        /// What went wrong, and where.
+        reason: String,
+    },
+    /// Its `run.json` cannot be read.
+    Damaged {
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// A run directory found on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedRun {
+    /// The run directory.
+    pub dir: PathBuf,
+    /// The variant's name; its folder's name where the manifest cannot be read.
+    pub variant: String,
+    /// The seed.
+    pub seed: u64,
+    /// How the run stands.
+    pub state: State,
+}
+
+/// Reads the record in the run directory `dir`.
+///
+/// # Errors
+/// [`Error::Record`] if there is none or `run.json` is damaged; lines that cannot be read are only warnings.
+pub fn read_run(dir: &Path) -> Result<RunRecord> {
+    let manifest = read_manifest(dir)?.ok_or_else(|| no_record(dir))?;
+    let spec = dir.join(file::SPEC);
+    let spec_toml = std::fs::read_to_string(&spec).map_err(|source| Error::io(spec, source))?;
+    let (metrics, mut warnings) = lines::read(&dir.join(file::METRICS))?;
+    let (events, more) = lines::read(&dir.join(file::EVENTS))?;
+    warnings.extend(more);
+    Ok(RunRecord {
+        manifest,
+        spec_toml,
+        metrics,
+        events,
+        warnings,
+    })
+}
+
+/// Reads `run.json` of the run directory `dir`; `None` if there is none.
+///
+/// # Errors
+/// [`Error::Record`] if it is damaged or of another layout.
+pub fn read_manifest(dir: &Path) -> Result<Option<Manifest>> {
+    Manifest::read(dir)
+}
+
+/// Reads the newest intact checkpoint of the run directory `dir`.
+///
+/// # Errors
+/// [`Error::Record`] if there is none, or none that is intact.
+pub fn read_checkpoint(dir: &Path) -> Result<Checkpoint> {
+    let found = newest_checkpoint(dir)?;
+    let Some((checkpoint, _)) = found.intact else {
+        return Err(match found.damaged.into_iter().next() {
+            Some((_, why)) => Error::Record(why),
+            None => Error::Record(format!("{}: the run has written no checkpoint", dir.display())),
+        });
+    };
+    Ok(checkpoint)
+}
+
+/// How the run in `dir` stands. A folder that does not exist is a new run.
+///
+/// # Errors
+/// The operating system's.
+pub fn read_state(dir: &Path) -> Result<State> {
+    match read_manifest(dir) {
+        Ok(None) => Ok(State::New),
+        Ok(Some(manifest)) => state_of(dir, manifest.status),
+        Err(Error::Record(reason)) => Ok(State::Damaged { reason }),
+        Err(error) => Err(error),
+    }
+}
+
+/// The runs of an experiment's folder, by variant's folder and seed. Empty if the folder does not exist.
+///
+/// # Errors
+/// The operating system's.
+pub fn list_runs(experiment_dir: &Path) -> Result<Vec<ListedRun>> {
+    let mut runs = Vec::new();
+    for variant_dir in folders(experiment_dir)? {
+        for dir in folders(&variant_dir)? {
+            let Some(seed) = dir
+                .file_name()
+                .and_then(|name| address::seed_of_folder(&name.to_string_lossy()))
+            else {
+                continue;
+            };
+            let state = match read_state(&dir)? {
+                State::New => State::Partial, // its process ended before its first step
+                state => state,
+            };
+            let variant = match read_manifest(&dir) {
+                Ok(Some(manifest)) => manifest.variant,
+                _ => variant_dir
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned(),
+            };
+            runs.push(ListedRun {
+                dir,
+                variant,
+                seed,
+                state,
+            });
+        }
+    }
+    runs.sort_by(|a, b| (a.dir.parent(), a.seed).cmp(&(b.dir.parent(), b.seed)));
+    Ok(runs)
+}
+
+/// The checkpoints of a run directory: the newest intact one, and why each newer one is not.
+pub(super) struct Found {
+    pub intact: Option<(Checkpoint, LineCounts)>,
+    pub damaged: Vec<(PathBuf, String)>,
+}
+
+/// Tries the newest checkpoint, then the previous one.
+pub(super) fn newest_checkpoint(dir: &Path) -> Result<Found> {
+    let mut damaged = Vec::new();
+    for name in [file::CHECKPOINT, file::PREVIOUS] {
+        let path = dir.join(name);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(source) if source.kind() == ErrorKind::NotFound => continue,
+            Err(source) => return Err(Error::io(path, source)),
+        };
+        match decode(&bytes) {
+            Ok(intact) => {
+                return Ok(Found {
+                    intact: Some(intact),
+                    damaged,
+                });
+            }
+            Err(error) => {
+                let why = format!("{}: {error}", path.display());
+                damaged.push((path, why));
+            }
+        }
+    }
+    Ok(Found { intact: None, damaged })
+}
+
+fn state_of(dir: &Path, status: Status) -> Result<State> {
+    Ok(match status {
+        Status::Done => State::Done,
+        Status::Failed { reason } => State::Failed { reason },
+        Status::Running | Status::Interrupted if is_locked(dir)? => State::Running,
+        Status::Running | Status::Interrupted => State::Partial,
+    })
+}
+
+/// Whether a process holds the run directory.
+fn is_locked(dir: &Path) -> Result<bool> {
+    let path = dir.join(file::LOCK);
+    let lock = match File::open(&path) {
+        Ok(lock) => lock,
+        Err(source) if source.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(source) => return Err(Error::io(path, source)),
+    };
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(source)) => Err(Error::io(path, source)),
+    }
+}
+
+/// The folders inside `parent`; none if it does not exist.
+fn folders(parent: &Path) -> Result<Vec<PathBuf>> {
+    let fault = |source| Error::io(parent, source);
+    let entries = match std::fs::read_dir(parent) {
+        Ok(entries) => entries,
+        Err(source) if source.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(fault(source)),
+    };
+    let mut folders = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(fault)?.path();
+        if path.is_dir() {
+            folders.push(path);
+        }
+    }
+    Ok(folders)
+}
+
+fn no_record(dir: &Path) -> Error {
+    Error::Record(format!(
+        "{}: no run is recorded here (expected a file `{}`)",
+        dir.display(),
+        file::MANIFEST
+    ))
+}
