@@ -1,5 +1,35 @@
 //! Parameters, layers, fused CPU kernels with their composed twins, Adam.
+//!
+//! A training step of plain tensor operations is hundreds of tiny arrays. Here it is a handful of custom operations, each
+//! one pass over its data with a hand-written backward pass: [`dense()`], [`mixture_log_joint`], [`log_sum_exp()`],
+//! [`weighted_sum()`], log-densities, [`Adam`]. They know f32 and f64 on the CPU, use one thread, and choose AVX-512, AVX2,
+//! NEON or baseline code at run time. Elsewhere, or inside [`with_composed`], the same functions are composed of plain
+//! tensor operations.
 
+mod activation;
+pub mod adam;
+mod composed;
+mod dense;
+mod density;
+mod float;
+mod log_sum_exp;
+mod matmul;
+pub mod mixture;
+mod mixture_kernel;
 pub mod parameters;
+pub mod perceptron;
+#[cfg(test)]
+mod tests;
+mod tile;
+mod weighted_sum;
 
+pub use activation::Activation;
+pub use adam::{Adam, AdamSettings};
+pub use composed::with_composed;
+pub use dense::dense;
+pub use density::{bernoulli_log_density, gaussian_log_density};
+pub use log_sum_exp::{log_softmax, log_sum_exp};
+pub use mixture::{ConditionalCovariance, Head, MixtureShape, mixture_log_joint, mixture_terms};
 pub use parameters::Parameters;
+pub use perceptron::Perceptron;
+pub use weighted_sum::weighted_sum;

@@ -1,0 +1,157 @@
+//! The fused operations once more, composed of plain tensor operations.
+//!
+//! They run on any device, and are used wherever the fused one is missing; on the CPU they are the independent reference
+//! that the fused kernels are tested against, values and gradients.
+
+use super::activation::Activation;
+use super::density::RAW_LIMIT;
+use super::mixture::{ConditionalCovariance, Head, MixtureShape};
+use crate::Result;
+use candle_core::{D, Tensor};
+use std::cell::Cell;
+
+thread_local! {
+    static FORCED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `body` with the composed operations on this thread, even on the CPU: what a GPU would compute.
+pub fn with_composed<R>(body: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            FORCED.set(self.0);
+        }
+    }
+    let _restore = Restore(FORCED.replace(true));
+    body()
+}
+
+/// Whether the composed operation is the one to use for `x`.
+pub(crate) fn wanted(x: &Tensor) -> bool {
+    !x.device().is_cpu() || FORCED.get()
+}
+
+/// [`super::dense()`].
+pub(crate) fn dense(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Activation) -> Result<Tensor> {
+    let x = x.matmul(weight)?.broadcast_add(bias)?;
+    Ok(match activation {
+        Activation::Identity => x,
+        Activation::Tanh => x.tanh()?,
+        Activation::Relu => x.relu()?,
+        Activation::Silu => silu(&x)?,
+    })
+}
+
+/// [`super::activation::silu`].
+pub(crate) fn silu(x: &Tensor) -> Result<Tensor> {
+    Ok((x / (x.neg()?.exp()? + 1.0)?)?)
+}
+
+/// Where `x` is not infinite: 1 there, 0 elsewhere; and `x` with 0 in place of the infinities.
+fn without_infinities(x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let finite = x.abs()?.lt(f64::INFINITY)?;
+    Ok((finite.clone(), finite.where_cond(x, &x.zeros_like()?)?))
+}
+
+/// [`super::log_sum_exp()`].
+pub(crate) fn log_sum_exp(x: &Tensor) -> Result<Tensor> {
+    let m = x.detach().max_keepdim(D::Minus1)?; // [.., 1]
+    let (finite, shift) = without_infinities(&m)?;
+    // A constant stands in for rows whose result is infinite, so that no gradient flows there.
+    let rows = finite.broadcast_as(x.shape())?;
+    let safe = rows.where_cond(x, &x.zeros_like()?)?;
+    let sum = safe.broadcast_sub(&shift)?.exp()?.sum_keepdim(D::Minus1)?;
+    let value = (sum.log()? + shift)?;
+    Ok(finite.where_cond(&value, &m)?.squeeze(D::Minus1)?) // [..]
+}
+
+/// [`super::log_softmax()`].
+pub(crate) fn log_softmax(x: &Tensor) -> Result<Tensor> {
+    let lowest = x.eq(f64::NEG_INFINITY)?;
+    let total = log_sum_exp(x)?.unsqueeze(D::Minus1)?; // [.., 1]
+    let (_, total) = without_infinities(&total)?;
+    let safe = lowest.where_cond(&x.zeros_like()?, x)?;
+    let share = safe.broadcast_sub(&total)?;
+    Ok(lowest.where_cond(&x.detach(), &share)?)
+}
+
+/// [`super::weighted_sum()`].
+pub(crate) fn weighted_sum(x: &Tensor, weights: &Tensor) -> Result<Tensor> {
+    let used = weights.ne(0.0)?;
+    let x = used.where_cond(x, &x.zeros_like()?)?;
+    Ok((x * weights)?.sum(D::Minus1)?)
+}
+
+/// `floor + exp raw`, raw held within its limits.
+fn deviation(raw: &Tensor, floor: f64) -> Result<Tensor> {
+    Ok((raw.clamp(-RAW_LIMIT, RAW_LIMIT)?.exp()? + floor)?)
+}
+
+/// [`super::gaussian_log_density()`].
+pub(crate) fn gaussian_log_density(x: &Tensor, mean: &Tensor, raw: &Tensor, floor: f64) -> Result<Tensor> {
+    let sigma = deviation(raw, floor)?;
+    let u = x.broadcast_sub(mean)?.broadcast_div(&sigma)?;
+    let term = (u.sqr()? * -0.5)?.broadcast_sub(&sigma.log()?)?;
+    Ok((term.sum(1)? - 0.5 * x.dim(1)? as f64 * (2.0 * std::f64::consts::PI).ln())?)
+}
+
+/// [`super::bernoulli_log_density()`].
+pub(crate) fn bernoulli_log_density(x: &Tensor, logits: &Tensor) -> Result<Tensor> {
+    let softplus = (logits.relu()? + (logits.abs()?.neg()?.exp()? + 1.0)?.log()?)?;
+    Ok(x.broadcast_mul(logits)?.broadcast_sub(&softplus)?.sum(1)?)
+}
+
+/// [`super::mixture_log_joint()`].
+pub(crate) fn mixture_log_joint(
+    y: &Tensor,
+    logits: Head,
+    means: Head,
+    scales: Head,
+    shape: &MixtureShape,
+) -> Result<Tensor> {
+    let (prior, likelihood) = mixture_terms(y, logits, means, scales, shape)?;
+    Ok(likelihood.broadcast_add(&prior)?) // [B, K]
+}
+
+/// [`super::mixture_terms()`].
+pub(crate) fn mixture_terms(
+    y: &Tensor,
+    logits: Head,
+    means: Head,
+    scales: Head,
+    shape: &MixtureShape,
+) -> Result<(Tensor, Tensor)> {
+    let (k, d) = (shape.components, shape.dimension);
+    let f = shape.covariance.raw_count(d);
+    let prior = log_softmax(&logits.values.narrow(1, logits.offset, k)?)?; // [R, K]
+    let mean = means.values.narrow(1, means.offset, k * d)?.reshape(((), k, d))?; // [R, K, D]
+    let scale = scales.values.narrow(1, scales.offset, k * f)?.reshape(((), k, f))?; // [R, K, F]
+    let e = y.unsqueeze(1)?.detach().broadcast_sub(&mean)?; // [B, K, D]
+    let raw = match shape.covariance {
+        ConditionalCovariance::Spherical => scale.broadcast_as((scale.dim(0)?, k, d))?,
+        ConditionalCovariance::Diagonal => scale.clone(),
+        ConditionalCovariance::Full => scale.narrow(2, 0, d)?,
+    };
+    let sigma = deviation(&raw, shape.deviation_floor)?; // [R, K, D]
+    let s = match shape.covariance {
+        ConditionalCovariance::Full => innovations(&e, &scale, d)?,
+        _ => e,
+    };
+    let u = s.broadcast_div(&sigma)?;
+    let term = (u.sqr()? * -0.5)?.broadcast_sub(&sigma.log()?)?.sum(2)?; // [B, K]
+    let likelihood = (term - 0.5 * d as f64 * (2.0 * std::f64::consts::PI).ln())?;
+    Ok((prior, likelihood))
+}
+
+/// `e_i + Σ_{j<i} L_ij e_j`: `e` `[B, K, D]`, `scale` `[R, K, F]`.
+fn innovations(e: &Tensor, scale: &Tensor, d: usize) -> Result<Tensor> {
+    let mut columns = vec![e.narrow(2, 0, 1)?];
+    let mut start = d;
+    for i in 1..d {
+        let below = scale.narrow(2, start, i)?; // row i of L
+        let sum = e.narrow(2, 0, i)?.broadcast_mul(&below)?.sum_keepdim(2)?;
+        columns.push((e.narrow(2, i, 1)? + sum)?);
+        start += i;
+    }
+    Ok(Tensor::cat(&columns, 2)?)
+}

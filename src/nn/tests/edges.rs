@@ -1,0 +1,254 @@
+//! Infinities and huge numbers: limits instead of NaN.
+
+use super::{close, normal, numbers, value_and_gradients};
+use crate::math::streams::Streams;
+use crate::nn::{
+    Activation, ConditionalCovariance, Head, MixtureShape, Parameters, Perceptron, bernoulli_log_density, dense,
+    gaussian_log_density, log_softmax, log_sum_exp, mixture_log_joint, mixture_terms, weighted_sum, with_composed,
+};
+use candle_core::{DType, Device, Tensor, Var};
+
+const INF: f64 = f64::INFINITY;
+const TYPES: [DType; 2] = [DType::F32, DType::F64];
+
+fn tensor(rows: &[&[f64]], dtype: DType) -> Tensor {
+    let columns = rows[0].len();
+    Tensor::from_vec(rows.concat(), (rows.len(), columns), &Device::Cpu)
+        .unwrap()
+        .to_dtype(dtype)
+        .unwrap()
+}
+
+#[test]
+fn log_sum_exp_knows_the_infinities() {
+    let rows: [&[f64]; 5] = [
+        &[-INF, -INF, -INF],
+        &[-INF, 0.0, 0.0],
+        &[1e30, -1e30, 0.0],
+        &[INF, 0.0, -INF],
+        &[-1e30, -INF, -1e30],
+    ];
+    for dtype in TYPES {
+        let x = tensor(&rows, dtype);
+        let run = || value_and_gradients(&|a| log_sum_exp(&a[0]), std::slice::from_ref(&x), false).unwrap();
+        for (value, gradients) in [run(), with_composed(run)] {
+            let value = numbers(&value);
+            assert_eq!((value[0], value[3]), (-INF, INF));
+            assert!((value[1] - 2f64.ln()).abs() < 1e-6 && (value[2] / 1e30 - 1.0).abs() < 1e-6);
+            let gradient = numbers(&gradients[0]);
+            assert!(gradient.iter().all(|g| g.is_finite()), "{gradient:?}");
+            assert_eq!(gradient[..3], [0.0; 3]);
+        }
+    }
+}
+
+#[test]
+fn log_softmax_of_minus_infinity_is_minus_infinity_without_gradient() {
+    let rows: [&[f64]; 3] = [&[-INF, -INF], &[-INF, 3.0], &[1e30, -1e30]];
+    for dtype in TYPES {
+        let x = tensor(&rows, dtype);
+        let run = || value_and_gradients(&|a| log_softmax(&a[0]), std::slice::from_ref(&x), false).unwrap();
+        let (value, gradients) = run();
+        assert_eq!(numbers(&value)[..4], [-INF, -INF, -INF, 0.0]);
+        let gradient = numbers(&gradients[0]);
+        assert_eq!(gradient[..3], [0.0; 3]);
+        assert!(gradient.iter().all(|g| g.is_finite()), "{gradient:?}");
+        let (twin, _) = with_composed(run);
+        assert_eq!(numbers(&twin), numbers(&value));
+    }
+}
+
+#[test]
+fn a_weight_of_zero_silences_minus_infinity() {
+    for dtype in TYPES {
+        let (x, w) = (
+            tensor(&[&[-INF, 2.0], &[-INF, 1.0]], dtype),
+            tensor(&[&[0.0, 3.0], &[0.5, 0.5]], dtype),
+        );
+        let run = || value_and_gradients(&|a| weighted_sum(&a[0], &w), std::slice::from_ref(&x), false).unwrap();
+        for (value, gradients) in [run(), with_composed(run)] {
+            assert_eq!(numbers(&value), [6.0, -INF]);
+            assert_eq!(numbers(&gradients[0])[0], 0.0);
+        }
+    }
+}
+
+#[test]
+fn certain_bernoulli_predictions_cost_nothing_or_everything() {
+    for dtype in TYPES {
+        let x = tensor(&[&[0.0], &[1.0], &[1.0], &[0.0], &[1.0]], dtype);
+        let logits = tensor(&[&[-INF], &[INF], &[-INF], &[INF], &[1e30]], dtype);
+        let (value, gradients) = value_and_gradients(&|a| bernoulli_log_density(&x, &a[0]), &[logits], false).unwrap();
+        assert_eq!(numbers(&value), [0.0, 0.0, -INF, -INF, 0.0]);
+        assert!(numbers(&gradients[0]).iter().all(|g| g.is_finite()));
+    }
+}
+
+#[test]
+fn activations_at_infinity() {
+    let (w, b) = (
+        Tensor::ones((1, 1), DType::F64, &Device::Cpu).unwrap(),
+        normal("zero", 1).zeros_like().unwrap(),
+    );
+    let x = tensor(&[&[-INF], &[-1e30], &[1e30], &[INF]], DType::F64);
+    let value = |activation| numbers(&dense(&x, &w, &b, activation).unwrap());
+    assert_eq!(value(Activation::Tanh), [-1.0, -1.0, 1.0, 1.0]);
+    assert_eq!(value(Activation::Relu), [0.0, 0.0, 1e30, INF]);
+    assert_eq!(value(Activation::Silu), [0.0, 0.0, 1e30, INF]);
+}
+
+/// Logits of minus infinity, hopeless means, raw deviations far outside their limits: the marginal likelihood keeps a
+/// finite gradient, in which unused components have no part.
+#[test]
+fn a_mixture_survives_extreme_heads() {
+    for dtype in TYPES {
+        for covariance in [
+            ConditionalCovariance::Spherical,
+            ConditionalCovariance::Diagonal,
+            ConditionalCovariance::Full,
+        ] {
+            for floor in [0.0, 1e-3] {
+                let shape = MixtureShape {
+                    components: 3,
+                    dimension: 2,
+                    covariance,
+                    deviation_floor: floor,
+                };
+                let f = covariance.raw_count(2);
+                let heads = normal("heads", (3, shape.columns()));
+                let mut rows = heads.to_vec2::<f64>().unwrap();
+                rows[0][0] = -INF; // component 0 is impossible
+                rows[0][3] = 1e30; // and its mean absurd
+                rows[1][3] = 1e30; // component 0 cannot explain y
+                rows[1][9 + f] = -1e30; // component 1 has the smallest deviation
+                rows[2][9 + 2 * f] = 1e30; // component 2 the largest
+                rows[2][1] = -1e30;
+                let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
+                let (x, y) = (tensor(&rows, dtype), normal("y", (3, 2)).to_dtype(dtype).unwrap());
+                let marginal = |a: &[Tensor]| {
+                    let [logits, means, scales] = [0, 3, 9].map(|offset| Head { values: &a[0], offset });
+                    log_sum_exp(&mixture_log_joint(&y, logits, means, scales, &shape)?)
+                };
+                let (value, gradients) = value_and_gradients(&marginal, &[x], false).unwrap();
+                assert!(numbers(&value).iter().all(|v| v.is_finite()), "{shape:?} {value}");
+                let gradient = numbers(&gradients[0]);
+                assert!(gradient.iter().all(|g| g.is_finite()), "{shape:?} {gradient:?}");
+                assert_eq!((gradient[0], gradient[3], gradient[4]), (0.0, 0.0, 0.0));
+            }
+        }
+    }
+}
+
+/// `log N` by the closed form with an explicit 2 x 2 covariance `T⁻¹ D T⁻ᵀ`, `T = [[1, 0], [c, 1]]`.
+#[test]
+fn a_full_covariance_is_the_modified_cholesky_one() {
+    let (y, mean, raw, c) = ([0.3, -1.2], [0.1, 0.4], [0.2, -0.5], 0.7);
+    let [v1, v2] = raw.map(|r: f64| (2.0 * r).exp());
+    let (s11, s12, s22) = (v1, -c * v1, v2 + c * c * v1);
+    let (e1, e2): (f64, f64) = (y[0] - mean[0], y[1] - mean[1]);
+    let determinant = s11 * s22 - s12 * s12;
+    let distance = (s22 * e1 * e1 - 2.0 * s12 * e1 * e2 + s11 * e2 * e2) / determinant;
+    let want = -0.5 * distance - 0.5 * determinant.ln() - (2.0 * std::f64::consts::PI).ln();
+    let shape = MixtureShape {
+        components: 1,
+        dimension: 2,
+        covariance: ConditionalCovariance::Full,
+        deviation_floor: 0.0,
+    };
+    let y = tensor(&[&y], DType::F64);
+    let heads = tensor(&[&[5.0, mean[0], mean[1], raw[0], raw[1], c]], DType::F64);
+    let [logits, means, scales] = [0, 1, 3].map(|offset| Head { values: &heads, offset });
+    let joint = mixture_log_joint(&y, logits, means, scales, &shape).unwrap();
+    assert!((numbers(&joint)[0] - want).abs() < 1e-12);
+    let (prior, likelihood) = mixture_terms(&y, logits, means, scales, &shape).unwrap();
+    close(&(prior + likelihood).unwrap(), &joint, 1e-12, "terms");
+}
+
+#[test]
+fn deviations_keep_their_limits() {
+    let x = tensor(&[&[1.0], &[1.0]], DType::F64);
+    let raw = tensor(&[&[-1e30], &[1e30]], DType::F64);
+    let value = numbers(&gaussian_log_density(&x, &x, &raw, 0.5).unwrap());
+    let half = 0.5 * (2.0 * std::f64::consts::PI).ln();
+    assert!((value[0] - (2f64.ln() - half)).abs() < 1e-12 && (value[1] - (-80.0 - half)).abs() < 1e-12);
+}
+
+#[test]
+fn faults_name_the_shapes() {
+    let x = normal("x", (3, 2));
+    let text = |result: crate::Result<Tensor>| result.unwrap_err().to_string();
+    assert!(text(dense(&x, &x, &normal("b", 2), Activation::Tanh)).contains("[3, 2]"));
+    assert!(text(log_sum_exp(&normal("none", (3, 0)))).contains("[3, 0]"));
+    assert!(text(weighted_sum(&x, &normal("w", (2, 3)))).contains("[2, 3]"));
+    assert!(text(bernoulli_log_density(&x, &normal("l", (2, 2)))).contains("[2, 2]"));
+    let shape = MixtureShape {
+        components: 2,
+        dimension: 2,
+        covariance: ConditionalCovariance::Diagonal,
+        deviation_floor: 0.0,
+    };
+    let head = Head { values: &x, offset: 1 };
+    assert!(text(mixture_log_joint(&x, head, head, head, &shape)).contains("columns 1..3"));
+}
+
+/// Data need no gradient, and the first layer makes none; parameters all get one.
+#[test]
+fn a_perceptron_has_gradients_for_its_parameters_alone() {
+    for hidden in [&[][..], &[7, 3]] {
+        let network = Perceptron::new(4, hidden, 5, Activation::Tanh).unwrap();
+        let mut parameters = Parameters::new();
+        let stream = Streams::new(1).named("weights");
+        network
+            .initial("policy", &mut parameters, DType::F64, &Device::Cpu, &stream)
+            .unwrap();
+        let x = normal("x", (6, 4));
+        let run = || {
+            let out = network.forward(&parameters, "policy", &x).unwrap();
+            (out.clone(), out.sqr().unwrap().sum_all().unwrap().backward().unwrap())
+        };
+        let ((value, store), (twin, twin_store)) = (run(), with_composed(run));
+        close(&value, &twin, 1e-12, "perceptron");
+        assert!(store.get(&x).is_none());
+        for (name, var) in parameters.iter() {
+            close(store.get(var).unwrap(), twin_store.get(var).unwrap(), 1e-11, name);
+        }
+        let x = Var::from_tensor(&x).unwrap();
+        let store = network
+            .forward(&parameters, "policy", &x)
+            .unwrap()
+            .sum_all()
+            .unwrap()
+            .backward()
+            .unwrap();
+        assert_eq!(store.get(&x).unwrap().dims(), [6, 4]);
+    }
+}
+
+/// LeCun's variance, and the same numbers in both types.
+#[test]
+fn initial_weights_have_variance_one_over_inputs() {
+    let network = Perceptron::new(50, &[400], 3, Activation::Tanh)
+        .unwrap()
+        .with_output_scale(0.0);
+    let draw = |dtype| {
+        let mut parameters = Parameters::new();
+        let stream = Streams::new(1).named("weights");
+        network
+            .initial("net", &mut parameters, dtype, &Device::Cpu, &stream)
+            .unwrap();
+        parameters
+    };
+    let (wide, narrow) = (draw(DType::F64), draw(DType::F32));
+    let w = numbers(wide.get("net.0.weight").unwrap());
+    let variance = w.iter().map(|w| w * w).sum::<f64>() / w.len() as f64;
+    // The standard error of the variance of n normal numbers is sqrt(2/n) of it: 1 % here.
+    assert!((variance * 50.0 - 1.0).abs() < 0.06, "{variance}");
+    close(
+        narrow.get("net.0.weight").unwrap(),
+        wide.get("net.0.weight").unwrap(),
+        1e-7,
+        "types",
+    );
+    assert!(numbers(wide.get("net.1.weight").unwrap()).iter().all(|&w| w == 0.0));
+    assert!(numbers(wide.get("net.0.bias").unwrap()).iter().all(|&b| b == 0.0));
+}

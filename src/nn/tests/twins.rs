@@ -1,0 +1,117 @@
+//! Values and gradients over odd sizes: fused = composed = finite differences.
+
+use super::{agrees, normal};
+use crate::Result;
+use crate::nn::{
+    Activation, ConditionalCovariance, Head, MixtureShape, bernoulli_log_density, dense, gaussian_log_density,
+    log_softmax, log_sum_exp, mixture_log_joint, weighted_sum,
+};
+use candle_core::Tensor;
+
+#[test]
+fn dense_layers() {
+    for activation in [
+        Activation::Identity,
+        Activation::Tanh,
+        Activation::Relu,
+        Activation::Silu,
+    ] {
+        for (b, i, o) in [(1, 1, 1), (3, 2, 5), (17, 7, 1), (5, 1, 19), (16, 16, 16)] {
+            let arguments = [normal("x", (b, i)), normal("w", (i, o)), normal("b", o)];
+            agrees(&format!("dense {activation:?} {b} {i} {o}"), &arguments, |a| {
+                dense(&a[0], &a[1], &a[2], activation)
+            });
+        }
+    }
+}
+
+#[test]
+fn log_sum_exp_and_log_softmax() {
+    for (n, k) in [(1, 1), (1, 7), (5, 3), (16, 2), (17, 5), (33, 1), (2, 40)] {
+        let x = [normal("x", (n, k))];
+        agrees(&format!("log_sum_exp {n} {k}"), &x, |a| log_sum_exp(&a[0]));
+        agrees(&format!("log_softmax {n} {k}"), &x, |a| log_softmax(&a[0]));
+    }
+    agrees("log_sum_exp, rank 3", &[normal("x", (2, 3, 4))], |a| log_sum_exp(&a[0]));
+}
+
+#[test]
+fn weighted_sums() {
+    for (b, s) in [(1, 1), (3, 5), (17, 16), (2, 37)] {
+        let weights = normal("w", (b, s)).abs().unwrap();
+        agrees(&format!("weighted_sum {b} {s}"), &[normal("x", (b, s))], |a| {
+            weighted_sum(&a[0], &weights.to_dtype(a[0].dtype())?)
+        });
+    }
+}
+
+#[test]
+fn densities() {
+    for (b, r, s, d) in [
+        (1, 1, 1, 1),
+        (5, 5, 5, 3),
+        (5, 1, 5, 3),
+        (4, 4, 1, 17),
+        (18, 1, 1, 2),
+        (2, 2, 2, 35),
+    ] {
+        let arguments = [normal("x", (b, d)), normal("mean", (r, d)), normal("raw", (s, d))];
+        for floor in [0.0, 0.1] {
+            agrees(&format!("gaussian {b} {r} {s} {d}"), &arguments, |a| {
+                gaussian_log_density(&a[0], &a[1], &a[2], floor)
+            });
+        }
+        let x = normal("x", (b, d)).tanh().unwrap().affine(0.5, 0.5).unwrap();
+        agrees(&format!("bernoulli {b} {r} {d}"), &arguments[1..2], |a| {
+            bernoulli_log_density(&x.to_dtype(a[0].dtype())?, &a[0])
+        });
+    }
+}
+
+/// `y` in the type of the heads.
+fn joint(y: &Tensor, shape: &MixtureShape, logits: Head, means: Head, scales: Head) -> Result<Tensor> {
+    mixture_log_joint(&y.to_dtype(logits.values.dtype())?, logits, means, scales, shape)
+}
+
+/// Every covariance, with heads in one tensor, in two and in three, with rows of their own or shared.
+#[test]
+fn mixture_log_joints() {
+    use ConditionalCovariance::{Diagonal, Full, Spherical};
+    for covariance in [Spherical, Diagonal, Full] {
+        for (b, k, d) in [(1, 1, 1), (3, 2, 1), (17, 3, 2), (5, 2, 4), (33, 1, 3)] {
+            let shape = MixtureShape {
+                components: k,
+                dimension: d,
+                covariance,
+                deviation_floor: 0.05,
+            };
+            let f = covariance.raw_count(d);
+            let y = normal("y", (b, d));
+            let what = format!("mixture {shape:?}, {b} rows");
+            agrees(
+                &format!("{what}, one tensor"),
+                &[normal("all", (b, shape.columns() + 2))],
+                |a| {
+                    let head = |offset| Head { values: &a[0], offset };
+                    joint(&y, &shape, head(1), head(1 + k), head(1 + k + k * d))
+                },
+            );
+            for (r, q) in [(b, b), (b, 1), (1, b), (1, 1)] {
+                let two = [normal("left", (r, k)), normal("right", (q, k * d + k * f))];
+                agrees(&format!("{what}, two tensors of {r} and {q} rows"), &two, |a| {
+                    let [logits, means, scales] =
+                        [(0, 0), (1, 0), (1, k * d)].map(|(i, offset)| Head { values: &a[i], offset });
+                    joint(&y, &shape, logits, means, scales)
+                });
+                let three = [normal("l", (b, k)), normal("m", (r, k * d)), normal("s", (q, k * f))];
+                agrees(&format!("{what}, three tensors of {b}, {r}, {q} rows"), &three, |a| {
+                    let [logits, means, scales] = [0, 1, 2].map(|i| Head {
+                        values: &a[i],
+                        offset: 0,
+                    });
+                    joint(&y, &shape, logits, means, scales)
+                });
+            }
+        }
+    }
+}

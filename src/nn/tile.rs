@@ -1,0 +1,45 @@
+//! Tiles: [`LANES`] rows of some columns of a matrix, held column by column, so that loops over rows vectorise.
+
+use super::float::{Float, LANES, Lanes};
+
+/// Reads columns `offset..offset + tile.len()` of the first `rows` rows of `data`, which is `[rows or more, width]`. Lanes
+/// past `rows` repeat the last row, so that they compute something harmless.
+#[inline(always)]
+pub(crate) fn load<T: Float>(tile: &mut [Lanes<T>], data: &[T], width: usize, offset: usize, rows: usize) {
+    let columns = tile.len();
+    for l in 0..LANES {
+        let start = l.min(rows - 1) * width + offset;
+        for (lane, &x) in tile.iter_mut().zip(&data[start..start + columns]) {
+            lane[l] = x;
+        }
+    }
+}
+
+/// Writes what [`load`] would read.
+#[inline(always)]
+pub(crate) fn store<T: Float>(tile: &[Lanes<T>], data: &mut [T], width: usize, offset: usize, rows: usize) {
+    for l in 0..rows {
+        let start = l * width + offset;
+        for (lane, x) in tile.iter().zip(&mut data[start..start + tile.len()]) {
+            *x = lane[l];
+        }
+    }
+}
+
+/// Adds a tile of gradients to a gradient matrix: row by row, or all rows into the single row of a broadcast one.
+#[inline(always)]
+pub(crate) fn accumulate<T: Float>(
+    tile: &[Lanes<T>],
+    data: &mut [T],
+    width: usize,
+    offset: usize,
+    rows: usize,
+    broadcast: bool,
+) {
+    for l in 0..rows {
+        let start = if broadcast { offset } else { l * width + offset };
+        for (lane, x) in tile.iter().zip(&mut data[start..start + tile.len()]) {
+            *x += lane[l];
+        }
+    }
+}
