@@ -421,3 +421,66 @@ fn add<S: Simd>(simd: S, sum: &mut Sum, value: S::f64s) {
     let (lanes, _) = S::as_mut_simd_f64s(&mut sum.0);
     lanes[0] = simd.add_f64s(lanes[0], value);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::linear_mixture::{Covariance, LinearMixture};
+    use super::super::rows::Rows;
+    use super::*;
+
+    /// Log-likelihood and moments of one block of 100 points in four columns, two components.
+    fn one_block(arch: Arch, covariance: Covariance, kind: Moments) -> Vec<f64> {
+        let values: Vec<f64> = (0..400)
+            .map(|i| (f64::from(i) * 0.7).sin() * f64::from(1 + i % 4))
+            .collect();
+        let data = Observations::new(
+            Rows {
+                values: &values,
+                columns: 4,
+            },
+            None,
+            None,
+        )
+        .unwrap();
+        let mixture = LinearMixture {
+            inputs: 0,
+            outputs: 4,
+            covariance,
+            weights: vec![0.3, 0.7],
+            coefficients: vec![0.0, 0.5, 1.0, -1.0, 1.0, 0.0, -0.5, 0.5],
+            covariances: (0..32).map(|i| if i % 16 % 5 == 0 { 1.5 } else { 0.0 }).collect(),
+        };
+        let whitened = mixture.whiten(&data).unwrap();
+        let mut block = Block {
+            arch,
+            ..Block::new(&data, &whitened, kind)
+        };
+        block.load(&data, 0, 100);
+        block.log_joint();
+        let mut found = vec![block.normalise()];
+        block.accumulate();
+        let mut moments = vec![0.0; 50];
+        block.store(&mut moments);
+        found.extend(moments);
+        found
+    }
+
+    #[test]
+    fn every_instruction_set_computes_the_same() {
+        let mut others = vec![Arch::new()];
+        #[cfg(target_arch = "x86_64")]
+        others.extend(pulp::x86::V3::try_new().map(Arch::V3));
+        for (covariance, kind) in [
+            (Covariance::Full, Moments::All),
+            (Covariance::Tied, Moments::First),
+            (Covariance::Diagonal, Moments::Diagonal),
+        ] {
+            let scalar = one_block(Arch::Scalar, covariance, kind);
+            assert!(scalar[0] < 0.0 && scalar[1] > 0.0);
+            for arch in &others {
+                let vector = one_block(*arch, covariance, kind);
+                approx::assert_relative_eq!(vector.as_slice(), scalar.as_slice(), epsilon = 1e-11);
+            }
+        }
+    }
+}

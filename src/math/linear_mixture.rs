@@ -88,6 +88,15 @@ impl LinearMixture {
                 )));
             }
         }
+        if matches!(self.covariance, Covariance::Diagonal | Covariance::Spherical) {
+            if let Some(at) = (0..k * d * d).find(|at| at % (d * d) % (d + 1) != 0 && self.covariances[*at] != 0.0) {
+                return Err(Error::Data(format!(
+                    "the covariance of component {} is called {:?} but has a correlation: expected zeros off its diagonal",
+                    at / (d * d),
+                    self.covariance
+                )));
+            }
+        }
         let total: f64 = self.weights.iter().sum();
         if self.weights.iter().any(|w| w.is_nan() || *w < 0.0) || (total - 1.0).abs() > 1e-6 {
             return Err(Error::Data(format!(
@@ -178,6 +187,28 @@ impl Whitened {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn faults_of_parameters_are_named() {
+        let good = LinearMixture {
+            inputs: 0,
+            outputs: 2,
+            covariance: Covariance::Diagonal,
+            weights: vec![0.5; 2],
+            coefficients: vec![0.0; 4],
+            covariances: vec![1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0],
+        };
+        good.check().unwrap();
+        let fault = |change: fn(&mut LinearMixture)| {
+            let mut bad = good.clone();
+            change(&mut bad);
+            bad.check().unwrap_err().to_string()
+        };
+        assert!(fault(|m| m.weights[0] = 0.6).contains("sum to 1"));
+        assert!(fault(|m| m.weights[0] = f64::NAN).contains("sum to 1"));
+        assert!(fault(|m| m.coefficients.truncate(3)).contains("4 coefficients, not 3"));
+        assert!(fault(|m| m.covariances[5] = 0.1).contains("component 1 is called Diagonal but has a correlation"));
+    }
 
     #[test]
     fn counts_free_parameters() {
