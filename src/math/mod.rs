@@ -1,3 +1,15 @@
-//! Named random streams, stable densities, small f64 linear algebra.
+//! Named random streams, stable densities, small f64 linear algebra, and closed-form EM for linear-Gaussian mixtures.
+//!
+//! EM for a mixture reads: [`rows::Observations::new`], [`initial::initial`], then [`sweep::sweep`] (guess) and
+//! [`m_step::maximize`] (maximum likelihood on the guess) in turn.
 
+mod block;
+mod elementary;
+pub mod initial;
+mod k_means;
+mod linear_algebra;
+pub mod linear_mixture;
+pub mod m_step;
+pub mod rows;
 pub mod streams;
+pub mod sweep;

@@ -1,0 +1,79 @@
+//! Small dense algebra on row-major slices: factors, generalised clipping of eigenvalues, minimum-norm least squares.
+
+use nalgebra::{Cholesky, DMatrix, SymmetricEigen};
+
+/// A `[rows, columns]` matrix from row-major values.
+pub(super) fn matrix(values: &[f64], rows: usize, columns: usize) -> DMatrix<f64> {
+    DMatrix::from_row_slice(rows, columns, values)
+}
+
+/// The row-major values of a matrix.
+pub(super) fn values(matrix: &DMatrix<f64>) -> Vec<f64> {
+    matrix.transpose().as_slice().to_vec()
+}
+
+/// `L` with `L Lᵀ = a`, or nothing where `a` is not numerically positive definite.
+pub(super) fn cholesky(a: DMatrix<f64>) -> Option<DMatrix<f64>> {
+    Cholesky::new(a)
+        .map(|factor| factor.l())
+        .filter(|l| l.iter().all(|v| v.is_finite()))
+}
+
+/// `L⁻¹` of a lower triangular `L` with a nonzero diagonal.
+pub(super) fn inverse_lower(l: &DMatrix<f64>) -> DMatrix<f64> {
+    let mut inverse = DMatrix::identity(l.nrows(), l.nrows());
+    l.solve_lower_triangular_mut(&mut inverse);
+    inverse
+}
+
+/// The symmetric matrix with the eigenvectors of `a` and its eigenvalues raised to `least`; whether any was.
+pub(super) fn clip_eigenvalues(a: DMatrix<f64>, least: f64) -> (DMatrix<f64>, bool) {
+    let SymmetricEigen {
+        eigenvectors: v,
+        eigenvalues: mut e,
+    } = SymmetricEigen::new(symmetric(a.clone()));
+    if e.iter().all(|e| *e >= least) {
+        return (a, false);
+    }
+    e.apply(|e| *e = e.max(least));
+    (symmetric(&v * DMatrix::from_diagonal(&e) * v.transpose()), true)
+}
+
+/// `(a + aᵀ) / 2`: takes rounding errors out of a matrix that is symmetric by construction.
+pub(super) fn symmetric(a: DMatrix<f64>) -> DMatrix<f64> {
+    (&a + a.transpose()) * 0.5
+}
+
+/// The least-norm `b` that minimises `tr(b a bᵀ − 2 b r)` for positive semidefinite `a` `[C, C]` and `r` `[C, D]`.
+///
+/// Directions whose variance is below 1e-12 of the largest, in columns scaled to unit variance, carry no slope.
+pub(super) fn least_squares(a: &DMatrix<f64>, r: &DMatrix<f64>) -> DMatrix<f64> {
+    let scale = a.diagonal().map(|v| if v > 0.0 { v.sqrt().recip() } else { 0.0 });
+    let scale = DMatrix::from_diagonal(&scale);
+    let SymmetricEigen {
+        eigenvectors: v,
+        eigenvalues: e,
+    } = SymmetricEigen::new(&scale * a * &scale);
+    let least = 1e-12 * e.max();
+    let inverse = DMatrix::from_diagonal(&e.map(|e| if e > least { e.recip() } else { 0.0 }));
+    (&scale * &v * inverse * v.transpose() * &scale * r).transpose() // [D, C]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clipping_raises_only_the_small_eigenvalues() {
+        // [[2, 1], [1, 2]] has eigenvalues 1 and 3 along (1, −1) and (1, 1).
+        let (clipped, raised) = clip_eigenvalues(matrix(&[2.0, 1.0, 1.0, 2.0], 2, 2), 2.0);
+        assert!(raised);
+        approx::assert_relative_eq!(clipped, matrix(&[2.5, 0.5, 0.5, 2.5], 2, 2), epsilon = 1e-14);
+    }
+
+    #[test]
+    fn a_column_without_variance_carries_no_slope() {
+        let b = least_squares(&matrix(&[4.0, 0.0, 0.0, 0.0], 2, 2), &matrix(&[2.0, 0.0], 2, 1));
+        approx::assert_relative_eq!(b, matrix(&[0.5, 0.0], 1, 2));
+    }
+}
