@@ -1,5 +1,7 @@
 //! Axes: the range of the data, its map to [0, 1], and few, round, short tick labels.
 
+use super::number::{exponential, fixed, number};
+
 /// Values further out are drawn at this distance from zero, so that differences of limits stay finite.
 const LARGEST: f64 = 1e300;
 /// Smallest width of a range relative to its magnitude: labels need at most seven digits.
@@ -147,6 +149,23 @@ impl Scale {
         if !self.log {
             return linear_ticks(low, high, most);
         }
+        // 1, 2 and 5 of each decade if they are few, else powers of ten, else round values of the linear range.
+        let decades = if high - low < 4.0 {
+            low.floor() as i32..high.ceil() as i32 + 1
+        } else {
+            0..0
+        };
+        let fine: Vec<Tick> = decades
+            .flat_map(|e| [1.0, 2.0, 5.0].map(|m| m * 10f64.powi(e)))
+            .filter(|v| (low..=high).contains(&v.log10()))
+            .map(|value| Tick {
+                value,
+                label: number(value),
+            })
+            .collect();
+        if (3..=most).contains(&fine.len()) {
+            return fine;
+        }
         let (first, last) = (low.ceil() as i64, high.floor() as i64);
         if last > first {
             let stride = ((last - first) as usize / most + 1) as i64;
@@ -160,15 +179,6 @@ impl Scale {
                 })
                 .collect();
         }
-        // Less than two decades: 1, 2 and 5 of each, or round values of the linear range.
-        let fine: Vec<Tick> = (low.floor() as i32..=high.ceil() as i32)
-            .flat_map(|e| [1.0, 2.0, 5.0].map(|m| m * 10f64.powi(e)))
-            .filter(|v| (low..=high).contains(&v.log10()))
-            .map(|value| Tick {
-                value,
-                label: number(value),
-            })
-            .collect();
         if (2..=most).contains(&fine.len()) {
             fine
         } else {
@@ -224,99 +234,12 @@ fn linear_ticks(low: f64, high: f64, most: usize) -> Vec<Tick> {
         .collect()
 }
 
-/// A number of fixed decimals with a true minus sign, and commas between thousands.
-fn fixed(value: f64, decimals: usize) -> String {
-    let text = format!("{:.decimals$}", value.abs());
-    let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
-    let mut grouped = String::new();
-    for (i, digit) in whole.chars().enumerate() {
-        if i > 0 && (whole.len() - i) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    let zero = text.bytes().all(|b| b == b'0' || b == b'.');
-    format!("{}{grouped}{fraction}", if value < 0.0 && !zero { "−" } else { "" })
-}
-
-fn exponential(exponent: i64) -> String {
-    let digits: String = exponent
-        .to_string()
-        .chars()
-        .map(|c| match c.to_digit(10) {
-            Some(d) => ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'][d as usize],
-            None => '⁻',
-        })
-        .collect();
-    format!("10{digits}")
-}
-
 fn power_of_ten(exponent: i64) -> String {
     if (-3..=4).contains(&exponent) {
         number(10f64.powi(exponent as i32))
     } else {
         exponential(exponent)
     }
-}
-
-/// A value in four significant digits, as short as they allow: `0.6553`, `−12.5`, `12,000`, `3.1×10⁻⁵`, `NaN`, `−∞`.
-pub fn number(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".to_string();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "∞" } else { "−∞" }.to_string();
-    }
-    // Rounded by the formatter, so that 9.9999 has the exponent of 10.
-    let text = format!("{value:.3e}");
-    let (mantissa, exponent) = text.split_once('e').expect("the format has an exponent");
-    let exponent: i64 = exponent.parse().expect("the exponent is a whole number");
-    let trim = |text: String| match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_string(),
-        false => text,
-    };
-    if value == 0.0 || (-3..6).contains(&exponent) {
-        let decimals = (3 - exponent).clamp(0, 6) as usize;
-        return trim(fixed(value, if value == 0.0 { 0 } else { decimals }));
-    }
-    let mantissa: f64 = mantissa.parse().expect("the mantissa is a number");
-    format!("{}×{}", trim(fixed(mantissa, 3)), exponential(exponent))
-}
-
-/// Centres of labels along a line, as near as possible (in least squares) to where they are wished without overlap:
-/// isotonic regression after taking away the cumulated sizes (pool adjacent violators, Ayer et al. 1955).
-/// Labels stay within `low..high` if their sizes allow; the result has the order of the input.
-pub(super) fn spread(wished: &[f64], sizes: &[f64], low: f64, high: f64) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..wished.len()).collect();
-    order.sort_by(|a, b| wished[*a].total_cmp(&wished[*b]));
-    let mut offsets = vec![0.0; order.len()];
-    for i in 1..order.len() {
-        offsets[i] = offsets[i - 1] + 0.5 * (sizes[order[i - 1]] + sizes[order[i]]);
-    }
-    // Pools of neighbours that share one level: (sum of wishes, members).
-    let mut pools: Vec<(f64, usize)> = Vec::new();
-    for (i, label) in order.iter().enumerate() {
-        pools.push((wished[*label] - offsets[i], 1));
-        while let [.., (a, n), (b, m)] = pools[..] {
-            if a / n as f64 <= b / m as f64 {
-                break;
-            }
-            pools.truncate(pools.len() - 2);
-            pools.push((a + b, n + m));
-        }
-    }
-    let mut centres = vec![0.0; wished.len()];
-    if let (Some(&first), Some(&last)) = (order.first(), order.last()) {
-        let bottom = low + 0.5 * sizes[first];
-        let top = (high - 0.5 * sizes[last] - offsets[order.len() - 1]).max(bottom);
-        let levels = pools
-            .iter()
-            .flat_map(|&(sum, n)| std::iter::repeat_n((sum / n as f64).clamp(bottom, top), n));
-        for ((label, level), offset) in order.iter().zip(levels).zip(&offsets) {
-            centres[*label] = level + offset;
-        }
-    }
-    centres
 }
 
 #[cfg(test)]
@@ -365,25 +288,6 @@ mod tests {
             prop_assert!(scale.ticks(most).len() >= 2, "{:?}", scale.ticks(most));
         }
 
-        #[test]
-        fn spread_labels_keep_order_and_distance(labels in prop::collection::vec((0.0..300.0f64, 5.0..20.0f64), 0..16)) {
-            let (wished, sizes): (Vec<f64>, Vec<f64>) = labels.into_iter().unzip();
-            let centres = spread(&wished, &sizes, 0.0, 320.0);
-            for i in 0..centres.len() {
-                prop_assert!(centres[i] - sizes[i] / 2.0 > -1e-9 && centres[i] + sizes[i] / 2.0 < 320.0 + 1e-9);
-                for j in 0..i {
-                    let room = (sizes[i] + sizes[j]) / 2.0;
-                    prop_assert!((centres[i] - centres[j]).abs() > room - 1e-9);
-                    prop_assert!(wished[i] == wished[j] || (wished[i] < wished[j]) == (centres[i] < centres[j]));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn labels_with_room_stay_where_they_are() {
-        assert_eq!(spread(&[50.0, 10.0, 30.0], &[10.0; 3], 0.0, 100.0), [50.0, 10.0, 30.0]);
-        assert_eq!(spread(&[50.0, 50.0], &[10.0; 2], 0.0, 100.0), [45.0, 55.0]);
     }
 
     #[test]
@@ -407,23 +311,5 @@ mod tests {
         );
         assert_eq!(labels(0.0, 3e7, false, 4), ["0", "1×10⁷", "2×10⁷", "3×10⁷"]);
         assert_eq!(labels(2.0, 30.0, true, 5), ["2", "5", "10", "20"]);
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        for (value, text) in [
-            (0.655321, "0.6553"),
-            (-12.5, "−12.5"),
-            (12000.0, "12,000"),
-            (3.1e-5, "3.1×10⁻⁵"),
-            (-2.0e12, "−2×10¹²"),
-            (0.0, "0"),
-            (-0.0, "0"),
-            (99.9999, "100"),
-            (f64::NAN, "NaN"),
-            (f64::NEG_INFINITY, "−∞"),
-        ] {
-            assert_eq!(number(value), text);
-        }
     }
 }

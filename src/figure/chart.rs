@@ -4,20 +4,14 @@
 //! moved apart where they would overlap, so no figure needs a legend. Values that are not finite break lines, are left
 //! out elsewhere, and are counted.
 
-use super::axis::{Axis, Scale, Tick, number, spread};
-use super::font::{self, Block, CAPITAL, LINE_HEIGHT, Weight, fit};
-use super::sheet::{Anchor, Frame, Point, Sheet};
-use super::theme::{
-    BASELINE, BLACK, Color, ColorMap, Dash, GRID, GRID_LINE, LABEL, LINE, ORACLE, PANEL_TITLE, POINT, QUIET,
-    REFERENCE_LINE, TICK, WHITE,
-};
+use super::axis::Axis;
+use super::frame::Point;
+use super::number::number;
+use super::sheet::Anchor;
+use super::theme::{BASELINE, Color, ColorMap, Dash, LINE, ORACLE, POINT, REFERENCE_LINE, WHITE};
 
 /// Points drawn by one call of [`Panel::points`]; of more, an even selection is drawn, which keeps SVGs small.
 const MOST_POINTS: usize = 4000;
-/// Shades of a heat map.
-const SHADES: f64 = 40.0;
-/// Distance between axes and labels, pixels.
-const GAP: f64 = 12.0;
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,7 +86,7 @@ impl Dot {
 
 /// What a panel holds, in data units.
 #[derive(Debug, Clone)]
-enum Mark {
+pub(super) enum Mark {
     Line(Vec<Point>, Stroke),
     Area(Vec<Point>, Color),
     Points(Vec<(Point, Color)>, f64),
@@ -113,24 +107,15 @@ enum Mark {
 /// Axes, marks and labels of one plot.
 #[derive(Debug, Clone, Default)]
 pub struct Panel {
-    title: String,
-    x: Axis,
-    y: Axis,
-    equal: bool,
-    marks: Vec<Mark>,
+    pub(super) title: String,
+    pub(super) x: Axis,
+    pub(super) y: Axis,
+    pub(super) equal: bool,
+    pub(super) marks: Vec<Mark>,
     /// Labels in the right margin: height in data units, text, colour.
-    ends: Vec<(f64, String, Color)>,
-    extents: [Option<(f64, f64)>; 2],
+    pub(super) ends: Vec<(f64, String, Color)>,
+    pub(super) extents: [Option<(f64, f64)>; 2],
     skipped: usize,
-}
-
-/// Room that a panel needs round its axes, pixels.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Insets {
-    pub left: f64,
-    pub top: f64,
-    pub right: f64,
-    pub bottom: f64,
 }
 
 impl Panel {
@@ -347,16 +332,21 @@ impl Panel {
         self
     }
 
-    /// A horizontal line across the panel, named with its value in the right margin.
-    pub fn reference(&mut self, y: f64, name: &str, stroke: Stroke) -> &mut Self {
+    /// A horizontal line across the panel.
+    pub fn horizontal(&mut self, y: f64, stroke: Stroke) -> &mut Self {
         if y.is_finite() {
             self.include(None, Some(y));
             self.marks.push(Mark::Horizontal(y, stroke));
-            self.end_label(y, format!("{name} {}", number(y)), stroke.color);
         } else {
             self.skipped += 1;
         }
         self
+    }
+
+    /// A horizontal line across the panel, named with its value in the right margin.
+    pub fn reference(&mut self, y: f64, name: &str, stroke: Stroke) -> &mut Self {
+        self.horizontal(y, stroke)
+            .end_label(y, format!("{name} {}", number(y)), stroke.color)
     }
 
     /// A vertical line through the panel, named with its value above.
@@ -377,410 +367,5 @@ impl Panel {
             self.line(&[(x, low), (x, high)], Stroke::solid(color));
         }
         self.points(&[(x, y)], Dot::new(color).radius(8.0))
-    }
-
-    /// Scales of both axes for a plot of the given size, pixels.
-    fn scales(&self, width: f64, height: f64) -> [Scale; 2] {
-        let [x, y] = [self.x.scale(self.extents[0]), self.y.scale(self.extents[1])];
-        if !self.equal {
-            return [x, y];
-        }
-        let (horizontal, vertical) = (x.span() / width.max(1.0), y.span() / height.max(1.0));
-        [x.widened(vertical / horizontal), y.widened(horizontal / vertical)]
-    }
-
-    fn x_ticks(&self, scale: Scale, width: f64) -> Vec<Tick> {
-        // Fewer ticks until no two labels touch.
-        for most in (2..=7).rev() {
-            let ticks = scale.ticks(most);
-            let spans: Vec<(f64, f64)> = ticks
-                .iter()
-                .filter_map(|tick| {
-                    let half = 0.5 * font::width(&tick.label, TICK, Weight::Regular) + 0.4 * TICK;
-                    scale
-                        .place(tick.value)
-                        .map(|place| (place * width - half, place * width + half))
-                })
-                .collect();
-            let apart = |pair: &[(f64, f64)]| pair[0].1 <= pair[1].0 || pair[1].1 <= pair[0].0;
-            if most == 2 || spans.windows(2).all(apart) {
-                return ticks;
-            }
-        }
-        Vec::new()
-    }
-
-    fn y_ticks(&self, scale: Scale, height: f64) -> Vec<Tick> {
-        scale.ticks(((height / (2.6 * TICK)) as usize).clamp(2, 6))
-    }
-
-    /// Names of the rows of a vertical axis of names.
-    fn row_names(&self, width: f64, height: f64) -> Vec<Block> {
-        let names = self.y.names.as_deref().unwrap_or_default();
-        let room = height / names.len().max(1) as f64;
-        let lines = ((room / (font_line(TICK))) as usize).clamp(1, 2);
-        names
-            .iter()
-            .map(|name| fit(name, 0.30 * width, lines, TICK, Weight::Regular))
-            .collect()
-    }
-
-    fn end_blocks(&self, width: f64) -> Vec<Block> {
-        let lines = if self.y.names.is_some() { 1 } else { 2 };
-        self.ends
-            .iter()
-            .map(|(_, text, _)| fit(text, 0.32 * width, lines, TICK, Weight::Regular))
-            .collect()
-    }
-
-    fn title_block(&self, width: f64) -> Option<Block> {
-        (!self.title.is_empty()).then(|| fit(&self.title, width, 2, PANEL_TITLE, Weight::Bold))
-    }
-
-    /// The room that this panel needs round its axes within an outer size, pixels.
-    pub(super) fn insets(&self, width: f64, height: f64) -> Insets {
-        let [x, y] = self.scales(width, height);
-        let widest = |blocks: &[Block]| blocks.iter().map(Block::width).fold(0.0, f64::max);
-        let mut left = if self.y.names.is_some() {
-            widest(&self.row_names(width, height))
-        } else {
-            self.y_ticks(y, height)
-                .iter()
-                .map(|t| font::width(&t.label, TICK, Weight::Regular))
-                .fold(0.0, f64::max)
-        };
-        left += GAP;
-        if !self.y.label.is_empty() {
-            left += font_line(LABEL) + GAP;
-        }
-        let mut right = widest(&self.end_blocks(width));
-        right = if right > 0.0 { right + 2.0 * GAP } else { GAP };
-        // The last label of the horizontal axis may reach beyond its end.
-        let reach = self
-            .x_ticks(x, width - left - right)
-            .iter()
-            .filter_map(|t| {
-                let half = 0.5 * font::width(&t.label, TICK, Weight::Regular);
-                x.place(t.value)
-                    .map(|place| half - (1.0 - place) * (width - left - right))
-            })
-            .fold(0.0, f64::max);
-        let bottom = GAP + font_line(TICK) + if self.x.label.is_empty() { 0.0 } else { font_line(LABEL) };
-        let mut top = self.title_block(width).map_or(0.5 * TICK, |title| title.height() + GAP);
-        if self.marks.iter().any(|mark| matches!(mark, Mark::Vertical(..))) {
-            top += font_line(TICK) + 0.5 * GAP;
-        }
-        Insets {
-            left,
-            top,
-            right: right.max(reach + 2.0),
-            bottom,
-        }
-    }
-
-    /// Draws the panel with its axes along `plot`, within `outer`.
-    pub(super) fn draw(&self, sheet: &mut Sheet, outer: Frame, plot: Frame) {
-        let [x, y] = self.scales(plot.width(), plot.height());
-        let view = View { plot, x, y };
-        if let Some(title) = self.title_block(outer.right - plot.left) {
-            sheet.block(&title, (plot.left, outer.top), Anchor::Start, BLACK);
-        }
-        self.draw_axes(sheet, outer, &view);
-        for mark in &self.marks {
-            view.draw(sheet, mark);
-        }
-        self.draw_ends(sheet, &view, outer);
-        self.draw_vertical_names(sheet, &view, outer);
-    }
-
-    fn draw_axes(&self, sheet: &mut Sheet, outer: Frame, view: &View) {
-        let Frame {
-            left,
-            top,
-            right,
-            bottom,
-        } = view.plot;
-        for tick in self.x_ticks(view.x, view.plot.width()) {
-            let Some(px) = view.x.place(tick.value).map(|place| left + place * (right - left)) else {
-                continue;
-            };
-            sheet.stroke(&[(px, top), (px, bottom)], GRID_LINE, Dash::Solid, GRID);
-            sheet.tick_label(&tick.label, (px, bottom + GAP + 0.5 * TICK), Anchor::Middle, QUIET);
-        }
-        if self.y.names.is_some() {
-            let blocks = self.row_names(outer.width(), outer.height());
-            for (row, block) in blocks.iter().enumerate() {
-                let Some(py) = view.y.place(row as f64).map(|place| bottom - place * (bottom - top)) else {
-                    continue;
-                };
-                sheet.stroke(&[(left, py), (right, py)], GRID_LINE, Dash::Solid, GRID);
-                sheet.block(block, (left - GAP, py - 0.5 * block.height()), Anchor::End, BLACK);
-            }
-        } else {
-            for tick in self.y_ticks(view.y, view.plot.height()) {
-                let Some(py) = view.y.place(tick.value).map(|place| bottom - place * (bottom - top)) else {
-                    continue;
-                };
-                sheet.stroke(&[(left, py), (right, py)], GRID_LINE, Dash::Solid, GRID);
-                sheet.tick_label(&tick.label, (left - GAP, py), Anchor::End, QUIET);
-            }
-        }
-        let axes: &[Point] = if self.y.names.is_some() {
-            &[(left, bottom), (right, bottom)]
-        } else {
-            &[(left, top), (left, bottom), (right, bottom)]
-        };
-        sheet.stroke(axes, 2.0, Dash::Solid, QUIET);
-        if !self.x.label.is_empty() {
-            let label = fit(&self.x.label, outer.width(), 1, LABEL, Weight::Regular);
-            let half = 0.5 * label.width();
-            let middle = (0.5 * (left + right)).min(outer.right - half).max(outer.left + half);
-            sheet.block(&label, (middle, bottom + GAP + font_line(TICK)), Anchor::Middle, BLACK);
-        }
-        if !self.y.label.is_empty() {
-            let label = fit(&self.y.label, outer.height(), 1, LABEL, Weight::Regular);
-            let half = 0.5 * label.width();
-            let middle = (0.5 * (top + bottom)).min(outer.bottom - half).max(outer.top + half);
-            let at = (outer.left + 0.9 * LABEL, middle);
-            sheet.line_of_text(
-                &label.lines[0],
-                at,
-                Anchor::Middle,
-                label.size,
-                Weight::Regular,
-                BLACK,
-                true,
-            );
-        }
-    }
-
-    /// The names of lines, each at its height or, if that is taken, near it with a thin leader.
-    fn draw_ends(&self, sheet: &mut Sheet, view: &View, outer: Frame) {
-        let blocks = self.end_blocks(outer.width());
-        let Frame { top, bottom, right, .. } = view.plot;
-        let (mut wished, mut sizes, mut shown) = (Vec::new(), Vec::new(), Vec::new());
-        for ((y, _, color), block) in self.ends.iter().zip(&blocks) {
-            if let Some(place) = view.y.place(*y) {
-                wished.push((bottom - place * (bottom - top)).clamp(top, bottom));
-                sizes.push(block.height());
-                shown.push((block, color));
-            }
-        }
-        let reach = 0.5 * font_line(TICK);
-        let centres = spread(&wished, &sizes, top - reach, bottom + reach);
-        for (((block, color), centre), wish) in shown.into_iter().zip(centres).zip(wished) {
-            if (centre - wish).abs() > 4.0 {
-                let leader = [(right + 2.0, wish), (right + 1.6 * GAP, centre)];
-                sheet.stroke(&leader, GRID_LINE, Dash::Solid, color.alpha(0.6));
-            }
-            sheet.block(
-                block,
-                (right + 2.0 * GAP, centre - 0.5 * block.height()),
-                Anchor::Start,
-                color.text(),
-            );
-        }
-    }
-
-    /// The names of vertical references above the axes, moved apart.
-    fn draw_vertical_names(&self, sheet: &mut Sheet, view: &View, outer: Frame) {
-        let Frame { left, top, right, .. } = view.plot;
-        let names: Vec<(f64, &String, Color)> = self
-            .marks
-            .iter()
-            .filter_map(|mark| match mark {
-                Mark::Vertical(x, name, stroke) => view
-                    .x
-                    .place(*x)
-                    .map(|place| (left + place.clamp(0.0, 1.0) * (right - left), name, stroke.color)),
-                _ => None,
-            })
-            .collect();
-        let wished: Vec<f64> = names.iter().map(|n| n.0).collect();
-        let sizes: Vec<f64> = names
-            .iter()
-            .map(|n| font::width(n.1, TICK, Weight::Regular) + TICK)
-            .collect();
-        for ((_, name, color), centre) in names.iter().zip(spread(&wished, &sizes, outer.left, outer.right)) {
-            sheet.tick_label(
-                name,
-                (centre, top - 0.5 * GAP - 0.5 * TICK),
-                Anchor::Middle,
-                color.text(),
-            );
-        }
-    }
-}
-
-/// Height of one line of text of a size, pixels.
-pub(super) fn font_line(size: f64) -> f64 {
-    size * LINE_HEIGHT
-}
-
-/// The map from data to the pixels of the axes.
-struct View {
-    plot: Frame,
-    x: Scale,
-    y: Scale,
-}
-
-impl View {
-    fn place(&self, p: Point) -> Option<Point> {
-        let (u, v) = (self.x.place(p.0)?, self.y.place(p.1)?);
-        // Far outside, the exact place no longer matters.
-        let (u, v) = (u.clamp(-1e4, 1e4), v.clamp(-1e4, 1e4));
-        Some((
-            self.plot.left + u * self.plot.width(),
-            self.plot.bottom - v * self.plot.height(),
-        ))
-    }
-
-    fn draw(&self, sheet: &mut Sheet, mark: &Mark) {
-        match mark {
-            Mark::Line(points, stroke) => {
-                for part in points
-                    .iter()
-                    .map(|p| self.place(*p))
-                    .collect::<Vec<_>>()
-                    .split(Option::is_none)
-                {
-                    let part: Vec<Point> = part.iter().flatten().copied().collect();
-                    if let [p] = part[..]
-                        && self.plot.contains(p)
-                    {
-                        sheet.disc(p, stroke.width, stroke.color);
-                    }
-                    for piece in self.plot.clip_line(&part) {
-                        sheet.stroke(&piece, stroke.width, stroke.dash, stroke.color);
-                    }
-                }
-            }
-            Mark::Area(points, color) => {
-                let shape: Vec<Point> = points.iter().filter_map(|p| self.place(*p)).collect();
-                sheet.fill(self.plot.clip_polygon(&shape), *color);
-            }
-            Mark::Points(points, radius) => {
-                for (p, color) in points {
-                    if let Some(p) = self.place(*p).filter(|p| self.plot.contains(*p)) {
-                        sheet.disc(p, *radius, *color);
-                    }
-                }
-            }
-            Mark::Heat {
-                x,
-                y,
-                columns,
-                values,
-                top,
-                map,
-            } => self.draw_heat(sheet, (*x, *y), *columns, values, *top, *map),
-            Mark::Arrow(from, to, stroke) => {
-                if let (Some(p), Some(q)) = (self.place(*from), self.place(*to)) {
-                    self.draw_arrow(sheet, p, q, *stroke);
-                }
-            }
-            Mark::Text(at, text, anchor, color) => {
-                if let Some(p) = self.place(*at) {
-                    let width = font::width(text, TICK, Weight::Regular);
-                    let left = match anchor {
-                        Anchor::Start => p.0,
-                        Anchor::Middle => p.0 - 0.5 * width,
-                        Anchor::End => p.0 - width,
-                    };
-                    // Kept inside the axes.
-                    let left = left.min(self.plot.right - width - 4.0).max(self.plot.left + 4.0);
-                    let half = 0.5 * TICK * CAPITAL + 5.0;
-                    let ground = Frame {
-                        left: left - 5.0,
-                        top: p.1 - half,
-                        right: left + width + 5.0,
-                        bottom: p.1 + half,
-                    };
-                    sheet.fill_frame(ground, WHITE.alpha(0.75));
-                    sheet.tick_label(text, (left, p.1), Anchor::Start, color.text());
-                }
-            }
-            Mark::Horizontal(y, stroke) => {
-                if let Some(v) = self.y.place(*y) {
-                    let py = self.plot.bottom - v * self.plot.height();
-                    for piece in self.plot.clip_line(&[(self.plot.left, py), (self.plot.right, py)]) {
-                        sheet.stroke(&piece, stroke.width, stroke.dash, stroke.color);
-                    }
-                }
-            }
-            Mark::Vertical(x, _, stroke) => {
-                if let Some(u) = self.x.place(*x) {
-                    let px = self.plot.left + u * self.plot.width();
-                    for piece in self.plot.clip_line(&[(px, self.plot.bottom), (px, self.plot.top)]) {
-                        sheet.stroke(&piece, stroke.width, stroke.dash, stroke.color);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Rows of cells; neighbours of one shade become one rectangle, and each reaches a little under the next.
-    fn draw_heat(
-        &self,
-        sheet: &mut Sheet,
-        (x, y): ((f64, f64), (f64, f64)),
-        columns: usize,
-        values: &[f64],
-        top: f64,
-        map: ColorMap,
-    ) {
-        if columns == 0 || !(top > 0.0) {
-            return;
-        }
-        let rows = values.len() / columns;
-        let shade = |v: f64| {
-            if v.is_finite() {
-                (SHADES * v.max(0.0) / top).round()
-            } else {
-                f64::NAN
-            }
-        };
-        let at = |(from, to): (f64, f64), i: usize, n: usize| from + (to - from) * i as f64 / n as f64;
-        for row in 0..rows {
-            let cells = &values[row * columns..(row + 1) * columns];
-            let mut start = 0;
-            for end in 1..=columns {
-                let level = shade(cells[start]);
-                if end < columns && shade(cells[end]).to_bits() == level.to_bits() {
-                    continue;
-                }
-                let corner = |column, row| self.place((at(x, column, columns), at(y, row, rows)));
-                if let (Some(p), Some(q)) = (corner(start, row), corner(end, row + 1)) {
-                    let color = map.at(level / SHADES);
-                    let (left, right) = (p.0.min(q.0), p.0.max(q.0) + if end < columns { 0.7 } else { 0.0 });
-                    let (top, bottom) = (p.1.min(q.1) - if row + 1 < rows { 0.7 } else { 0.0 }, p.1.max(q.1));
-                    if color != WHITE {
-                        let cell = [(left, top), (right, top), (right, bottom), (left, bottom)];
-                        sheet.fill(self.plot.clip_polygon(&cell), color);
-                    }
-                }
-                start = end;
-            }
-        }
-    }
-
-    fn draw_arrow(&self, sheet: &mut Sheet, p: Point, q: Point, stroke: Stroke) {
-        let length = (q.0 - p.0).hypot(q.1 - p.1);
-        if !(length > 1.0) || !self.plot.contains(p) || !self.plot.contains(q) {
-            return;
-        }
-        let (ux, uy) = ((q.0 - p.0) / length, (q.1 - p.1) / length);
-        let head = (4.5 * stroke.width).min(0.6 * length);
-        let neck = (q.0 - ux * head, q.1 - uy * head);
-        let half = 0.45 * head;
-        sheet.stroke(&[p, neck], stroke.width, stroke.dash, stroke.color);
-        sheet.fill(
-            vec![
-                q,
-                (neck.0 - uy * half, neck.1 + ux * half),
-                (neck.0 + uy * half, neck.1 - ux * half),
-            ],
-            stroke.color,
-        );
     }
 }

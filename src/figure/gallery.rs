@@ -33,8 +33,17 @@ fn labels(title: &str) -> Labels {
     Labels {
         title: title.into(),
         caption: "Test log-likelihood over optimiser steps: mean over 10 seeds and 95 % interval.".into(),
-        x: "log-likelihood (nats per datum)".into(),
+        x: "optimiser steps".into(),
         y: "log-likelihood (nats per datum)".into(),
+    }
+}
+
+/// The same texts for rows instead of curves.
+fn row_labels(title: &str) -> Labels {
+    Labels {
+        x: labels(title).y,
+        caption: "Mean over seeds and 95 % interval (blue), every seed (grey).".into(),
+        ..labels(title)
     }
 }
 
@@ -123,6 +132,20 @@ fn primitives() -> Figure {
         })
         .collect();
     clusters.colored_points(&points, 5.0);
+    let mixture = |x: f64, y: f64| {
+        means
+            .iter()
+            .map(|m| (-((x - m[0]).powi(2) + (y - m[1]).powi(2))).exp())
+            .sum()
+    };
+    clusters.contour(
+        mixture,
+        (-4.5, 4.0),
+        (-4.0, 4.0),
+        (80, 80),
+        0.05,
+        Stroke::solid(BLACK).width(2.0),
+    );
     for k in 0..3 {
         clusters.gaussian(means[k], covariances[k], &[1.0, 2.0], colors[k]);
     }
@@ -266,37 +289,33 @@ fn the_gallery_is_drawn() {
         ),
         (
             "comparison_1",
-            comparison(&rows(&curves(1, 1, 0.2)), None, None, &labels(title)).unwrap(),
+            comparison(&rows(&curves(1, 1, 0.2)), None, None, &row_labels(title)).unwrap(),
         ),
         (
             "comparison_8",
-            comparison(&rows(&curves(8, 10, 0.2)), oracle, Some(0.655), &labels(title)).unwrap(),
+            comparison(&rows(&curves(8, 10, 0.2)), oracle, Some(0.655), &row_labels(title)).unwrap(),
         ),
         (
             "comparison_24",
-            comparison(&rows(&curves(24, 10, 0.2)), oracle, Some(0.655), &labels(title)).unwrap(),
+            comparison(&rows(&curves(24, 10, 0.2)), oracle, Some(0.655), &row_labels(title)).unwrap(),
         ),
         (
             "comparison_failed",
-            comparison(&rows(&failed), oracle, None, &labels(title)).unwrap(),
+            comparison(&rows(&failed), oracle, None, &row_labels(title)).unwrap(),
         ),
         (
             "comparison_wide",
-            comparison(&wide, oracle, Some(0.655), &labels(title)).unwrap(),
+            comparison(&wide, oracle, Some(0.655), &row_labels(title)).unwrap(),
         ),
         (
             "comparison_constant",
-            comparison(&constant, None, None, &labels(title)).unwrap(),
+            comparison(&constant, None, None, &row_labels(title)).unwrap(),
         ),
     ];
     for (name, figure) in figures {
         let files = figure.write(&folder().join(name)).unwrap();
         let bytes = files.clone().map(|file| std::fs::read(file).unwrap());
-        assert!(
-            bytes.iter().all(|file| file.len() < 1_000_000),
-            "{name}: {:?}",
-            bytes.map(|file| file.len())
-        );
+        assert!(bytes[0].len() < 1_000_000, "{name}: {} bytes of SVG", bytes[0].len());
         let again = figure
             .write(&folder().join(name))
             .unwrap()

@@ -3,10 +3,12 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::chart::{Insets, Panel};
+use super::chart::Panel;
+use super::draw::{Insets, font_line};
 use super::font::{Block, Weight, fit};
-use super::sheet::{Anchor, Frame, Sheet};
-use super::theme::{BLACK, MARGIN, QUIET, TICK, TITLE, WIDTH};
+use super::frame::Frame;
+use super::sheet::{Anchor, Sheet, Text};
+use super::theme::{BLACK, LABEL, MARGIN, QUIET, TICK, TITLE, WIDTH};
 use crate::{Error, Result};
 
 /// Panels on a page.
@@ -18,6 +20,7 @@ pub struct Figure {
     columns: usize,
     row_height: f64,
     panels: Vec<Panel>,
+    shared: [String; 2],
 }
 
 impl Figure {
@@ -30,7 +33,14 @@ impl Figure {
             columns: columns.max(1),
             row_height: 620.0,
             panels,
+            shared: Default::default(),
         }
+    }
+
+    /// Labels of the horizontal and the vertical axes of all panels, written once.
+    pub fn shared_labels(mut self, x: impl Into<String>, y: impl Into<String>) -> Self {
+        self.shared = [x.into(), y.into()];
+        self
     }
 
     /// One or two sentences under the title: what to see.
@@ -119,7 +129,7 @@ impl Figure {
         let mut notes = self.notes.clone();
         let skipped: usize = self.panels.iter().map(Panel::skipped).sum();
         if skipped > 0 {
-            notes.push(format!("{skipped} values that are not finite are left out."));
+            notes.push(left_out(skipped));
         }
         let foot: Vec<Block> = notes
             .iter()
@@ -128,11 +138,17 @@ impl Figure {
 
         let rows = self.panels.len().div_ceil(self.columns);
         let head_height: f64 = head.iter().map(|(block, _)| block.height() + 6.0).sum();
-        let foot_height: f64 = foot.iter().map(Block::height).sum();
+        let foot_space = if foot.is_empty() { 0.0 } else { 16.0 };
+        let foot_height = foot_space + foot.iter().map(Block::height).sum::<f64>();
         let space = if head.is_empty() { 0.0 } else { 14.0 };
         let between = 30.0;
         let panels_height = rows as f64 * self.row_height + (rows - 1) as f64 * between;
-        let height = MARGIN + head_height + space + panels_height + foot_height + MARGIN;
+        let shared = if self.shared[0].is_empty() {
+            0.0
+        } else {
+            font_line(LABEL) + 8.0
+        };
+        let height = MARGIN + head_height + space + panels_height + shared + foot_height + MARGIN;
         let mut sheet = Sheet::new(WIDTH, height);
 
         let mut y = MARGIN;
@@ -140,8 +156,17 @@ impl Figure {
             sheet.block(block, (MARGIN, y), Anchor::Start, *color);
             y += block.height() + 6.0;
         }
-        self.draw_panels(&mut sheet, y + space, inner, between);
-        y += space + panels_height;
+        let strip = |label: &String| if label.is_empty() { 0.0 } else { font_line(LABEL) + 8.0 };
+        let area = Frame {
+            left: MARGIN + strip(&self.shared[1]),
+            top: y + space,
+            right: WIDTH - MARGIN,
+            bottom: y + space + panels_height,
+        };
+        self.draw_panels(&mut sheet, area, between);
+        self.draw_shared_labels(&mut sheet, area);
+        y += strip(&self.shared[0]);
+        y += space + panels_height + foot_space;
         for block in &foot {
             sheet.block(block, (MARGIN, y), Anchor::Start, QUIET);
             y += block.height();
@@ -150,42 +175,72 @@ impl Figure {
     }
 
     /// Panels in their cells; those of a column share left and right ends of their axes, those of a row top and bottom.
-    fn draw_panels(&self, sheet: &mut Sheet, top: f64, inner: f64, between: f64) {
+    fn draw_panels(&self, sheet: &mut Sheet, area: Frame, between: f64) {
         let columns = self.columns.min(self.panels.len());
-        let width = (inner - (columns - 1) as f64 * between) / columns as f64;
+        let width = (area.width() - (columns - 1) as f64 * between) / columns as f64;
         let insets: Vec<Insets> = self
             .panels
             .iter()
             .map(|panel| panel.insets(width, self.row_height))
             .collect();
-        for (i, panel) in self.panels.iter().enumerate() {
-            let (row, column) = (i / columns, i % columns);
-            let left = MARGIN + column as f64 * (width + between);
-            let top = top + row as f64 * (self.row_height + between);
-            let outer = Frame {
-                left,
-                top,
-                right: left + width,
-                bottom: top + self.row_height,
-            };
-            let largest = |same: &dyn Fn(usize) -> bool, side: &dyn Fn(&Insets) -> f64| {
-                insets
-                    .iter()
-                    .enumerate()
-                    .filter(|(j, _)| same(*j))
-                    .map(|(_, inset)| side(inset))
-                    .fold(0.0, f64::max)
-            };
-            let in_column = |j: usize| j % columns == column;
-            let in_row = |j: usize| j / columns == row;
-            let plot = Frame {
-                left: outer.left + largest(&in_column, &|inset| inset.left),
-                top: outer.top + largest(&in_row, &|inset| inset.top),
-                right: outer.right - largest(&in_column, &|inset| inset.right),
-                bottom: outer.bottom - largest(&in_row, &|inset| inset.bottom),
-            };
-            panel.draw(sheet, outer, plot);
+        let sides: Vec<(f64, f64)> = (0..columns)
+            .map(|column| insets.iter().skip(column).step_by(columns))
+            .map(|same| {
+                same.fold((0.0, 0.0), |(left, right): (f64, f64), i| {
+                    (left.max(i.left), right.max(i.right))
+                })
+            })
+            .collect();
+        for (row, panels) in self.panels.chunks(columns).enumerate() {
+            let top = area.top + row as f64 * (self.row_height + between);
+            let insets = &insets[row * columns..row * columns + panels.len()];
+            let bottom = top + self.row_height - insets.iter().map(|inset| inset.bottom).fold(0.0, f64::max);
+            let headroom = |(panel, (left, _)): (&Panel, &(f64, f64))| panel.headroom(width - left);
+            let axes_top = top + panels.iter().zip(&sides).map(headroom).fold(0.0, f64::max);
+            for (column, (panel, (inset_left, inset_right))) in panels.iter().zip(&sides).enumerate() {
+                let left = area.left + column as f64 * (width + between);
+                let outer = Frame {
+                    left,
+                    top,
+                    right: left + width,
+                    bottom: top + self.row_height,
+                };
+                let plot = Frame {
+                    left: left + inset_left,
+                    top: axes_top,
+                    right: outer.right - inset_right,
+                    bottom,
+                };
+                panel.draw(sheet, outer, plot);
+            }
         }
+    }
+
+    fn draw_shared_labels(&self, sheet: &mut Sheet, area: Frame) {
+        let [x, y] = &self.shared;
+        let middle = (0.5 * (area.left + area.right), 0.5 * (area.top + area.bottom));
+        let x = fit(x, area.width(), 1, LABEL, Weight::Regular);
+        sheet.block(&x, (middle.0, area.bottom + 4.0), Anchor::Middle, BLACK);
+        let y = fit(y, area.height(), 1, LABEL, Weight::Regular);
+        let at = (MARGIN + 0.9 * LABEL, middle.1);
+        let text = y.lines[0].clone();
+        sheet.text(Text {
+            text,
+            at,
+            anchor: Anchor::Middle,
+            size: y.size,
+            weight: y.weight,
+            color: BLACK,
+            upwards: true,
+        });
+    }
+}
+
+/// The note on values that could not be drawn.
+pub(super) fn left_out(count: usize) -> String {
+    match count {
+        1 => "1 value is not finite and left out.".to_string(),
+        _ => format!("{count} values are not finite and left out."),
     }
 }
 

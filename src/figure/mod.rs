@@ -7,13 +7,20 @@
 pub mod axis;
 pub mod chart;
 pub mod comparison;
+mod contour;
 pub mod curves;
+mod draw;
 mod font;
+mod frame;
 #[cfg(test)]
 mod gallery;
 pub mod layout;
+mod marks;
+mod number;
 mod raster;
 mod sheet;
+mod spread;
 pub mod theme;
 
+pub use number::number;
 pub use sheet::Anchor;

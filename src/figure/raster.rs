@@ -105,8 +105,8 @@ impl Raster {
             }
             let cells = &mut self.changes[row * (self.width + 2)..(row + 1) * (self.width + 2)];
             let mut sum = 0.0f32;
-            for x in first..end {
-                sum += std::mem::take(&mut cells[x]);
+            for (x, cell) in cells[..end].iter_mut().enumerate().skip(first) {
+                sum += std::mem::take(cell);
                 if x < self.width {
                     let cover = sum.abs().min(1.0) * color.alpha as f32;
                     let at = 3 * (row * self.width + x);

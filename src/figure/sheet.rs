@@ -12,12 +12,10 @@ use std::fmt::Display;
 use std::path::Path;
 
 use super::font::{self, Block, CAPITAL, FAMILIES, LINE_HEIGHT, Weight};
+use super::frame::{Frame, Point};
 use super::raster::{self, Raster};
 use super::theme::{Color, Dash, TICK};
 use crate::{Error, Result};
-
-/// A place in pixels from the top left corner.
-pub(super) type Point = (f64, f64);
 
 /// Steps of the SVG's coordinates per pixel.
 const STEPS: f64 = 4.0;
@@ -49,100 +47,20 @@ enum Ink {
         radius: f64,
         color: Color,
     },
-    Text {
-        text: String,
-        at: Point,
-        anchor: Anchor,
-        size: f64,
-        weight: Weight,
-        color: Color,
-        upwards: bool,
-    },
+    Text(Text),
 }
 
-/// An axis-parallel rectangle in pixels; y grows downwards.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Frame {
-    pub left: f64,
-    pub top: f64,
-    pub right: f64,
-    pub bottom: f64,
-}
-
-impl Frame {
-    pub fn width(&self) -> f64 {
-        self.right - self.left
-    }
-
-    pub fn height(&self) -> f64 {
-        self.bottom - self.top
-    }
-
-    pub fn contains(&self, p: Point) -> bool {
-        (self.left..=self.right).contains(&p.0) && (self.top..=self.bottom).contains(&p.1)
-    }
-
-    /// The parts of a polyline inside the frame (Liang and Barsky 1984, segment by segment).
-    pub fn clip_line(&self, points: &[Point]) -> Vec<Vec<Point>> {
-        let mut parts: Vec<Vec<Point>> = Vec::new();
-        for pair in points.windows(2) {
-            let (p, q) = (pair[0], pair[1]);
-            let (dx, dy) = (q.0 - p.0, q.1 - p.1);
-            let (mut enter, mut leave) = (0.0f64, 1.0f64);
-            for (along, room) in [
-                (-dx, p.0 - self.left),
-                (dx, self.right - p.0),
-                (-dy, p.1 - self.top),
-                (dy, self.bottom - p.1),
-            ] {
-                if along < 0.0 {
-                    enter = enter.max(room / along);
-                } else if along > 0.0 {
-                    leave = leave.min(room / along);
-                } else if room < 0.0 {
-                    leave = -1.0;
-                }
-            }
-            if enter > leave {
-                continue;
-            }
-            let a = (p.0 + enter * dx, p.1 + enter * dy);
-            let b = (p.0 + leave * dx, p.1 + leave * dy);
-            match parts.last_mut() {
-                Some(part) if enter == 0.0 && part.last() == Some(&a) => part.push(b),
-                _ => parts.push(vec![a, b]),
-            }
-        }
-        parts
-    }
-
-    /// The part of a polygon inside the frame (Sutherland and Hodgman 1974).
-    pub fn clip_polygon(&self, points: &[Point]) -> Vec<Point> {
-        let mut shape = points.to_vec();
-        for side in 0..4 {
-            // How far inside this side a point lies.
-            let inside = |p: Point| match side {
-                0 => p.0 - self.left,
-                1 => self.right - p.0,
-                2 => p.1 - self.top,
-                _ => self.bottom - p.1,
-            };
-            let mut kept = Vec::with_capacity(shape.len() + 4);
-            for (i, &p) in shape.iter().enumerate() {
-                let q = shape[(i + 1) % shape.len()];
-                let (a, b) = (inside(p), inside(q));
-                if a >= 0.0 {
-                    kept.push(p);
-                }
-                if (a >= 0.0) != (b >= 0.0) {
-                    let t = a / (a - b);
-                    kept.push((p.0 + t * (q.0 - p.0), p.1 + t * (q.1 - p.1)));
-                }
-            }
-            shape = kept;
-        }
-        shape
-    }
+/// One line of text.
+pub(super) struct Text {
+    pub text: String,
+    /// The place of the anchor on the baseline.
+    pub at: Point,
+    pub anchor: Anchor,
+    pub size: f64,
+    pub weight: Weight,
+    pub color: Color,
+    /// Read from bottom to top.
+    pub upwards: bool,
 }
 
 /// A page of ink, in drawing order.
@@ -194,40 +112,39 @@ impl Sheet {
         self.inks.push(Ink::Disc { center, radius, color });
     }
 
-    /// One line of text, its baseline at `at`; `upwards` reads from bottom to top.
-    pub fn line_of_text(
-        &mut self,
-        text: &str,
-        at: Point,
-        anchor: Anchor,
-        size: f64,
-        weight: Weight,
-        color: Color,
-        upwards: bool,
-    ) {
-        let text = text.to_string();
-        self.inks.push(Ink::Text {
-            text,
-            at,
-            anchor,
-            size,
-            weight,
-            color,
-            upwards,
-        });
+    /// One line of text.
+    pub fn text(&mut self, text: Text) {
+        self.inks.push(Ink::Text(text));
     }
 
     /// One horizontal line of tick-sized text whose capitals are centred on `at`.
     pub fn tick_label(&mut self, text: &str, at: Point, anchor: Anchor, color: Color) {
         let at = (at.0, at.1 + TICK * CAPITAL / 2.0);
-        self.line_of_text(text, at, anchor, TICK, Weight::Regular, color, false);
+        self.text(Text {
+            text: text.to_string(),
+            at,
+            anchor,
+            size: TICK,
+            weight: Weight::Regular,
+            color,
+            upwards: false,
+        });
     }
 
     /// Several lines of text, from the top downwards.
     pub fn block(&mut self, block: &Block, at: Point, anchor: Anchor, color: Color) {
         for (i, line) in block.lines.iter().enumerate() {
             let baseline = at.1 + block.size * (LINE_HEIGHT * i as f64 + 0.5 * LINE_HEIGHT + 0.5 * CAPITAL);
-            self.line_of_text(line, (at.0, baseline), anchor, block.size, block.weight, color, false);
+            let (text, at) = (line.clone(), (at.0, baseline));
+            self.text(Text {
+                text,
+                at,
+                anchor,
+                size: block.size,
+                weight: block.weight,
+                color,
+                upwards: false,
+            });
         }
     }
 
@@ -256,7 +173,7 @@ impl Sheet {
                     page.draw_circle(step(*center), radius, &style(*color, 0.0), true)
                         .map_err(broken)?;
                 }
-                Ink::Text {
+                Ink::Text(Text {
                     text,
                     at,
                     anchor,
@@ -264,7 +181,7 @@ impl Sheet {
                     weight,
                     color,
                     upwards,
-                } => {
+                }) => {
                     let slant = if *weight == Weight::Bold {
                         FontStyle::Bold
                     } else {
@@ -329,7 +246,7 @@ impl Sheet {
                     raster::disc(&mut image, *center, *radius);
                     image.paint(*color);
                 }
-                Ink::Text {
+                Ink::Text(Text {
                     text,
                     at,
                     anchor,
@@ -337,7 +254,7 @@ impl Sheet {
                     weight,
                     color,
                     upwards,
-                } => {
+                }) => {
                     let along = match anchor {
                         Anchor::Start => 0.0,
                         Anchor::Middle => -0.5 * font::width(text, *size, *weight),
@@ -445,22 +362,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const FRAME: Frame = Frame {
-        left: 0.0,
-        top: 0.0,
-        right: 10.0,
-        bottom: 10.0,
-    };
-
     proptest! {
-        #[test]
-        fn clipped_lines_and_polygons_stay_inside(points in prop::collection::vec((-30.0..30.0f64, -30.0..30.0f64), 2..9)) {
-            let slack = Frame { left: -1e-9, top: -1e-9, right: 10.0 + 1e-9, bottom: 10.0 + 1e-9 };
-            for p in FRAME.clip_line(&points).iter().flatten().chain(&FRAME.clip_polygon(&points)) {
-                prop_assert!(slack.contains(*p), "{p:?}");
-            }
-        }
-
         /// Dashes cover the share of the line that their pattern says.
         #[test]
         fn dashes_have_the_right_share(bends in prop::collection::vec(5.0..400.0f64, 20..40)) {
@@ -470,21 +372,6 @@ mod tests {
                 .iter().map(|piece| piece[piece.len() - 1].0 - piece[0].0).sum();
             prop_assert!((inked - (x - points[0].0) * 3.5 / 6.5).abs() < 6.5);
         }
-    }
-
-    #[test]
-    fn a_line_through_the_frame_is_cut_at_its_sides() {
-        assert_eq!(
-            FRAME.clip_line(&[(-5.0, 5.0), (15.0, 5.0)]),
-            [[(0.0, 5.0), (10.0, 5.0)]]
-        );
-        assert_eq!(
-            FRAME
-                .clip_line(&[(2.0, 2.0), (2.0, 20.0), (8.0, 20.0), (8.0, 2.0)])
-                .len(),
-            2
-        );
-        assert!(FRAME.clip_line(&[(-5.0, -1.0), (15.0, -1.0)]).is_empty());
     }
 
     #[test]
