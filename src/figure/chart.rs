@@ -114,6 +114,8 @@ pub struct Panel {
     pub(super) marks: Vec<Mark>,
     /// Labels in the right margin: height in data units, text, colour.
     pub(super) ends: Vec<(f64, String, Color)>,
+    /// Colours and what they mean, in a row above the axes.
+    pub(super) keys: Vec<(String, Color)>,
     pub(super) extents: [Option<(f64, f64)>; 2],
     skipped: usize,
 }
@@ -192,6 +194,12 @@ impl Panel {
         if y.is_finite() {
             self.ends.push((y, name.into(), color));
         }
+        self
+    }
+
+    /// Says above the axes what a colour of points or areas means.
+    pub fn key(&mut self, name: impl Into<String>, color: Color) -> &mut Self {
+        self.keys.push((name.into(), color.alpha(1.0)));
         self
     }
 

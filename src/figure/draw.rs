@@ -119,7 +119,41 @@ impl Panel {
     pub(super) fn headroom(&self, width: f64) -> f64 {
         let title = self.title_block(width).map_or(0.5 * TICK, |title| title.height() + GAP);
         let named = self.marks.iter().any(|mark| matches!(mark, Mark::Vertical(..)));
-        title + if named { font_line(TICK) + 0.5 * GAP } else { 0.0 }
+        let lines = usize::from(named) + self.key_rows(width).last().map_or(0, |(row, ..)| row + 1);
+        title + lines as f64 * (font_line(TICK) + 0.5 * GAP)
+    }
+
+    /// The keys in rows of at most `width` pixels: row, start, text, colour.
+    fn key_rows(&self, width: f64) -> Vec<(usize, f64, Block, Color)> {
+        let (mut row, mut x) = (0, 0.0);
+        let mut placed = Vec::new();
+        for (name, color) in &self.keys {
+            let block = fit(name, width - 2.0 * TICK, 1, TICK, Weight::Regular);
+            let length = block.width() + 2.0 * TICK;
+            if x > 0.0 && x + length > width {
+                (row, x) = (row + 1, 0.0);
+            }
+            placed.push((row, x, block, *color));
+            x += length;
+        }
+        placed
+    }
+
+    /// The keys in rows under the title.
+    fn draw_keys(&self, sheet: &mut Sheet, outer: Frame, plot: Frame) {
+        let title = self
+            .title_block(outer.right - plot.left)
+            .map_or(0.5 * TICK, |title| title.height());
+        for (row, x, block, color) in self.key_rows(outer.right - plot.left) {
+            let middle = outer.top + title + (row as f64 + 0.5) * (font_line(TICK) + 0.5 * GAP);
+            sheet.disc((plot.left + x + 0.3 * TICK, middle), 0.3 * TICK, color);
+            sheet.block(
+                &block,
+                (plot.left + x + 0.9 * TICK, middle - 0.5 * block.height()),
+                Anchor::Start,
+                color.text(),
+            );
+        }
     }
 
     /// Draws the panel with its axes along `plot`, within `outer`.
@@ -129,6 +163,7 @@ impl Panel {
         if let Some(title) = self.title_block(outer.right - plot.left) {
             sheet.block(&title, (plot.left, outer.top), Anchor::Start, BLACK);
         }
+        self.draw_keys(sheet, outer, plot);
         self.draw_axes(sheet, outer, &view);
         for mark in &self.marks {
             view.draw(sheet, mark);

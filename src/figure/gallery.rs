@@ -174,6 +174,9 @@ fn primitives() -> Figure {
     );
 
     let mut road = Panel::new("Round the tree", Axis::linear("x (m)"), Axis::linear("y (m)")).equal_units();
+    road.key("demonstrations", OBSERVED)
+        .key("crash of the mean-acting Gaussian", FAILED)
+        .key("mixture", MODEL);
     road.rectangle((-3.0, -0.5), (3.0, 10.5), BASELINE.alpha(0.10))
         .circle((0.0, 5.0), 1.4, VARIANTS[2].alpha(0.5));
     for i in 0..40 {
@@ -195,7 +198,7 @@ fn primitives() -> Figure {
         Axis::log("standard error (nats)"),
     );
     let truth: Vec<_> = (0..=10).map(|i| 2f64.powi(i)).map(|s| (s, 0.4 / s.sqrt())).collect();
-    spread.named_line("∝ 1/√S", &truth, Stroke::oracle());
+    spread.named_line("σ/√S", &truth, Stroke::oracle());
     for (x, y) in truth.iter().step_by(2) {
         let y = y * (1.0 + 0.08 * normal(&mut rng));
         spread.error_bar(*x, y, Some((0.85 * y, 1.18 * y)), MODEL);
