@@ -10,7 +10,7 @@ use super::theme::SMALLEST;
 /// Families for SVG, all with the bundled font's widths.
 pub(super) const FAMILIES: &str = "Lab Sans, Liberation Sans, Arimo, Arial, Helvetica, sans-serif";
 /// Height of capitals over the size.
-pub(super) const CAPITAL: f64 = 0.729 * 0.944;
+pub(super) const CAPITAL: f64 = 0.688;
 /// Distance between the baselines of two lines over the size.
 pub(super) const LINE_HEIGHT: f64 = 1.22;
 
