@@ -1,1 +1,26 @@
-//! Room under construction.
+//! Figures: drawn once, written as SVG and PNG.
+//!
+//! [`theme`] fixes sizes and colours by role, [`axis`] chooses ranges and ticks, [`chart`] holds a panel and its marks,
+//! [`layout`] sets panels on a page and writes it. [`curves`] and [`comparison`] are the two figures that every
+//! experiment gets; all take plain data.
+
+pub mod axis;
+pub mod chart;
+pub mod comparison;
+mod contour;
+pub mod curves;
+mod draw;
+mod font;
+mod frame;
+#[cfg(test)]
+mod gallery;
+pub mod layout;
+mod marks;
+mod number;
+mod raster;
+mod sheet;
+mod spread;
+pub mod theme;
+
+pub use number::number;
+pub use sheet::Anchor;

@@ -1,0 +1,379 @@
+//! A panel: two axes and the marks between them, in data units.
+//!
+//! Marks are drawn in the order in which they were added, clipped to the axes. Lines carry their names at their ends,
+//! moved apart where they would overlap, so no figure needs a legend. Values that are not finite break lines, are left
+//! out elsewhere, and are counted.
+
+use super::axis::Axis;
+use super::frame::Point;
+use super::number::number;
+use super::sheet::Anchor;
+use super::theme::{BASELINE, Color, ColorMap, Dash, LINE, ORACLE, POINT, REFERENCE_LINE, WHITE};
+
+/// Points drawn by one call of [`Panel::points`]; of more, an even selection is drawn, which keeps SVGs small.
+const MOST_POINTS: usize = 4000;
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stroke {
+    /// Its colour.
+    pub color: Color,
+    /// Its width, pixels.
+    pub width: f64,
+    /// Its dashes.
+    pub dash: Dash,
+}
+
+impl Stroke {
+    /// A solid data line.
+    pub const fn solid(color: Color) -> Self {
+        Self {
+            color,
+            width: LINE,
+            dash: Dash::Solid,
+        }
+    }
+
+    /// The oracle's line.
+    pub const fn oracle() -> Self {
+        Self {
+            color: ORACLE,
+            width: REFERENCE_LINE,
+            dash: Dash::Dashed,
+        }
+    }
+
+    /// The baseline's line.
+    pub const fn baseline() -> Self {
+        Self {
+            color: BASELINE,
+            width: REFERENCE_LINE,
+            dash: Dash::Dotted,
+        }
+    }
+
+    /// The same line in another width, pixels.
+    pub const fn width(self, width: f64) -> Self {
+        Self { width, ..self }
+    }
+
+    /// The same line with other dashes.
+    pub const fn dash(self, dash: Dash) -> Self {
+        Self { dash, ..self }
+    }
+}
+
+/// How points look.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dot {
+    /// Their colour.
+    pub color: Color,
+    /// Their radius, pixels.
+    pub radius: f64,
+}
+
+impl Dot {
+    /// Points of the ordinary size.
+    pub const fn new(color: Color) -> Self {
+        Self { color, radius: POINT }
+    }
+
+    /// The same points with another radius, pixels.
+    pub const fn radius(self, radius: f64) -> Self {
+        Self { radius, ..self }
+    }
+}
+
+/// What a panel holds, in data units.
+#[derive(Debug, Clone)]
+pub(super) enum Mark {
+    Line(Vec<Point>, Stroke),
+    Area(Vec<Point>, Color),
+    Points(Vec<(Point, Color)>, f64),
+    Heat {
+        x: (f64, f64),
+        y: (f64, f64),
+        columns: usize,
+        values: Vec<f64>,
+        top: f64,
+        map: ColorMap,
+    },
+    Arrow(Point, Point, Stroke),
+    Text(Point, String, Anchor, Color),
+    Horizontal(f64, Stroke),
+    Vertical(f64, String, Stroke),
+}
+
+/// Axes, marks and labels of one plot.
+#[derive(Debug, Clone, Default)]
+pub struct Panel {
+    pub(super) title: String,
+    pub(super) x: Axis,
+    pub(super) y: Axis,
+    pub(super) equal: bool,
+    pub(super) marks: Vec<Mark>,
+    /// Labels in the right margin: height in data units, text, colour.
+    pub(super) ends: Vec<(f64, String, Color)>,
+    /// Colours and what they mean, in a row above the axes.
+    pub(super) keys: Vec<(String, Color)>,
+    pub(super) extents: [Option<(f64, f64)>; 2],
+    skipped: usize,
+}
+
+impl Panel {
+    /// An empty panel; the title may be empty.
+    pub fn new(title: impl Into<String>, x: Axis, y: Axis) -> Self {
+        Self {
+            title: title.into(),
+            x,
+            y,
+            ..Self::default()
+        }
+    }
+
+    /// Draws one unit of x as long as one unit of y, by showing more of the roomier direction.
+    pub fn equal_units(mut self) -> Self {
+        self.equal = true;
+        self
+    }
+
+    /// Values that were left out because they are not finite.
+    pub fn skipped(&self) -> usize {
+        self.skipped
+    }
+
+    /// Makes the axes reach to a place, without drawing anything.
+    pub fn include(&mut self, x: Option<f64>, y: Option<f64>) -> &mut Self {
+        for (extent, value, axis) in [(0, x, &self.x), (1, y, &self.y)] {
+            if let Some(v) = value.filter(|v| v.is_finite() && (!axis.log || *v > 0.0)) {
+                let (low, high) = self.extents[extent].unwrap_or((v, v));
+                self.extents[extent] = Some((low.min(v), high.max(v)));
+            }
+        }
+        self
+    }
+
+    /// Counts a place and makes the axes reach to it; false if it is not finite.
+    fn admit(&mut self, p: Point) -> bool {
+        let finite = p.0.is_finite() && p.1.is_finite();
+        if finite {
+            self.include(Some(p.0), Some(p.1));
+        } else {
+            self.skipped += 1;
+        }
+        finite
+    }
+
+    fn admitted(&mut self, points: &[Point]) -> Vec<Point> {
+        points.iter().copied().filter(|p| self.admit(*p)).collect()
+    }
+
+    /// A line through points in their order, broken where they are not finite.
+    pub fn line(&mut self, points: &[Point], stroke: Stroke) -> &mut Self {
+        for part in points.split(|p| !(p.0.is_finite() && p.1.is_finite())) {
+            if !part.is_empty() {
+                let part = self.admitted(part);
+                self.marks.push(Mark::Line(part, stroke));
+            }
+        }
+        self.skipped += points.iter().filter(|p| !(p.0.is_finite() && p.1.is_finite())).count();
+        self
+    }
+
+    /// A line that carries its name at its right end.
+    pub fn named_line(&mut self, name: impl Into<String>, points: &[Point], stroke: Stroke) -> &mut Self {
+        self.line(points, stroke);
+        if let Some(end) = points.iter().rfind(|p| p.0.is_finite() && p.1.is_finite()) {
+            self.end_label(end.1, name, stroke.color);
+        }
+        self
+    }
+
+    /// A name in the right margin at the height `y`, moved apart from others.
+    pub fn end_label(&mut self, y: f64, name: impl Into<String>, color: Color) -> &mut Self {
+        if y.is_finite() {
+            self.ends.push((y, name.into(), color));
+        }
+        self
+    }
+
+    /// Says above the axes what a colour of points or areas means.
+    pub fn key(&mut self, name: impl Into<String>, color: Color) -> &mut Self {
+        self.keys.push((name.into(), color.alpha(1.0)));
+        self
+    }
+
+    /// The area between `low` and `high` in rows (x, low, high): an interval along a line.
+    pub fn band(&mut self, rows: &[(f64, f64, f64)], color: Color) -> &mut Self {
+        for part in rows.split(|(x, low, high)| !(x.is_finite() && low.is_finite() && high.is_finite())) {
+            let mut shape: Vec<Point> = part.iter().map(|r| (r.0, r.1)).collect();
+            shape.extend(part.iter().rev().map(|r| (r.0, r.2)));
+            self.area(&shape, color);
+        }
+        self
+    }
+
+    /// A filled polygon.
+    pub fn area(&mut self, points: &[Point], color: Color) -> &mut Self {
+        let points = self.admitted(points);
+        self.marks.push(Mark::Area(points, color));
+        self
+    }
+
+    /// Points of one colour.
+    pub fn points(&mut self, points: &[Point], dot: Dot) -> &mut Self {
+        let colored: Vec<_> = points.iter().map(|p| (*p, dot.color)).collect();
+        self.colored_points(&colored, dot.radius)
+    }
+
+    /// Points with a colour each, as by responsibility (see [`super::theme::mix`]); the radius is in pixels.
+    pub fn colored_points(&mut self, points: &[(Point, Color)], radius: f64) -> &mut Self {
+        let kept: Vec<_> = points.iter().copied().filter(|(p, _)| self.admit(*p)).collect();
+        let stride = kept.len().div_ceil(MOST_POINTS).max(1);
+        self.marks
+            .push(Mark::Points(kept.into_iter().step_by(stride).collect(), radius));
+        self
+    }
+
+    /// Bars of a histogram: `heights[i]` from `edges[i]` to `edges[i + 1]`.
+    pub fn bars(&mut self, edges: &[f64], heights: &[f64], color: Color) -> &mut Self {
+        for (edge, height) in edges.windows(2).zip(heights) {
+            self.rectangle((edge[0], 0.0), (edge[1], *height), color);
+        }
+        self
+    }
+
+    /// The outline of a histogram: `heights[i]` from `edges[i]` to `edges[i + 1]`.
+    pub fn steps(&mut self, edges: &[f64], heights: &[f64], stroke: Stroke) -> &mut Self {
+        let outline: Vec<Point> = edges
+            .windows(2)
+            .zip(heights)
+            .flat_map(|(e, h)| [(e[0], *h), (e[1], *h)])
+            .collect();
+        self.line(&outline, stroke)
+    }
+
+    /// A function on a grid of `columns` × `rows` cells, from 0 to its largest finite value.
+    pub fn heat(
+        &mut self,
+        f: impl Fn(f64, f64) -> f64,
+        x: (f64, f64),
+        y: (f64, f64),
+        (columns, rows): (usize, usize),
+        map: ColorMap,
+    ) -> &mut Self {
+        let middle = |(from, to): (f64, f64), i: usize, n: usize| from + (to - from) * (i as f64 + 0.5) / n as f64;
+        let values: Vec<f64> = (0..rows * columns)
+            .map(|i| f(middle(x, i % columns, columns), middle(y, i / columns, rows)))
+            .collect();
+        self.skipped += values.iter().filter(|v| !v.is_finite()).count();
+        let top = values.iter().copied().filter(|v| v.is_finite()).fold(0.0, f64::max);
+        self.include(Some(x.0), Some(y.0)).include(Some(x.1), Some(y.1));
+        self.marks.push(Mark::Heat {
+            x,
+            y,
+            columns,
+            values,
+            top,
+            map,
+        });
+        self
+    }
+
+    /// The ellipses of a Gaussian at the given numbers of standard deviations, lightly filled, with its mean.
+    /// A covariance that is not positive definite draws its mean alone.
+    pub fn gaussian(
+        &mut self,
+        mean: [f64; 2],
+        covariance: [[f64; 2]; 2],
+        deviations: &[f64],
+        color: Color,
+    ) -> &mut Self {
+        let [[a, b], [_, d]] = covariance;
+        // Cholesky factor: x = μ + r L (cos t, sin t).
+        let l11 = a.sqrt();
+        let l21 = b / l11;
+        let l22 = (d - l21 * l21).sqrt();
+        if l11 > 0.0 && l22 > 0.0 {
+            for r in deviations {
+                let ellipse: Vec<Point> = (0..=96)
+                    .map(|i| (f64::from(i) * std::f64::consts::TAU / 96.0).sin_cos())
+                    .map(|(sin, cos)| (mean[0] + r * l11 * cos, mean[1] + r * (l21 * cos + l22 * sin)))
+                    .collect();
+                self.area(&ellipse, color.alpha(0.10));
+                self.line(&ellipse, Stroke::solid(color).width(3.0));
+            }
+        }
+        self.points(&[(mean[0], mean[1])], Dot::new(WHITE).radius(9.0));
+        self.points(&[(mean[0], mean[1])], Dot::new(color).radius(6.5))
+    }
+
+    /// A filled circle; the radius is in data units of both axes.
+    pub fn circle(&mut self, center: Point, radius: f64, color: Color) -> &mut Self {
+        let turn = |i: i32| (f64::from(i) * std::f64::consts::TAU / 72.0).sin_cos();
+        let shape: Vec<Point> = (0..72)
+            .map(turn)
+            .map(|(s, c)| (center.0 + radius * c, center.1 + radius * s))
+            .collect();
+        self.area(&shape, color)
+    }
+
+    /// A filled rectangle between two opposite corners.
+    pub fn rectangle(&mut self, p: Point, q: Point, color: Color) -> &mut Self {
+        self.area(&[p, (q.0, p.1), q, (p.0, q.1)], color)
+    }
+
+    /// An arrow from one place to another.
+    pub fn arrow(&mut self, from: Point, to: Point, stroke: Stroke) -> &mut Self {
+        let (start, end) = (self.admit(from), self.admit(to));
+        if start && end {
+            self.marks.push(Mark::Arrow(from, to, stroke));
+        }
+        self
+    }
+
+    /// A note inside the axes, on a light ground.
+    pub fn text(&mut self, at: Point, text: impl Into<String>, anchor: Anchor, color: Color) -> &mut Self {
+        if self.admit(at) {
+            self.marks.push(Mark::Text(at, text.into(), anchor, color));
+        }
+        self
+    }
+
+    /// A horizontal line across the panel.
+    pub fn horizontal(&mut self, y: f64, stroke: Stroke) -> &mut Self {
+        if y.is_finite() {
+            self.include(None, Some(y));
+            self.marks.push(Mark::Horizontal(y, stroke));
+        } else {
+            self.skipped += 1;
+        }
+        self
+    }
+
+    /// A horizontal line across the panel, named with its value in the right margin.
+    pub fn reference(&mut self, y: f64, name: &str, stroke: Stroke) -> &mut Self {
+        self.horizontal(y, stroke)
+            .end_label(y, format!("{name} {}", number(y)), stroke.color)
+    }
+
+    /// A vertical line through the panel, named with its value above.
+    pub fn vertical_reference(&mut self, x: f64, name: &str, stroke: Stroke) -> &mut Self {
+        if x.is_finite() {
+            self.include(Some(x), None);
+            self.marks
+                .push(Mark::Vertical(x, format!("{name} {}", number(x)), stroke));
+        } else {
+            self.skipped += 1;
+        }
+        self
+    }
+
+    /// A dot with a vertical interval.
+    pub fn error_bar(&mut self, x: f64, y: f64, interval: Option<(f64, f64)>, color: Color) -> &mut Self {
+        if let Some((low, high)) = interval {
+            self.line(&[(x, low), (x, high)], Stroke::solid(color));
+        }
+        self.points(&[(x, y)], Dot::new(color).radius(8.0))
+    }
+}

@@ -1,0 +1,401 @@
+//! Synthetic figures of every kind, drawn into `target/gallery`: for the eye, and for edge cases.
+
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::path::PathBuf;
+
+use super::axis::Axis;
+use super::chart::{Dot, Panel, Stroke};
+use super::comparison::{Row, comparison};
+use super::curves::{Curve, Labels, learning_curves};
+use super::layout::Figure;
+use super::sheet::Anchor;
+use super::theme::{BASELINE, BLACK, ColorMap, FAILED, MODEL, OBSERVED, VARIANTS, mix};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/gallery")
+}
+
+/// Mean ± 2.26 standard errors from 3 scores on: good enough to look at.
+fn interval(values: &[f64]) -> Option<(f64, f64)> {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    (n >= 3.0).then(|| (mean - 2.26 * (variance / n).sqrt(), mean + 2.26 * (variance / n).sqrt()))
+}
+
+fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0
+}
+
+fn labels(title: &str) -> Labels {
+    Labels {
+        title: title.into(),
+        caption: "Test log-likelihood over optimiser steps: mean over 10 seeds and 95 % interval.".into(),
+        x: "optimiser steps".into(),
+        y: "log-likelihood (nats per datum)".into(),
+    }
+}
+
+/// The same texts for rows instead of curves.
+fn row_labels(title: &str) -> Labels {
+    Labels {
+        x: labels(title).y,
+        caption: "Mean over seeds and 95 % interval (blue), every seed (grey).".into(),
+        ..labels(title)
+    }
+}
+
+const NAMES: [&str; 8] = [
+    "exact posterior",
+    "marginal likelihood",
+    "8 sampled guesses",
+    "1 sampled guess",
+    "64 sampled guesses",
+    "hard",
+    "stale posterior, refreshed every 200 steps",
+    "posterior={kind=\"sampled\",samples=128},training.learning_rate=3e-4",
+];
+
+fn curves(count: usize, seeds: usize, start: f64) -> Vec<Curve> {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    (0..count)
+        .map(|i| {
+            let goal = 1.22 - 0.035 * i as f64;
+            let steps: Vec<f64> = (0..=40).map(|s| f64::from(s) * 125.0).collect();
+            let values = (0..seeds)
+                .map(|_| {
+                    let shift = 0.02 * normal(&mut rng);
+                    let curve = |s: &f64| goal + shift + (start - goal) * (-s / (300.0 + 60.0 * i as f64)).exp();
+                    steps.iter().map(|s| curve(s) + 0.01 * normal(&mut rng)).collect()
+                })
+                .collect();
+            let name = if i < 8 {
+                NAMES[i].to_string()
+            } else {
+                format!("{} · {}", NAMES[i % 6], i / 6)
+            };
+            Curve {
+                name,
+                steps,
+                values,
+                failed: usize::from(i == 2),
+            }
+        })
+        .collect()
+}
+
+fn rows(curves: &[Curve]) -> Vec<Row> {
+    curves
+        .iter()
+        .map(|curve| {
+            let scores: Vec<f64> = curve.values.iter().filter_map(|seed| seed.last().copied()).collect();
+            let mean = (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64);
+            Row {
+                name: curve.name.clone(),
+                interval: interval(&scores),
+                scores,
+                failed: curve.failed,
+                mean,
+            }
+        })
+        .collect()
+}
+
+/// Lecture-like panels with every kind of mark.
+fn primitives() -> Figure {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let means = [[-2.0, 0.5], [1.2, 1.6], [1.0, -1.6]];
+    let covariances = [
+        [[0.5, 0.2], [0.2, 0.4]],
+        [[0.6, -0.35], [-0.35, 0.5]],
+        [[0.3, 0.0], [0.0, 0.3]],
+    ];
+    let colors = &VARIANTS[..3];
+
+    let mut clusters = Panel::new("Three components", Axis::linear("x₁"), Axis::linear("x₂")).equal_units();
+    let points: Vec<_> = (0..600)
+        .map(|i| {
+            let k = i % 3;
+            let [[a, b], [_, d]]: [[f64; 2]; 2] = covariances[k];
+            let (u, v) = (normal(&mut rng), normal(&mut rng));
+            let p = (
+                means[k][0] + a.sqrt() * u,
+                means[k][1] + b / a.sqrt() * u + (d - b * b / a).sqrt() * v,
+            );
+            let weights: Vec<f64> = means
+                .iter()
+                .map(|m| (-1.2 * ((p.0 - m[0]).powi(2) + (p.1 - m[1]).powi(2))).exp())
+                .collect();
+            (p, mix(colors, &weights).alpha(0.8))
+        })
+        .collect();
+    clusters.colored_points(&points, 5.0);
+    let mixture = |x: f64, y: f64| {
+        means
+            .iter()
+            .map(|m| (-((x - m[0]).powi(2) + (y - m[1]).powi(2))).exp())
+            .sum()
+    };
+    clusters.contour(
+        mixture,
+        (-4.5, 4.0),
+        (-4.0, 4.0),
+        (80, 80),
+        0.05,
+        Stroke::solid(BLACK).width(2.0),
+    );
+    for k in 0..3 {
+        clusters.gaussian(means[k], covariances[k], &[1.0, 2.0], colors[k]);
+    }
+
+    let mut density = Panel::new("Conditional density p(y|x)", Axis::linear("x"), Axis::linear("y"));
+    let center = |t: f64| t + 0.3 * (std::f64::consts::TAU * t).sin();
+    density.heat(
+        |x, t| (-((x - center(t)) / 0.06).powi(2) / 2.0).exp(),
+        (0.0, 1.0),
+        (0.0, 1.0),
+        (160, 120),
+        ColorMap::Density,
+    );
+    let observed: Vec<_> = (0..250)
+        .map(|_| {
+            let t = rng.random::<f64>();
+            (center(t) + 0.06 * normal(&mut rng), t)
+        })
+        .collect();
+    density.points(&observed, Dot::new(OBSERVED.alpha(0.8)).radius(4.0));
+    density.text(
+        (0.05, 0.9),
+        "log p(y|x) = log Σ_z p(z|x) p(y|x, z)",
+        Anchor::Start,
+        BLACK,
+    );
+
+    let mut road = Panel::new("Round the tree", Axis::linear("x (m)"), Axis::linear("y (m)")).equal_units();
+    road.key("demonstrations", OBSERVED)
+        .key("crash of the mean-acting Gaussian", FAILED)
+        .key("mixture", MODEL);
+    road.rectangle((-3.0, -0.5), (3.0, 10.5), BASELINE.alpha(0.10))
+        .circle((0.0, 5.0), 1.4, VARIANTS[2].alpha(0.5));
+    for i in 0..40 {
+        let side = if i % 2 == 0 { 2.2 } else { -2.2 } + 0.15 * normal(&mut rng);
+        let path: Vec<_> = (0..=50)
+            .map(|s| f64::from(s) * 0.2)
+            .map(|y| (side * (-((y - 5.0) / 2.0).powi(4)).exp(), y))
+            .collect();
+        road.line(&path, Stroke::solid(OBSERVED.alpha(0.35)).width(2.5));
+    }
+    road.line(&[(0.0, 0.0), (0.05, 3.6)], Stroke::solid(FAILED))
+        .points(&[(0.05, 3.6)], Dot::new(FAILED).radius(9.0));
+    road.arrow((0.3, 1.2), (1.8, 3.2), Stroke::solid(MODEL));
+    road.text((0.0, 5.0), "tree", Anchor::Middle, VARIANTS[2]);
+
+    let mut spread = Panel::new(
+        "Spread of the sampled estimate",
+        Axis::log("samples S"),
+        Axis::log("standard error (nats)"),
+    );
+    let truth: Vec<_> = (0..=10).map(|i| 2f64.powi(i)).map(|s| (s, 0.4 / s.sqrt())).collect();
+    spread.named_line("σ/√S", &truth, Stroke::oracle());
+    for (x, y) in truth.iter().step_by(2) {
+        let y = y * (1.0 + 0.08 * normal(&mut rng));
+        spread.error_bar(*x, y, Some((0.85 * y, 1.18 * y)), MODEL);
+    }
+
+    let mut histogram = Panel::new(
+        "Action density at the fork",
+        Axis::linear("heading ψ (rad)"),
+        Axis::linear("density"),
+    );
+    let edges: Vec<f64> = (0..=28).map(|i| -1.4 + 0.1 * f64::from(i)).collect();
+    let bump = |x: f64| {
+        0.5 * ((-((x - 0.8) / 0.15).powi(2) / 2.0).exp() + (-((x + 0.8) / 0.15).powi(2) / 2.0).exp()) / (0.15 * 2.5066)
+    };
+    let heights: Vec<f64> = edges
+        .windows(2)
+        .map(|e| bump(0.5 * (e[0] + e[1])) * (1.0 + 0.1 * normal(&mut rng)))
+        .collect();
+    histogram
+        .bars(&edges, &heights, OBSERVED.alpha(0.5))
+        .steps(&edges, &heights, Stroke::solid(OBSERVED).width(2.0));
+    let curve: Vec<_> = (0..=280)
+        .map(|i| -1.4 + 0.01 * f64::from(i))
+        .map(|x| (x, bump(x)))
+        .collect();
+    histogram.named_line("mixture", &curve, Stroke::solid(MODEL));
+    let flat: Vec<_> = curve
+        .iter()
+        .map(|(x, _)| (*x, 0.47 * (-(x / 0.85f64).powi(2) / 2.0).exp()))
+        .collect();
+    histogram.named_line("Gaussian", &flat, Stroke::solid(VARIANTS[1]));
+
+    let mut regression = Panel::new("Regression", Axis::linear("x"), Axis::linear("y"));
+    let line = |x: f64| 0.8 * x - 0.3;
+    let band: Vec<_> = (0..=20)
+        .map(|i| f64::from(i) * 0.2 - 2.0)
+        .map(|x| (x, line(x) - 0.8, line(x) + 0.8))
+        .collect();
+    regression.band(&band, MODEL.alpha(0.18));
+    let data: Vec<_> = (0..120)
+        .map(|_| {
+            let x = 4.0 * rng.random::<f64>() - 2.0;
+            (x, line(x) + 0.4 * normal(&mut rng))
+        })
+        .collect();
+    regression
+        .points(&data, Dot::new(OBSERVED))
+        .line(&[(-2.0, line(-2.0)), (2.0, line(2.0))], Stroke::solid(MODEL));
+
+    Figure::new(
+        "Every kind of mark",
+        2,
+        vec![clusters, density, road, spread, histogram, regression],
+    )
+    .caption("Synthetic data. Points coloured by responsibility, ellipses at one and two standard deviations.")
+    .row_height(560.0)
+}
+
+#[test]
+fn the_gallery_is_drawn() {
+    let oracle = Some(1.28236);
+    let mut failed = curves(3, 1, 0.2);
+    failed[1].values.clear();
+    failed[1].failed = 10;
+    failed[2].values[0][5] = f64::NAN;
+    let mut wide = rows(&curves(4, 5, 0.2));
+    wide[1].scores.push(-4.0e5);
+    wide[1].mean = Some(-8.0e4);
+    wide[1].interval = Some((-2.4e5, 1.2));
+    let constant = vec![Row {
+        name: "constant".into(),
+        scores: vec![3.0; 5],
+        failed: 0,
+        mean: Some(3.0),
+        interval: Some((3.0, 3.0)),
+    }];
+    let title = "How close does each objective bring a mixture density network to the oracle?";
+    let figures = [
+        ("primitives", primitives()),
+        (
+            "curves_6",
+            learning_curves(&curves(6, 10, 0.2), oracle, Some(0.655), &interval, &labels(title)).unwrap(),
+        ),
+        (
+            "curves_24",
+            learning_curves(&curves(24, 10, -30.0), oracle, Some(0.655), &interval, &labels(title)).unwrap(),
+        ),
+        (
+            "curves_failed",
+            learning_curves(&failed, oracle, None, &interval, &labels(title)).unwrap(),
+        ),
+        (
+            "comparison_1",
+            comparison(&rows(&curves(1, 1, 0.2)), None, None, &row_labels(title)).unwrap(),
+        ),
+        (
+            "comparison_8",
+            comparison(&rows(&curves(8, 10, 0.2)), oracle, Some(0.655), &row_labels(title)).unwrap(),
+        ),
+        (
+            "comparison_24",
+            comparison(&rows(&curves(24, 10, 0.2)), oracle, Some(0.655), &row_labels(title)).unwrap(),
+        ),
+        (
+            "comparison_failed",
+            comparison(&rows(&failed), oracle, None, &row_labels(title)).unwrap(),
+        ),
+        (
+            "comparison_wide",
+            comparison(&wide, oracle, Some(0.655), &row_labels(title)).unwrap(),
+        ),
+        (
+            "comparison_constant",
+            comparison(&constant, None, None, &row_labels(title)).unwrap(),
+        ),
+    ];
+    for (name, figure) in figures {
+        let files = figure.write(&folder().join(name)).unwrap();
+        let bytes = files.clone().map(|file| std::fs::read(file).unwrap());
+        assert!(bytes[0].len() < 1_000_000, "{name}: {} bytes of SVG", bytes[0].len());
+        let again = figure
+            .write(&folder().join(name))
+            .unwrap()
+            .map(|file| std::fs::read(file).unwrap());
+        assert_eq!(bytes, again, "{name}: the same figure gives the same bytes");
+        well_formed(&String::from_utf8(again[0].clone()).unwrap());
+    }
+}
+
+/// Every tag closes in order, attributes are quoted, and no number is NaN or infinite.
+fn well_formed(svg: &str) {
+    let mut open = Vec::new();
+    for piece in svg.split('<').skip(1) {
+        let (tag, text) = piece.split_once('>').expect("a tag ends");
+        assert!(!text.contains('&') || text.contains(';'), "{text}");
+        assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
+        let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap();
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name));
+        } else {
+            assert!(!tag.contains("NaN") && !tag.contains("inf"), "{tag}");
+            if !tag.ends_with('/') {
+                open.push(name);
+            }
+        }
+    }
+    assert!(open.is_empty() && svg.starts_with("<svg"));
+}
+
+#[test]
+fn nothing_to_draw_is_an_error() {
+    assert!(learning_curves(&[], None, None, &interval, &Labels::default()).is_err());
+    assert!(comparison(&[], None, None, &Labels::default()).is_err());
+    assert!(Figure::new("empty", 2, Vec::new()).svg().is_err());
+}
+
+#[test]
+fn ten_thousand_points_stay_small() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let points: Vec<_> = (0..10_000).map(|_| (normal(&mut rng), normal(&mut rng))).collect();
+    let mut panel = Panel::new("", Axis::linear("x"), Axis::linear("y"));
+    panel.points(&points, Dot::new(OBSERVED.alpha(0.5)));
+    let svg = Figure::new("", 1, vec![panel]).svg().unwrap();
+    assert!(svg.len() < 600_000, "{}", svg.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Any numbers, however degenerate, give a well-formed figure.
+    #[test]
+    fn no_number_panics(
+        values in prop::collection::vec(prop::collection::vec(any::<f64>(), 0..5), 0..4),
+        steps in prop::collection::vec(any::<f64>(), 0..5),
+        oracle in any::<Option<f64>>(),
+        name in "\\PC{0,60}",
+        log in any::<bool>(),
+    ) {
+        let curve = Curve { name: name.clone(), steps, values: values.clone(), failed: 2 };
+        let text = Labels { title: name.clone(), caption: name.clone(), x: name.clone(), y: name };
+        well_formed(&learning_curves(&[curve.clone(), curve], oracle, oracle, &interval, &text).unwrap().svg().unwrap());
+        let rows: Vec<Row> = values
+            .iter()
+            .map(|v| Row { name: text.x.clone(), scores: v.clone(), failed: 0, mean: v.first().copied(), interval: interval(v) })
+            .collect();
+        if !rows.is_empty() {
+            well_formed(&comparison(&rows, oracle, None, &text).unwrap().svg().unwrap());
+        }
+        let flat: Vec<f64> = values.into_iter().flatten().collect();
+        let pairs: Vec<(f64, f64)> = flat.windows(2).map(|w| (w[0], w[1])).collect();
+        let axis = || if log { Axis::log("x") } else { Axis::linear("x") };
+        let mut panel = Panel::new("t", axis(), axis()).equal_units();
+        panel.points(&pairs, Dot::new(MODEL)).line(&pairs, Stroke::oracle()).area(&pairs, MODEL).bars(&flat, &flat, MODEL);
+        if let [a, b, c, d, ..] = flat[..] {
+            panel.gaussian([a, b], [[c, d], [d, c]], &[1.0], MODEL).circle((a, b), c, MODEL).arrow((a, b), (c, d), Stroke::oracle());
+            panel.heat(|x, y| x * y + c, (a, b), (c, d), (3, 4), ColorMap::Viridis).text((a, b), "t", Anchor::End, MODEL);
+        }
+        well_formed(&Figure::new("f", 1, vec![panel]).svg().unwrap());
+    }
+}
