@@ -161,7 +161,9 @@ impl Loader {
         let name = text("name").unwrap_or(stem);
         let patches: Vec<&Node> = overrides.iter().map(|(_, patch)| patch).collect();
         let variants = self.variants(&name, &plans, &base, &patches, &shape, semantic);
-        self.warn_about_twins(&variants);
+        if self.faults.is_empty() {
+            self.warn_about_twins(&variants);
+        }
         Some(Loaded {
             name,
             question: text("question")?,
@@ -206,9 +208,10 @@ impl Loader {
     fn check_header(&mut self, header: &Node) -> Option<Seeds> {
         let schema = schemars::schema_for!(Header).to_value();
         let own = entries_where(header, |key| !matches!(key, "variant" | "grid"));
-        let faults = check(&own, &Shape::new(&schema, &schema), &[], false);
+        let mut faults = check(&own, &Shape::new(&schema, &schema), &[], false);
         let seeds = header.get("seeds");
-        let seeds_hold = !seeds.is_some_and(|node| faults.iter().any(|fault| within(fault, node)));
+        // What is wrong with written seeds is said better below.
+        faults.retain(|fault| !seeds.is_some_and(|node| within(fault, node)));
         self.faults.extend(faults);
         if let Some(name) = header.get("name")
             && name
@@ -218,17 +221,10 @@ impl Loader {
             let fault = Diagnostic::error("the experiment's name is blank or has line breaks");
             self.faults.push(fault.at(name.span, "expected text on one line"));
         }
-        let node = seeds.filter(|_| seeds_hold)?;
-        let read = match &node.value {
-            Value::Integer(n) => Seeds::count(*n),
-            Value::String(text) => text.parse(),
-            Value::Array(items) => {
-                let numbers = items.iter().filter_map(|item| item.to_toml().as_integer());
-                Seeds::list(&numbers.collect::<Vec<_>>())
-            }
-            _ => return None,
-        };
-        read.map_err(|error| self.faults.push(seeds_fault(node, error))).ok()
+        let node = seeds?;
+        read_seeds(node)
+            .map_err(|error| self.faults.push(seeds_fault(node, error)))
+            .ok()
     }
 
     fn variants<T: DeserializeOwned>(
@@ -346,6 +342,29 @@ fn within(fault: &Diagnostic, node: &Node) -> bool {
     fault.span.is_some_and(|span| {
         span.source == node.span.source && span.start >= node.span.start && span.end <= node.span.end
     })
+}
+
+fn read_seeds(node: &Node) -> Result<Seeds, SeedsError> {
+    let refuse = |message: String, places| SeedsError { message, places };
+    match &node.value {
+        Value::Integer(n) => Seeds::count(*n),
+        Value::String(text) => text.parse(),
+        Value::Array(items) => {
+            let number = |(place, item): (usize, &Node)| match item.value {
+                Value::Integer(seed) => Ok(seed),
+                _ => Err(refuse(
+                    format!("a seed is {}, not a whole number", item.words()),
+                    Some((place, place)),
+                )),
+            };
+            let seeds: Result<Vec<i64>, _> = items.iter().enumerate().map(number).collect();
+            Seeds::list(&seeds?)
+        }
+        _ => Err(refuse(
+            format!("`seeds` is {}, not a number, range or list", node.words()),
+            None,
+        )),
+    }
 }
 
 fn seeds_fault(node: &Node, error: SeedsError) -> Diagnostic {

@@ -33,7 +33,7 @@ pub fn read(
         |entry| read_variants(entry, file_keys, faults),
     );
     let mut axes = grid.map_or_else(Vec::new, |entry| read_axes(entry, file_keys, faults));
-    axes.retain(|axis| !overridden(&axis.segments()));
+    axes.retain(|axis| !overridden(&axis.segments()) && !file_keys.contains(&axis.segments()[0]));
     let points = axes.iter().fold(vec![Plan::default()], |points, axis| {
         product(&points, &axis.plans(&axes))
     });
