@@ -142,6 +142,8 @@ impl Checker<'_, '_> {
     fn table(&mut self, entries: &[Entry], node: &Node, shape: &Shape, path: &str) {
         let mut table = Active::default();
         self.activate(node, shape, path, &mut table);
+        let all_keys = if table.undecided { shape.all_keys() } else { Vec::new() };
+        let is_undecided = |key: &str| all_keys.contains(&key);
         for entry in entries {
             let inside = join(path, &entry.key);
             if table.settled.contains(&entry.key) {
@@ -150,7 +152,7 @@ impl Checker<'_, '_> {
                 self.value(&entry.node, &shape.inner(schema.1), &inside);
             } else if let Some(schema) = table.any_key {
                 self.value(&entry.node, &shape.inner(schema), &inside);
-            } else if !table.open && !(table.undecided && shape.all_keys().contains(&entry.key.as_str())) {
+            } else if !table.open && !is_undecided(&entry.key) {
                 self.unknown_key(entry, shape, path, &table);
             }
         }
@@ -282,16 +284,11 @@ impl Checker<'_, '_> {
 
     fn missing_key(&mut self, key: &str, node: &Node, shape: &Shape, path: &str) {
         let Some(inner) = shape.property(key) else { return };
-        let help = inner.doc().lines().next().map(|doc| format!("`{key}`: {doc}"));
+        let summary = inner.summary();
+        let help = (!summary.is_empty()).then(|| format!("`{key}`: {summary}"));
         let (message, label) = if path.is_empty() && inner.forms() == [Form::Table] {
-            let tag = inner.tagged.first().map(|tagged| {
-                let names = tagged.variants.iter().map(|(name, _)| *name);
-                format!(" with `{}` = {}", tagged.tag, one_of(names))
-            });
-            (
-                format!("the section [{key}] is missing"),
-                format!("expected a section [{key}]{}", tag.unwrap_or_default()),
-            )
+            let label = format!("expected a section [{key}]: {}", inner.words());
+            (format!("the section [{key}] is missing"), label)
         } else {
             let message = format!("`{}` is missing", join(path, key));
             (message, format!("expected a key `{key}`: {}", inner.words_with_range()))

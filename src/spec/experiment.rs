@@ -145,13 +145,14 @@ impl Loader {
     ) -> Option<Loaded<T>> {
         let schema = schemars::schema_for!(T).to_value();
         let shape = Shape::new(&schema, &schema);
-        let (mut header, mut base, overrides) = self.parse(&shape)?;
-        for (in_header, in_base) in &overrides {
-            merge::apply(&mut header, in_header, None);
-            merge::apply(&mut base, in_base, Some(&shape));
+        let (file, overrides) = self.parse(&shape)?;
+        let (mut header, mut base) = (file.header, file.spec);
+        for piece in &overrides {
+            merge::apply(&mut header, &piece.header, None);
+            merge::apply(&mut base, &piece.spec, Some(&shape));
         }
         let seeds = self.check_header(&header);
-        let overridden = |path: &[&str]| overrides.iter().any(|(_, patch)| has(patch, path));
+        let overridden = |path: &[&str]| overrides.iter().any(|piece| has(&piece.spec, path));
         let (variant, grid) = (header.entry("variant"), header.entry("grid"));
         let plans = variants::read(variant, grid, &FILE_KEYS, overridden, &mut self.faults);
         if plans.iter().any(|plan| !plan.patches.is_empty()) {
@@ -159,7 +160,7 @@ impl Loader {
         }
         let text = |key| header.get(key).and_then(Node::as_str).map(str::to_owned);
         let name = text("name").unwrap_or(stem);
-        let patches: Vec<&Node> = overrides.iter().map(|(_, patch)| patch).collect();
+        let patches: Vec<&Node> = overrides.iter().map(|piece| &piece.spec).collect();
         let variants = self.variants(&name, &plans, &base, &patches, &shape, semantic);
         if self.faults.is_empty() {
             self.warn_about_twins(&variants);
@@ -173,8 +174,8 @@ impl Loader {
         })
     }
 
-    /// The file's own keys, the spec's keys, and the same of every override; `None` if something is not TOML.
-    fn parse(&mut self, shape: &Shape) -> Option<(Node, Node, Vec<(Node, Node)>)> {
+    /// The file and the overrides; `None` if one of them is not TOML.
+    fn parse(&mut self, shape: &Shape) -> Option<(Piece, Vec<Piece>)> {
         let count = self.sources.len();
         let mut pieces = Vec::with_capacity(count);
         for source in 0..count {
@@ -192,17 +193,17 @@ impl Loader {
                     _ => "an override is a piece of TOML such as 'model.components = 8'".into(),
                 }));
             }
-            pieces.push(split(root));
+            pieces.push(Piece::split(&root));
         }
-        for (header, _) in &pieces[1..] {
-            if let Some(entry) = header.entry("variant") {
+        for piece in &pieces[1..] {
+            if let Some(entry) = piece.header.entry("variant") {
                 let fault = Diagnostic::error("an override cannot change the list of variants");
                 self.faults
                     .push(fault.at(entry.key_span, "belongs to the file").help("edit the file"));
             }
         }
-        let (header, base) = pieces.remove(0);
-        self.faults.is_empty().then_some((header, base, pieces))
+        let file = pieces.remove(0);
+        self.faults.is_empty().then_some((file, pieces))
     }
 
     fn check_header(&mut self, header: &Node) -> Option<Seeds> {
@@ -313,10 +314,22 @@ impl Loader {
     }
 }
 
-/// The table of the file's own keys, and that of the spec's.
-fn split(root: Node) -> (Node, Node) {
-    let is_own = |key: &str| FILE_KEYS.contains(&key);
-    (entries_where(&root, is_own), entries_where(&root, |key| !is_own(key)))
+/// A parsed text in two tables.
+struct Piece {
+    /// The keys of the whole file.
+    header: Node,
+    /// The keys of the spec.
+    spec: Node,
+}
+
+impl Piece {
+    fn split(root: &Node) -> Self {
+        let is_own = |key: &str| FILE_KEYS.contains(&key);
+        Self {
+            header: entries_where(root, is_own),
+            spec: entries_where(root, |key| !is_own(key)),
+        }
+    }
 }
 
 fn entries_where(node: &Node, keep: impl Fn(&str) -> bool) -> Node {

@@ -181,6 +181,19 @@ impl<'s> Shape<'s> {
         self.keyword("description").and_then(Value::as_str).unwrap_or("")
     }
 
+    /// The first paragraph of the documentation, on one line.
+    pub fn summary(&self) -> String {
+        let paragraph = self.doc().split("\n\n").next().unwrap_or("");
+        paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The tagged enumerations of the value, whichever of its alternatives has them.
+    pub fn tags(&self) -> impl Iterator<Item = &Tagged<'s>> {
+        self.tagged
+            .iter()
+            .chain(self.alternatives.iter().flat_map(|one| &one.tagged))
+    }
+
     /// The keys of the table that do not depend on a tag, each with its schema.
     pub fn properties(&self) -> impl Iterator<Item = (&'s str, &'s Value)> {
         let maps = self.parts.iter().filter_map(|part| part.get("properties")?.as_object());
@@ -204,8 +217,12 @@ impl<'s> Shape<'s> {
     pub fn property(&self, key: &str) -> Option<Shape<'s>> {
         let own = self.properties().find(|(name, _)| *name == key);
         own.map(|(_, schema)| Shape::new(schema, self.root)).or_else(|| {
-            let mut variants = self.tagged.iter().flat_map(|tagged| &tagged.variants);
-            variants.find_map(|(_, shape)| shape.property(key))
+            let variants = self
+                .tagged
+                .iter()
+                .flat_map(|tagged| &tagged.variants)
+                .map(|(_, shape)| shape);
+            variants.chain(&self.alternatives).find_map(|shape| shape.property(key))
         })
     }
 
@@ -284,8 +301,8 @@ impl<'s> Shape<'s> {
         let (words, range) = (self.words(), self.range_words());
         match &range[..] {
             "" => words,
+            _ if self.forms() == [Form::List] => format!("{words}, {range}"),
             _ if range.starts_with("at ") => format!("{words} of {range}"),
-            _ if range.starts_with("exactly") => format!("{words} of {range}"),
             _ => format!("{words} {range}"),
         }
     }
@@ -297,6 +314,10 @@ impl<'s> Shape<'s> {
         }
         if !self.alternatives.is_empty() {
             return either(self.alternatives.iter().map(Shape::words).collect());
+        }
+        if let [tagged] = &self.tagged[..] {
+            let names = tagged.variants.iter().map(|(name, _)| *name);
+            return format!("a table with `{}` = {}", tagged.tag, one_of(names));
         }
         let forms = self.forms();
         if let [Form::List] = forms[..]

@@ -155,7 +155,7 @@ impl Node {
             Value::Boolean(false) => "false",
             Value::String(_) => "text",
             Value::Integer(_) => "a whole number",
-            Value::Float(_) => "a number",
+            Value::Float(_) => "a decimal number",
             Value::Datetime(_) => "a date or time",
             Value::Array(_) => "a list",
             Value::Table(_) => "a table",
