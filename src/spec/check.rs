@@ -38,9 +38,7 @@ impl Checker<'_, '_> {
         let forms = shape.forms();
         if !forms.is_empty() && !forms.iter().any(|form| accepts(*form, node)) {
             let message = format!("`{path}` is {}, not {}", node.words(), shape.words());
-            let (range, lead) = (shape.range_words(), "expected ");
-            let space = if range.is_empty() { "" } else { ", " };
-            let label = format!("{lead}{}{space}{range}", shape.words());
+            let label = format!("expected {}", shape.words_with_range());
             return self.fault(message, node.span, label, conversion(node, &forms, path));
         }
         if !shape.alternatives.is_empty() {
@@ -101,13 +99,22 @@ impl Checker<'_, '_> {
         let [low, high] = shape.bounds();
         let too_low = low.is_some_and(|(bound, open)| x < bound || (open && x == bound));
         let too_high = high.is_some_and(|(bound, open)| x > bound || (open && x == bound));
-        if too_low || too_high {
-            let mut range = shape.range_words();
-            if range.is_empty() {
-                range = "a number of 32 bits".into();
-            }
-            let message = format!("`{path}` is out of range: {}", node.inline());
-            self.fault(message, node.span, format!("expected {} {range}", shape.words()), None);
+        let limits = shape
+            .type_limits()
+            .filter(|(low, high)| x.is_finite() && (x < *low || x > *high));
+        if too_low || too_high || limits.is_some() {
+            let label = match limits {
+                Some((low, high)) if !too_low && !too_high => {
+                    format!("expected {} from {low} to {high}", shape.words())
+                }
+                _ => format!("expected {}", shape.words_with_range()),
+            };
+            self.fault(
+                format!("`{path}` is out of range: {}", node.inline()),
+                node.span,
+                label,
+                None,
+            );
         }
     }
 
@@ -118,7 +125,12 @@ impl Checker<'_, '_> {
         {
             let plural = if count == 1 { "" } else { "s" };
             let message = format!("`{path}` has {count} value{plural}");
-            self.fault(message, node.span, format!("expected {}", shape.range_words()), None);
+            self.fault(
+                message,
+                node.span,
+                format!("expected {}", shape.words_with_range()),
+                None,
+            );
         }
         for (index, item) in items.iter().enumerate() {
             if let Some(inner) = shape.item(index) {
@@ -130,6 +142,8 @@ impl Checker<'_, '_> {
     fn table(&mut self, entries: &[Entry], node: &Node, shape: &Shape, path: &str) {
         let mut table = Active::default();
         self.activate(node, shape, path, &mut table);
+        let all_keys = if table.undecided { shape.all_keys() } else { Vec::new() };
+        let is_undecided = |key: &str| all_keys.contains(&key);
         for entry in entries {
             let inside = join(path, &entry.key);
             if table.settled.contains(&entry.key) {
@@ -138,7 +152,7 @@ impl Checker<'_, '_> {
                 self.value(&entry.node, &shape.inner(schema.1), &inside);
             } else if let Some(schema) = table.any_key {
                 self.value(&entry.node, &shape.inner(schema), &inside);
-            } else if !table.open && !(table.undecided && shape.all_keys().contains(&entry.key.as_str())) {
+            } else if !table.open && !is_undecided(&entry.key) {
                 self.unknown_key(entry, shape, path, &table);
             }
         }
@@ -218,17 +232,6 @@ impl Checker<'_, '_> {
         if path.is_empty() {
             allowed.splice(0..0, self.elsewhere.iter().copied());
         }
-        let of = match &table.kinds[..] {
-            [] => String::new(),
-            kinds => format!(
-                " of {}",
-                kinds
-                    .iter()
-                    .map(|(_, kind)| format!("{kind:?}"))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
-        };
         let owners = shape.tagged.iter().flat_map(|tagged| &tagged.variants);
         let owners = owners
             .filter(|(_, variant)| variant.all_keys().contains(&key))
@@ -238,8 +241,16 @@ impl Checker<'_, '_> {
             let inner = self.top.property(name);
             !path.starts_with(name) && inner.is_some_and(|inner| inner.all_keys().contains(&key))
         });
+        let section_key = path.is_empty() && entry.node.entries().is_some();
+        let quote = |key: &str| {
+            if section_key {
+                format!("[{key}]")
+            } else {
+                format!("`{key}`")
+            }
+        };
         let help = if let Some(name) = closest(key, allowed.iter().copied()) {
-            format!("did you mean `{name}`?")
+            format!("did you mean {}?", quote(name))
         } else if !owners.is_empty() {
             format!("`{key}` is a key of {}", one_of(owners.into_iter()))
         } else if let Some(section) = section {
@@ -247,34 +258,42 @@ impl Checker<'_, '_> {
         } else {
             format!("the keys are: {}", allowed.join(", "))
         };
-        let place = if path.is_empty() {
-            "the file".into()
-        } else {
-            format!("[{path}]")
+        let (message, label) = match &table.kinds[..] {
+            _ if section_key => (
+                format!("unknown section [{key}]"),
+                "expected a section of an experiment file".into(),
+            ),
+            _ if path.is_empty() => (
+                format!("unknown key `{key}`"),
+                "expected a key of an experiment file".into(),
+            ),
+            [] => (
+                format!("unknown key `{key}` in [{path}]"),
+                format!("expected a key of [{path}]"),
+            ),
+            kinds => {
+                let kinds: Vec<String> = kinds.iter().map(|(tag, kind)| format!("{tag} {kind:?}")).collect();
+                (
+                    format!("unknown key `{key}` in [{path}]"),
+                    format!("expected a key of {}", kinds.join(" and ")),
+                )
+            }
         };
-        let label = format!("expected a key{of}");
-        self.fault(
-            format!("unknown key `{key}` in {place}"),
-            entry.key_span,
-            label,
-            Some(help),
-        );
+        self.fault(message, entry.key_span, label, Some(help));
     }
 
     fn missing_key(&mut self, key: &str, node: &Node, shape: &Shape, path: &str) {
-        let inner = shape.property(key);
-        let words = inner.as_ref().map(Shape::words).unwrap_or_default();
-        let is_section = path.is_empty() && inner.is_some_and(|inner| inner.forms() == [Form::Table]);
-        let (message, label) = if is_section {
-            (
-                format!("the section [{key}] is missing"),
-                format!("expected a section [{key}] in this file"),
-            )
+        let Some(inner) = shape.property(key) else { return };
+        let summary = inner.summary();
+        let help = (!summary.is_empty()).then(|| format!("`{key}`: {summary}"));
+        let (message, label) = if path.is_empty() && inner.forms() == [Form::Table] {
+            let label = format!("expected a section [{key}]: {}", inner.words());
+            (format!("the section [{key}] is missing"), label)
         } else {
             let message = format!("`{}` is missing", join(path, key));
-            (message, format!("expected a key `{key}`: {words}"))
+            (message, format!("expected a key `{key}`: {}", inner.words_with_range()))
         };
-        self.fault(message, node.span, label, None);
+        self.fault(message, node.span, label, help);
     }
 }
 
@@ -308,24 +327,30 @@ fn accepts(form: Form, node: &Node) -> bool {
 /// How to write what was probably meant.
 fn conversion(node: &Node, forms: &[Form], path: &str) -> Option<String> {
     let key = path.rsplit('.').next().unwrap_or(path);
+    // An item of a list has no key of its own.
+    let set = if key.ends_with(']') {
+        String::new()
+    } else {
+        format!("{key} = ")
+    };
     let is = |form| forms.contains(&form);
     match &node.value {
-        Value::String(text) if is(Form::List) => Some(format!("write a list: `{key} = [{text:?}]`")),
+        Value::String(text) if is(Form::List) => Some(format!("write a list: `{set}[{text:?}]`")),
         Value::String(text) if is(Form::Number) || is(Form::Integer) => {
             let number = text.trim().parse::<f64>().is_ok();
-            number.then(|| format!("remove the quotes: `{key} = {}`", text.trim()))
+            number.then(|| format!("remove the quotes: `{set}{}`", text.trim()))
         }
         Value::String(text) if is(Form::Boolean) && matches!(text.as_str(), "true" | "false") => {
-            Some(format!("remove the quotes: `{key} = {text}`"))
+            Some(format!("remove the quotes: `{set}{text}`"))
         }
         Value::Float(x) if is(Form::Integer) && x.fract() == 0.0 && x.abs() < 9e15 => {
-            Some(format!("write it without point and exponent: `{key} = {x}`"))
+            Some(format!("write it without point and exponent: `{set}{x}`"))
         }
         Value::Integer(_) | Value::Float(_) if is(Form::List) => {
-            Some(format!("write a list: `{key} = [{}]`", node.inline()))
+            Some(format!("write a list: `{set}[{}]`", node.inline()))
         }
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) if is(Form::Text) => {
-            Some(format!("write it in quotes: `{key} = \"{}\"`", node.inline()))
+            Some(format!("write it in quotes: `{set}\"{}\"`", node.inline()))
         }
         _ => None,
     }

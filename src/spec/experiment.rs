@@ -145,13 +145,14 @@ impl Loader {
     ) -> Option<Loaded<T>> {
         let schema = schemars::schema_for!(T).to_value();
         let shape = Shape::new(&schema, &schema);
-        let (mut header, mut base, overrides) = self.parse(&shape)?;
-        for (in_header, in_base) in &overrides {
-            merge::apply(&mut header, in_header, None);
-            merge::apply(&mut base, in_base, Some(&shape));
+        let (file, overrides) = self.parse(&shape)?;
+        let (mut header, mut base) = (file.header, file.spec);
+        for piece in &overrides {
+            merge::apply(&mut header, &piece.header, None);
+            merge::apply(&mut base, &piece.spec, Some(&shape));
         }
         let seeds = self.check_header(&header);
-        let overridden = |path: &[&str]| overrides.iter().any(|(_, patch)| has(patch, path));
+        let overridden = |path: &[&str]| overrides.iter().any(|piece| has(&piece.spec, path));
         let (variant, grid) = (header.entry("variant"), header.entry("grid"));
         let plans = variants::read(variant, grid, &FILE_KEYS, overridden, &mut self.faults);
         if plans.iter().any(|plan| !plan.patches.is_empty()) {
@@ -159,9 +160,11 @@ impl Loader {
         }
         let text = |key| header.get(key).and_then(Node::as_str).map(str::to_owned);
         let name = text("name").unwrap_or(stem);
-        let patches: Vec<&Node> = overrides.iter().map(|(_, patch)| patch).collect();
+        let patches: Vec<&Node> = overrides.iter().map(|piece| &piece.spec).collect();
         let variants = self.variants(&name, &plans, &base, &patches, &shape, semantic);
-        self.warn_about_twins(&variants);
+        if self.faults.is_empty() {
+            self.warn_about_twins(&variants);
+        }
         Some(Loaded {
             name,
             question: text("question")?,
@@ -171,8 +174,8 @@ impl Loader {
         })
     }
 
-    /// The file's own keys, the spec's keys, and the same of every override; `None` if something is not TOML.
-    fn parse(&mut self, shape: &Shape) -> Option<(Node, Node, Vec<(Node, Node)>)> {
+    /// The file and the overrides; `None` if one of them is not TOML.
+    fn parse(&mut self, shape: &Shape) -> Option<(Piece, Vec<Piece>)> {
         let count = self.sources.len();
         let mut pieces = Vec::with_capacity(count);
         for source in 0..count {
@@ -190,25 +193,26 @@ impl Loader {
                     _ => "an override is a piece of TOML such as 'model.components = 8'".into(),
                 }));
             }
-            pieces.push(split(root));
+            pieces.push(Piece::split(&root));
         }
-        for (header, _) in &pieces[1..] {
-            if let Some(entry) = header.entry("variant") {
+        for piece in &pieces[1..] {
+            if let Some(entry) = piece.header.entry("variant") {
                 let fault = Diagnostic::error("an override cannot change the list of variants");
                 self.faults
                     .push(fault.at(entry.key_span, "belongs to the file").help("edit the file"));
             }
         }
-        let (header, base) = pieces.remove(0);
-        self.faults.is_empty().then_some((header, base, pieces))
+        let file = pieces.remove(0);
+        self.faults.is_empty().then_some((file, pieces))
     }
 
     fn check_header(&mut self, header: &Node) -> Option<Seeds> {
         let schema = schemars::schema_for!(Header).to_value();
         let own = entries_where(header, |key| !matches!(key, "variant" | "grid"));
-        let faults = check(&own, &Shape::new(&schema, &schema), &[], false);
+        let mut faults = check(&own, &Shape::new(&schema, &schema), &[], false);
         let seeds = header.get("seeds");
-        let seeds_hold = !seeds.is_some_and(|node| faults.iter().any(|fault| within(fault, node)));
+        // What is wrong with written seeds is said better below.
+        faults.retain(|fault| !seeds.is_some_and(|node| within(fault, node)));
         self.faults.extend(faults);
         if let Some(name) = header.get("name")
             && name
@@ -218,17 +222,10 @@ impl Loader {
             let fault = Diagnostic::error("the experiment's name is blank or has line breaks");
             self.faults.push(fault.at(name.span, "expected text on one line"));
         }
-        let node = seeds.filter(|_| seeds_hold)?;
-        let read = match &node.value {
-            Value::Integer(n) => Seeds::count(*n),
-            Value::String(text) => text.parse(),
-            Value::Array(items) => {
-                let numbers = items.iter().filter_map(|item| item.to_toml().as_integer());
-                Seeds::list(&numbers.collect::<Vec<_>>())
-            }
-            _ => return None,
-        };
-        read.map_err(|error| self.faults.push(seeds_fault(node, error))).ok()
+        let node = seeds?;
+        read_seeds(node)
+            .map_err(|error| self.faults.push(seeds_fault(node, error)))
+            .ok()
     }
 
     fn variants<T: DeserializeOwned>(
@@ -317,10 +314,22 @@ impl Loader {
     }
 }
 
-/// The table of the file's own keys, and that of the spec's.
-fn split(root: Node) -> (Node, Node) {
-    let is_own = |key: &str| FILE_KEYS.contains(&key);
-    (entries_where(&root, is_own), entries_where(&root, |key| !is_own(key)))
+/// A parsed text in two tables.
+struct Piece {
+    /// The keys of the whole file.
+    header: Node,
+    /// The keys of the spec.
+    spec: Node,
+}
+
+impl Piece {
+    fn split(root: &Node) -> Self {
+        let is_own = |key: &str| FILE_KEYS.contains(&key);
+        Self {
+            header: entries_where(root, is_own),
+            spec: entries_where(root, |key| !is_own(key)),
+        }
+    }
 }
 
 fn entries_where(node: &Node, keep: impl Fn(&str) -> bool) -> Node {
@@ -346,6 +355,29 @@ fn within(fault: &Diagnostic, node: &Node) -> bool {
     fault.span.is_some_and(|span| {
         span.source == node.span.source && span.start >= node.span.start && span.end <= node.span.end
     })
+}
+
+fn read_seeds(node: &Node) -> Result<Seeds, SeedsError> {
+    let refuse = |message: String, places| SeedsError { message, places };
+    match &node.value {
+        Value::Integer(n) => Seeds::count(*n),
+        Value::String(text) => text.parse(),
+        Value::Array(items) => {
+            let number = |(place, item): (usize, &Node)| match item.value {
+                Value::Integer(seed) => Ok(seed),
+                _ => Err(refuse(
+                    format!("a seed is {}, not a whole number", item.words()),
+                    Some((place, place)),
+                )),
+            };
+            let seeds: Result<Vec<i64>, _> = items.iter().enumerate().map(number).collect();
+            Seeds::list(&seeds?)
+        }
+        _ => Err(refuse(
+            format!("`seeds` is {}, not a number, range or list", node.words()),
+            None,
+        )),
+    }
 }
 
 fn seeds_fault(node: &Node, error: SeedsError) -> Diagnostic {

@@ -31,7 +31,7 @@ fn apply_entry(entries: &mut Vec<Entry>, change: &Entry, shape: Option<&Shape>) 
 }
 
 fn changes_tag(base: &Node, patch: &Node, shape: &Shape) -> bool {
-    shape.tagged.iter().any(|tagged| {
+    shape.tags().any(|tagged| {
         let value = |node: &Node| node.get(tagged.tag).and_then(Node::as_str).map(str::to_owned);
         matches!((value(base), value(patch)), (Some(old), Some(new)) if old != new)
     })

@@ -7,15 +7,17 @@
 //! derived schema → typed spec ([`experiment`]) → canonical text and hash ([`resolve`]).
 
 pub mod check;
+pub mod describe;
 pub mod diagnostic;
 pub mod experiment;
 pub mod merge;
 pub mod resolve;
+pub mod schema;
 pub mod seeds;
 pub mod shape;
 pub mod tree;
 pub mod variants;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Fault, Severity};
-pub use experiment::{Loaded, Variant, load};
+pub use experiment::{FILE_KEYS, Loaded, Variant, load};
 pub use seeds::Seeds;

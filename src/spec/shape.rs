@@ -181,6 +181,19 @@ impl<'s> Shape<'s> {
         self.keyword("description").and_then(Value::as_str).unwrap_or("")
     }
 
+    /// The first paragraph of the documentation, on one line.
+    pub fn summary(&self) -> String {
+        let paragraph = self.doc().split("\n\n").next().unwrap_or("");
+        paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The tagged enumerations of the value, whichever of its alternatives has them.
+    pub fn tags(&self) -> impl Iterator<Item = &Tagged<'s>> {
+        self.tagged
+            .iter()
+            .chain(self.alternatives.iter().flat_map(|one| &one.tagged))
+    }
+
     /// The keys of the table that do not depend on a tag, each with its schema.
     pub fn properties(&self) -> impl Iterator<Item = (&'s str, &'s Value)> {
         let maps = self.parts.iter().filter_map(|part| part.get("properties")?.as_object());
@@ -204,8 +217,12 @@ impl<'s> Shape<'s> {
     pub fn property(&self, key: &str) -> Option<Shape<'s>> {
         let own = self.properties().find(|(name, _)| *name == key);
         own.map(|(_, schema)| Shape::new(schema, self.root)).or_else(|| {
-            let mut variants = self.tagged.iter().flat_map(|tagged| &tagged.variants);
-            variants.find_map(|(_, shape)| shape.property(key))
+            let variants = self
+                .tagged
+                .iter()
+                .flat_map(|tagged| &tagged.variants)
+                .map(|(_, shape)| shape);
+            variants.chain(&self.alternatives).find_map(|shape| shape.property(key))
         })
     }
 
@@ -228,7 +245,7 @@ impl<'s> Shape<'s> {
         place.or_else(|| self.keyword("items")).map(|schema| self.inner(schema))
     }
 
-    /// The bounds of a number: `(value, is it excluded)` below and above.
+    /// The declared bounds of a number, below and above: `(value, is it excluded)`.
     pub fn bounds(&self) -> [Option<(f64, bool)>; 2] {
         let number = |name| self.keyword(name).and_then(Value::as_f64);
         let bound = |open, closed| {
@@ -236,35 +253,58 @@ impl<'s> Shape<'s> {
                 .map(|x| (x, true))
                 .or_else(|| number(closed).map(|x| (x, false)))
         };
-        let [low, high] = match self.keyword("format").and_then(Value::as_str) {
-            Some("int32") => [Some(i32::MIN.into()), Some(i32::MAX.into())],
-            Some("uint32") => [Some(0.0), Some(u32::MAX.into())],
-            Some("uint" | "uint64") => [Some(0.0), None],
-            _ => [None, None],
-        };
         [
-            bound("exclusiveMinimum", "minimum").or(low.map(|x| (x, false))),
-            bound("exclusiveMaximum", "maximum").or(high.map(|x| (x, false))),
+            bound("exclusiveMinimum", "minimum"),
+            bound("exclusiveMaximum", "maximum"),
         ]
+    }
+
+    /// The smallest and largest number that the field's type can hold, where that is narrower than TOML's 64 bits.
+    pub fn type_limits(&self) -> Option<(f64, f64)> {
+        match self.keyword("format").and_then(Value::as_str)? {
+            "int32" => Some((i32::MIN.into(), i32::MAX.into())),
+            "uint32" => Some((u32::MIN.into(), u32::MAX.into())),
+            "float" => Some((f32::MIN.into(), f32::MAX.into())),
+            _ => None,
+        }
     }
 
     /// The range of a number or the length of a list, in words; empty if there is none.
     pub fn range_words(&self) -> String {
         let length = |name| self.keyword(name).and_then(Value::as_u64);
+        let values = |count: u64| {
+            if count == 1 {
+                "1 value".into()
+            } else {
+                format!("{count} values")
+            }
+        };
         match (length("minItems"), length("maxItems")) {
-            (Some(low), Some(high)) if low == high => return format!("exactly {low} values"),
-            (Some(low), Some(high)) => return format!("{low} to {high} values"),
-            (Some(low), None) => return format!("at least {low} value{}", if low == 1 { "" } else { "s" }),
-            (None, Some(high)) => return format!("at most {high} value{}", if high == 1 { "" } else { "s" }),
+            (Some(low), Some(high)) if low == high => return format!("exactly {}", values(low)),
+            (Some(low), Some(high)) => return format!("{low} to {}", values(high)),
+            (Some(low), None) => return format!("at least {}", values(low)),
+            (None, Some(high)) => return format!("at most {}", values(high)),
             (None, None) => {}
         }
-        let [low, high] = self.bounds();
-        let low = low.map(|(x, open)| format!("{} {x}", if open { "above" } else { "at least" }));
-        let high = high
-            .filter(|(x, _)| *x != f64::from(u32::MAX) && *x != f64::from(i32::MAX))
-            .map(|(x, open)| format!("{} {x}", if open { "below" } else { "at most" }));
-        let low = low.filter(|_| !matches!(self.bounds()[0], Some((x, _)) if x == f64::from(i32::MIN)));
-        low.into_iter().chain(high).collect::<Vec<_>>().join(" and ")
+        match self.bounds() {
+            [Some((low, false)), Some((high, false))] => format!("from {low} to {high}"),
+            [low, high] => {
+                let low = low.map(|(x, open)| format!("{} {x}", if open { "above" } else { "at least" }));
+                let high = high.map(|(x, open)| format!("{} {x}", if open { "below" } else { "at most" }));
+                low.into_iter().chain(high).collect::<Vec<_>>().join(" and ")
+            }
+        }
+    }
+
+    /// What the value may be with its range: `a whole number from 1 to 100`, `a number above 0`.
+    pub fn words_with_range(&self) -> String {
+        let (words, range) = (self.words(), self.range_words());
+        match &range[..] {
+            "" => words,
+            _ if self.forms() == [Form::List] => format!("{words}, {range}"),
+            _ if range.starts_with("at ") => format!("{words} of {range}"),
+            _ => format!("{words} {range}"),
+        }
     }
 
     /// What the value may be, in words: `a list of whole numbers`, `"x" or "y"`.
@@ -273,8 +313,11 @@ impl<'s> Shape<'s> {
             return one_of(self.choices.iter().map(|choice| choice.name));
         }
         if !self.alternatives.is_empty() {
-            let words: Vec<String> = self.alternatives.iter().map(Shape::words).collect();
-            return words.join(" or ");
+            return either(self.alternatives.iter().map(Shape::words).collect());
+        }
+        if let [tagged] = &self.tagged[..] {
+            let names = tagged.variants.iter().map(|(name, _)| *name);
+            return format!("a table with `{}` = {}", tagged.tag, one_of(names));
         }
         let forms = self.forms();
         if let [Form::List] = forms[..]
@@ -295,7 +338,7 @@ impl<'s> Shape<'s> {
         if forms.is_empty() {
             return "any value".into();
         }
-        forms.iter().map(|form| form.words()).collect::<Vec<_>>().join(" or ")
+        either(forms.iter().map(|form| form.words().to_owned()).collect())
     }
 }
 
@@ -329,10 +372,13 @@ impl<'s> Tagged<'s> {
 
 /// Texts in quotes with a final "or".
 pub fn one_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let quoted: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
-    match &quoted[..] {
+    either(names.map(|name| format!("{name:?}")).collect())
+}
+
+fn either(words: Vec<String>) -> String {
+    match &words[..] {
         [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
-        _ => quoted.concat(),
+        _ => words.concat(),
     }
 }
 

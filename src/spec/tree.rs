@@ -151,10 +151,11 @@ impl Node {
     /// What this is, in words.
     pub fn words(&self) -> &'static str {
         match &self.value {
+            Value::Boolean(true) => "true",
+            Value::Boolean(false) => "false",
             Value::String(_) => "text",
             Value::Integer(_) => "a whole number",
-            Value::Float(_) => "a number",
-            Value::Boolean(_) => "true or false",
+            Value::Float(_) => "a decimal number",
             Value::Datetime(_) => "a date or time",
             Value::Array(_) => "a list",
             Value::Table(_) => "a table",
@@ -249,6 +250,10 @@ fn syntax_fault(source: usize, error: &toml::de::Error) -> Diagnostic {
     fault.span = error.span().map(|range| Span::new(source, range));
     if !expected.is_empty() {
         fault.label = format!("expected {expected}");
+    }
+    if what == "duplicate key" {
+        fault.label = "written before".into();
+        fault.help = Some("a table has each key once, and each [table] has one header".into());
     }
     if what.contains("must be quoted") {
         fault.help = Some("text stands in quotes: `key = \"text\"`".into());

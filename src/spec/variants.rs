@@ -33,7 +33,7 @@ pub fn read(
         |entry| read_variants(entry, file_keys, faults),
     );
     let mut axes = grid.map_or_else(Vec::new, |entry| read_axes(entry, file_keys, faults));
-    axes.retain(|axis| !overridden(&axis.segments()));
+    axes.retain(|axis| !overridden(&axis.segments()) && !file_keys.contains(&axis.segments()[0]));
     let points = axes.iter().fold(vec![Plan::default()], |points, axis| {
         product(&points, &axis.plans(&axes))
     });
@@ -70,36 +70,49 @@ fn read_variants(entry: &Entry, file_keys: &[&str], faults: &mut Vec<Diagnostic>
     let mut names: Vec<(&str, Span)> = Vec::new();
     let mut plans = Vec::new();
     for item in items {
-        let Some((name, patch)) = read_variant(item, file_keys, faults) else {
+        let Some(patch) = read_patch(item, file_keys, faults) else {
             continue;
         };
-        if let Some((text, first)) = names.iter().find(|(known, _)| *known == name.0) {
-            let fault = Diagnostic::error(format!("two variants are named {text:?}"));
-            faults.push(
-                fault
-                    .at(name.1, "expected another name")
-                    .also(*first, "first used here"),
-            );
-        }
-        names.push(name);
+        // Without a name the patch is still worth checking.
+        let name = read_name(item, faults);
         plans.push(Plan {
-            name: name.0.to_owned(),
+            name: name.map_or("", |(name, _)| name).to_owned(),
             patches: vec![patch],
         });
+        if let Some((text, span)) = name {
+            if let Some((_, first)) = names.iter().find(|(known, _)| *known == text) {
+                let fault = Diagnostic::error(format!("two variants are named {text:?}"));
+                faults.push(fault.at(span, "expected another name").also(*first, "first used here"));
+            }
+            names.push((text, span));
+        }
     }
     plans
 }
 
-/// The name with its place, and the rest of the table as the patch.
-fn read_variant<'n>(
-    item: &'n Node,
-    file_keys: &[&str],
-    faults: &mut Vec<Diagnostic>,
-) -> Option<((&'n str, Span), Node)> {
-    let mut refuse = |fault: Diagnostic| faults.push(fault);
+fn read_name<'n>(item: &'n Node, faults: &mut Vec<Diagnostic>) -> Option<(&'n str, Span)> {
+    let Some(name) = item.get("name") else {
+        let fault = Diagnostic::error("a variant has no name").at(item.span, "expected a key `name`");
+        faults.push(fault.help("add `name = \"...\"`: it labels tables and figures"));
+        return None;
+    };
+    let Some(text) = name.as_str() else {
+        let message = format!("the name of a variant is {}, not text", name.words());
+        faults.push(Diagnostic::error(message).at(name.span, "expected text in quotes"));
+        return None;
+    };
+    if !is_name(text) {
+        let fault = Diagnostic::error("the name of a variant is empty or has line breaks");
+        faults.push(fault.at(name.span, "expected text on one line"));
+    }
+    Some((text, name.span))
+}
+
+/// All keys but the name.
+fn read_patch(item: &Node, file_keys: &[&str], faults: &mut Vec<Diagnostic>) -> Option<Node> {
     let Some(entries) = item.entries() else {
         let message = format!("a variant is {}, not a table", item.words());
-        refuse(Diagnostic::error(message).at(item.span, "expected a table with a `name`"));
+        faults.push(Diagnostic::error(message).at(item.span, "expected a table with a `name`"));
         return None;
     };
     let mut patch = Vec::new();
@@ -107,27 +120,13 @@ fn read_variant<'n>(
         if file_keys.contains(&entry.key.as_str()) {
             let fault = Diagnostic::error(format!("a variant cannot change `{}`", entry.key));
             let fault = fault.at(entry.key_span, "belongs to the whole file");
-            refuse(fault.help("variants share it, so that they are compared on equal terms"));
+            faults.push(fault.help("variants share it, so that they are compared on equal terms"));
         } else {
             patch.push(entry.clone());
         }
     }
-    let Some(name) = item.get("name") else {
-        let fault = Diagnostic::error("a variant has no name").at(item.span, "expected a key `name`");
-        refuse(fault.help("add `name = \"...\"`: it labels tables and figures"));
-        return None;
-    };
-    let Some(text) = name.as_str() else {
-        let message = format!("the name of a variant is {}, not text", name.words());
-        refuse(Diagnostic::error(message).at(name.span, "expected text in quotes"));
-        return None;
-    };
-    if !is_name(text) {
-        let fault = Diagnostic::error("the name of a variant is empty or has line breaks");
-        refuse(fault.at(name.span, "expected text on one line"));
-    }
     let value = Value::Table(patch);
-    Some(((text, name.span), Node { span: item.span, value }))
+    Some(Node { span: item.span, value })
 }
 
 /// Whether a text can name something: on one line, and not blank.
