@@ -94,6 +94,10 @@ impl Fault {
 
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {} (expected {}; {})", self.key, self.message, self.expected, self.help)
+        write!(
+            f,
+            "{}: {} (expected {}; {})",
+            self.key, self.message, self.expected, self.help
+        )
     }
 }

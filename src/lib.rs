@@ -7,7 +7,7 @@
 //!
 //! Data flow one way, and a room imports only from rooms before it:
 //! experiment file → [`spec`] → [`data`] → [`model`] + [`posterior`] → [`objective`] → [`train`] → [`control`] → [`record`] →
-//! [`runner`] → [`stats`] → [`figure`] → [`cli`].
+//! [`stats`] → [`runner`] → [`figure`] → [`cli`].
 
 pub mod cli;
 pub mod control;

@@ -24,10 +24,14 @@ impl Check {
             match load(file, &self.overrides, Path::new("results")) {
                 Ok(experiment) => {
                     let (variants, seeds) = (experiment.loaded.variants.len(), experiment.loaded.seeds.len());
-                    report.push(serde_json::json!({ "file": file, "faults": [], "variants": variants, "seeds": seeds }));
+                    report
+                        .push(serde_json::json!({ "file": file, "faults": [], "variants": variants, "seeds": seeds }));
                     if !self.json {
                         let file = file.display();
-                        say(&format!("{file}: good; {variants} variants × {seeds} seeds = {} runs\n", variants * seeds));
+                        say(&format!(
+                            "{file}: good; {variants} variants × {seeds} seeds = {} runs\n",
+                            variants * seeds
+                        ));
                     }
                 }
                 Err(Stop::Faulty(diagnostics)) => {
@@ -41,7 +45,10 @@ impl Check {
             }
         }
         if self.json {
-            say(&format!("{}\n", serde_json::to_string_pretty(&report).unwrap_or_default()));
+            say(&format!(
+                "{}\n",
+                serde_json::to_string_pretty(&report).unwrap_or_default()
+            ));
         }
         faulty.map_or(Ok(()), Err)
     }

@@ -97,7 +97,10 @@ impl Source {
 fn load(file: &Path, overrides: &Overrides, results: &Path) -> Result<Experiment, Stop> {
     let experiment = Experiment::load(file, &overrides.pieces(), results)?;
     if !experiment.loaded.warnings.is_empty() {
-        eprintln!("{}\n", experiment.loaded.warnings.render(std::io::stderr().is_terminal()));
+        eprintln!(
+            "{}\n",
+            experiment.loaded.warnings.render(std::io::stderr().is_terminal())
+        );
     }
     Ok(experiment)
 }

@@ -28,15 +28,25 @@ impl Plan {
                 State::Failed { reason } => ("failed", Some(reason)),
                 State::Damaged { reason } => ("damaged", Some(reason)),
             };
-            let shown = reason.as_ref().map_or(state.to_owned(), |reason| format!("{state}: {reason}"));
+            let shown = reason
+                .as_ref()
+                .map_or(state.to_owned(), |reason| format!("{state}: {reason}"));
             let address = &run.address;
-            table.row(&[address.variant.clone(), address.seed.to_string(), shown, dir.display().to_string()]);
+            table.row(&[
+                address.variant.clone(),
+                address.seed.to_string(),
+                shown,
+                dir.display().to_string(),
+            ]);
             report.push(serde_json::json!({
                 "variant": address.variant, "seed": address.seed, "state": state, "reason": reason, "folder": dir,
             }));
         }
         if self.json {
-            say(&format!("{}\n", serde_json::to_string_pretty(&report).unwrap_or_default()));
+            say(&format!(
+                "{}\n",
+                serde_json::to_string_pretty(&report).unwrap_or_default()
+            ));
         } else {
             say(&table.render());
         }

@@ -16,14 +16,23 @@ pub(super) struct Bars {
 impl Bars {
     /// Bars for `runs`, drawn on standard error if `visible` and a terminal.
     pub(super) fn new(runs: &[PlannedRun], visible: bool) -> Self {
-        let target = if visible { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+        let target = if visible {
+            ProgressDrawTarget::stderr_with_hz(10)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let all = MultiProgress::with_draw_target(target);
         let style = ProgressStyle::with_template("{msg:32!} {bar:32} {pos}/{len} runs, {eta} left");
         let overall = all.add(ProgressBar::new(runs.len() as u64));
         overall.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         overall.set_message("all");
         let name = |run: &PlannedRun| format!("{} · seed {}", run.address.variant, run.address.seed);
-        Self { names: runs.iter().map(name).collect(), all, overall, running: Mutex::default() }
+        Self {
+            names: runs.iter().map(name).collect(),
+            all,
+            overall,
+            running: Mutex::default(),
+        }
     }
 
     fn running(&self) -> std::sync::MutexGuard<'_, HashMap<usize, ProgressBar>> {

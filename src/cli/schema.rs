@@ -4,7 +4,10 @@ use super::{Stop, say};
 use crate::spec::{Spec, schema};
 
 pub(super) fn execute() -> Result<(), Stop> {
-    let schema = schema::experiment_schema::<Spec>();
-    say(&format!("{}\n", serde_json::to_string_pretty(&schema).unwrap_or_default()));
+    let schema = schema::of_files::<Spec>();
+    say(&format!(
+        "{}\n",
+        serde_json::to_string_pretty(&schema).unwrap_or_default()
+    ));
     Ok(())
 }

@@ -8,7 +8,9 @@ pub(super) struct Table {
 impl Table {
     /// A table with these headings.
     pub(super) fn new(headings: &[&str]) -> Self {
-        Self { rows: vec![headings.iter().map(|heading| (*heading).to_owned()).collect()] }
+        Self {
+            rows: vec![headings.iter().map(|heading| (*heading).to_owned()).collect()],
+        }
     }
 
     /// Adds a row.
@@ -21,13 +23,20 @@ impl Table {
         let columns = self.rows[0].len();
         let width = |j: usize| self.rows.iter().map(|row| row[j].chars().count()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns).map(width).collect();
-        let is_number = |cell: &str| cell.is_empty() || cell.starts_with(|c: char| c.is_ascii_digit() || "−-±+[–".contains(c));
-        let numeric: Vec<bool> = (0..columns).map(|j| self.rows[1..].iter().all(|row| is_number(&row[j]))).collect();
+        let is_number =
+            |cell: &str| cell.is_empty() || cell.starts_with(|c: char| c.is_ascii_digit() || "−-±+[–".contains(c));
+        let numeric: Vec<bool> = (0..columns)
+            .map(|j| self.rows[1..].iter().all(|row| is_number(&row[j])))
+            .collect();
         let mut text = String::new();
         for (i, row) in self.rows.iter().enumerate() {
             let cells = row.iter().enumerate().map(|(j, cell)| {
                 let space = " ".repeat(widths[j] - cell.chars().count());
-                if numeric[j] && j > 0 { format!("{space}{cell}") } else { format!("{cell}{space}") }
+                if numeric[j] && j > 0 {
+                    format!("{space}{cell}")
+                } else {
+                    format!("{cell}{space}")
+                }
             });
             let line = cells.collect::<Vec<_>>().join("  ");
             text.push_str(line.trim_end());

@@ -55,7 +55,9 @@ impl Default for EvaluationConfig {
 /// Drives `count` episodes to their ends and returns their last states, paths included.
 pub fn roll_out(environment: &Tree, policy: &Policy, count: usize, streams: &Streams) -> Result<Vec<tree::State>> {
     let starts = streams.named("rollout/start");
-    let mut states: Vec<_> = (0..count as u64).map(|i| environment.reset(&mut starts.at(i))).collect();
+    let mut states: Vec<_> = (0..count as u64)
+        .map(|i| environment.reset(&mut starts.at(i)))
+        .collect();
     let actions = streams.named("rollout/action");
     let mut rngs: Vec<_> = (0..count as u64).map(|i| actions.at(i)).collect();
     let mut memory = vec![None; count];
@@ -78,10 +80,17 @@ pub fn roll_out(environment: &Tree, policy: &Policy, count: usize, streams: &Str
 pub fn score(states: &[tree::State]) -> Vec<(String, f64)> {
     let successes: Vec<_> = states.iter().filter(|state| state.success()).collect();
     let count = successes.len() as f64;
-    let left = successes.iter().filter(|state| state.side == Some(tree::Side::Left)).count() as f64;
+    let left = successes
+        .iter()
+        .filter(|state| state.side == Some(tree::Side::Left))
+        .count() as f64;
     let left = if count > 0.0 { left / count } else { 0.5 };
     let entropy = |p: f64| if p > 0.0 { -p * p.log2() } else { 0.0 };
-    let route_entropy = if count > 0.0 { entropy(left) + entropy(1.0 - left) } else { 0.0 };
+    let route_entropy = if count > 0.0 {
+        entropy(left) + entropy(1.0 - left)
+    } else {
+        0.0
+    };
     vec![
         ("rollout/success_rate".to_owned(), count / states.len() as f64),
         ("rollout/left_fraction".to_owned(), left),

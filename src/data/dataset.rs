@@ -49,12 +49,18 @@ impl Table {
     /// The rows of `indices`, in that order.
     pub fn select(&self, indices: &[usize]) -> Self {
         let values = indices.iter().flat_map(|&i| self.row(i)).copied().collect();
-        Self { values, columns: self.columns }
+        Self {
+            values,
+            columns: self.columns,
+        }
     }
 
     /// A view for the closed-form kernels.
     pub fn view(&self) -> Rows<'_> {
-        Rows { values: &self.values, columns: self.columns }
+        Rows {
+            values: &self.values,
+            columns: self.columns,
+        }
     }
 }
 

@@ -49,7 +49,10 @@ impl FileConfig {
             ));
         }
         let rows = self.read_one(folder, &self.path, "path")?;
-        let test = self.test_path.as_ref().map(|path| self.read_one(folder, path, "test_path"));
+        let test = self
+            .test_path
+            .as_ref()
+            .map(|path| self.read_one(folder, path, "test_path"));
         let test = test.transpose()?;
         if let Some(test) = &test
             && test.observed.columns() != rows.observed.columns()
@@ -72,7 +75,12 @@ impl FileConfig {
             .iter()
             .enumerate()
             .map(|(i, name)| (format!("observed.{i}"), name.as_str()))
-            .chain(self.given.iter().enumerate().map(|(i, name)| (format!("given.{i}"), name.as_str())))
+            .chain(
+                self.given
+                    .iter()
+                    .enumerate()
+                    .map(|(i, name)| (format!("given.{i}"), name.as_str())),
+            )
             .chain(self.weight.iter().map(|name| ("weight".to_owned(), name.as_str())))
             .collect();
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
@@ -109,7 +117,12 @@ impl FileConfig {
                 ));
             }
             if weights.iter().sum::<f64>() <= 0.0 {
-                return Err(Fault::new("weight", "all weights are 0", "a positive sum", "check the column"));
+                return Err(Fault::new(
+                    "weight",
+                    "all weights are 0",
+                    "a positive sum",
+                    "check the column",
+                ));
             }
         }
         Ok(Dataset {
@@ -155,7 +168,11 @@ fn unknown_column(key: &str, name: &str, path: &Path, known: &[String]) -> Fault
 
 fn not_a_number(key: &str, path: &Path, place: &str, name: &str, cell: &str) -> Fault {
     let missing = matches!(cell.trim().to_lowercase().as_str(), "" | "na" | "nan" | "null" | "?");
-    let what = if missing { "is missing".to_owned() } else { format!("is {cell:?}") };
+    let what = if missing {
+        "is missing".to_owned()
+    } else {
+        format!("is {cell:?}")
+    };
     Fault::new(
         key,
         format!("{}: {place}, column `{name}` {what}", path.display()),
@@ -186,7 +203,9 @@ fn read_csv(path: &Path, key: &str, wanted: &[(String, &str)]) -> Result<Columns
         }
     }
     let named = wanted.iter().zip(columns);
-    Ok(named.map(|((_, name), column)| ((*name).to_owned(), vec![column])).collect())
+    Ok(named
+        .map(|((_, name), column)| ((*name).to_owned(), vec![column]))
+        .collect())
 }
 
 fn read_npz(path: &Path, key: &str, wanted: &[(String, &str)]) -> Result<Columns, Fault> {
@@ -232,7 +251,9 @@ fn read_npz(path: &Path, key: &str, wanted: &[(String, &str)]) -> Result<Columns
             let place = format!("row {} (from 1), entry {}", at / d + 1, at % d + 1);
             return Err(not_a_number(key, path, &place, name, &values[at].to_string()));
         }
-        let split = (0..d).map(|j| values.iter().skip(j).step_by(d).copied().collect()).collect();
+        let split = (0..d)
+            .map(|j| values.iter().skip(j).step_by(d).copied().collect())
+            .collect();
         columns.insert((*name).to_owned(), split);
     }
     Ok(columns)

@@ -126,7 +126,8 @@ impl DataConfig {
                     return Err(no_population("file"));
                 }
                 let (rows, _) = file.read(folder)?;
-                let minimum = if file.test_fraction > 0.0 { 2 } else { 1 } + usize::from(self.validation_fraction > 0.0);
+                let minimum =
+                    if file.test_fraction > 0.0 { 2 } else { 1 } + usize::from(self.validation_fraction > 0.0);
                 if rows.len() < minimum {
                     return Err(Fault::new(
                         "path",
@@ -135,10 +136,15 @@ impl DataConfig {
                         "give more rows, or hold out none",
                     ));
                 }
-                Ok(Widths { observed: rows.observed.columns(), given: rows.given.map_or(0, |given| given.columns()) })
+                Ok(Widths {
+                    observed: rows.observed.columns(),
+                    given: rows.given.map_or(0, |given| given.columns()),
+                })
             }
             (_, Some(generator)) => {
-                generator.check().map_err(|text| Fault::new("source", text, "consistent keys", "see `describe data`"))?;
+                generator
+                    .check()
+                    .map_err(|text| Fault::new("source", text, "consistent keys", "see `describe data`"))?;
                 if self.population && generator.population(2).is_none() {
                     return Err(no_population(generator.name()));
                 }
@@ -150,7 +156,10 @@ impl DataConfig {
                         "remove it",
                     ));
                 }
-                Ok(Widths { observed: generator.observed().len(), given: generator.given().len() })
+                Ok(Widths {
+                    observed: generator.observed().len(),
+                    given: generator.given().len(),
+                })
             }
             (_, None) => unreachable!("every source but a file is a generator"),
         }
@@ -172,7 +181,9 @@ impl DataConfig {
                 let rows = self.train.unwrap_or(1000);
                 let (observed, given) = (generator.observed().len(), generator.given().len());
                 if self.population {
-                    let points = generator.population(rows).ok_or_else(|| no_population(generator.name()))?;
+                    let points = generator
+                        .population(rows)
+                        .ok_or_else(|| no_population(generator.name()))?;
                     let grid = dataset(points, observed, given);
                     (grid.clone(), Some(grid))
                 } else {
@@ -180,7 +191,10 @@ impl DataConfig {
                         let points = generator.draw(rows, &mut streams.named(name).at(0));
                         dataset(points, observed, given)
                     };
-                    (draw(rows, "data/train"), Some(draw(self.test.unwrap_or(rows), "data/test")))
+                    (
+                        draw(rows, "data/train"),
+                        Some(draw(self.test.unwrap_or(rows), "data/test")),
+                    )
                 }
             }
             (_, None) => unreachable!("every source but a file is a generator"),
@@ -203,7 +217,14 @@ impl DataConfig {
             }
         }
         let true_prior = self.source.generator().and_then(|generator| generator.prior());
-        Ok(Splits { train, validation, test, standardization, true_prior, oracle })
+        Ok(Splits {
+            train,
+            validation,
+            test,
+            standardization,
+            true_prior,
+            oracle,
+        })
     }
 }
 

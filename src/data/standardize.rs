@@ -79,7 +79,11 @@ impl Standardization {
     pub fn fit(train: &Dataset) -> Self {
         Self {
             observed: Columns::fit(&train.observed, train),
-            given: train.given.as_ref().map(|given| Columns::fit(given, train)).unwrap_or_default(),
+            given: train
+                .given
+                .as_ref()
+                .map(|given| Columns::fit(given, train))
+                .unwrap_or_default(),
         }
     }
 

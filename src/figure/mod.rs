@@ -10,11 +10,13 @@ pub mod comparison;
 mod contour;
 pub mod curves;
 mod draw;
+pub mod experiment;
 mod font;
 mod frame;
 #[cfg(test)]
 mod gallery;
 pub mod layout;
+pub mod lecture;
 mod marks;
 mod number;
 mod raster;

@@ -192,6 +192,16 @@ fn check_weights(weights: &[f64], n: usize) -> Result<()> {
     }
 }
 
+impl Observations<'_> {
+    /// Weighted covariance of the observed columns, `[D, D]`.
+    pub fn covariance(&self) -> Vec<f64> {
+        let (c, d) = self.columns();
+        let p = 1 + c + d;
+        let entry = |i: usize, j: usize| self.moments[(1 + c + i) * p + 1 + c + j] / self.total_weight();
+        (0..d * d).map(|at| entry(at / d, at % d)).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

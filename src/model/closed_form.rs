@@ -5,6 +5,7 @@
 //! form that gradients see and the form of that pass.
 
 use super::mixture::{Mixture, NETWORK, Part};
+use crate::Result;
 use crate::data::Dataset;
 use crate::math::initial::{initial, reseed};
 use crate::math::linear_mixture::{Covariance, LinearMixture};
@@ -13,7 +14,6 @@ use crate::math::rows::Observations;
 use crate::math::streams::{Generator, Streams};
 use crate::math::sweep::{self, sweep};
 use crate::nn::{ConditionalCovariance, Parameters};
-use crate::Result;
 use candle_core::{DType, Device, Tensor};
 use nalgebra::DMatrix;
 use std::collections::BTreeMap;
@@ -55,27 +55,46 @@ pub trait Sweeps {
 
 impl Mixture {
     fn floor(&self) -> Floor {
-        Floor { relative: self.settings.deviation_floor.powi(2), ..Floor::default() }
+        Floor {
+            relative: self.settings.deviation_floor.powi(2),
+            ..Floor::default()
+        }
     }
 
     /// The rows as the closed-form kernels take them; x only where the means depend on it.
     fn observations<'a>(&self, data: &'a Dataset) -> Result<Observations<'a>> {
         let given = data.given.as_ref().filter(|_| self.settings.means == Part::Given);
-        Observations::new(data.observed.view(), given.map(|given| given.view()), data.weights.as_deref())
+        Observations::new(
+            data.observed.view(),
+            given.map(|given| given.view()),
+            data.weights.as_deref(),
+        )
     }
 
     /// Clusters of the observed alone, as a density.
     pub(super) fn initial_clusters(&self, data: &Dataset, streams: &Streams, start: u64) -> Result<LinearMixture> {
         let rows = Observations::new(data.observed.view(), None, data.weights.as_deref())?;
         let rng = &mut streams.named("initial/clusters").at(start);
-        initial(&rows, self.shape.components, self.settings.covariance, &self.floor(), rng)
+        initial(
+            &rows,
+            self.shape.components,
+            self.settings.covariance,
+            &self.floor(),
+            rng,
+        )
     }
 
     /// First values of a linear member: clusters, then whatever the experiment file gives.
     pub(super) fn initial_linear(&self, data: &Dataset, streams: &Streams, start: u64) -> Result<LinearMixture> {
         let rng = &mut streams.named("initial/clusters").at(start);
         let rows = self.observations(data)?;
-        let mut mixture = initial(&rows, self.shape.components, self.settings.covariance, &self.floor(), rng)?;
+        let mut mixture = initial(
+            &rows,
+            self.shape.components,
+            self.settings.covariance,
+            &self.floor(),
+            rng,
+        )?;
         let (k, d) = (self.shape.components, self.shape.dimension);
         let fixed = &self.settings.fixed;
         if let Some(means) = &fixed.means {
@@ -89,7 +108,10 @@ impl Mixture {
         }
         if let Some(logits) = &fixed.first_logits {
             let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let raised: Vec<f64> = logits.iter().map(|l| (self.settings.logit_scale * (l - largest)).exp()).collect();
+            let raised: Vec<f64> = logits
+                .iter()
+                .map(|l| (self.settings.logit_scale * (l - largest)).exp())
+                .collect();
             let total: f64 = raised.iter().sum();
             mixture.weights = raised.into_iter().map(|w| w / total).collect();
         } else if fixed.means.is_some() {
@@ -106,9 +128,9 @@ impl Mixture {
                 let variance = (0..d).map(|i| covariance[i * d + i]).sum::<f64>() / d as f64;
                 vec![self.raw_deviation(variance.sqrt())]
             }
-            ConditionalCovariance::Diagonal => {
-                (0..d).map(|i| self.raw_deviation(covariance[i * d + i].sqrt())).collect()
-            }
+            ConditionalCovariance::Diagonal => (0..d)
+                .map(|i| self.raw_deviation(covariance[i * d + i].sqrt()))
+                .collect(),
             ConditionalCovariance::Full => {
                 // Row i regresses column i on those before it: e_i = −Σ_j L_ij e_j + innovation.
                 let sigma = DMatrix::from_row_slice(d, d, covariance);
@@ -149,7 +171,9 @@ impl Mixture {
             Part::Given => {
                 // [K·D, C+1] with the intercept last → weight [C, K·D] and bias [K·D].
                 let rows = &mixture.coefficients;
-                let weight: Vec<f64> = (0..c * k * d).map(|at| rows[(at % (k * d)) * (c + 1) + at / (k * d)]).collect();
+                let weight: Vec<f64> = (0..c * k * d)
+                    .map(|at| rows[(at % (k * d)) * (c + 1) + at / (k * d)])
+                    .collect();
                 let bias: Vec<f64> = (0..k * d).map(|row| rows[row * (c + 1) + c]).collect();
                 insert(&mut theta, &format!("{NETWORK}.0.weight"), &weight, (c, k * d))?;
                 let bias = Tensor::from_vec(bias, k * d, device)?.to_dtype(dtype)?;
@@ -159,7 +183,10 @@ impl Mixture {
         if self.settings.fixed.deviation.is_none() {
             let blocks = mixture.covariances.chunks(d * d);
             let tied = self.settings.covariance == Covariance::Tied;
-            let scales: Vec<f64> = blocks.take(if tied { 1 } else { k }).flat_map(|block| self.raw_factor(block)).collect();
+            let scales: Vec<f64> = blocks
+                .take(if tied { 1 } else { k })
+                .flat_map(|block| self.raw_factor(block))
+                .collect();
             insert(&mut theta, "scales", &scales, (1, scales.len()))?;
         }
         Ok(theta)
@@ -175,7 +202,9 @@ impl Mixture {
                 let weight = to_vec(theta.get(&format!("{NETWORK}.0.weight"))?)?;
                 let bias = to_vec(theta.get(&format!("{NETWORK}.0.bias"))?)?;
                 let entry = |row: usize, j: usize| if j < c { weight[j * k * d + row] } else { bias[row] };
-                (0..k * d * (c + 1)).map(|at| entry(at / (c + 1), at % (c + 1))).collect()
+                (0..k * d * (c + 1))
+                    .map(|at| entry(at / (c + 1), at % (c + 1)))
+                    .collect()
             }
         };
         Ok(LinearMixture {
@@ -191,7 +220,8 @@ impl Mixture {
     /// Weights and covariances of a member whose prior and scales are free (means at x = 0).
     fn predict_free(&self, theta: &Parameters) -> Result<super::MixtureRows> {
         use super::Model;
-        let origin = (self.settings.means == Part::Given).then(|| crate::data::Table::new(vec![0.0; self.given], self.given));
+        let origin =
+            (self.settings.means == Part::Given).then(|| crate::data::Table::new(vec![0.0; self.given], self.given));
         self.predict(theta, origin.as_ref())
     }
 
@@ -214,7 +244,10 @@ impl Mixture {
             parts.insert("means".into(), Tensor::from_vec(intercepts, (k, d), cpu)?);
         }
         parts.insert("weights".into(), Tensor::from_vec(mixture.weights, k, cpu)?);
-        parts.insert("covariances".into(), Tensor::from_vec(mixture.covariances, (k, d, d), cpu)?);
+        parts.insert(
+            "covariances".into(),
+            Tensor::from_vec(mixture.covariances, (k, d, d), cpu)?,
+        );
         Ok(parts)
     }
 }
@@ -225,12 +258,18 @@ fn to_vec(tensor: &Tensor) -> Result<Vec<f64>> {
 
 fn same_weights(logits: &[f64], scale: f64, weights: &[f64]) -> bool {
     let offset = scale * logits[0] - weights[0].ln();
-    logits.iter().zip(weights).all(|(l, w)| (scale * l - offset - w.ln()).abs() < 1e-12)
+    logits
+        .iter()
+        .zip(weights)
+        .all(|(l, w)| (scale * l - offset - w.ln()).abs() < 1e-12)
 }
 
 impl ClosedForm for Mixture {
     fn sweeps<'a>(&'a self, data: &'a Dataset) -> Result<Box<dyn Sweeps + 'a>> {
-        Ok(Box::new(MixtureSweeps { mixture: self, rows: self.observations(data)? }))
+        Ok(Box::new(MixtureSweeps {
+            mixture: self,
+            rows: self.observations(data)?,
+        }))
     }
 }
 

@@ -112,7 +112,9 @@ impl ConditionalMixture {
                 "or more components, among which x can choose",
             ));
         }
-        if self.covariance == Covariance::Tied && self.deviation == Deviation::GivenX && self.likelihood == Likelihood::GivenX
+        if self.covariance == Covariance::Tied
+            && self.deviation == Deviation::GivenX
+            && self.likelihood == Likelihood::GivenX
         {
             faults.push(Fault::new(
                 "covariance",

@@ -19,7 +19,10 @@ pub struct Gaussian {
 
 impl Default for Gaussian {
     fn default() -> Self {
-        Self { covariance: Covariance::Full, deviation_floor: default_floor() }
+        Self {
+            covariance: Covariance::Full,
+            deviation_floor: default_floor(),
+        }
     }
 }
 

@@ -77,7 +77,11 @@ impl GaussianMixture {
             if let Some(i) = means.iter().position(|mean| mean.len() != widths.observed) {
                 faults.push(Fault::new(
                     format!("fixed_means.{i}"),
-                    format!("a mean of {} numbers for data of {} columns", means[i].len(), widths.observed),
+                    format!(
+                        "a mean of {} numbers for data of {} columns",
+                        means[i].len(),
+                        widths.observed
+                    ),
                     format!("{} numbers", widths.observed),
                     "give one number per observed column",
                 ));

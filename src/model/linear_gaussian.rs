@@ -19,7 +19,10 @@ pub struct LinearGaussian {
 
 impl Default for LinearGaussian {
     fn default() -> Self {
-        Self { covariance: Covariance::Full, deviation_floor: default_floor() }
+        Self {
+            covariance: Covariance::Full,
+            deviation_floor: default_floor(),
+        }
     }
 }
 

@@ -104,7 +104,12 @@ impl Mixture {
             Some(_) => 0.0,
             None => 0.5 * settings.deviation_floor * smallest_innovation(train),
         };
-        let shape = MixtureShape { components: k, dimension: d, covariance, deviation_floor };
+        let shape = MixtureShape {
+            components: k,
+            dimension: d,
+            covariance,
+            deviation_floor,
+        };
         let given = train.given.as_ref().map_or(0, Table::columns);
         let outputs: usize = [
             (settings.prior, k),
@@ -119,7 +124,12 @@ impl Mixture {
             .then(|| Perceptron::new(given, &settings.hidden, outputs, settings.activation))
             .transpose()?
             .map(|network| network.with_output_scale(0.1));
-        Ok(Self { settings, shape, given, network })
+        Ok(Self {
+            settings,
+            shape,
+            given,
+            network,
+        })
     }
 
     /// The first columns of prior, means and scales in the network's output.
@@ -156,7 +166,11 @@ impl Mixture {
         let free_logits = || -> Result<Tensor> {
             let logits = theta.get("logits")?;
             let scale = self.settings.logit_scale;
-            Ok(if scale == 1.0 { logits.clone() } else { (logits * scale)? })
+            Ok(if scale == 1.0 {
+                logits.clone()
+            } else {
+                (logits * scale)?
+            })
         };
         let free_means = || -> Result<Tensor> {
             match &self.settings.fixed.means {
@@ -186,7 +200,11 @@ impl Mixture {
     /// wants; coefficients below the diagonal are 0.
     fn raw_scales(&self, deviations: &[f64]) -> Vec<f64> {
         let per_component = self.shape.covariance.raw_count(self.shape.dimension);
-        let axes = if self.shape.covariance == ConditionalCovariance::Spherical { 1 } else { self.shape.dimension };
+        let axes = if self.shape.covariance == ConditionalCovariance::Spherical {
+            1
+        } else {
+            self.shape.dimension
+        };
         (0..self.shape.components * per_component)
             .map(|at| {
                 if at % per_component < axes {
@@ -213,7 +231,10 @@ struct Parts {
 
 impl Parts {
     fn heads(&self) -> [Head<'_>; 3] {
-        [&self.logits, &self.means, &self.scales].map(|(values, offset)| Head { values, offset: *offset })
+        [&self.logits, &self.means, &self.scales].map(|(values, offset)| Head {
+            values,
+            offset: *offset,
+        })
     }
 }
 
@@ -221,7 +242,9 @@ impl Parts {
 /// exact functions of others do not count.
 fn smallest_innovation(train: &Dataset) -> f64 {
     let d = train.observed.columns();
-    let Ok(rows) = Observations::new(train.observed.view(), None, train.weights.as_deref()) else { return 1.0 };
+    let Ok(rows) = Observations::new(train.observed.view(), None, train.weights.as_deref()) else {
+        return 1.0;
+    };
     let covariance = rows.covariance();
     let largest = (0..d).map(|i| covariance[i * d + i]).fold(0.0, f64::max);
     let mut innovations: Vec<f64> = (0..d).map(|i| covariance[i * d + i].sqrt()).collect();
@@ -240,17 +263,30 @@ impl Model for Mixture {
         Latent::Finite(self.shape.components)
     }
 
-    fn initial(&self, data: &Dataset, streams: &Streams, start: u64, dtype: DType, device: &Device) -> Result<Parameters> {
+    fn initial(
+        &self,
+        data: &Dataset,
+        streams: &Streams,
+        start: u64,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Parameters> {
         if self.closed_form().is_some() {
             return self.from_linear(&self.initial_linear(data, streams, start)?, dtype, device);
         }
         // Clusters of the observed alone: components begin apart, at home in the data, with honest deviations.
         let clusters = self.initial_clusters(data, streams, start)?;
         let mut theta = Parameters::new();
-        let (k, d, f) = (self.shape.components, self.shape.dimension, self.shape.covariance.raw_count(self.shape.dimension));
+        let (k, d, f) = (
+            self.shape.components,
+            self.shape.dimension,
+            self.shape.covariance.raw_count(self.shape.dimension),
+        );
         let logits: Vec<f64> = clusters.weights.iter().map(|w| w.ln()).collect();
         let means = clusters.coefficients.clone();
-        let scales: Vec<f64> = (0..k).flat_map(|k| self.raw_factor(&clusters.covariances[k * d * d..(k + 1) * d * d])).collect();
+        let scales: Vec<f64> = (0..k)
+            .flat_map(|k| self.raw_factor(&clusters.covariances[k * d * d..(k + 1) * d * d]))
+            .collect();
         let tied_scales = scales[..f].to_vec();
         let mut bias = Vec::new();
         let mut place = |part: Part, name: &str, values: Vec<f64>, theta: &mut Parameters| -> Result<()> {
@@ -266,7 +302,12 @@ impl Model for Mixture {
         place(self.settings.prior, "logits", logits, &mut theta)?;
         place(self.settings.means, "means", means, &mut theta)?;
         let tied = self.settings.covariance == Covariance::Tied;
-        place(self.settings.scales, "scales", if tied { tied_scales } else { scales }, &mut theta)?;
+        place(
+            self.settings.scales,
+            "scales",
+            if tied { tied_scales } else { scales },
+            &mut theta,
+        )?;
         if let Some(network) = &self.network {
             let stream = streams.named(&format!("initial/{NETWORK}/{start}"));
             network.initial(NETWORK, &mut theta, dtype, device, &stream)?;
@@ -296,7 +337,11 @@ impl Model for Mixture {
             Ok(Tensor::from_slice(given.values(), shape, &device)?.to_dtype(theta.dtype())?)
         });
         let parts = self.parts(theta, x.transpose()?.as_ref())?;
-        let (k, d, f) = (self.shape.components, self.shape.dimension, self.shape.covariance.raw_count(self.shape.dimension));
+        let (k, d, f) = (
+            self.shape.components,
+            self.shape.dimension,
+            self.shape.covariance.raw_count(self.shape.dimension),
+        );
         let values = |part: &(Tensor, usize), columns: usize| -> Result<Vec<f64>> {
             let part = part.0.narrow(1, part.1, columns)?.to_dtype(DType::F64)?;
             Ok(part.flatten_all()?.to_vec1()?)
@@ -366,7 +411,10 @@ impl Joint for MixtureJoint<'_> {
         let [logits, means, scales] = self.parts.heads();
         let (prior, likelihood) = nn::mixture_terms(self.observed, logits, means, scales, self.shape)?;
         let prior = prior.broadcast_as(likelihood.shape())?;
-        Ok(vec![("prior", at(&prior, latents)?), ("likelihood", at(&likelihood, latents)?)])
+        Ok(vec![
+            ("prior", at(&prior, latents)?),
+            ("likelihood", at(&likelihood, latents)?),
+        ])
     }
 
     fn log_prob(&self) -> Result<Tensor> {

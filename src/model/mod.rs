@@ -65,7 +65,14 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     fn latent(&self) -> Latent;
 
     /// First parameters for `data`, the `start`-th choice. Networks draw from the streams `initial/…`.
-    fn initial(&self, data: &Dataset, streams: &Streams, start: u64, dtype: DType, device: &Device) -> Result<Parameters>;
+    fn initial(
+        &self,
+        data: &Dataset,
+        streams: &Streams,
+        start: u64,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Parameters>;
 
     /// The joint of the rows of `batch` with their latents.
     fn joint<'a>(&'a self, theta: &'a Parameters, batch: &'a Batch) -> Result<Box<dyn Joint + 'a>>;
@@ -123,7 +130,11 @@ impl ModelConfig {
             Self::LinearGaussian(_) => (true, true),
             Self::ConditionalMixture(config) => (true, config.has_closed_form()),
         };
-        Abilities { conditional, finite_latent: true, closed_form }
+        Abilities {
+            conditional,
+            finite_latent: true,
+            closed_form,
+        }
     }
 
     /// Every fault of this table for data of these widths.

@@ -18,21 +18,37 @@ pub struct MixtureRows {
 impl MixtureRows {
     /// From raw logits `[R|1, K]`, means `[R|1, K·D]` and raw scales `[R|1, K·F]`.
     pub fn new(shape: MixtureShape, logits: Vec<f64>, means: Vec<f64>, mut scales: Vec<f64>) -> Self {
-        let (k, d, f) = (shape.components, shape.dimension, shape.covariance.raw_count(shape.dimension));
-        let rows = (logits.len() / k).max(means.len() / (k * d)).max(scales.len() / (k * f));
+        let (k, d, f) = (
+            shape.components,
+            shape.dimension,
+            shape.covariance.raw_count(shape.dimension),
+        );
+        let rows = (logits.len() / k)
+            .max(means.len() / (k * d))
+            .max(scales.len() / (k * f));
         let log_weights = logits.chunks(k).flat_map(|row| {
             let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let total = largest + row.iter().map(|l| (l - largest).exp()).sum::<f64>().ln();
             row.iter().map(move |l| l - total)
         });
         let log_weights = log_weights.collect();
-        let axes = if shape.covariance == ConditionalCovariance::Spherical { 1 } else { d };
+        let axes = if shape.covariance == ConditionalCovariance::Spherical {
+            1
+        } else {
+            d
+        };
         for block in scales.chunks_mut(f) {
             for raw in &mut block[..axes] {
                 *raw = shape.deviation_floor + raw.clamp(-80.0, 80.0).exp();
             }
         }
-        Self { shape, log_weights, means, scales, rows }
+        Self {
+            shape,
+            log_weights,
+            means,
+            scales,
+            rows,
+        }
     }
 
     /// The number of rows R.
@@ -74,7 +90,11 @@ impl MixtureRows {
     /// The innovation deviation of axis `i` of component `k`: its standard deviation, unless Σ is full.
     pub fn deviation(&self, row: usize, k: usize, i: usize) -> f64 {
         let scale = self.scale(row, k);
-        if self.shape.covariance == ConditionalCovariance::Spherical { scale[0] } else { scale[i] }
+        if self.shape.covariance == ConditionalCovariance::Spherical {
+            scale[0]
+        } else {
+            scale[i]
+        }
     }
 
     /// Entry (i, j < i) of the unit-lower-triangular factor of component `k`.
@@ -93,7 +113,9 @@ impl MixtureRows {
         for c in 0..d {
             factor[c * d + c] = self.deviation(row, k, c);
             for i in c + 1..d {
-                factor[i * d + c] = -(c..i).map(|j| self.coefficient(row, k, i, j) * factor[j * d + c]).sum::<f64>();
+                factor[i * d + c] = -(c..i)
+                    .map(|j| self.coefficient(row, k, i, j) * factor[j * d + c])
+                    .sum::<f64>();
             }
         }
         let entry = |i: usize, j: usize| (0..d).map(|c| factor[i * d + c] * factor[j * d + c]).sum();
@@ -173,6 +195,10 @@ impl MixtureRows {
             let explained: f64 = (0..i).map(|j| self.coefficient(row, k, i, j) * error[j]).sum();
             error.push(self.deviation(row, k, i) * noise - explained);
         }
-        error.iter().zip(self.component_mean(row, k)).map(|(e, m)| e + m).collect()
+        error
+            .iter()
+            .zip(self.component_mean(row, k))
+            .map(|(e, m)| e + m)
+            .collect()
     }
 }

@@ -4,7 +4,7 @@
 //! checkpoint has one byte form. Values are [`Var`]s: the leaves of candle's graph.
 
 use crate::Result;
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use std::collections::BTreeMap;
 
 /// Named arrays that an optimiser may change.
@@ -65,6 +65,12 @@ impl Parameters {
             var.set(other.get(name)?)?;
         }
         Ok(())
+    }
+
+    /// Where the numbers live; the CPU where there are none.
+    pub fn device(&self) -> Device {
+        let first = self.by_name.values().next();
+        first.map_or(Device::Cpu, |var| var.device().clone())
     }
 
     /// The type of the numbers; f64 where there are none.

@@ -16,6 +16,10 @@ impl FromFinite for Exact {
     fn draws(&self, log_q: &Tensor, _: &mut Generator) -> Result<Draws> {
         let weights = log_q.exp()?;
         let weights = (&weights * weights.ge(SMALLEST_WEIGHT)?.to_dtype(weights.dtype())?)?;
-        Ok(Draws { latents: Latents::All, weights, log_q: log_q.clone() })
+        Ok(Draws {
+            latents: Latents::All,
+            weights,
+            log_q: log_q.clone(),
+        })
     }
 }

@@ -16,6 +16,10 @@ impl FromFinite for Hard {
     fn draws(&self, log_q: &Tensor, _: &mut Generator) -> Result<Draws> {
         let index = log_q.argmax_keepdim(D::Minus1)?; // [B, 1]
         let one = Tensor::ones(index.shape(), log_q.dtype(), log_q.device())?;
-        Ok(Draws { latents: Latents::Index(index), log_q: one.zeros_like()?, weights: one })
+        Ok(Draws {
+            latents: Latents::Index(index),
+            log_q: one.zeros_like()?,
+            weights: one,
+        })
     }
 }

@@ -37,7 +37,10 @@ impl Draws {
             Latents::All => Ok(weights.flatten_all()?.to_vec1()?),
             Latents::Index(index) => {
                 let (rows, draws) = index.dims2()?;
-                let (index, weights) = (index.flatten_all()?.to_vec1::<u32>()?, weights.flatten_all()?.to_vec1::<f64>()?);
+                let (index, weights) = (
+                    index.flatten_all()?.to_vec1::<u32>()?,
+                    weights.flatten_all()?.to_vec1::<f64>()?,
+                );
                 let mut sums = vec![0.0; rows * components];
                 for (at, (z, weight)) in index.iter().zip(&weights).enumerate() {
                     sums[at / draws * components + *z as usize] += weight;
@@ -69,7 +72,10 @@ pub struct Common {
 
 impl Default for Common {
     fn default() -> Self {
-        Self { refresh_every: 1, temperature: Schedule::Constant(1.0) }
+        Self {
+            refresh_every: 1,
+            temperature: Schedule::Constant(1.0),
+        }
     }
 }
 

@@ -24,7 +24,10 @@ pub struct Sampled {
 
 impl Default for Sampled {
     fn default() -> Self {
-        Self { samples: 1, common: Common::default() }
+        Self {
+            samples: 1,
+            common: Common::default(),
+        }
     }
 }
 
@@ -50,8 +53,13 @@ impl FromFinite for Sampled {
             }
         }
         let index = Tensor::from_vec(index, (rows, self.samples), log_q.device())?;
-        let weights = Tensor::full(1.0 / self.samples as f64, index.shape(), log_q.device())?.to_dtype(log_q.dtype())?;
+        let weights =
+            Tensor::full(1.0 / self.samples as f64, index.shape(), log_q.device())?.to_dtype(log_q.dtype())?;
         let log_q = log_q.contiguous()?.gather(&index, 1)?;
-        Ok(Draws { latents: Latents::Index(index), weights, log_q })
+        Ok(Draws {
+            latents: Latents::Index(index),
+            weights,
+            log_q,
+        })
     }
 }

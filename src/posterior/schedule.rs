@@ -38,7 +38,14 @@ impl Schedule {
             Self::Path { from, to, .. } => vec![from, to],
         };
         let wrong = values.into_iter().find(|value| !(value.is_finite() && *value > 0.0));
-        let fault = |value| Fault::new(key, format!("{value} is not positive"), "a positive number", "1 is neutral");
+        let fault = |value| {
+            Fault::new(
+                key,
+                format!("{value} is not positive"),
+                "a positive number",
+                "1 is neutral",
+            )
+        };
         wrong.map(fault).into_iter().collect()
     }
 }

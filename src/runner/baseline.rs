@@ -19,7 +19,10 @@ pub(super) fn log_likelihood(splits: &Splits, streams: &Streams) -> Result<(Stri
     let theta = match model.closed_form() {
         Some(closed_form) => {
             let rng = &mut streams.named("reseed").at(0);
-            closed_form.sweeps(&splits.train)?.improve(&first, Guess::Exact, 1, rng)?.theta
+            closed_form
+                .sweeps(&splits.train)?
+                .improve(&first, Guess::Exact, 1, rng)?
+                .theta
         }
         None => first,
     };

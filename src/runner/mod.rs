@@ -32,7 +32,11 @@ impl Experiment {
     /// Loads and checks the experiment in `file`.
     pub fn load(file: &Path, overrides: &[String], results: &Path) -> std::result::Result<Self, Diagnostics> {
         let loaded = load_experiment(file, overrides)?;
-        Ok(Self { file: file.to_owned(), loaded, results: results.to_owned() })
+        Ok(Self {
+            file: file.to_owned(),
+            loaded,
+            results: results.to_owned(),
+        })
     }
 
     /// The folder that relative paths of the file start from.
@@ -75,7 +79,9 @@ impl Experiment {
 
     /// The spec's hash, with the bytes of the user's own data: other data, other experiment.
     fn with_data(&self, spec: &Spec, hash: String) -> Result<String> {
-        let Source::File(file) = &spec.data.source else { return Ok(hash) };
+        let Source::File(file) = &spec.data.source else {
+            return Ok(hash);
+        };
         let mut hasher = blake3::Hasher::new();
         hasher.update(hash.as_bytes());
         for path in std::iter::once(&file.path).chain(&file.test_path) {

@@ -29,8 +29,17 @@ pub fn reload(run: &PlannedRun) -> Result<Reloaded> {
     let model = run.spec.model.build(&splits.train)?;
     let dir = run.address.dir();
     let checkpoint = record::read_checkpoint(&dir)?;
-    let state = State { step: checkpoint.step, tensors: checkpoint.tensors, facts: checkpoint.metadata };
+    let state = State {
+        step: checkpoint.step,
+        tensors: checkpoint.tensors,
+        facts: checkpoint.metadata,
+    };
     let theta = stored(&state, "theta", &Device::Cpu)?
         .ok_or_else(|| Error::Record(format!("{}: the checkpoint has no parameters", dir.display())))?;
-    Ok(Reloaded { model, theta, splits, streams })
+    Ok(Reloaded {
+        model,
+        theta,
+        splits,
+        streams,
+    })
 }

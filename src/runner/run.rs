@@ -44,7 +44,10 @@ pub enum Outcome {
 impl PlannedRun {
     /// The rows of this run.
     pub fn load_data(&self, streams: &Streams) -> Result<Splits> {
-        self.spec.data.load(&self.folder, streams).map_err(|fault| Error::Data(fault.to_string()))
+        self.spec
+            .data
+            .load(&self.folder, streams)
+            .map_err(|fault| Error::Data(fault.to_string()))
     }
 
     /// Runs what is missing of this run, with `threads` threads for closed-form sweeps.
@@ -71,8 +74,15 @@ impl PlannedRun {
             tensors: checkpoint.tensors,
             facts: checkpoint.metadata,
         });
-        let mut recorder = Recorder { record, last_checkpoint: Instant::now(), progressed, interrupted };
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.train(resume, threads, &mut recorder)));
+        let mut recorder = Recorder {
+            record,
+            last_checkpoint: Instant::now(),
+            progressed,
+            interrupted,
+        };
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            self.train(resume, threads, &mut recorder)
+        }));
         let record = recorder.record;
         match result {
             Ok(Ok(metrics)) => {
@@ -123,7 +133,11 @@ impl PlannedRun {
             metrics.extend(control::score(&states));
         }
         if self.spec.evaluation.estimator_repeats > 0 {
-            metrics.extend(estimator::measure(&job, &theta, self.spec.evaluation.estimator_repeats)?);
+            metrics.extend(estimator::measure(
+                &job,
+                &theta,
+                self.spec.evaluation.estimator_repeats,
+            )?);
         }
         Ok(metrics)
     }
@@ -164,7 +178,11 @@ impl Observer for Recorder<'_> {
             return Ok(());
         }
         let State { step, tensors, facts } = state()?;
-        self.record.checkpoint(&Checkpoint { step, tensors, metadata: facts })?;
+        self.record.checkpoint(&Checkpoint {
+            step,
+            tensors,
+            metadata: facts,
+        })?;
         self.last_checkpoint = Instant::now();
         Ok(())
     }

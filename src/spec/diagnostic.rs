@@ -9,6 +9,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::json;
 
 use super::tree::{Sources, Span};
+use crate::error::Fault;
 
 /// How grave a diagnostic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,51 +182,11 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
-/// A fault that another room found in a checked spec, by the dotted path of the key at fault.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fault {
-    /// How grave it is.
-    pub severity: Severity,
-    /// The key, such as `model.components`; if it is not written, the nearest table that is gets the blame.
-    pub path: String,
-    /// What is wrong, as a sentence without its full stop.
-    pub message: String,
-    /// What was expected.
-    pub expected: String,
-    /// What to try; may be empty.
-    pub help: String,
-}
-
-impl Fault {
-    /// An error at a key.
-    pub fn new(path: impl Into<String>, message: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Error,
-            path: path.into(),
-            message: message.into(),
-            expected: expected.into(),
-            help: String::new(),
-        }
-    }
-
-    /// The same with what to try.
-    pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = help.into();
-        self
-    }
-
-    /// The same as a warning.
-    pub fn warning(mut self) -> Self {
-        self.severity = Severity::Warning;
-        self
-    }
-
-    /// The fault at its place in a file.
-    pub fn at(self, span: Span) -> Diagnostic {
-        Diagnostic {
-            severity: self.severity,
-            help: (!self.help.is_empty()).then_some(self.help),
-            ..Diagnostic::error(self.message).at(span, self.expected)
-        }
+impl Diagnostic {
+    /// A fault that another room found in a checked spec, at its place in a file.
+    pub fn of(fault: Fault, span: Span) -> Self {
+        Self::error(fault.message)
+            .at(span, format!("expected {}", fault.expected))
+            .help(fault.help)
     }
 }

@@ -9,12 +9,13 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::check::check;
-use super::diagnostic::{Diagnostic, Diagnostics, Fault, Severity};
+use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::seeds::{Seeds, SeedsError};
 use super::shape::Shape;
 use super::tree::{self, Node, Sources, Value, locate};
 use super::variants::{self, Plan};
 use super::{merge, resolve};
+use crate::error::Fault;
 
 /// Keys that belong to the whole file; all others are the spec's.
 pub const FILE_KEYS: [&str; 5] = ["name", "question", "seeds", "variant", "grid"];
@@ -249,8 +250,8 @@ impl Loader {
                 match T::deserialize(tree.to_toml()) {
                     Ok(spec) => {
                         faults.extend(semantic(&spec).into_iter().map(|fault| {
-                            let span = locate(&tree, &fault.path);
-                            fault.at(span)
+                            let span = locate(&tree, &fault.key);
+                            Diagnostic::of(fault, span)
                         }));
                         variants.push(Variant {
                             name: if plan.name.is_empty() { experiment } else { &plan.name }.to_owned(),

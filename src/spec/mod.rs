@@ -15,9 +15,11 @@ pub mod resolve;
 pub mod schema;
 pub mod seeds;
 pub mod shape;
+mod suite;
 pub mod tree;
 pub mod variants;
 
-pub use diagnostic::{Diagnostic, Diagnostics, Fault, Severity};
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use experiment::{FILE_KEYS, Loaded, Variant, load};
 pub use seeds::Seeds;
+pub use suite::{Spec, load_experiment};

@@ -35,10 +35,7 @@ pub struct Spec {
 
 /// Loads an experiment file with its overrides and looks for every fault, those of meaning included.
 pub fn load_experiment(path: &Path, overrides: &[String]) -> Result<Loaded<Spec>, Diagnostics> {
-    super::load(path, overrides, |spec, folder| {
-        let place = |fault: Fault| super::Fault::new(fault.key, fault.message, fault.expected).help(fault.help);
-        check(spec, folder).into_iter().map(place).collect()
-    })
+    super::load(path, overrides, check)
 }
 
 /// Every fault of meaning; `folder` is the experiment file's.
@@ -51,9 +48,19 @@ fn check(spec: &Spec, folder: &Path) -> Vec<Fault> {
             faults.extend(check_environment(spec, widths));
         }
     }
-    faults.extend(spec.posterior.check().into_iter().map(|fault| fault.within("posterior")));
+    faults.extend(
+        spec.posterior
+            .check()
+            .into_iter()
+            .map(|fault| fault.within("posterior")),
+    );
     let validation = spec.data.validation_fraction > 0.0;
-    faults.extend(spec.training.check(validation).into_iter().map(|fault| fault.within("training")));
+    faults.extend(
+        spec.training
+            .check(validation)
+            .into_iter()
+            .map(|fault| fault.within("training")),
+    );
     faults.extend(unlawful(&spec.model, &spec.posterior, &spec.objective, &spec.training));
     faults.extend(check_evaluation(spec).map(|fault| fault.within("evaluation")));
     faults
@@ -63,7 +70,10 @@ fn check(spec: &Spec, folder: &Path) -> Vec<Fault> {
 fn check_environment(spec: &Spec, widths: Widths) -> Option<Fault> {
     spec.evaluation.environment?;
     let tree = Tree::default();
-    let wanted = Widths { observed: tree.action_size(), given: tree.observation_size() };
+    let wanted = Widths {
+        observed: tree.action_size(),
+        given: tree.observation_size(),
+    };
     (spec.model.abilities().conditional && widths != wanted).then(|| {
         Fault::new(
             "evaluation.environment",

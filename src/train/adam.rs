@@ -13,7 +13,12 @@ use candle_core::{Device, Tensor};
 use rand::seq::SliceRandom;
 
 /// Trains by Adam; see [`super::train`].
-pub(super) fn train(job: &Job, config: &AdamConfig, resume: Option<State>, observer: &mut dyn Observer) -> Result<Trained> {
+pub(super) fn train(
+    job: &Job,
+    config: &AdamConfig,
+    resume: Option<State>,
+    observer: &mut dyn Observer,
+) -> Result<Trained> {
     let fresh = resume.is_none();
     let mut run = Run::new(job, config, resume)?;
     if fresh {
@@ -33,7 +38,10 @@ pub(super) fn train(job: &Job, config: &AdamConfig, resume: Option<State>, obser
     }
     observer.checkpoint(true, &|| run.state())?;
     let steps = run.step;
-    Ok(Trained { theta: run.into_theta(), steps })
+    Ok(Trained {
+        theta: run.into_theta(),
+        steps,
+    })
 }
 
 /// The best evaluation so far, by validation log-likelihood.
@@ -63,7 +71,10 @@ impl<'a> Run<'a> {
     fn new(job: &'a Job, config: &'a AdamConfig, resume: Option<State>) -> Result<Self> {
         let (dtype, device) = job.training.placement()?;
         let theta = job.model.initial(&job.splits.train, job.streams, 0, dtype, &device)?;
-        let settings = AdamSettings { weight_decay: config.weight_decay, ..AdamSettings::default() };
+        let settings = AdamSettings {
+            weight_decay: config.weight_decay,
+            ..AdamSettings::default()
+        };
         let adam = Adam::new(&theta, settings)?;
         let average = (config.averaging > 0.0).then(|| theta.snapshot()).transpose()?;
         let mut run = Self {
@@ -89,7 +100,8 @@ impl<'a> Run<'a> {
 
     /// One step of the optimiser.
     fn advance(&mut self) -> Result<()> {
-        if self.job.posterior.common().refresh_every > 1 && self.step.is_multiple_of(self.job.posterior.common().refresh_every)
+        if self.job.posterior.common().refresh_every > 1
+            && self.step.is_multiple_of(self.job.posterior.common().refresh_every)
         {
             self.stale = Some(self.theta.snapshot()?);
         }
@@ -97,13 +109,18 @@ impl<'a> Run<'a> {
         let loss = self.loss(&batch)?;
         let gradients = loss.backward()?;
         let rate = self.config.learning_rate_at(self.step);
-        let norm = self.adam.step(&self.theta, &gradients, rate, self.config.gradient_clip)?;
+        let norm = self
+            .adam
+            .step(&self.theta, &gradients, rate, self.config.gradient_clip)?;
         if !norm.is_finite() {
             return Err(self.non_finite("the gradient's norm", norm));
         }
         if let Some(average) = &self.average {
             // While the average is young it follows quickly, so that the first values are forgotten.
-            let keep = self.config.averaging.min((1.0 + self.step as f64) / (10.0 + self.step as f64));
+            let keep = self
+                .config
+                .averaging
+                .min((1.0 + self.step as f64) / (10.0 + self.step as f64));
             for ((_, mean), (_, now)) in average.iter().zip(self.theta.iter()) {
                 mean.set(&((mean.as_tensor() * keep)? + (now.as_tensor() * (1.0 - keep))?)?)?;
             }
@@ -130,7 +147,9 @@ impl<'a> Run<'a> {
         let value = evaluation::scalar(&mean)?;
         if !value.is_finite() {
             let terms = joint.terms(&crate::model::Latents::All)?;
-            let broken = terms.iter().find(|(_, term)| evaluation::has_nan_or_plus_infinity(term));
+            let broken = terms
+                .iter()
+                .find(|(_, term)| evaluation::has_nan_or_plus_infinity(term));
             let term = broken.map_or("the objective".to_owned(), |(name, _)| format!("the term `{name}`"));
             return Err(self.non_finite(&term, value));
         }
@@ -138,7 +157,12 @@ impl<'a> Run<'a> {
     }
 
     fn non_finite(&self, term: &str, value: f64) -> Error {
-        Error::NonFinite { term: term.to_owned(), value, step: self.step, seed: self.job.streams.seed() }
+        Error::NonFinite {
+            term: term.to_owned(),
+            value,
+            step: self.step,
+            seed: self.job.streams.seed(),
+        }
     }
 
     /// The rows of this step.
@@ -174,13 +198,22 @@ impl<'a> Run<'a> {
             let value = value.map_or(f64::NEG_INFINITY, |(_, value)| *value);
             match &mut self.best {
                 Some(best) if value <= best.value => best.evaluations_since += 1,
-                _ => self.best = Some(Best { theta: self.current().snapshot()?, value, evaluations_since: 0 }),
+                _ => {
+                    self.best = Some(Best {
+                        theta: self.current().snapshot()?,
+                        value,
+                        evaluations_since: 0,
+                    })
+                }
             }
             if self.out_of_patience() {
-                observer.noted(self.step, &format!("stopped early: validation has not improved since step {}", {
-                    let since = self.best.as_ref().map_or(0, |best| best.evaluations_since);
-                    self.step.saturating_sub(since * self.config.evaluate_every)
-                }))?;
+                observer.noted(
+                    self.step,
+                    &format!("stopped early: validation has not improved since step {}", {
+                        let since = self.best.as_ref().map_or(0, |best| best.evaluations_since);
+                        self.step.saturating_sub(since * self.config.evaluate_every)
+                    }),
+                )?;
             }
         }
         observer.evaluated(self.step, &metrics)?;
@@ -203,7 +236,10 @@ impl<'a> Run<'a> {
     }
 
     fn state(&self) -> Result<State> {
-        let mut state = State { step: self.step, ..State::default() };
+        let mut state = State {
+            step: self.step,
+            ..State::default()
+        };
         store(&mut state.tensors, "last", &self.theta)?;
         let kept = self.best.as_ref().map_or(self.current(), |best| &best.theta);
         store(&mut state.tensors, "theta", kept)?;
@@ -214,8 +250,12 @@ impl<'a> Run<'a> {
             store(&mut state.tensors, "stale", stale)?;
         }
         if let Some(best) = &self.best {
-            state.facts.insert("best_validation".into(), format!("{:e}", best.value));
-            state.facts.insert("evaluations_since_best".into(), best.evaluations_since.to_string());
+            state
+                .facts
+                .insert("best_validation".into(), format!("{:e}", best.value));
+            state
+                .facts
+                .insert("evaluations_since_best".into(), best.evaluations_since.to_string());
         }
         for (name, tensor) in self.adam.state(&self.theta)? {
             state.tensors.insert(format!("adam/{name}"), tensor);
@@ -230,7 +270,8 @@ impl<'a> Run<'a> {
         self.theta.assign(&last)?;
         self.step = state.step;
         let moments = state.tensors.iter();
-        let moments = moments.filter_map(|(name, tensor)| Some((name.strip_prefix("adam/")?.to_owned(), tensor.clone())));
+        let moments =
+            moments.filter_map(|(name, tensor)| Some((name.strip_prefix("adam/")?.to_owned(), tensor.clone())));
         self.adam.restore(&moments.collect(), state.step)?;
         if let Some(average) = &self.average {
             average.assign(&stored(state, "average", &self.device)?.ok_or_else(|| missing("average"))?)?;
@@ -239,7 +280,11 @@ impl<'a> Run<'a> {
         if let Some(value) = fact::<f64>(state, "best_validation")? {
             let theta = stored(state, "theta", &self.device)?.ok_or_else(|| missing("theta"))?;
             let evaluations_since = fact(state, "evaluations_since_best")?.unwrap_or(0);
-            self.best = Some(Best { theta, value, evaluations_since });
+            self.best = Some(Best {
+                theta,
+                value,
+                evaluations_since,
+            });
         }
         Ok(())
     }

@@ -136,7 +136,12 @@ pub struct EmConfig {
 
 impl Default for EmConfig {
     fn default() -> Self {
-        Self { steps: 200, tolerance: 1e-9, starts: 1, evaluate_every: 1 }
+        Self {
+            steps: 200,
+            tolerance: 1e-9,
+            starts: 1,
+            evaluate_every: 1,
+        }
     }
 }
 
@@ -164,7 +169,10 @@ impl TrainingConfig {
         if config.warm_up_steps > config.steps {
             faults.push(Fault::new(
                 "warm_up_steps",
-                format!("{} steps of warm-up in {} steps of training", config.warm_up_steps, config.steps),
+                format!(
+                    "{} steps of warm-up in {} steps of training",
+                    config.warm_up_steps, config.steps
+                ),
                 "at most `steps`",
                 "shorten the warm-up",
             ));
@@ -174,7 +182,9 @@ impl TrainingConfig {
 
     /// The type of the numbers and where they live.
     pub fn placement(&self) -> Result<(DType, candle_core::Device)> {
-        let Self::Adam(config) = self else { return Ok((DType::F64, candle_core::Device::Cpu)) };
+        let Self::Adam(config) = self else {
+            return Ok((DType::F64, candle_core::Device::Cpu));
+        };
         let dtype = match config.precision {
             Precision::F32 => DType::F32,
             Precision::F64 => DType::F64,
@@ -191,7 +201,11 @@ impl TrainingConfig {
 impl AdamConfig {
     /// The learning rate of `step`, counted from 0.
     pub fn learning_rate_at(&self, step: u64) -> f64 {
-        let warm_up = if step < self.warm_up_steps { (step + 1) as f64 / self.warm_up_steps as f64 } else { 1.0 };
+        let warm_up = if step < self.warm_up_steps {
+            (step + 1) as f64 / self.warm_up_steps as f64
+        } else {
+            1.0
+        };
         let rest = (self.steps - self.warm_up_steps).max(1) as f64;
         let progress = step.saturating_sub(self.warm_up_steps) as f64 / rest;
         let decay = match self.learning_rate_schedule {

@@ -11,11 +11,24 @@ use crate::{Error, Result};
 use candle_core::{DType, Device};
 
 /// Trains by EM; see [`super::train`].
-pub(super) fn train(job: &Job, config: &EmConfig, resume: Option<State>, observer: &mut dyn Observer) -> Result<Trained> {
-    let closed_form = job.model.closed_form().ok_or_else(|| Error::Other("this model has no closed-form M-step".into()))?;
+pub(super) fn train(
+    job: &Job,
+    config: &EmConfig,
+    resume: Option<State>,
+    observer: &mut dyn Observer,
+) -> Result<Trained> {
+    let closed_form = job
+        .model
+        .closed_form()
+        .ok_or_else(|| Error::Other("this model has no closed-form M-step".into()))?;
     let rows = Batch::whole(&job.splits.train, DType::F64, &Device::Cpu)?;
     let sweeps = closed_form.sweeps(&job.splits.train)?;
-    let run = Run { job, config, sweeps, rows };
+    let run = Run {
+        job,
+        config,
+        sweeps,
+        rows,
+    };
     let mut progress = Progress::read(resume.as_ref())?;
     run.explore(&mut progress, observer)?;
     run.record(progress, resume, observer)
@@ -43,7 +56,9 @@ impl Progress {
     fn write(&self, state: &mut State) {
         state.facts.insert("explored_starts".into(), self.explored.to_string());
         state.facts.insert("best_start".into(), self.best_start.to_string());
-        state.facts.insert("best_start_value".into(), format!("{:e}", self.best_value));
+        state
+            .facts
+            .insert("best_start_value".into(), format!("{:e}", self.best_value));
     }
 }
 
@@ -56,7 +71,13 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn first(&self, start: u64) -> Result<Parameters> {
-        self.job.model.initial(&self.job.splits.train, self.job.streams, start, DType::F64, &Device::Cpu)
+        self.job.model.initial(
+            &self.job.splits.train,
+            self.job.streams,
+            start,
+            DType::F64,
+            &Device::Cpu,
+        )
     }
 
     /// One sweep from `theta`; where guesses are stale they come from `older`.
@@ -71,7 +92,8 @@ impl Run<'_> {
         let draws = job.posterior.draws(joint.as_ref(), sweep, guesses)?;
         let Latent::Finite(components) = job.model.latent();
         let responsibilities = draws.responsibilities(components)?;
-        self.sweeps.improve(theta, Guess::Responsibilities(&responsibilities), job.threads, rng)
+        self.sweeps
+            .improve(theta, Guess::Responsibilities(&responsibilities), job.threads, rng)
     }
 
     /// Runs one start from `theta`, `done` sweeps in, until it converges or ends; `each` sees the θ after every sweep.
@@ -96,7 +118,12 @@ impl Run<'_> {
             let bound = improvement.lower_bound / total;
             if !bound.is_finite() {
                 let seed = self.job.streams.seed();
-                return Err(Error::NonFinite { term: "the lower bound".into(), value: bound, step: sweep, seed });
+                return Err(Error::NonFinite {
+                    term: "the lower bound".into(),
+                    value: bound,
+                    step: sweep,
+                    seed,
+                });
             }
             let mended = !improvement.events.is_empty();
             let gain = previous.map(|previous| bound - previous);
@@ -104,15 +131,36 @@ impl Run<'_> {
             // The guess must have seen the newest θ once before a small gain can mean convergence.
             let settled = refresh == 1 || sweep.is_multiple_of(refresh);
             if settled && !mended && gain.is_some_and(|gain| gain.abs() < self.config.tolerance) {
-                return Ok(Climb { theta, older, sweep, previous, events: Vec::new(), converged: true });
+                return Ok(Climb {
+                    theta,
+                    older,
+                    sweep,
+                    previous,
+                    events: Vec::new(),
+                    converged: true,
+                });
             }
             theta = improvement.theta;
             sweep += 1;
-            let climb = Climb { theta, older, sweep, previous, events: improvement.events, converged: false };
+            let climb = Climb {
+                theta,
+                older,
+                sweep,
+                previous,
+                events: improvement.events,
+                converged: false,
+            };
             each(&climb)?;
             (theta, older) = (climb.theta, climb.older);
         }
-        Ok(Climb { theta, older, sweep, previous, events: Vec::new(), converged: false })
+        Ok(Climb {
+            theta,
+            older,
+            sweep,
+            previous,
+            events: Vec::new(),
+            converged: false,
+        })
     }
 
     /// Runs every start but the explored ones in silence and keeps the best.
@@ -150,9 +198,12 @@ impl Run<'_> {
             None => None,
         };
         let (theta, done, older, previous) = match resumed {
-            Some((theta, state)) => {
-                (theta, state.step, stored(state, "stale", &Device::Cpu)?, fact(state, "previous_bound")?)
-            }
+            Some((theta, state)) => (
+                theta,
+                state.step,
+                stored(state, "stale", &Device::Cpu)?,
+                fact(state, "previous_bound")?,
+            ),
             None => {
                 let theta = self.first(start)?;
                 // The record of several starts begins after the choice: a checkpoint of step 0 closes step 0.
@@ -163,7 +214,10 @@ impl Run<'_> {
             }
         };
         let state = |climb: &Climb| -> Result<State> {
-            let mut state = State { step: climb.sweep, ..State::default() };
+            let mut state = State {
+                step: climb.sweep,
+                ..State::default()
+            };
             progress.write(&mut state);
             if let Some(previous) = climb.previous {
                 state.facts.insert("previous_bound".into(), format!("{previous:e}"));
@@ -198,7 +252,10 @@ impl Run<'_> {
             observer.evaluated(end.sweep, &evaluation::evaluate(self.job, &end.theta, end.sweep)?)?;
         }
         observer.checkpoint(true, &|| state(&end))?;
-        Ok(Trained { theta: end.theta, steps: end.sweep })
+        Ok(Trained {
+            theta: end.theta,
+            steps: end.sweep,
+        })
     }
 }
 

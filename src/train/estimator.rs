@@ -17,7 +17,9 @@ pub fn measure(job: &Job, theta: &Parameters, repeats: u64) -> Result<Vec<(Strin
     let estimate = |posterior: &PosteriorConfig, repeat: u64| -> Result<(f64, Vec<f64>)> {
         let joint = job.model.joint(theta, &rows)?;
         let generator = &mut job.streams.named("estimator").at(repeat);
-        let values = job.objective.value(joint.as_ref(), || posterior.draws(joint.as_ref(), 0, generator))?;
+        let values = job
+            .objective
+            .value(joint.as_ref(), || posterior.draws(joint.as_ref(), 0, generator))?;
         let mean = rows.mean(&values)?;
         let gradients = mean.backward()?;
         let mut all = Vec::new();
@@ -43,7 +45,10 @@ pub fn measure(job: &Job, theta: &Parameters, repeats: u64) -> Result<Vec<(Strin
         metric("value_bias", value.bias(&[exact_value])),
         metric("value_deviation", value.total_variance().sqrt()),
         metric("gradient_bias", gradient.bias(&exact_gradient)),
-        metric("gradient_deviation", gradient.total_variance().sqrt() / norm.max(f64::MIN_POSITIVE)),
+        metric(
+            "gradient_deviation",
+            gradient.total_variance().sqrt() / norm.max(f64::MIN_POSITIVE),
+        ),
     ])
 }
 
@@ -56,7 +61,11 @@ struct Moments {
 
 impl Moments {
     fn new(size: usize) -> Self {
-        Self { count: 0.0, mean: vec![0.0; size], squares: vec![0.0; size] }
+        Self {
+            count: 0.0,
+            mean: vec![0.0; size],
+            squares: vec![0.0; size],
+        }
     }
 
     fn add(&mut self, values: &[f64]) {
@@ -75,7 +84,13 @@ impl Moments {
 
     /// ‖mean − exact‖ over the standard error of the mean; 0 where they agree to rounding.
     fn bias(&self, exact: &[f64]) -> f64 {
-        let distance = self.mean.iter().zip(exact).map(|(m, e)| (m - e).powi(2)).sum::<f64>().sqrt();
+        let distance = self
+            .mean
+            .iter()
+            .zip(exact)
+            .map(|(m, e)| (m - e).powi(2))
+            .sum::<f64>()
+            .sqrt();
         let size = exact.iter().map(|e| e * e).sum::<f64>().sqrt();
         if distance <= 1e-6 * size {
             return 0.0;

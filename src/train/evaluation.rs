@@ -31,12 +31,18 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
             metrics.push(("test/oracle_gap".to_owned(), oracle - value));
         }
         if test.given.is_some() {
-            metrics.push(("test/mean_squared_error".to_owned(), mean_squared_error(job, theta, test)?));
+            metrics.push((
+                "test/mean_squared_error".to_owned(),
+                mean_squared_error(job, theta, test)?,
+            ));
         }
     }
     metrics.extend(objective(job, theta, step)?);
     let free = job.model.free_parameters(theta) as f64;
-    metrics.push(("train/akaike_information_criterion".to_owned(), 2.0 * free - 2.0 * total));
+    metrics.push((
+        "train/akaike_information_criterion".to_owned(),
+        2.0 * free - 2.0 * total,
+    ));
     let bayesian = free * train.total_weight().ln() - 2.0 * total;
     metrics.push(("train/bayesian_information_criterion".to_owned(), bayesian));
     if let Some(truth) = &job.splits.true_prior
@@ -74,7 +80,11 @@ fn mean_over(theta: &Parameters, data: &Dataset, mut values: impl FnMut(&Batch) 
 /// Weighted mean of ‖y − E[y|x]‖² in squared units of the data.
 fn mean_squared_error(job: &Job, theta: &Parameters, data: &Dataset) -> Result<f64> {
     let scale = job.splits.standardization.observed.scale();
-    let scale = if scale.is_empty() { vec![1.0; data.observed.columns()] } else { scale.to_vec() };
+    let scale = if scale.is_empty() {
+        vec![1.0; data.observed.columns()]
+    } else {
+        scale.to_vec()
+    };
     let scale = Tensor::from_vec(scale, data.observed.columns(), &theta.device())?.to_dtype(theta.dtype())?;
     mean_over(theta, data, |batch| {
         let joint = job.model.joint(theta, batch)?;
@@ -96,7 +106,10 @@ fn objective(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String, f6
         let value = job.objective.value(joint.as_ref(), || Ok(draws.clone()))?;
         let mut parts = vec![("train/objective".to_owned(), value)];
         for (name, term) in joint.terms(&draws.latents)? {
-            parts.push((format!("train/expected_log_{name}"), nn::weighted_sum(&term, &draws.weights)?));
+            parts.push((
+                format!("train/expected_log_{name}"),
+                nn::weighted_sum(&term, &draws.weights)?,
+            ));
         }
         for (i, (name, values)) in parts.into_iter().enumerate() {
             let mean = scalar(&part.mean(&values)?)? * share;
@@ -111,7 +124,9 @@ fn objective(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String, f6
 
 /// Euclidean distance between the model's p(z) and the true one; none unless the components are known to be the same.
 fn prior_error(model: &dyn Model, theta: &Parameters, truth: &[f64]) -> Result<Option<f64>> {
-    let Some(weights) = model.identified_prior(theta)? else { return Ok(None) };
+    let Some(weights) = model.identified_prior(theta)? else {
+        return Ok(None);
+    };
     let squares = weights.iter().zip(truth).map(|(p, q)| (p - q).powi(2));
     Ok((weights.len() == truth.len()).then(|| squares.sum::<f64>().sqrt()))
 }
@@ -123,7 +138,9 @@ pub(super) fn scalar(tensor: &Tensor) -> Result<f64> {
 
 /// Whether a term is broken: −∞ alone is a lawful log-probability.
 pub(super) fn has_nan_or_plus_infinity(term: &Tensor) -> bool {
-    let values = term.to_dtype(DType::F64).and_then(|t| t.flatten_all()).and_then(|t| t.to_vec1::<f64>());
+    let values = term
+        .to_dtype(DType::F64)
+        .and_then(|t| t.flatten_all())
+        .and_then(|t| t.to_vec1::<f64>());
     values.is_ok_and(|values| values.iter().any(|v| v.is_nan() || *v == f64::INFINITY))
 }
-

@@ -24,7 +24,10 @@ const OPTIMIZERS: [&str; 2] = ["adam", "em"];
 fn objectives() -> [(&'static str, ObjectiveConfig); 4] {
     [
         ("marginal_likelihood", ObjectiveConfig::MarginalLikelihood(NoKeys {})),
-        ("expected_log_likelihood", ObjectiveConfig::ExpectedLogLikelihood(NoKeys {})),
+        (
+            "expected_log_likelihood",
+            ObjectiveConfig::ExpectedLogLikelihood(NoKeys {}),
+        ),
         ("elbo", ObjectiveConfig::Elbo(Elbo::default())),
         ("mean_squared_error", ObjectiveConfig::MeanSquaredError(NoKeys {})),
     ]
@@ -33,8 +36,8 @@ fn objectives() -> [(&'static str, ObjectiveConfig); 4] {
 fn is_lawful(model: Abilities, posterior: &str, objective: &ObjectiveConfig, optimizer: &str) -> bool {
     let posterior_is_used = objective.needs_posterior() || posterior == "exact";
     let mean_is_defined = !objective.needs_conditional() || model.conditional;
-    let m_step_exists = optimizer != "em"
-        || (model.closed_form && matches!(objective, ObjectiveConfig::ExpectedLogLikelihood(_)));
+    let m_step_exists =
+        optimizer != "em" || (model.closed_form && matches!(objective, ObjectiveConfig::ExpectedLogLikelihood(_)));
     posterior_is_used && mean_is_defined && m_step_exists
 }
 
@@ -45,7 +48,11 @@ pub fn lawful_combinations(model: Abilities) -> Vec<Combination> {
         for posterior in POSTERIORS {
             for optimizer in OPTIMIZERS {
                 if is_lawful(model, posterior, objective, optimizer) {
-                    lawful.push(Combination { objective: name, posterior, optimizer });
+                    lawful.push(Combination {
+                        objective: name,
+                        posterior,
+                        optimizer,
+                    });
                 }
             }
         }
@@ -72,25 +79,47 @@ pub fn unlawful(
     };
     let kind = |objective: &ObjectiveConfig| {
         let same = |other: &ObjectiveConfig| std::mem::discriminant(other) == std::mem::discriminant(objective);
-        objectives().into_iter().find(|(_, other)| same(other)).map_or("", |(name, _)| name)
+        objectives()
+            .into_iter()
+            .find(|(_, other)| same(other))
+            .map_or("", |(name, _)| name)
     };
     let objective_kind = kind(objective);
     let describe = |lawful: &Combination| format!("{} × {} × {}", lawful.objective, lawful.posterior, lawful.optimizer);
     let list = || {
         let lines: Vec<String> = lawful_combinations(abilities).iter().map(describe).collect();
-        format!("lawful objective × posterior × optimizer for this model: {}", lines.join(", "))
+        format!(
+            "lawful objective × posterior × optimizer for this model: {}",
+            lines.join(", ")
+        )
     };
     if !is_lawful(abilities, posterior_kind, objective, optimizer) {
         let (key, message, expected) = if objective.needs_conditional() && !abilities.conditional {
-            ("objective.kind", "a density has no E[y|x] to compare y with".to_owned(), "a conditional model")
+            (
+                "objective.kind",
+                "a density has no E[y|x] to compare y with".to_owned(),
+                "a conditional model",
+            )
         } else if optimizer == "em" && !abilities.closed_form {
-            ("training.optimizer", "this model has no closed-form M-step".to_owned(), "`optimizer = \"adam\"`")
+            (
+                "training.optimizer",
+                "this model has no closed-form M-step".to_owned(),
+                "`optimizer = \"adam\"`",
+            )
         } else if optimizer == "em" {
             let message = format!("EM ascends the expected log-likelihood, not `{objective_kind}`");
-            ("objective.kind", message, "`expected_log_likelihood`, or `optimizer = \"adam\"`")
+            (
+                "objective.kind",
+                message,
+                "`expected_log_likelihood`, or `optimizer = \"adam\"`",
+            )
         } else {
             let message = format!("`{objective_kind}` uses no posterior, so `{posterior_kind}` would be ignored");
-            ("posterior.kind", message, "`exact`, or an objective that uses the posterior")
+            (
+                "posterior.kind",
+                message,
+                "`exact`, or an objective that uses the posterior",
+            )
         };
         return Some(Fault::new(key, message, expected, list()));
     }

@@ -14,7 +14,12 @@ pub struct Metric {
 }
 
 const fn metric(name: &'static str, formula: &'static str, unit: &'static str, larger: Option<bool>) -> Metric {
-    Metric { name, formula, unit, larger_is_better: larger }
+    Metric {
+        name,
+        formula,
+        unit,
+        larger_is_better: larger,
+    }
 }
 
 /// Every metric.
@@ -25,23 +30,48 @@ pub const METRICS: &[Metric] = &[
         "nats per datum",
         Some(true),
     ),
-    metric("validation/log_likelihood", "the same over the validation rows", "nats per datum", Some(true)),
-    metric("test/log_likelihood", "the same over the test rows", "nats per datum", Some(true)),
-    metric("train/total_log_likelihood", "Σ_i w_i log p_θ(x_i) over the training rows", "nats", Some(true)),
+    metric(
+        "validation/log_likelihood",
+        "the same over the validation rows",
+        "nats per datum",
+        Some(true),
+    ),
+    metric(
+        "test/log_likelihood",
+        "the same over the test rows",
+        "nats per datum",
+        Some(true),
+    ),
+    metric(
+        "train/total_log_likelihood",
+        "Σ_i w_i log p_θ(x_i) over the training rows",
+        "nats",
+        Some(true),
+    ),
     metric(
         "test/oracle",
         "mean log-density of the test rows under the generator that made them",
         "nats per datum",
         None,
     ),
-    metric("test/oracle_gap", "test/oracle − test/log_likelihood, on the same rows", "nats per datum", Some(false)),
+    metric(
+        "test/oracle_gap",
+        "test/oracle − test/log_likelihood, on the same rows",
+        "nats per datum",
+        Some(false),
+    ),
     metric(
         "test/mean_squared_error",
         "weighted mean of ‖y − E_θ[y|x]‖² over the test rows",
         "squared units of the data",
         Some(false),
     ),
-    metric("train/objective", "the objective's mean over all training rows, with fresh guesses", "nats per datum", Some(true)),
+    metric(
+        "train/objective",
+        "the objective's mean over all training rows, with fresh guesses",
+        "nats per datum",
+        Some(true),
+    ),
     metric(
         "train/expected_log_prior",
         "mean of Σ_s w_s log p_θ(z_s) over the training rows, with fresh guesses",
@@ -66,8 +96,18 @@ pub const METRICS: &[Metric] = &[
         "nats × 2",
         Some(false),
     ),
-    metric("prior_error", "‖p_θ(z) − p(z)‖₂ against the generator's weights", "probability", Some(false)),
-    metric("rollout/success_rate", "successful roll-outs / all roll-outs", "fraction", Some(true)),
+    metric(
+        "prior_error",
+        "‖p_θ(z) − p(z)‖₂ against the generator's weights",
+        "probability",
+        Some(false),
+    ),
+    metric(
+        "rollout/success_rate",
+        "successful roll-outs / all roll-outs",
+        "fraction",
+        Some(true),
+    ),
     metric(
         "rollout/left_fraction",
         "successful roll-outs that passed on the left / successful roll-outs; 0.5 where none succeeded",
@@ -86,7 +126,12 @@ pub const METRICS: &[Metric] = &[
         "standard errors",
         Some(false),
     ),
-    metric("estimator/value_deviation", "standard deviation of the estimated objective", "nats per datum", Some(false)),
+    metric(
+        "estimator/value_deviation",
+        "standard deviation of the estimated objective",
+        "nats per datum",
+        Some(false),
+    ),
     metric(
         "estimator/gradient_bias",
         "‖mean of the estimated gradients − exact gradient‖ / its standard error",

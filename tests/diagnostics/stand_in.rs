@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use latent_lab::spec::{Diagnostics, Fault, Loaded, load};
+use latent_lab::error::Fault;
+use latent_lab::spec::{Diagnostics, Loaded, load};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -179,8 +180,12 @@ pub fn semantic(spec: &Spec, _folder: &Path) -> Vec<Fault> {
     match (&spec.model, &spec.posterior) {
         (Model::ConditionalMixture(model), Posterior::Sampled { .. }) if model.components == 1 => {
             let message = "one component leaves nothing to sample";
-            let fault = Fault::new("model.components", message, "expected at least 2");
-            vec![fault.help("or take the posterior \"exact\"")]
+            vec![Fault::new(
+                "model.components",
+                message,
+                "at least 2",
+                "or take the posterior \"exact\"",
+            )]
         }
         _ => Vec::new(),
     }

@@ -1,0 +1,192 @@
+//! `latent-lab describe KIND NAME`: what a thing is, its keys, its lawful partners, and an example that runs.
+
+use super::list::Kind;
+use super::{Stop, say};
+use crate::figure::lecture;
+use crate::model::{Abilities, ModelConfig};
+use crate::spec::check::closest;
+use crate::train::{lawful_combinations, metrics};
+use clap::Args;
+use std::fmt::Write;
+
+#[derive(Debug, Args)]
+pub(super) struct Describe {
+    /// What it is
+    kind: Kind,
+    /// Its name, as `list` prints it
+    name: String,
+}
+
+impl Describe {
+    pub(super) fn execute(&self) -> Result<(), Stop> {
+        let names = self.kind.names();
+        if !names.iter().any(|(name, _)| *name == self.name) {
+            let known = names.iter().map(|(name, _)| name.as_str());
+            let nearest = closest(&self.name, known.clone());
+            let nearest = nearest.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
+            let known = known.collect::<Vec<_>>().join(", ");
+            return Err(Stop::Usage(format!(
+                "there is no `{}`{nearest} There are: {known}",
+                self.name
+            )));
+        }
+        say(&match self.kind {
+            Kind::Metric => metric(&self.name),
+            Kind::Figure => figure(&self.name),
+            kind => self.section(kind),
+        });
+        Ok(())
+    }
+
+    fn section(&self, kind: Kind) -> String {
+        let descriptions = kind.descriptions().unwrap_or_default();
+        let mut text = String::new();
+        if let Some(description) = descriptions.iter().find(|description| description.name == self.name) {
+            let _ = write!(text, "{description}");
+        }
+        if let Some(equation) = equation(kind, &self.name) {
+            let _ = write!(text, "\nEquation:\n  {equation}\n");
+        }
+        let _ = write!(text, "\n{}", partners(kind, &self.name));
+        let _ = write!(
+            text,
+            "\nAn example that runs:\n\n{}",
+            indent(&example(kind, &self.name))
+        );
+        text
+    }
+}
+
+fn metric(name: &str) -> String {
+    let Some(metric) = metrics::find(name) else {
+        return String::new();
+    };
+    let direction = match metric.larger_is_better {
+        Some(true) => "larger is better",
+        Some(false) => "smaller is better",
+        None => "neither larger nor smaller is better",
+    };
+    format!(
+        "{name}\n\n  {}\n  unit: {}\n  {direction}\n",
+        metric.formula, metric.unit
+    )
+}
+
+fn figure(name: &str) -> String {
+    let Some(figure) = lecture::find(name) else {
+        return String::new();
+    };
+    format!("{name}\n\n  {}\n  drawn from: {}\n", figure.summary, figure.experiment)
+}
+
+fn indent(text: &str) -> String {
+    text.lines()
+        .map(|line| {
+            if line.is_empty() {
+                "\n".to_owned()
+            } else {
+                format!("  {line}\n")
+            }
+        })
+        .collect()
+}
+
+fn equation(kind: Kind, name: &str) -> Option<&'static str> {
+    Some(match (kind, name) {
+        (Kind::Model, "gaussian") => "log p(x) = log N(x; μ, Σ)",
+        (Kind::Model, "linear_gaussian") => "log p(y|x) = log N(y; W x + b, Σ)",
+        (Kind::Model, "gaussian_mixture") => "log p(x, z) = log softmax(logit_scale · logits)_z + log N(x; μ_z, Σ_z)",
+        (Kind::Model, "conditional_mixture") => "log p(y, z | x) = log p(z|x) + log N(y; μ_z(x), Σ_z(x))",
+        (Kind::Posterior, "exact") => "every z, with weight w_z ∝ p_θ(z|x)^(1/temperature)",
+        (Kind::Posterior, "sampled") => "z_1 … z_S ~ p_θ(z|x), with weights 1/S",
+        (Kind::Posterior, "hard") => "z = argmax_z p_θ(z|x), with weight 1",
+        (Kind::Objective, "marginal_likelihood") => "log Σ_z p_θ(x, z)",
+        (Kind::Objective, "expected_log_likelihood") => "Σ_s w_s log p_θ(x, z_s)",
+        (Kind::Objective, "elbo") => "Σ_s w_s [log p_θ(x, z_s) − β log q(z_s)]",
+        (Kind::Objective, "mean_squared_error") => "−‖y − E_θ[y|x]‖²",
+        (Kind::Optimizer, "em") => "θ ← argmax_θ Σ_i w_i Σ_s w_is log p_θ(x_i, z_is)",
+        (Kind::Optimizer, "adam") => {
+            "θ ← θ + rate · m̂ / (√v̂ + ε), m and v running means of the gradient and its square"
+        }
+        _ => return None,
+    })
+}
+
+/// The lawful combinations, restricted to what is described.
+fn partners(kind: Kind, name: &str) -> String {
+    let abilities: Vec<(String, Abilities)> = Kind::Model
+        .names()
+        .into_iter()
+        .filter_map(|(model, _)| {
+            // The closed form of `conditional_mixture` needs settings; see its keys.
+            let config: ModelConfig = toml::from_str(&format!("kind = {model:?}")).ok()?;
+            Some((model, config.abilities()))
+        })
+        .collect();
+    let mut text = String::from("Lawful combinations, model × objective × posterior × optimizer:\n");
+    for (model, abilities) in abilities {
+        for lawful in lawful_combinations(abilities) {
+            let shown = match kind {
+                Kind::Model => model == name,
+                Kind::Objective => lawful.objective == name,
+                Kind::Posterior => lawful.posterior == name,
+                Kind::Optimizer => lawful.optimizer == name,
+                _ => return String::new(),
+            };
+            if shown {
+                let _ = writeln!(
+                    text,
+                    "  {model} × {} × {} × {}",
+                    lawful.objective, lawful.posterior, lawful.optimizer
+                );
+            }
+        }
+    }
+    text
+}
+
+/// A small experiment file around `name`; a test runs every one of them.
+pub(super) fn example(kind: Kind, name: &str) -> String {
+    let mut model = "kind = \"gaussian_mixture\"\ncomponents = 3".to_owned();
+    let mut source = "three_clusters".to_owned();
+    let mut posterior = "exact";
+    let mut objective = "expected_log_likelihood";
+    let mut training = "optimizer = \"adam\"\nsteps = 200\nevaluate_every = 50";
+    match (kind, name) {
+        (Kind::Model, name) => {
+            model = format!("kind = {name:?}");
+            source = if matches!(name, "linear_gaussian" | "conditional_mixture") {
+                "inverse_sinusoid"
+            } else {
+                "ring"
+            }
+            .into();
+        }
+        (Kind::Posterior, name) => posterior = name,
+        (Kind::Objective, name) => {
+            objective = name;
+            if name == "mean_squared_error" {
+                (model, source) = ("kind = \"conditional_mixture\"\ncomponents = 1".into(), "tree".into());
+            }
+        }
+        (Kind::Optimizer, "em") => training = "optimizer = \"em\"\nsteps = 50",
+        (Kind::Data, name) => {
+            source = name.to_owned();
+            if matches!(name, "linear_gaussian" | "inverse_sinusoid" | "tree") {
+                model = "kind = \"conditional_mixture\"\ncomponents = 3".into();
+            }
+        }
+        _ => {}
+    }
+    let data = match source.as_str() {
+        "file" => {
+            "source = \"file\"\npath = \"points.csv\"          # beside the experiment file\nobserved = [\"x\", \"y\"]"
+                .to_owned()
+        }
+        source => format!("source = {source:?}\ntrain = 200"),
+    };
+    format!(
+        "question = \"What does {name} do?\"\nseeds = 3\n\n[data]\n{data}\n\n[model]\n{model}\n\n[posterior]\n\
+         kind = {posterior:?}\n\n[objective]\nkind = {objective:?}\n\n[training]\n{training}\n"
+    )
+}

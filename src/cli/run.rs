@@ -1,0 +1,93 @@
+//! `latent-lab run FILE`: runs what is missing, prints the comparison, writes summary and figures.
+
+use super::{Source, Stop, compare, progress::Bars, say};
+use crate::error::Error;
+use crate::figure::experiment as figures;
+use crate::runner::{Experiment, Options, Outcome, Summary, execute, summarize};
+use clap::Args;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    source: Source,
+    /// Runs at a time; the number of processors without this flag
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Discard records of this experiment and begin anew
+    #[arg(long)]
+    fresh: bool,
+    /// No progress bars
+    #[arg(long)]
+    quiet: bool,
+    /// Print one JSON document, the same as summary.json, in place of the table
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run {
+    pub(super) fn execute(&self) -> Result<(), Stop> {
+        let experiment = self.source.load()?;
+        let (summary, figures) = run(&experiment, self.jobs, self.fresh, !self.quiet)?;
+        if self.json {
+            say(&summary.to_json()?);
+        } else {
+            say(&compare::render(&summary));
+            let dir = experiment.dir();
+            say(&format!("\nrecords: {}\nfigures:\n", dir.display()));
+            for figure in figures {
+                say(&format!("  {}\n", figure.display()));
+            }
+        }
+        match summary.variants.iter().any(|variant| variant.failed() > 0) {
+            true => Err(Stop::Failed(None)),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Runs what is missing of `experiment`; writes `summary.json`, `summary.csv` and its figures.
+pub(super) fn run(
+    experiment: &Experiment,
+    jobs: Option<u16>,
+    fresh: bool,
+    bars: bool,
+) -> Result<(Summary, Vec<PathBuf>), Stop> {
+    let runs = experiment.runs()?;
+    let interrupt = interruption()?;
+    let jobs = jobs.map_or_else(
+        || std::thread::available_parallelism().map_or(1, usize::from),
+        usize::from,
+    );
+    let outcomes = execute(&runs, Options { jobs, fresh, interrupt }, &Bars::new(&runs, bars))?;
+    if outcomes.contains(&Outcome::Interrupted) {
+        return Err(Stop::Interrupted);
+    }
+    let summary = summarize(experiment)?;
+    let dir = experiment.dir();
+    crate::record::write_atomically(&dir.join("summary.json"), summary.to_json()?.as_bytes())?;
+    crate::record::write_atomically(&dir.join("summary.csv"), summary.to_csv()?.as_bytes())?;
+    let figures = figures::write(&summary, &dir.join("figures"))?;
+    Ok((summary, figures))
+}
+
+/// The flag that the first Ctrl-C sets; the second ends the process at once.
+fn interruption() -> Result<&'static AtomicBool, Stop> {
+    static FLAG: AtomicBool = AtomicBool::new(false);
+    static HANDLER: OnceLock<Result<(), String>> = OnceLock::new();
+    let handler = HANDLER.get_or_init(|| {
+        let handle = || {
+            if FLAG.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+            eprintln!("\nstopping after this step; once more to stop at once");
+        };
+        ctrlc::set_handler(handle).map_err(|error| error.to_string())
+    });
+    match handler {
+        Ok(()) => Ok(&FLAG),
+        Err(error) => Err(Error::Other(format!("cannot listen for Ctrl-C: {error}")).into()),
+    }
+}

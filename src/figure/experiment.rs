@@ -1,0 +1,120 @@
+//! The two figures that every experiment gets: its comparison and its learning curves.
+
+use super::comparison::{Row, comparison};
+use super::curves::{Curve, Labels, learning_curves};
+use crate::Result;
+use crate::runner::{Summary, VariantSummary};
+use crate::stats::{Bootstrap, Scores, mean};
+use std::path::{Path, PathBuf};
+
+/// Draws `comparison` and, where there is a curve to show, `learning_curves` into `folder`; returns the files.
+pub fn write(summary: &Summary, folder: &Path) -> Result<Vec<PathBuf>> {
+    let metric = &summary.metric;
+    let labels = Labels {
+        title: summary.question.clone(),
+        caption: format!("{}: {}", metric.name, metric.formula),
+        x: format!("{} ({})", metric.name, metric.unit),
+        y: String::new(),
+    };
+    let rows: Vec<Row> = summary
+        .variants
+        .iter()
+        .map(|variant| row(variant, &metric.name))
+        .collect();
+    let mut files = comparison(&rows, summary.oracle, summary.baseline, &labels)?
+        .write(&folder.join("comparison"))?
+        .to_vec();
+    // A metric of roll-outs is measured once, at the end: its curve is that of the likelihood.
+    let measured_along = |name: &str| {
+        let lines = summary
+            .variants
+            .iter()
+            .flat_map(|variant| &variant.seeds)
+            .flat_map(|seed| &seed.curve);
+        lines.filter(|line| line.values.contains_key(name)).count() > 1
+    };
+    let along = [metric.name.as_str(), "test/log_likelihood", "train/log_likelihood"];
+    let Some(name) = along.into_iter().find(|name| measured_along(name)) else {
+        return Ok(files);
+    };
+    let curves: Vec<Curve> = summary.variants.iter().map(|variant| curve(variant, name)).collect();
+    if curves.iter().all(|curve| curve.steps.len() < 2) {
+        return Ok(files);
+    }
+    let (oracle, baseline) = match name == metric.name {
+        true => (summary.oracle, summary.baseline),
+        false => (mean_of(summary, "test/oracle"), None),
+    };
+    let unit = crate::train::metrics::find(name).map_or("", |metric| metric.unit);
+    let labels = Labels {
+        title: summary.question.clone(),
+        caption: "mean over seeds with 95 % bootstrap intervals".to_owned(),
+        x: "steps".to_owned(),
+        y: format!("{name} ({unit})"),
+    };
+    files.extend(
+        learning_curves(&curves, oracle, baseline, &interval, &labels)?.write(&folder.join("learning_curves"))?,
+    );
+    Ok(files)
+}
+
+fn row(variant: &VariantSummary, metric: &str) -> Row {
+    let summary = variant.summary.get(metric);
+    Row {
+        name: variant.name.clone(),
+        scores: variant.scores(metric).into_values().collect(),
+        failed: variant.failed(),
+        mean: summary.and_then(|summary| summary.mean),
+        interval: summary.and_then(|summary| summary.mean_interval),
+    }
+}
+
+/// The curve of one variant over the steps that all of its finished seeds have; a seed that converged early keeps its
+/// last value.
+fn curve(variant: &VariantSummary, metric: &str) -> Curve {
+    let done: Vec<_> = variant.seeds.iter().filter(|seed| !seed.curve.is_empty()).collect();
+    let mut steps: Vec<u64> = done
+        .iter()
+        .flat_map(|seed| seed.curve.iter().map(|line| line.step))
+        .collect();
+    steps.sort_unstable();
+    steps.dedup();
+    let values = done.iter().map(|seed| {
+        let at = |step: &u64| {
+            let line = seed
+                .curve
+                .iter()
+                .rev()
+                .find(|line| line.step <= *step)
+                .or(seed.curve.first());
+            line.and_then(|line| line.values.get(metric))
+                .copied()
+                .unwrap_or(f64::NAN)
+        };
+        steps.iter().map(at).collect()
+    });
+    Curve {
+        name: variant.name.clone(),
+        values: values.collect(),
+        steps: steps.iter().map(|step| *step as f64).collect(),
+        failed: variant.failed(),
+    }
+}
+
+fn mean_of(summary: &Summary, metric: &str) -> Option<f64> {
+    let values: Vec<f64> = summary
+        .variants
+        .iter()
+        .flat_map(|variant| variant.scores(metric).into_values())
+        .collect();
+    (!values.is_empty()).then(|| mean(&values))
+}
+
+/// The 95 % bootstrap interval of the mean; fewer resamples than in tables, since there is one per point of a curve.
+fn interval(values: &[f64]) -> Option<(f64, f64)> {
+    let bootstrap = Bootstrap {
+        resamples: 1000,
+        ..Bootstrap::default()
+    };
+    bootstrap.interval(&Scores::of_one_task(values).ok()?, |scores| mean(scores.pooled()))
+}

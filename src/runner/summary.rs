@@ -1,0 +1,280 @@
+//! What the runs of an experiment say together: the document of `summary.json` and of `--json`, read from the records.
+
+use super::Experiment;
+use crate::control::EvaluationConfig;
+use crate::record::{self, MetricsLine, State};
+use crate::stats::{self, Bootstrap, PairedDifference};
+use crate::train::metrics::{self, Metric};
+use crate::{Error, Result};
+use latent_lab_envs::Environment;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// The comparison of an experiment's variants.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The experiment's name.
+    pub experiment: String,
+    /// The question it asks.
+    pub question: String,
+    /// What variants are compared by.
+    pub metric: MetricDocument,
+    /// The best value that any model can expect, where it is known.
+    pub oracle: Option<f64>,
+    /// The value of the baseline.
+    pub baseline: Option<f64>,
+    /// The variants, in the file's order.
+    pub variants: Vec<VariantSummary>,
+    /// Each variant's metric less the first variant's, paired by seed; as many as variants but one.
+    pub differences: Vec<Difference>,
+}
+
+/// A metric with its meaning.
+#[derive(Debug, Clone, Serialize)]
+pub struct MetricDocument {
+    /// Its name.
+    pub name: String,
+    /// How it is computed.
+    pub formula: String,
+    /// Its unit.
+    pub unit: String,
+    /// Whether larger is better; absent where neither is.
+    pub larger_is_better: Option<bool>,
+}
+
+/// One variant.
+#[derive(Debug, Clone, Serialize)]
+pub struct VariantSummary {
+    /// Its name.
+    pub name: String,
+    /// What its patches say.
+    pub changes: Vec<String>,
+    /// Its runs, by seed.
+    pub seeds: Vec<SeedSummary>,
+    /// Statistics of every final metric over the seeds that finished.
+    pub summary: BTreeMap<String, stats::Summary>,
+}
+
+/// One run.
+#[derive(Debug, Clone, Serialize)]
+pub struct SeedSummary {
+    /// The seed.
+    pub seed: u64,
+    /// `done`, `failed`, `partial`, `running`, `new` or `damaged`.
+    pub status: &'static str,
+    /// Why it failed or cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Its final metrics; empty unless it is done.
+    pub metrics: BTreeMap<String, f64>,
+    /// Its learning curve.
+    #[serde(skip)]
+    pub curve: Vec<MetricsLine>,
+}
+
+/// A paired comparison with the first variant.
+#[derive(Debug, Clone, Serialize)]
+pub struct Difference {
+    /// The variant.
+    pub variant: String,
+    /// What it is compared with: the first variant.
+    pub against: String,
+    /// The differences per seed, summarised.
+    #[serde(flatten)]
+    pub difference: PairedDifference,
+}
+
+impl VariantSummary {
+    /// How many runs failed or cannot be read.
+    pub fn failed(&self) -> usize {
+        self.seeds
+            .iter()
+            .filter(|seed| matches!(seed.status, "failed" | "damaged"))
+            .count()
+    }
+
+    /// The values of `metric` over the finished seeds.
+    pub fn scores(&self, metric: &str) -> BTreeMap<u64, f64> {
+        let score = |seed: &SeedSummary| Some((seed.seed, *seed.metrics.get(metric)?));
+        self.seeds.iter().filter_map(score).collect()
+    }
+}
+
+/// Reads all records of `experiment` and compares its variants.
+pub fn summarize(experiment: &Experiment) -> Result<Summary> {
+    let runs = experiment.runs()?;
+    let mut variants: Vec<VariantSummary> = Vec::new();
+    for variant in &experiment.loaded.variants {
+        let own = runs.iter().filter(|run| run.address.variant == variant.name);
+        let seeds = own.map(|run| read_seed(run)).collect::<Result<Vec<_>>>()?;
+        variants.push(VariantSummary {
+            name: variant.name.clone(),
+            changes: variant.changes.clone(),
+            summary: statistics(&seeds)?,
+            seeds,
+        });
+    }
+    let evaluation = &experiment.loaded.variants[0].spec.evaluation;
+    let metric = chosen_metric(evaluation, &variants);
+    let (oracle, baseline) = references(experiment, &variants, metric.name);
+    let mut differences = Vec::new();
+    if let Some((first, others)) = variants.split_first() {
+        for other in others {
+            let (ours, theirs) = (other.scores(metric.name), first.scores(metric.name));
+            if let Some(difference) = stats::paired_difference(&ours, &theirs, Bootstrap::default())? {
+                let (variant, against) = (other.name.clone(), first.name.clone());
+                differences.push(Difference {
+                    variant,
+                    against,
+                    difference,
+                });
+            }
+        }
+    }
+    Ok(Summary {
+        experiment: experiment.loaded.name.clone(),
+        question: experiment.loaded.question.clone(),
+        metric: MetricDocument {
+            name: metric.name.to_owned(),
+            formula: metric.formula.to_owned(),
+            unit: metric.unit.to_owned(),
+            larger_is_better: metric.larger_is_better,
+        },
+        oracle,
+        baseline,
+        variants,
+        differences,
+    })
+}
+
+fn read_seed(run: &super::PlannedRun) -> Result<SeedSummary> {
+    let dir = run.address.dir();
+    let mut summary = SeedSummary {
+        seed: run.address.seed,
+        status: "new",
+        reason: None,
+        metrics: BTreeMap::new(),
+        curve: Vec::new(),
+    };
+    match record::read_state(&dir)? {
+        State::New => {}
+        State::Running => summary.status = "running",
+        State::Partial => summary.status = "partial",
+        State::Failed { reason } => (summary.status, summary.reason) = ("failed", Some(reason)),
+        State::Damaged { reason } => (summary.status, summary.reason) = ("damaged", Some(reason)),
+        State::Done => {
+            let record = record::read_run(&dir)?;
+            if record.manifest.spec_hash == run.hash {
+                (summary.status, summary.metrics, summary.curve) = ("done", record.manifest.metrics, record.metrics);
+            } else {
+                summary.status = "damaged";
+                summary.reason = Some("the record is of another spec".to_owned());
+            }
+        }
+    }
+    Ok(summary)
+}
+
+fn statistics(seeds: &[SeedSummary]) -> Result<BTreeMap<String, stats::Summary>> {
+    let mut by_metric: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for seed in seeds {
+        for (name, value) in &seed.metrics {
+            by_metric.entry(name).or_default().push(*value);
+        }
+    }
+    let failed = seeds
+        .iter()
+        .filter(|seed| matches!(seed.status, "failed" | "damaged"))
+        .count();
+    let summarize = |(name, values): (&str, Vec<f64>)| {
+        Ok((
+            name.to_owned(),
+            stats::Summary::new(&values, failed, Bootstrap::default())?,
+        ))
+    };
+    by_metric.into_iter().map(summarize).collect()
+}
+
+/// The metric that the file names, or the first of the usual ones that any run has.
+fn chosen_metric(evaluation: &EvaluationConfig, variants: &[VariantSummary]) -> &'static Metric {
+    let named = evaluation.metric.as_deref().and_then(metrics::find);
+    let usual = ["rollout/success_rate", "test/log_likelihood", "train/log_likelihood"];
+    let present = |name: &&&str| variants.iter().any(|variant| variant.summary.contains_key(**name));
+    let usual = || usual.iter().find(present).and_then(|name| metrics::find(name));
+    named.or_else(usual).unwrap_or(&metrics::METRICS[0])
+}
+
+/// Oracle and baseline of `metric`: means over seeds of what the runs found on their own rows, or the environment's.
+fn references(experiment: &Experiment, variants: &[VariantSummary], metric: &str) -> (Option<f64>, Option<f64>) {
+    let mean = |name: &str| {
+        let values: Vec<f64> = variants
+            .iter()
+            .flat_map(|variant| variant.scores(name).into_values())
+            .collect();
+        (!values.is_empty()).then(|| stats::mean(&values))
+    };
+    match metric {
+        "test/log_likelihood" => (mean("test/oracle"), mean("test/baseline")),
+        "train/log_likelihood" => (None, mean("train/baseline")),
+        "rollout/success_rate" => {
+            let runs = experiment.runs().unwrap_or_default();
+            let yardsticks = runs
+                .first()
+                .map(|run| run.environment().yardsticks())
+                .unwrap_or_default();
+            let find = |name| {
+                yardsticks
+                    .iter()
+                    .find(|reference| reference.name == name)
+                    .map(|found| found.value)
+            };
+            (find("oracle"), find("random"))
+        }
+        "test/oracle_gap" | "prior_error" => (Some(0.0), None),
+        _ => (None, None),
+    }
+}
+
+impl Summary {
+    /// The document as JSON text.
+    pub fn to_json(&self) -> Result<String> {
+        let json = serde_json::to_string_pretty(self);
+        json.map(|json| json + "\n")
+            .map_err(|error| Error::Other(format!("cannot write the summary: {error}")))
+    }
+
+    /// One line per run: variant, seed, status, and every final metric.
+    pub fn to_csv(&self) -> Result<String> {
+        let names: std::collections::BTreeSet<&String> = self.variants.iter().flat_map(|v| v.summary.keys()).collect();
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let failed = |error: csv::Error| Error::Other(format!("cannot write the summary: {error}"));
+        let head = ["variant", "seed", "status"]
+            .into_iter()
+            .chain(names.iter().map(|name| name.as_str()));
+        writer.write_record(head).map_err(failed)?;
+        for variant in &self.variants {
+            for seed in &variant.seeds {
+                let value = |name: &&String| seed.metrics.get(*name).map_or(String::new(), |value| value.to_string());
+                let start = [variant.name.clone(), seed.seed.to_string(), seed.status.to_owned()];
+                writer
+                    .write_record(start.into_iter().chain(names.iter().map(value)))
+                    .map_err(failed)?;
+            }
+        }
+        let bytes = writer.into_inner().map_err(|error| Error::Other(error.to_string()))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The failures, a line each; empty where there are none.
+    pub fn failures(&self) -> String {
+        let mut text = String::new();
+        for variant in &self.variants {
+            for seed in variant.seeds.iter().filter(|seed| seed.reason.is_some()) {
+                let reason = seed.reason.as_deref().unwrap_or_default();
+                let _ = writeln!(text, "{}: {}, seed {}: {reason}", seed.status, variant.name, seed.seed);
+            }
+        }
+        text
+    }
+}
