@@ -1,5 +1,8 @@
 //! Closed-form EM against direct computation: moments, least squares, monotone likelihood, weights, floors, extremes.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
 use latent_lab::math::initial::{initial, reseed};
 use latent_lab::math::linear_mixture::{Covariance, LinearMixture};
 use latent_lab::math::m_step::{Event, Fixed, Floor, maximize};
@@ -341,6 +344,38 @@ fn bytes_do_not_depend_on_threads() {
         assert_eq!(one, sweep(&data, &mixture, Guess::Exact, 2).unwrap());
         assert_eq!(one, sweep(&data, &mixture, Guess::Exact, 7).unwrap());
     }
+}
+
+#[test]
+fn two_threads_work_at_the_same_time() {
+    // 25 chunks of 8192 rows. The first block of either half waits for the other half's, which only a second thread
+    // can bring.
+    let tables = Tables {
+        y: uniform(200_000, 0.0, 1.0, &mut generator(15)),
+        x: vec![],
+        w: vec![1.0; 200_000],
+        c: 0,
+        d: 1,
+    };
+    let mixture = random_mixture(&tables, 1, Covariance::Full, &mut generator(16));
+    let (data, arrived) = (tables.observations(), AtomicUsize::new(0));
+    let rule = |first: usize, r: &mut [f64]| {
+        if first == 0 || first == 12 * 8192 {
+            arrived.fetch_add(1, Ordering::SeqCst);
+            let start = Instant::now();
+            while arrived.load(Ordering::SeqCst) < 2 {
+                assert!(
+                    start.elapsed() < Duration::from_secs(20),
+                    "the halves ran one after the other"
+                );
+                std::thread::yield_now();
+            }
+        }
+        r.fill(1.0);
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    pool.install(|| sweep(&data, &mixture, Guess::Given(&rule), 2)).unwrap();
+    assert_eq!(arrived.load(Ordering::SeqCst), 2);
 }
 
 /// `softmax(β · log joint)`: the exact posterior at β = 1, nearly the hard one for large β.

@@ -12,7 +12,7 @@ use super::rows::Observations;
 use super::sweep::{Moments, Rule};
 
 /// Points per block.
-pub(super) const BLOCK: usize = 128;
+pub(super) const BLOCK: usize = 256;
 /// Log joints below this count as this, so that a point no component can explain shares itself among all, without NaN.
 pub(super) const LEAST: f64 = -1e300;
 /// Vectors of points whose log joints are computed side by side, to hide the latency of multiply-add.

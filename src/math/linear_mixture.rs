@@ -88,14 +88,14 @@ impl LinearMixture {
                 )));
             }
         }
-        if matches!(self.covariance, Covariance::Diagonal | Covariance::Spherical) {
-            if let Some(at) = (0..k * d * d).find(|at| at % (d * d) % (d + 1) != 0 && self.covariances[*at] != 0.0) {
-                return Err(Error::Data(format!(
-                    "the covariance of component {} is called {:?} but has a correlation: expected zeros off its diagonal",
-                    at / (d * d),
-                    self.covariance
-                )));
-            }
+        let diagonal = matches!(self.covariance, Covariance::Diagonal | Covariance::Spherical);
+        let correlated = |at: &usize| (at / d) % d != at % d && self.covariances[*at] != 0.0;
+        if let Some(at) = (0..k * d * d).find(correlated).filter(|_| diagonal) {
+            return Err(Error::Data(format!(
+                "the covariance of component {} is called {:?} but has a correlation: expected zeros off its diagonal",
+                at / (d * d),
+                self.covariance
+            )));
         }
         let total: f64 = self.weights.iter().sum();
         if self.weights.iter().any(|w| w.is_nan() || *w < 0.0) || (total - 1.0).abs() > 1e-6 {

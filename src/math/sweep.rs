@@ -61,6 +61,7 @@ pub(super) enum Moments {
 /// # Errors
 /// If sizes do not fit, a covariance is not positive definite, or a rule's row does not sum to 1.
 pub fn sweep(data: &Observations, mixture: &LinearMixture, guess: Guess, threads: usize) -> Result<Statistics> {
+    let threads = threads.max(1);
     let whitened = mixture.whiten(data)?;
     let moments = match mixture.covariance {
         _ if mixture.inputs > 0 => Moments::All,
@@ -71,18 +72,23 @@ pub fn sweep(data: &Observations, mixture: &LinearMixture, guess: Guess, threads
     let (n, size) = (data.count(), chunk_size(data.count()));
     let chunks = n.div_ceil(size);
     let chunk = |i: usize| sweep_chunk(data, &whitened, moments, guess, i * size..n.min((i + 1) * size));
-    let partial: Vec<Partial> = if threads > 1 {
-        (0..chunks)
-            .into_par_iter()
-            .with_min_len(chunks.div_ceil(threads))
+    // Each thread takes one run of consecutive chunks; where the runs begin does not matter to the result.
+    let run = |t: usize| {
+        (t * chunks / threads..(t + 1) * chunks / threads)
             .map(chunk)
-            .collect::<Result<_>>()?
-    } else {
-        (0..chunks).map(chunk).collect::<Result<_>>()?
+            .collect::<Result<Vec<_>>>()
+    };
+    let partial: Vec<Vec<Partial>> = match threads {
+        1 => vec![run(0)?],
+        _ => (0..threads)
+            .into_par_iter()
+            .with_max_len(1)
+            .map(run)
+            .collect::<Result<_>>()?,
     };
     let p = 1 + data.shift.len();
     let mut total = Partial::new(mixture.components(), p);
-    partial.iter().for_each(|chunk| total.add(chunk));
+    partial.iter().flatten().for_each(|chunk| total.add(chunk));
     if moments == Moments::First {
         share_second_moments(&mut total.moments, &data.moments, p);
     }
