@@ -318,7 +318,7 @@ fn em_never_lowers_the_log_likelihood() {
         let mut before = f64::NEG_INFINITY;
         for sweep in 0..60 {
             let rng = &mut case.streams.named("reseed").at(sweep);
-            let improvement = sweeps.improve(&theta, Guess::Exact, 1, rng).expect("a sweep");
+            let improvement = sweeps.improve(&theta, Guess::Exact, 1, Some(rng)).expect("a sweep");
             let value = improvement.log_likelihood;
             assert!(
                 value >= before - 1e-9 * value.abs(),
@@ -345,7 +345,9 @@ fn the_bound_of_a_sweep_is_the_log_likelihood_if_the_guess_is_exact_and_below_it
         let Latent::Finite(components) = case.model.latent();
         let sweeps = closed_form.sweeps(&case.splits.train).expect("sweeps");
         let rng = &mut case.streams.named("reseed").at(0);
-        let exact = sweeps.improve(&case.theta, Guess::Exact, 1, rng).expect("a sweep");
+        let exact = sweeps
+            .improve(&case.theta, Guess::Exact, 1, Some(rng))
+            .expect("a sweep");
         assert!(
             (exact.log_likelihood - exact.lower_bound).abs() < 1e-9 * exact.log_likelihood.abs(),
             "{}",
@@ -353,7 +355,7 @@ fn the_bound_of_a_sweep_is_the_log_likelihood_if_the_guess_is_exact_and_below_it
         );
         let blind = vec![1.0 / components as f64; case.splits.train.len() * components];
         let blind = sweeps
-            .improve(&case.theta, Guess::Responsibilities(&blind), 1, rng)
+            .improve(&case.theta, Guess::Responsibilities(&blind), 1, Some(rng))
             .expect("a sweep");
         assert!(blind.lower_bound <= blind.log_likelihood + 1e-9, "{}", case.name);
     }

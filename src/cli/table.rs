@@ -50,11 +50,11 @@ impl Table {
     }
 }
 
-/// A number with enough digits to compare: four significant ones, and a true minus sign.
+/// A number with enough digits to compare, and a true minus sign.
 pub(super) fn number(value: f64) -> String {
     let digits = match value.abs() {
-        v if v >= 10_000.0 => 0,
-        v if v >= 100.0 => 2,
+        v if v >= 1e6 => 0,
+        v if v >= 1e5 => 2,
         v if v >= 0.01 || v == 0.0 => 4,
         _ => return format!("{value:.2e}").replace('-', "−"),
     };

@@ -47,31 +47,39 @@ pub struct Policy<'a> {
 
 impl Policy<'_> {
     /// Actions for the observations of several episodes at once, row by row, in the environment's units. `memory` holds
-    /// each episode's latent (none before its first action) and `rngs` its generator.
+    /// each episode's latent (none before its first action), `uniforms` a uniform number that chooses it, `rngs` a generator.
     pub fn act<R: Rng>(
         &self,
         mut observations: Table,
         memory: &mut [Option<usize>],
+        uniforms: &[f64],
         rngs: &mut [R],
     ) -> Result<Vec<Vec<f64>>> {
         self.standardization.given.apply(&mut observations);
         let rows = self.model.predict(self.theta, Some(&observations))?;
         let mut actions = Vec::with_capacity(memory.len());
-        for (row, (latent, rng)) in memory.iter_mut().zip(rngs).enumerate() {
-            let mut action = self.pick(&rows, row, latent, rng);
+        for (row, ((latent, uniform), rng)) in memory.iter_mut().zip(uniforms).zip(rngs).enumerate() {
+            let mut action = self.pick(&rows, row, latent, *uniform, rng);
             self.standardization.observed.invert(&mut action);
             actions.push(action);
         }
         Ok(actions)
     }
 
-    fn pick(&self, rows: &MixtureRows, row: usize, latent: &mut Option<usize>, rng: &mut dyn Rng) -> Vec<f64> {
+    fn pick(
+        &self,
+        rows: &MixtureRows,
+        row: usize,
+        latent: &mut Option<usize>,
+        uniform: f64,
+        rng: &mut dyn Rng,
+    ) -> Vec<f64> {
         match self.action {
             ActionRule::Mean => rows.mean(row),
             ActionRule::MostLikelyComponent => rows.component_mean(row, rows.most_likely_component(row)).to_vec(),
             ActionRule::Sample => {
                 let kept = latent.filter(|_| self.latent == LatentRule::PerEpisode);
-                let z = kept.unwrap_or_else(|| rows.sample_component(row, rng));
+                let z = kept.unwrap_or_else(|| rows.component_at(row, uniform));
                 *latent = Some(z);
                 rows.sample_from(row, z, rng)
             }

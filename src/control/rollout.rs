@@ -3,8 +3,10 @@
 use super::{ActionRule, LatentRule, Policy};
 use crate::Result;
 use crate::data::Table;
-use crate::math::streams::Streams;
+use crate::math::streams::{Generator, Streams};
 use latent_lab_envs::{Environment, Tree, tree};
+use rand::RngExt;
+use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +63,8 @@ pub fn roll_out(environment: &Tree, policy: &Policy, count: usize, streams: &Str
     let actions = streams.named("rollout/action");
     let mut rngs: Vec<_> = (0..count as u64).map(|i| actions.at(i)).collect();
     let mut memory = vec![None; count];
+    let strata = streams.named("rollout/latent");
+    let mut decision = 0;
     let size = environment.observation_size();
     let mut over = vec![false; count];
     while over.iter().any(|over| !over) {
@@ -68,12 +72,24 @@ pub fn roll_out(environment: &Tree, policy: &Policy, count: usize, streams: &Str
         for (state, into) in states.iter().zip(observations.chunks_mut(size)) {
             environment.observe(state, into);
         }
-        let chosen = policy.act(Table::new(observations, size), &mut memory, &mut rngs)?;
+        let latents = stratified(count, &mut strata.at(decision));
+        let chosen = policy.act(Table::new(observations, size), &mut memory, &latents, &mut rngs)?;
+        decision += 1;
         for ((state, over), action) in states.iter_mut().zip(&mut over).zip(&chosen) {
             *over = environment.step(state, action).over() || *over;
         }
     }
     Ok(states)
+}
+
+/// One uniform number per episode, one in each of `count` equal strata, in random order (McKay, Beckman & Conover 1979):
+/// every episode's number is uniform, and how often each latent is drawn over all episodes is as even as it can be.
+fn stratified(count: usize, rng: &mut Generator) -> Vec<f64> {
+    let mut uniforms: Vec<f64> = (0..count)
+        .map(|i| (i as f64 + rng.random::<f64>()) / count as f64)
+        .collect();
+    uniforms.shuffle(rng);
+    uniforms
 }
 
 /// The metrics `rollout/…` of finished episodes.

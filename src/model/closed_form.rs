@@ -36,7 +36,7 @@ pub struct Improvement {
     pub lower_bound: f64,
     /// The maximiser.
     pub theta: Parameters,
-    /// What had to be mended: components that were empty or collapsed, deviations at their floor.
+    /// What had to be mended: components that were started again, covariances at their floor.
     pub events: Vec<String>,
 }
 
@@ -48,9 +48,15 @@ pub trait ClosedForm {
 
 /// Sweeps over one data set.
 pub trait Sweeps {
-    /// One sweep from `theta` with `threads` threads (the numbers do not depend on how many). `rng` places components that
-    /// had to be started again.
-    fn improve(&self, theta: &Parameters, guess: Guess, threads: usize, rng: &mut Generator) -> Result<Improvement>;
+    /// One sweep from `theta` with `threads` threads (the numbers do not depend on how many). Components that are empty or
+    /// collapsed are started again where `rng` says; without it they stay.
+    fn improve(
+        &self,
+        theta: &Parameters,
+        guess: Guess,
+        threads: usize,
+        rng: Option<&mut Generator>,
+    ) -> Result<Improvement>;
 }
 
 impl Mixture {
@@ -280,7 +286,13 @@ struct MixtureSweeps<'a> {
 }
 
 impl Sweeps for MixtureSweeps<'_> {
-    fn improve(&self, theta: &Parameters, guess: Guess, threads: usize, rng: &mut Generator) -> Result<Improvement> {
+    fn improve(
+        &self,
+        theta: &Parameters,
+        guess: Guess,
+        threads: usize,
+        rng: Option<&mut Generator>,
+    ) -> Result<Improvement> {
         let (model, k) = (self.mixture, self.mixture.shape.components);
         let old = model.to_linear(theta)?;
         let copy = |first: usize, block: &mut [f64]| {
@@ -300,10 +312,11 @@ impl Sweeps for MixtureSweeps<'_> {
         };
         let mut update = maximize(&statistics, &old, fixed, &model.floor())?;
         // A component whose place is fixed may be empty: nothing is wrong with it.
-        if fixed.coefficients || fixed.covariances {
-            update.events.clear();
+        let movable = !fixed.coefficients && !fixed.covariances;
+        match rng.filter(|_| movable) {
+            Some(rng) => reseed(&self.rows, &mut update.mixture, &update.events, &model.floor(), rng)?,
+            None => update.events.retain(|event| matches!(event, Event::Floored { .. })),
         }
-        reseed(&self.rows, &mut update.mixture, &update.events, &model.floor(), rng)?;
         Ok(Improvement {
             log_likelihood: statistics.log_likelihood,
             lower_bound: statistics.lower_bound,

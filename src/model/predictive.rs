@@ -173,9 +173,9 @@ impl MixtureRows {
         (1..weights.len()).fold(0, |best, k| if weights[k] > weights[best] { k } else { best })
     }
 
-    /// Draws a component with the probabilities π of `row`.
-    pub fn sample_component(&self, row: usize, rng: &mut dyn Rng) -> usize {
-        let mut left: f64 = rng.random();
+    /// The component that a uniform number chooses: a draw with the probabilities π of `row`.
+    pub fn component_at(&self, row: usize, uniform: f64) -> usize {
+        let mut left = uniform;
         let weights = self.log_weights(row);
         for (k, weight) in weights.iter().enumerate() {
             left -= weight.exp();

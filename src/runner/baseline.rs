@@ -21,7 +21,7 @@ pub(super) fn log_likelihood(splits: &Splits, streams: &Streams) -> Result<(Stri
             let rng = &mut streams.named("reseed").at(0);
             closed_form
                 .sweeps(&splits.train)?
-                .improve(&first, Guess::Exact, 1, rng)?
+                .improve(&first, Guess::Exact, 1, Some(rng))?
                 .theta
         }
         None => first,

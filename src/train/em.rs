@@ -10,6 +10,10 @@ use crate::nn::Parameters;
 use crate::{Error, Result};
 use candle_core::{DType, Device};
 
+/// Empty and collapsed components are started again in the first sweeps; where there are more components than the data
+/// have clusters for, that would go on for ever.
+const MENDING_SWEEPS: u64 = 50;
+
 /// Trains by EM; see [`super::train`].
 pub(super) fn train(
     job: &Job,
@@ -83,7 +87,8 @@ impl Run<'_> {
     /// One sweep from `theta`; where guesses are stale they come from `older`.
     fn sweep(&self, theta: &Parameters, older: &Parameters, start: u64, sweep: u64) -> Result<Improvement> {
         let job = self.job;
-        let rng = &mut job.streams.named(&format!("reseed/{start}")).at(sweep);
+        let mut rng = job.streams.named(&format!("reseed/{start}")).at(sweep);
+        let rng = (sweep < MENDING_SWEEPS).then_some(&mut rng);
         if job.posterior.is_exact_and_fresh() {
             return self.sweeps.improve(theta, Guess::Exact, job.threads, rng);
         }
