@@ -12,7 +12,7 @@ use super::float::{LANES, elements, vectorised, with_elements};
 use crate::{Error, Result};
 use candle_core::backend::BackendStorage;
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, DType, Device, InplaceOp2, Layout, Tensor};
+use candle_core::{CpuStorage, DType, Device, InplaceOp2, Layout, Shape, Tensor};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -49,7 +49,7 @@ impl Default for AdamSettings {
 pub struct Adam {
     settings: AdamSettings,
     steps: u64,
-    moments: BTreeMap<String, Moments>,
+    moments: BTreeMap<String, (Shape, Moments)>,
 }
 
 /// The mean and the mean squared gradient of one parameter.
@@ -71,7 +71,7 @@ impl Adam {
                 DType::F64 if !composed::wanted(var) => Moments::F64([vec![0.0; n], vec![0.0; n]]),
                 _ => Moments::Device([var.zeros_like()?, var.zeros_like()?]),
             };
-            moments.insert(name.to_owned(), zeros);
+            moments.insert(name.to_owned(), (var.shape().clone(), zeros));
         }
         Ok(Self {
             settings,
@@ -116,7 +116,7 @@ impl Adam {
             keep: 1.0 - learning_rate * weight_decay,
         };
         for (name, var) in parameters.iter() {
-            let moments = self.moments.get_mut(name).ok_or_else(|| unknown(name))?;
+            let (_, moments) = self.moments.get_mut(name).ok_or_else(|| unknown(name))?;
             let gradient = gradients.get(var);
             match moments {
                 Moments::Device(moments) => var.set(&step.composed(var, gradient, moments)?)?,
@@ -141,19 +141,17 @@ impl Adam {
     }
 
     /// The moments, as `first/NAME` and `second/NAME`: with [`Adam::steps`], all that a continuation needs.
-    pub fn state(&self, parameters: &Parameters) -> Result<BTreeMap<String, Tensor>> {
+    pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut state = BTreeMap::new();
-        for (name, moments) in &self.moments {
-            let like = parameters.get(name)?;
-            let (shape, device) = (like.shape(), like.device());
+        for (name, (shape, moments)) in &self.moments {
             let [first, second] = match moments {
                 Moments::F32([a, b]) => [
-                    Tensor::from_slice(a, shape, device)?,
-                    Tensor::from_slice(b, shape, device)?,
+                    Tensor::from_slice(a, shape, &Device::Cpu)?,
+                    Tensor::from_slice(b, shape, &Device::Cpu)?,
                 ],
                 Moments::F64([a, b]) => [
-                    Tensor::from_slice(a, shape, device)?,
-                    Tensor::from_slice(b, shape, device)?,
+                    Tensor::from_slice(a, shape, &Device::Cpu)?,
+                    Tensor::from_slice(b, shape, &Device::Cpu)?,
                 ],
                 Moments::Device(moments) => moments.clone(),
             };
@@ -165,36 +163,33 @@ impl Adam {
 
     /// Continues from what [`Adam::state`] and [`Adam::steps`] gave.
     pub fn restore(&mut self, state: &BTreeMap<String, Tensor>, steps: u64) -> Result<()> {
-        for (name, moments) in &mut self.moments {
-            let get = |kind: &str, n: usize| {
+        for (name, (shape, moments)) in &mut self.moments {
+            let get = |kind: &str| {
                 let key = format!("{kind}/{name}");
                 let tensor = state
                     .get(&key)
                     .ok_or_else(|| Error::Record(format!("no moments {key:?} in the checkpoint")))?;
-                if tensor.elem_count() != n {
-                    let got = tensor.elem_count();
+                if tensor.shape() != shape {
                     return Err(Error::Record(format!(
-                        "moments {key:?}: expected {n} numbers, got {got}"
+                        "moments {key:?}: expected shape {:?}, got {:?}",
+                        shape.dims(),
+                        tensor.dims()
                     )));
                 }
-                Ok(tensor.flatten_all()?)
+                Ok(tensor)
             };
             match moments {
                 Moments::F32([a, b]) => {
-                    *a = get("first", a.len())?.to_vec1()?;
-                    *b = get("second", b.len())?.to_vec1()?;
+                    *a = get("first")?.flatten_all()?.to_vec1()?;
+                    *b = get("second")?.flatten_all()?.to_vec1()?;
                 }
                 Moments::F64([a, b]) => {
-                    *a = get("first", a.len())?.to_vec1()?;
-                    *b = get("second", b.len())?.to_vec1()?;
+                    *a = get("first")?.flatten_all()?.to_vec1()?;
+                    *b = get("second")?.flatten_all()?.to_vec1()?;
                 }
                 Moments::Device([a, b]) => {
-                    *a = get("first", a.elem_count())?
-                        .reshape(a.shape())?
-                        .to_device(a.device())?;
-                    *b = get("second", b.elem_count())?
-                        .reshape(b.shape())?
-                        .to_device(b.device())?;
+                    *a = get("first")?.to_device(a.device())?;
+                    *b = get("second")?.to_device(b.device())?;
                 }
             }
         }
