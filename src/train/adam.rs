@@ -257,7 +257,7 @@ impl<'a> Run<'a> {
                 .facts
                 .insert("evaluations_since_best".into(), best.evaluations_since.to_string());
         }
-        for (name, tensor) in self.adam.state(&self.theta)? {
+        for (name, tensor) in self.adam.state()? {
             state.tensors.insert(format!("adam/{name}"), tensor);
         }
         state.tensors.extend(self.job.model.natural(kept)?);
