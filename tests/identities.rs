@@ -237,8 +237,13 @@ fn with_any_other_posterior_the_elbo_is_the_log_likelihood_less_the_divergence()
     }
 }
 
+/// Probability, value and gradient of one guess.
+type Cell = (f64, f64, Vec<f64>);
+/// Value and gradient of one estimate.
+type Estimate = (f64, Vec<f64>);
+
 /// Values and gradients of `log p(x_i, z)` for every row and z, with the probability of z: `[row][z]`.
-fn enumerate(case: &Case) -> Vec<Vec<(f64, f64, Vec<f64>)>> {
+fn enumerate(case: &Case) -> Vec<Vec<Cell>> {
     let rows = Batch::whole(&case.splits.train, DType::F64, &Device::Cpu).expect("rows");
     let joint = case.model.joint(&case.theta, &rows).expect("a joint");
     let all = joint.log_joint(&Latents::All).expect("values"); // [B, K]
@@ -273,31 +278,30 @@ fn sampled_guesses_are_unbiased_in_value_and_gradient() {
     let expected = objective("kind = 'expected_log_likelihood'");
     let sampled = posterior("kind = 'sampled'\nsamples = 3");
     for case in cases() {
-        let estimates: Vec<(f64, Vec<f64>)> = (0..REPEATS)
+        let estimates: Vec<Estimate> = (0..REPEATS)
             .map(|index| value_and_gradient(&case, &expected, &sampled, index))
             .collect();
         let table = enumerate(&case);
         // Mean and standard error of the estimates' mean by enumeration: rare guesses with large gradients would make
         // an estimated error too small.
-        let compare =
-            |exact: &dyn Fn(&(f64, f64, Vec<f64>)) -> f64, estimate: &dyn Fn(&(f64, Vec<f64>)) -> f64, what: &str| {
-                let (mut mean, mut variance) = (0.0, 0.0);
-                for row in &table {
-                    let row_mean: f64 = row.iter().map(|cell| cell.0 * exact(cell)).sum();
-                    mean += row_mean / table.len() as f64;
-                    variance += row
-                        .iter()
-                        .map(|cell| cell.0 * (exact(cell) - row_mean).powi(2))
-                        .sum::<f64>();
-                }
-                let error = (variance / SAMPLES / REPEATS as f64).sqrt() / table.len() as f64;
-                let found = estimates.iter().map(estimate).sum::<f64>() / REPEATS as f64;
-                assert!(
-                    (found - mean).abs() <= 6.0 * error + 1e-9 * mean.abs().max(1.0),
-                    "{}: {what}",
-                    case.name
-                );
-            };
+        let compare = |exact: &dyn Fn(&Cell) -> f64, estimate: &dyn Fn(&Estimate) -> f64, what: &str| {
+            let (mut mean, mut variance) = (0.0, 0.0);
+            for row in &table {
+                let row_mean: f64 = row.iter().map(|cell| cell.0 * exact(cell)).sum();
+                mean += row_mean / table.len() as f64;
+                variance += row
+                    .iter()
+                    .map(|cell| cell.0 * (exact(cell) - row_mean).powi(2))
+                    .sum::<f64>();
+            }
+            let error = (variance / SAMPLES / REPEATS as f64).sqrt() / table.len() as f64;
+            let found = estimates.iter().map(estimate).sum::<f64>() / REPEATS as f64;
+            assert!(
+                (found - mean).abs() <= 6.0 * error + 1e-9 * mean.abs().max(1.0),
+                "{}: {what}",
+                case.name
+            );
+        };
         compare(&|cell| cell.1, &|estimate| estimate.0, "value");
         for i in 0..table[0][0].2.len() {
             compare(&|cell| cell.2[i], &|estimate| estimate.1[i], "gradient");

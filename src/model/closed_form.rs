@@ -156,7 +156,7 @@ impl Mixture {
     }
 
     /// The parameters that say the same as `mixture`.
-    pub(super) fn from_linear(&self, mixture: &LinearMixture, dtype: DType, device: &Device) -> Result<Parameters> {
+    pub(super) fn theta_of(&self, mixture: &LinearMixture, dtype: DType, device: &Device) -> Result<Parameters> {
         let (k, d, c) = (self.shape.components, self.shape.dimension, self.given);
         let mut theta = Parameters::new();
         let insert = |theta: &mut Parameters, name: &str, values: &[f64], shape: (usize, usize)| -> Result<()> {
@@ -199,7 +199,7 @@ impl Mixture {
     }
 
     /// The linear mixture that θ says.
-    fn to_linear(&self, theta: &Parameters) -> Result<LinearMixture> {
+    fn linear_of(&self, theta: &Parameters) -> Result<LinearMixture> {
         let (k, d, c) = (self.shape.components, self.shape.dimension, self.given);
         let rows = self.predict_free(theta)?;
         let coefficients = match self.settings.means {
@@ -237,7 +237,7 @@ impl Mixture {
         if super::Model::closed_form(self).is_none() {
             return Ok(parts);
         }
-        let mixture = self.to_linear(theta)?;
+        let mixture = self.linear_of(theta)?;
         let (k, d, c) = (mixture.components(), mixture.outputs, mixture.inputs);
         let cpu = &Device::Cpu;
         let rows = mixture.coefficients.chunks(c + 1);
@@ -294,7 +294,7 @@ impl Sweeps for MixtureSweeps<'_> {
         rng: Option<&mut Generator>,
     ) -> Result<Improvement> {
         let (model, k) = (self.mixture, self.mixture.shape.components);
-        let old = model.to_linear(theta)?;
+        let old = model.linear_of(theta)?;
         let copy = |first: usize, block: &mut [f64]| {
             if let Guess::Responsibilities(all) = guess {
                 block.copy_from_slice(&all[first * k..first * k + block.len()]);
@@ -320,7 +320,7 @@ impl Sweeps for MixtureSweeps<'_> {
         Ok(Improvement {
             log_likelihood: statistics.log_likelihood,
             lower_bound: statistics.lower_bound,
-            theta: model.from_linear(&update.mixture, theta.dtype(), &theta.device())?,
+            theta: model.theta_of(&update.mixture, theta.dtype(), &theta.device())?,
             events: update.events.iter().map(describe).collect(),
         })
     }

@@ -272,7 +272,7 @@ impl Model for Mixture {
         device: &Device,
     ) -> Result<Parameters> {
         if self.closed_form().is_some() {
-            return self.from_linear(&self.initial_linear(data, streams, start)?, dtype, device);
+            return self.theta_of(&self.initial_linear(data, streams, start)?, dtype, device);
         }
         // Clusters of the observed alone: components begin apart, at home in the data, with honest deviations.
         let clusters = self.initial_clusters(data, streams, start)?;

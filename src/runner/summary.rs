@@ -107,7 +107,7 @@ pub fn summarize(experiment: &Experiment) -> Result<Summary> {
     let mut variants: Vec<VariantSummary> = Vec::new();
     for variant in &experiment.loaded.variants {
         let own = runs.iter().filter(|run| run.address.variant == variant.name);
-        let seeds = own.map(|run| read_seed(run)).collect::<Result<Vec<_>>>()?;
+        let seeds = own.map(read_seed).collect::<Result<Vec<_>>>()?;
         variants.push(VariantSummary {
             name: variant.name.clone(),
             changes: variant.changes.clone(),
