@@ -66,11 +66,31 @@ fn trained(model: &str, data: &str, posterior: &str, objective: &str) -> (Parame
 fn composed_training_ends_where_fused_training_ends() {
     let mixture = "kind = 'conditional_mixture'\ncomponents = 3\nhidden = [7, 5]";
     for (model, data, posterior, objective) in [
-        (mixture, "source = 'inverse_sinusoid'", "kind = 'exact'", "kind = 'marginal_likelihood'"),
-        (mixture, "source = 'inverse_sinusoid'", "kind = 'exact'", "kind = 'expected_log_likelihood'"),
-        (mixture, "source = 'tree'", "kind = 'sampled'\nsamples = 4", "kind = 'expected_log_likelihood'"),
+        (
+            mixture,
+            "source = 'inverse_sinusoid'",
+            "kind = 'exact'",
+            "kind = 'marginal_likelihood'",
+        ),
+        (
+            mixture,
+            "source = 'inverse_sinusoid'",
+            "kind = 'exact'",
+            "kind = 'expected_log_likelihood'",
+        ),
+        (
+            mixture,
+            "source = 'tree'",
+            "kind = 'sampled'\nsamples = 4",
+            "kind = 'expected_log_likelihood'",
+        ),
         (mixture, "source = 'tree'", "kind = 'hard'", "kind = 'elbo'"),
-        (mixture, "source = 'inverse_sinusoid'", "kind = 'exact'", "kind = 'mean_squared_error'"),
+        (
+            mixture,
+            "source = 'inverse_sinusoid'",
+            "kind = 'exact'",
+            "kind = 'mean_squared_error'",
+        ),
         (
             "kind = 'gaussian_mixture'\ncomponents = 3",
             "source = 'three_clusters'",

@@ -5,7 +5,11 @@ use std::path::Path;
 
 fn blocks<'a>(readme: &'a str, language: &str) -> Vec<&'a str> {
     let start = format!("```{language}\n");
-    readme.split(&start).skip(1).map(|rest| rest.split("```").next().expect("an end")).collect()
+    readme
+        .split(&start)
+        .skip(1)
+        .map(|rest| rest.split("```").next().expect("an end"))
+        .collect()
 }
 
 #[test]
@@ -17,7 +21,10 @@ fn the_example_is_a_sound_experiment() {
     for (number, example) in examples.iter().enumerate() {
         let file = folder.path().join(format!("example-{number}.toml"));
         std::fs::write(&file, example).expect("a file");
-        let check = assert_cmd::Command::new(env!("CARGO_BIN_EXE_latent-lab")).arg("check").arg(&file).assert();
+        let check = assert_cmd::Command::new(env!("CARGO_BIN_EXE_latent-lab"))
+            .arg("check")
+            .arg(&file)
+            .assert();
         check.success();
     }
 }
@@ -33,7 +40,9 @@ fn every_command_has_a_verb() {
     assert!(commands.len() >= 8);
     for command in commands {
         let verb = command.split_whitespace().next().expect("a verb");
-        let help = assert_cmd::Command::new(env!("CARGO_BIN_EXE_latent-lab")).args([verb, "--help"]).assert();
+        let help = assert_cmd::Command::new(env!("CARGO_BIN_EXE_latent-lab"))
+            .args([verb, "--help"])
+            .assert();
         help.success();
     }
 }
