@@ -126,14 +126,21 @@ impl DataConfig {
                     return Err(no_population("file"));
                 }
                 let (rows, _) = file.read(folder)?;
-                let minimum =
-                    if file.test_fraction > 0.0 { 2 } else { 1 } + usize::from(self.validation_fraction > 0.0);
-                if rows.len() < minimum {
+                let rest = match file.test_fraction {
+                    0.0 => rows.len(),
+                    fraction => rows.len() - held_out(rows.len(), fraction).min(rows.len()),
+                };
+                let left = match self.validation_fraction {
+                    0.0 => rest,
+                    fraction => rest - held_out(rest, fraction).min(rest),
+                };
+                if left < 2 {
+                    let (n, s) = (rows.len(), if left == 1 { "" } else { "s" });
                     return Err(Fault::new(
                         "path",
-                        format!("{} rows cannot be split into training and held-out rows", rows.len()),
-                        format!("at least {minimum} rows"),
-                        "give more rows, or hold out none",
+                        format!("{n} rows in all leave {left} row{s} to train on"),
+                        "at least 2 training rows",
+                        "give more rows, or hold out fewer",
                     ));
                 }
                 Ok(Widths {
@@ -147,6 +154,19 @@ impl DataConfig {
                     .map_err(|text| Fault::new("source", text, "consistent keys", "see `describe data`"))?;
                 if self.population && generator.population(2).is_none() {
                     return Err(no_population(generator.name()));
+                }
+                let (rows, is_rows) = (self.train.unwrap_or(1000), !matches!(self.source, Source::Tree(_)));
+                let held_out = match self.validation_fraction {
+                    0.0 => 0,
+                    fraction => held_out(rows, fraction),
+                };
+                if is_rows && rows < 2 + held_out {
+                    return Err(Fault::new(
+                        "train",
+                        format!("{} of {rows} rows are left to train on", rows - held_out.min(rows)),
+                        "at least 2 training rows",
+                        "draw more rows, or hold out fewer",
+                    ));
                 }
                 if self.population && self.test.is_some() {
                     return Err(Fault::new(
@@ -208,6 +228,7 @@ impl DataConfig {
             let (rest, held_out) = split(&train, self.validation_fraction, streams, "data/validation");
             (train, validation) = (rest, Some(held_out));
         }
+        check_weights(&train, validation.as_ref(), test.as_ref())?;
         let mut standardization = Standardization::default();
         if self.standardize {
             standardization = Standardization::fit(&train);
@@ -256,12 +277,32 @@ fn oracle(generator: &dyn envs::Generator, test: &Dataset) -> Option<f64> {
     Some(sum / test.total_weight())
 }
 
-/// Splits off `fraction` of the rows (at least one, and never all), drawn by the stream `name`.
+/// How many of `rows` rows a fraction above 0 is: at least one, and never all unless there is only one.
+fn held_out(rows: usize, fraction: f64) -> usize {
+    let wanted = (rows as f64 * fraction).round() as usize;
+    wanted.clamp(1, rows.saturating_sub(1).max(1))
+}
+
+/// A part whose rows all have weight 0 has no mean.
+fn check_weights(train: &Dataset, validation: Option<&Dataset>, test: Option<&Dataset>) -> Result<(), Fault> {
+    let parts = [("training", Some(train)), ("validation", validation), ("test", test)];
+    let empty = |(_, rows): &(&str, Option<&Dataset>)| rows.is_some_and(|rows| rows.total_weight() <= 0.0);
+    match parts.into_iter().find(empty) {
+        Some((name, _)) => Err(Fault::new(
+            "weight",
+            format!("all {name} rows of this seed have weight 0"),
+            "a positive weight in every part",
+            "drop rows of weight 0 from the file, or hold out other fractions",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Splits off `fraction` of the rows, drawn by the stream `name`.
 fn split(rows: &Dataset, fraction: f64, streams: &Streams, name: &str) -> (Dataset, Dataset) {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.shuffle(&mut streams.named(name).at(0));
-    let held_out = ((rows.len() as f64 * fraction).round() as usize).clamp(1, (rows.len() - 1).max(1));
-    let (held_out, rest) = order.split_at_mut(held_out);
+    let (held_out, rest) = order.split_at_mut(held_out(rows.len(), fraction));
     // Rows keep the file's order on both sides.
     held_out.sort_unstable();
     rest.sort_unstable();

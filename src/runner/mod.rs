@@ -46,7 +46,7 @@ impl Experiment {
 
     /// The folder of the experiment's records.
     pub fn dir(&self) -> PathBuf {
-        self.results.join(&self.loaded.name)
+        record::experiment_dir(&self.results, &self.loaded.name)
     }
 
     /// Every run, variant by variant and seed by seed.
