@@ -1,7 +1,7 @@
 //! *density*: points of the plane and the Gaussian `p(x) = N(x; μ, Σ)` that makes them most likely.
 //!
 //! The same generator, from few points and from many: the fit from few misses the generator's own ellipses and pays for
-//! it on fresh points; about `P/(2N)` nats for P free parameters and N points.
+//! it on fresh points: `P/(2N)` nats for P free parameters and N points, where N is large.
 
 use super::plane::{DEVIATIONS, Gaussian, Plane, axes, draw_truth, truth};
 use super::shown::{Shown, nats, shown, what_nats_are};
