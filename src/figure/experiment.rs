@@ -3,7 +3,7 @@
 use super::comparison::{Row, comparison};
 use super::curves::{Curve, Labels, learning_curves};
 use crate::Result;
-use crate::runner::{Summary, VariantSummary};
+use crate::runner::{Summary, VariantSummary, agreed};
 use crate::stats::{Bootstrap, Scores, mean};
 use std::path::{Path, PathBuf};
 
@@ -38,17 +38,22 @@ pub fn write(summary: &Summary, folder: &Path) -> Result<Vec<PathBuf>> {
         return Ok(files);
     };
     let curves: Vec<Curve> = summary.variants.iter().map(|variant| curve(variant, name)).collect();
-    if curves.iter().all(|curve| curve.steps.len() < 2) {
+    // A start and an end make no curve.
+    if curves.iter().all(|curve| curve.steps.len() < 3) {
         return Ok(files);
     }
     let (oracle, baseline) = match name == metric.name {
         true => (summary.oracle, summary.baseline),
-        false => (mean_of(summary, "test/oracle"), None),
+        false => (agreed(&summary.variants, "test/oracle"), None),
     };
     let unit = crate::train::metrics::find(name).map_or("", |metric| metric.unit);
     let labels = Labels {
         title: summary.question.clone(),
-        caption: "mean over seeds with 95 % bootstrap intervals".to_owned(),
+        caption: match curves.iter().map(|curve| curve.values.len()).max() {
+            Some(seeds @ 3..) => format!("Mean over {seeds} seeds with 95 % bootstrap intervals."),
+            Some(2) => "Mean over 2 seeds.".to_owned(),
+            _ => "One seed.".to_owned(),
+        },
         x: "steps".to_owned(),
         y: format!("{name} ({unit})"),
     };
@@ -99,15 +104,6 @@ fn curve(variant: &VariantSummary, metric: &str) -> Curve {
         steps: steps.iter().map(|step| *step as f64).collect(),
         failed: variant.failed(),
     }
-}
-
-fn mean_of(summary: &Summary, metric: &str) -> Option<f64> {
-    let values: Vec<f64> = summary
-        .variants
-        .iter()
-        .flat_map(|variant| variant.scores(metric).into_values())
-        .collect();
-    (!values.is_empty()).then(|| mean(&values))
 }
 
 /// The 95 % bootstrap interval of the mean; fewer resamples than in tables, since there is one per point of a curve.
