@@ -152,9 +152,7 @@ impl<'a> Run<'a> {
         let value = evaluation::scalar(&mean)?;
         if !value.is_finite() {
             let terms = joint.terms(&crate::model::Latents::All)?;
-            let broken = terms
-                .iter()
-                .find(|(_, term)| evaluation::has_nan_or_plus_infinity(term));
+            let broken = terms.iter().find(|(_, term)| evaluation::is_broken(term));
             let term = broken.map_or("the objective".to_owned(), |(name, _)| format!("the term `{name}`"));
             return Err(self.non_finite(&term, value));
         }

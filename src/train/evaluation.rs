@@ -202,11 +202,12 @@ pub(super) fn scalar(tensor: &Tensor) -> Result<f64> {
     Ok(tensor.to_dtype(DType::F64)?.to_scalar()?)
 }
 
-/// Whether a term is broken: −∞ alone is a lawful log-probability.
-pub(super) fn has_nan_or_plus_infinity(term: &Tensor) -> bool {
-    let values = term
-        .to_dtype(DType::F64)
-        .and_then(|t| t.flatten_all())
-        .and_then(|t| t.to_vec1::<f64>());
-    values.is_ok_and(|values| values.iter().any(|v| v.is_nan() || *v == f64::INFINITY))
+/// Whether a term `[B, S]` is broken: −∞ alone is a lawful log-probability, unless a row has nothing else.
+pub(super) fn is_broken(term: &Tensor) -> bool {
+    let rows = term.to_dtype(DType::F64).and_then(|term| term.to_vec2::<f64>());
+    rows.is_ok_and(|rows| {
+        rows.iter().any(|row| {
+            row.iter().any(|v| v.is_nan() || *v == f64::INFINITY) || row.iter().all(|v| *v == f64::NEG_INFINITY)
+        })
+    })
 }
