@@ -7,8 +7,7 @@ use crate::data::{Source, Table};
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
 use crate::figure::layout::Figure;
-use crate::figure::number;
-use crate::figure::theme::{ColorMap, OBSERVED};
+use crate::figure::theme::{ColorMap, OBSERVED, WHITE, mix};
 use crate::runner::{Experiment, Reloaded, Summary, reload, summarize};
 use crate::{Error, Result};
 use std::ops::Range;
@@ -17,7 +16,7 @@ use std::ops::Range;
 const X: (f64, f64) = (-0.08, 1.08);
 const T: (f64, f64) = (-0.05, 1.05);
 /// Cells of the densities along x and t.
-const GRID: (usize, usize) = (130, 110);
+const GRID: (usize, usize) = (160, 140);
 /// Densities of this and more are drawn alike: that of p(t|x) grows without limit at the ends of x.
 const TOP: f64 = 8.0;
 /// Points of the components' lines along x.
@@ -58,13 +57,15 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         .ok_or_else(|| Error::Other("no generator".into()))?;
     let x = cells();
     let density = |column: usize, t: f64| truth.log_prob(&[t], x.row(column)).map_or(f64::NAN, f64::exp);
-    let oracle = format!("Truth: {} nats", summary.oracle.map_or("unknown".into(), number));
+    let oracle = summary
+        .oracle
+        .map_or("Truth".to_owned(), |value| format!("Truth: {value:.3}"));
     panels.push(density_panel(&oracle, &reload(run)?, density));
     panels.extend(components);
     Ok(Figure::new(&summary.question, 3, panels)
         .caption(format!(
-            "Density p(t|x) of seed {} with test points (orange), and the test log-likelihood per datum over {} seeds \
-             (95 % interval). Below: the mixture's components as functions of x, fading where their weight is small; \
+            "Density p(t|x) of seed {} with test points (orange), and the test log-likelihood in nats per datum over {} \
+             seeds with its 95 % interval. Below: the mixture's components as functions of x, fading where their weight is small; \
              colours from violet to yellow follow a component's mean t.",
             run.address.seed,
             mixture.seeds.len()
@@ -81,13 +82,13 @@ fn title(summary: &Summary, name: &str) -> String {
         text = format!(": {mean:.3}");
     }
     if let Some((low, high)) = found.and_then(|summary| summary.mean_interval) {
-        text += &format!(" [{low:.3}, {high:.3}]");
+        text += &format!(" [{low:.3}–{high:.3}]");
     }
     let mut name = name.to_owned();
     if let Some(first) = name.get_mut(..1) {
         first.make_ascii_uppercase();
     }
-    format!("{name}{text} nats")
+    format!("{name}{text}")
 }
 
 /// The middle of each column of cells.
@@ -131,17 +132,19 @@ fn component_panels(rows: &Prediction) -> Vec<Panel> {
     let mut means = panel("Means", Axis::linear("mean μ(x), as t").limits(T.0, T.1));
     let mut deviations = panel("Deviations", Axis::log("deviation σ(x), as t"));
     let along = along();
-    for k in 0..rows.components() {
+    let parts = (0..rows.components()).flat_map(|k| strengths(rows, k).into_iter().map(move |part| (k, part)));
+    let mut parts: Vec<_> = parts.collect();
+    // The faint ones below, and paler rather than transparent: ends overlap without a trace.
+    parts.sort_by(|(_, (_, a)), (_, (_, b))| a.total_cmp(b));
+    for (k, (stretch, strength)) in parts {
         let color = ColorMap::Viridis.at(0.9 * typical_mean(rows, k));
-        for (stretch, alpha) in strengths(rows, k) {
-            let stroke = Stroke::solid(color.alpha(alpha));
-            let line = |value: fn(&Prediction, usize, usize) -> f64| -> Vec<(f64, f64)> {
-                stretch.clone().map(|i| (along.row(i)[0], value(rows, i, k))).collect()
-            };
-            weights.line(&line(Prediction::weight), stroke);
-            means.line(&line(Prediction::component_mean), stroke);
-            deviations.line(&line(Prediction::deviation), stroke);
-        }
+        let stroke = Stroke::solid(mix(&[color, WHITE], &[strength, 1.0 - strength]));
+        let line = |value: fn(&Prediction, usize, usize) -> f64| -> Vec<(f64, f64)> {
+            stretch.clone().map(|i| (along.row(i)[0], value(rows, i, k))).collect()
+        };
+        weights.line(&line(Prediction::weight), stroke);
+        means.line(&line(Prediction::component_mean), stroke);
+        deviations.line(&line(Prediction::deviation), stroke);
     }
     vec![weights, means, deviations]
 }
@@ -153,7 +156,7 @@ fn typical_mean(rows: &Prediction, k: usize) -> f64 {
     (sum / weight.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0)
 }
 
-/// Stretches along x on which component `k` is drawn with one opacity; neighbours share a point.
+/// Stretches along x on which component `k` is drawn with one strength, from 0 to 1; neighbours share a point.
 fn strengths(rows: &Prediction, k: usize) -> Vec<(Range<usize>, f64)> {
     let level = |i: usize| match rows.weight(i, k) {
         weight if weight < FAINTEST => 0,

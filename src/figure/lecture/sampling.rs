@@ -3,8 +3,10 @@
 
 use super::unexpected;
 use crate::Result;
+use crate::figure::Anchor;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
+use crate::figure::curves::range;
 use crate::figure::experiment::interval;
 use crate::figure::layout::Figure;
 use crate::figure::theme::{BLACK, MODEL, QUIET};
@@ -15,6 +17,9 @@ use std::collections::BTreeMap;
 
 /// Without bias, 95 % of all biases over their standard errors lie within this.
 const CHANCE: f64 = 1.96;
+
+/// How far the axis of S reaches beyond the data, as a factor.
+const ROOM: f64 = 1.4;
 
 /// One metric of one seed at every number of samples: (S, value).
 type Series = Vec<(f64, f64)>;
@@ -67,17 +72,10 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         .row_height(560.0))
 }
 
-/// Standard deviations of every seed against S, and a line of slope −½ amid them; the fitted slope is in the title.
+/// Standard deviations of every seed against S, and a line of slope −½ amid them; the fitted slope, mean over seeds, beside them.
 fn spread(title: &str, label: &str, seeds: &[Series]) -> Panel {
     let slopes: Vec<f64> = seeds.iter().filter_map(|series| slope(series)).collect();
-    let title = match interval(&slopes) {
-        Some((low, high)) => {
-            let [slope, low, high] = [mean(&slopes), low, high].map(|value| format!("{value:.3}").replace('-', "−"));
-            format!("{title}: slope {slope} [{low}, {high}]")
-        }
-        None => title.to_owned(),
-    };
-    let mut panel = Panel::new(title, samples_axis(), Axis::log(label));
+    let mut panel = Panel::new(title, samples_axis(seeds), Axis::log(label));
     for series in seeds {
         panel
             .line(series, Stroke::solid(MODEL.alpha(0.45)).width(2.5))
@@ -86,13 +84,16 @@ fn spread(title: &str, label: &str, seeds: &[Series]) -> Panel {
     let all = || seeds.iter().flatten();
     let logs: Vec<f64> = all().map(|(s, deviation)| (deviation * s.sqrt()).ln()).collect();
     let level = mean(&logs).exp();
-    let range = all().fold(None, |range: Option<(f64, f64)>, (s, _)| {
-        let (low, high) = range.unwrap_or((*s, *s));
-        Some((low.min(*s), high.max(*s)))
-    });
-    if let Some((low, high)) = range {
+    if let Some((low, high)) = range(all().map(|(s, _)| *s)) {
         let line = [low, high].map(|s| (s, level / s.sqrt()));
         panel.named_line("1/√S", &line, Stroke::oracle());
+    }
+    if let (Some((low, high)), Some(place)) = (
+        interval(&slopes),
+        all().copied().reduce(|a, b| (a.0.max(b.0), a.1.max(b.1))),
+    ) {
+        let [slope, low, high] = [mean(&slopes), low, high].map(|value| format!("{value:.3}").replace('-', "−"));
+        panel.text(place, format!("slope {slope} [{low}, {high}]"), Anchor::End, BLACK);
     }
     panel
 }
@@ -101,25 +102,27 @@ fn spread(title: &str, label: &str, seeds: &[Series]) -> Panel {
 fn bias(title: &str, low: f64, seeds: &[Series]) -> Panel {
     let all: Vec<(f64, f64)> = seeds.iter().flatten().copied().collect();
     let outside = all.iter().filter(|(_, bias)| bias.abs() > CHANCE).count();
-    let title = format!("{title}: {outside} of {} outside", all.len());
-    let label = if low < 0.0 {
-        "bias (standard errors)"
-    } else {
-        "size of the bias (standard errors)"
-    };
+    let title = format!("{title}: {outside} of {} outside 95 %", all.len());
     let reach = all.iter().map(|(_, bias)| bias.abs()).fold(1.5 * CHANCE, f64::max);
-    let bottom = if low < 0.0 { -reach } else { 0.0 };
+    let signed = low < 0.0;
+    let (label, bottom) = match signed {
+        true => ("bias (standard errors)", -reach),
+        false => ("size of the bias (standard errors)", 0.0),
+    };
     let mut panel = Panel::new(
         title,
-        samples_axis(),
+        samples_axis(seeds),
         Axis::linear(label).limits(1.06 * bottom, 1.06 * reach),
     );
-    if let (Some(first), Some(last)) = (all.first(), all.last()) {
-        let (from, to) = (0.8 * first.0, 1.25 * last.0);
-        panel.rectangle((from, low), (to, CHANCE), QUIET.alpha(0.15));
-        panel.line(&[(from, 0.0), (to, 0.0)], Stroke::solid(BLACK).width(2.0));
-        panel.end_label(CHANCE, "95 %", QUIET).end_label(0.0, "none", BLACK);
+    if let Some((from, to)) = range(all.iter().map(|(s, _)| *s)) {
+        panel.rectangle((from / ROOM, low), (to * ROOM, CHANCE), QUIET.alpha(0.15));
     }
+    // A size is never 0 by chance: its mean square is 1.
+    let (chance, name) = if signed { (0.0, "unbiased") } else { (1.0, "by chance") };
+    panel
+        .horizontal(chance, Stroke::baseline())
+        .end_label(chance, name, QUIET)
+        .end_label(CHANCE, "95 %", QUIET);
     // Seeds side by side.
     for (number, series) in seeds.iter().enumerate() {
         let shift = (0.05 * (number as f64 - 0.5 * (seeds.len() - 1) as f64)).exp();
@@ -129,8 +132,12 @@ fn bias(title: &str, low: f64, seeds: &[Series]) -> Panel {
     panel
 }
 
-fn samples_axis() -> Axis {
-    Axis::log("guesses per datum, S")
+fn samples_axis(seeds: &[Series]) -> Axis {
+    let axis = Axis::log("guesses per datum, S");
+    match range(seeds.iter().flatten().map(|(s, _)| *s)) {
+        Some((from, to)) => axis.limits(from / ROOM, to * ROOM),
+        None => axis,
+    }
 }
 
 /// The slope of log y on log x by least squares; none for fewer than two different x.

@@ -7,11 +7,11 @@ use super::{first_seed, unexpected};
 use crate::Result;
 use crate::control::{Policy, roll_out};
 use crate::data::Table;
-use crate::figure::Anchor;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Panel, Stroke};
 use crate::figure::layout::Figure;
 use crate::figure::theme::{BASELINE, BLACK, Color, FAILED, MODEL, OBSERVED, VARIANTS};
+use crate::figure::{Anchor, number};
 use crate::runner::{Experiment, PlannedRun, Reloaded, VariantSummary, reload, summarize};
 use latent_lab_envs::tree::{GOAL, ROAD_HALF_WIDTH, State, TREE, TREE_RADIUS};
 
@@ -86,11 +86,11 @@ fn title(variant: &VariantSummary, rollouts: usize) -> String {
         Some((summary, mean)) => match summary.mean_interval.filter(|(low, high)| low < high) {
             Some((low, high)) => {
                 let [mean, low, high] = [mean, low, high].map(|rate| 100.0 * rate);
-                format!("{name}: {mean:.1} % [{low:.1}, {high:.1}]")
+                format!("{name}: {mean:.1} % [{low:.1}–{high:.1}]")
             }
             None => {
-                let all = summary.count * rollouts;
-                format!("{name}: {:.0} of {all} arrive", mean * all as f64)
+                let all = (summary.count * rollouts) as f64;
+                format!("{name}: {} of {} arrive", number((mean * all).round()), number(all))
             }
         },
     }
@@ -134,7 +134,7 @@ fn paths(panel: &mut Panel, states: &[State], color: Color) {
             let color = if arrived { color } else { FAILED };
             panel.line(&way, Stroke::solid(color.alpha(0.35)).width(2.5));
             if let (false, Some((x, y))) = (arrived, way.last()) {
-                let arm = 0.11; // m
+                let arm = 0.14; // m
                 for (dx, dy) in [(arm, arm), (arm, -arm)] {
                     panel.line(&[(x - dx, y - dy), (x + dx, y + dy)], Stroke::solid(FAILED).width(2.5));
                 }
@@ -160,7 +160,7 @@ fn fork(gaussian: &Reloaded, (name, mixture): (&str, &Reloaded)) -> Result<Panel
         psi.map(|psi| (psi, prediction.density(0, psi))).collect()
     };
     let mut panel = Panel::new(
-        "Density of the heading at the fork",
+        "Heading at the fork",
         Axis::linear("heading ψ (rad)").limits(-REACH, REACH),
         Axis::linear("p(ψ|s) (per rad)"),
     );
@@ -173,19 +173,24 @@ fn fork(gaussian: &Reloaded, (name, mixture): (&str, &Reloaded)) -> Result<Panel
     // Straight on from the fork, these headings touch the tree.
     let aside = (TREE_RADIUS / (TREE[1] - FORK[1])).min(1.0).asin();
     panel
-        .rectangle((-aside, 0.0), (aside, 1.12 * top), LEAVES.alpha(0.2))
-        .text((0.0, 1.06 * top), "into the tree", Anchor::Middle, LEAVES)
+        .rectangle((-aside, 0.0), (aside, 1.14 * top), LEAVES.alpha(0.2))
+        .text((0.0, 1.08 * top), "into the tree", Anchor::Middle, LEAVES)
         .bars(&edges, &heights, OBSERVED.alpha(0.5))
         .line(&modes, Stroke::solid(MODEL))
         .line(&flat, Stroke::solid(GAUSSIAN));
     let mean = gaussian.mean(0);
     panel
-        .line(&[(mean, 0.0), (mean, 0.62 * top)], Stroke::solid(BLACK).width(3.0))
-        .text((mean, 0.66 * top), format!("mean {mean:.2}"), Anchor::Middle, BLACK)
-        .text((0.0, 0.84 * top), name, Anchor::Middle, MODEL)
-        .text((0.0, 0.75 * top), "demonstrations", Anchor::Middle, OBSERVED)
+        .line(&[(mean, 0.0), (mean, 0.52 * top)], Stroke::solid(BLACK).width(3.0))
         .text(
-            (0.0, gaussian.density(0, mean) + 0.05 * top),
+            (mean, 0.57 * top),
+            format!("mean {mean:.2}").replace('-', "−"),
+            Anchor::Middle,
+            BLACK,
+        )
+        .text((-1.05, 0.93 * top), name, Anchor::Start, MODEL)
+        .text((1.0, 0.73 * top), "demonstrations", Anchor::End, OBSERVED)
+        .text(
+            (mean, gaussian.density(0, mean) + 0.05 * top),
             "Gaussian",
             Anchor::Middle,
             GAUSSIAN,
