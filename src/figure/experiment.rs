@@ -76,7 +76,7 @@ fn row(variant: &VariantSummary, metric: &str) -> Row {
 
 /// The curve of one variant over the steps that all of its finished seeds have; a seed that converged early keeps its
 /// last value.
-fn curve(variant: &VariantSummary, metric: &str) -> Curve {
+pub(super) fn curve(variant: &VariantSummary, metric: &str) -> Curve {
     let done: Vec<_> = variant.seeds.iter().filter(|seed| !seed.curve.is_empty()).collect();
     let mut steps: Vec<u64> = done
         .iter()
@@ -107,7 +107,7 @@ fn curve(variant: &VariantSummary, metric: &str) -> Curve {
 }
 
 /// The 95 % bootstrap interval of the mean; fewer resamples than in tables, since there is one per point of a curve.
-fn interval(values: &[f64]) -> Option<(f64, f64)> {
+pub(super) fn interval(values: &[f64]) -> Option<(f64, f64)> {
     let bootstrap = Bootstrap {
         resamples: 1000,
         ..Bootstrap::default()

@@ -122,9 +122,10 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(
         "estimator/value_bias",
-        "|mean of the estimates − exact value|, over repeated guesses at the final θ, in its standard errors",
+        "(mean of the estimated objectives − exact value) / standard error of that mean, over repeated guesses at the \
+         final θ; within ±1.96 in 95 % of cases where there is no bias",
         "standard errors",
-        Some(false),
+        None,
     ),
     metric(
         "estimator/value_deviation",
@@ -134,15 +135,22 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(
         "estimator/gradient_bias",
-        "‖mean of the estimated gradients − exact gradient‖ / its standard error",
+        "‖mean of the estimated gradients − exact gradient‖ / standard error of that mean, the root of the summed \
+         variances over the number of estimates; 1 in root mean square where there is no bias",
         "standard errors",
         Some(false),
     ),
     metric(
         "estimator/gradient_deviation",
-        "root of the summed variances of the estimated gradient, relative to the exact gradient's norm",
-        "fraction",
+        "root of the summed variances of the estimated gradient",
+        "nats per datum and unit of θ",
         Some(false),
+    ),
+    metric(
+        "estimator/gradient_norm",
+        "Euclidean norm of the exact gradient at the final θ",
+        "nats per datum and unit of θ",
+        None,
     ),
 ];
 

@@ -6,13 +6,18 @@ mod clusters;
 mod density;
 mod guesses;
 mod lower_bound;
+mod mixture_density_network;
+mod objectives;
 mod plane;
+mod prediction;
 mod regression;
+mod sampling;
 mod shown;
+mod tree;
 
 use super::layout::Figure;
-use crate::Result;
-use crate::runner::Experiment;
+use crate::runner::{Experiment, PlannedRun};
+use crate::{Error, Result};
 
 /// One figure of the lecture.
 #[derive(Debug, Clone, Copy)]
@@ -48,14 +53,51 @@ pub const FIGURES: &[LectureFigure] = &[
         draw: clusters::draw,
     },
     LectureFigure {
+        name: "mixture_density_network",
+        summary: "p(t|x) of the inverse sinusoid: one Gaussian, a mixture density network, and its components",
+        experiment: "mixture_density_network.toml",
+        draw: mixture_density_network::draw,
+    },
+    LectureFigure {
+        name: "tree",
+        summary: "round the tree: demonstrations, roll-outs of four policies, and the action density at the fork",
+        experiment: "tree.toml",
+        draw: tree::draw,
+    },
+    LectureFigure {
         name: "guesses",
         summary: "the guesses of EM after 0, 1, 3 and 30 sweeps, and the lower bound that a sweep climbs",
         experiment: "guesses.toml",
         draw: guesses::draw,
+    },
+    LectureFigure {
+        name: "objectives",
+        summary: "learning curves of the marginal and the expected log-likelihood by how z is guessed",
+        experiment: "objectives.toml",
+        draw: objectives::draw,
+    },
+    LectureFigure {
+        name: "sampling",
+        summary: "sampled guesses are unbiased, and their spread falls as 1/√S",
+        experiment: "sampling.toml",
+        draw: sampling::draw,
     },
 ];
 
 /// The figure called `name`.
 pub fn find(name: &str) -> Option<&'static LectureFigure> {
     FIGURES.iter().find(|figure| figure.name == name)
+}
+
+/// The run of `variant` that pictures show: its first seed.
+fn first_seed<'a>(runs: &'a [PlannedRun], variant: &str) -> Result<&'a PlannedRun> {
+    let found = runs.iter().find(|run| run.address.variant == variant);
+    found.ok_or_else(|| Error::Data(format!("the variant \"{variant}\" has no run to draw: give it a seed")))
+}
+
+/// An experiment file that has been changed too much for its figure.
+fn unexpected(figure: &str, expected: &str) -> Error {
+    Error::Data(format!(
+        "the figure `{figure}` needs {expected}: compare its experiment file with the original"
+    ))
 }

@@ -130,5 +130,9 @@ fn moments_become_zero_not_denormal() {
     for _ in 0..1000 {
         adam.step(&parameters, &none, 0.0, None).unwrap();
     }
-    assert!(numbers(&adam.state().unwrap()["first/a.weight"]).iter().all(|&m| m == 0.0));
+    assert!(
+        numbers(&adam.state().unwrap()["first/a.weight"])
+            .iter()
+            .all(|&m| m == 0.0)
+    );
 }
