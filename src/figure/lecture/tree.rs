@@ -49,7 +49,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let rng = &mut reload(first)?.streams.named("data/train").at(0);
     paths(
         &mut demonstrations,
-        &first.environment().demonstrated_paths(PATHS, rng),
+        &first.spec.environment().demonstrated_paths(PATHS, rng),
         OBSERVED,
     );
     let mut panels = vec![demonstrations];
@@ -121,7 +121,7 @@ fn driven(run: &PlannedRun) -> Result<Vec<State>> {
         action: run.spec.evaluation.action,
         latent: run.spec.evaluation.latent,
     };
-    let mut states = roll_out(&run.environment(), &policy, run.spec.evaluation.rollouts, &streams)?;
+    let mut states = roll_out(&run.spec.environment(), &policy, run.spec.evaluation.rollouts, &streams)?;
     states.truncate(PATHS);
     Ok(states)
 }
