@@ -24,7 +24,7 @@ const ALONG: usize = 233;
 /// Components of less weight are not drawn.
 const FAINTEST: f64 = 0.02;
 /// Components of this weight and more are drawn at full strength.
-const FULL: f64 = 0.2;
+const FULL: f64 = 0.12;
 
 /// Draws the figure from finished runs.
 pub fn draw(experiment: &Experiment) -> Result<Figure> {

@@ -70,3 +70,59 @@ fn unexpected(figure: &str, expected: &str) -> Error {
         "the figure `{figure}` needs {expected}: compare its experiment file with the original"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::{Options, Outcome, Watcher, execute};
+    use std::path::Path;
+    use std::sync::atomic::AtomicBool;
+
+    struct Nobody;
+
+    impl Watcher for Nobody {
+        fn started(&self, _: usize) {}
+        fn progressed(&self, _: usize, _: u64, _: u64) {}
+        fn finished(&self, _: usize, _: &Outcome) {}
+    }
+
+    /// Three seeds of two steps each are enough to draw from, and the same records give the same picture.
+    #[test]
+    fn every_figure_draws_from_short_runs_of_its_own_file() {
+        for figure in FIGURES {
+            let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("experiments/lecture")
+                .join(figure.experiment);
+            let results = tempfile::tempdir().unwrap();
+            let mut overrides = vec!["seeds = 3".to_owned(), "training.steps = 2".to_owned()];
+            if std::fs::read_to_string(&file).unwrap().contains("estimator_repeats") {
+                overrides.push("evaluation.estimator_repeats = 3".to_owned());
+            }
+            let experiment = Experiment::load(&file, &overrides, results.path()).unwrap();
+            let options = Options {
+                jobs: 2,
+                fresh: false,
+                interrupt: &AtomicBool::new(false),
+            };
+            for outcome in execute(&experiment.runs().unwrap(), options, &Nobody).unwrap() {
+                assert_eq!(outcome, Outcome::Done, "{}", figure.name);
+            }
+            let [svg, again] = [(); 2].map(|()| (figure.draw)(&experiment).unwrap().svg().unwrap());
+            assert_eq!(svg, again, "{}", figure.name);
+            assert!(svg.starts_with("<svg") && !svg.contains("NaN"), "{}", figure.name);
+            assert!(svg.len() < 1_000_000, "{}: {} bytes", figure.name, svg.len());
+        }
+    }
+
+    #[test]
+    fn figures_need_their_variants_and_seeds() {
+        let results = tempfile::tempdir().unwrap();
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/lecture/density.toml");
+        let other = Experiment::load(&file, &[], results.path()).unwrap();
+        for figure in ["mixture_density_network", "tree", "objectives", "sampling"] {
+            let error = (find(figure).unwrap().draw)(&other).unwrap_err().to_string();
+            assert!(error.contains("needs") && error.contains(figure), "{error}");
+        }
+        assert!(first_seed(&[], "exact").unwrap_err().to_string().contains("\"exact\""));
+    }
+}

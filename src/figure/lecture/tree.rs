@@ -7,11 +7,11 @@ use super::{first_seed, unexpected};
 use crate::Result;
 use crate::control::{Policy, roll_out};
 use crate::data::Table;
+use crate::figure::Anchor;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Panel, Stroke};
 use crate::figure::layout::Figure;
 use crate::figure::theme::{BASELINE, BLACK, Color, FAILED, MODEL, OBSERVED, VARIANTS};
-use crate::figure::{Anchor, number};
 use crate::runner::{Experiment, PlannedRun, Reloaded, VariantSummary, reload, summarize};
 use latent_lab_envs::tree::{GOAL, ROAD_HALF_WIDTH, State, TREE, TREE_RADIUS};
 
@@ -90,7 +90,7 @@ fn title(variant: &VariantSummary, rollouts: usize) -> String {
             }
             None => {
                 let all = (summary.count * rollouts) as f64;
-                format!("{name}: {} of {} arrive", number((mean * all).round()), number(all))
+                format!("{name}: {} of {} arrive", (mean * all).round(), all)
             }
         },
     }
