@@ -64,6 +64,13 @@ fn first_seed<'a>(runs: &'a [PlannedRun], variant: &str) -> Result<&'a PlannedRu
     found.ok_or_else(|| Error::Data(format!("the variant \"{variant}\" has no run to draw: give it a seed")))
 }
 
+/// A variant's name as the beginning of a title.
+fn sentence_case(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
+}
+
 /// An experiment file that has been changed too much for its figure.
 fn unexpected(figure: &str, expected: &str) -> Error {
     Error::Data(format!(
@@ -86,7 +93,7 @@ mod tests {
         fn finished(&self, _: usize, _: &Outcome) {}
     }
 
-    /// Three seeds of two steps each are enough to draw from, and the same records give the same picture.
+    /// Three seeds of two steps on few rows are enough to draw from, and the same records give the same picture.
     #[test]
     fn every_figure_draws_from_short_runs_of_its_own_file() {
         for figure in FIGURES {
@@ -94,10 +101,17 @@ mod tests {
                 .join("experiments/lecture")
                 .join(figure.experiment);
             let results = tempfile::tempdir().unwrap();
-            let mut overrides = vec!["seeds = 3".to_owned(), "training.steps = 2".to_owned()];
-            if std::fs::read_to_string(&file).unwrap().contains("estimator_repeats") {
-                overrides.push("evaluation.estimator_repeats = 3".to_owned());
-            }
+            let text = std::fs::read_to_string(&file).unwrap();
+            let smaller = [
+                ("\nseeds =", "seeds = 3"),
+                ("\ntrain =", "data.train = 100"),
+                ("\ntest =", "data.test = 100"),
+                ("\nsteps =", "training.steps = 2"),
+                ("\nrollouts =", "evaluation.rollouts = 20"),
+                ("\nestimator_repeats =", "evaluation.estimator_repeats = 3"),
+            ];
+            let stated = smaller.into_iter().filter(|(key, _)| text.contains(key));
+            let overrides: Vec<String> = stated.map(|(_, smaller)| smaller.to_owned()).collect();
             let experiment = Experiment::load(&file, &overrides, results.path()).unwrap();
             let options = Options {
                 jobs: 2,

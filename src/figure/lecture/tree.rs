@@ -3,7 +3,7 @@
 //! fork, where the side is decided.
 
 use super::prediction::Prediction;
-use super::{first_seed, unexpected};
+use super::{first_seed, sentence_case, unexpected};
 use crate::Result;
 use crate::control::{Policy, roll_out};
 use crate::data::Table;
@@ -76,10 +76,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
 /// The variant and its success rate over seeds. A rate that is the same for every seed has no interval worth showing: the
 /// count says more.
 fn title(variant: &VariantSummary, rollouts: usize) -> String {
-    let mut name = variant.name.clone();
-    if let Some(first) = name.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
+    let name = sentence_case(&variant.name);
     let summary = variant.summary.get("rollout/success_rate");
     match summary.and_then(|summary| Some((summary, summary.mean?))) {
         None => name,
