@@ -2,14 +2,14 @@
 //! a mixture density network, and as it is; below, the mixture's weights π_k(x), means μ_k(x) and deviations σ_k(x).
 
 use super::prediction::Prediction;
-use super::{first_seed, unexpected};
-use crate::data::{Source, Table};
+use super::{first_seed, sentence_case, unexpected};
+use crate::Result;
+use crate::data::Table;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
 use crate::figure::layout::Figure;
 use crate::figure::theme::{ColorMap, OBSERVED, WHITE, mix};
-use crate::runner::{Experiment, Reloaded, Summary, reload, summarize};
-use crate::{Error, Result};
+use crate::runner::{Experiment, Reloaded, VariantSummary, reload, summarize};
 use std::ops::Range;
 
 /// The x and t shown.
@@ -24,7 +24,7 @@ const ALONG: usize = 233;
 /// Components of less weight are not drawn.
 const FAINTEST: f64 = 0.02;
 /// Components of this weight and more are drawn at full strength.
-const FULL: f64 = 0.2;
+const FULL: f64 = 0.12;
 
 /// Draws the figure from finished runs.
 pub fn draw(experiment: &Experiment) -> Result<Figure> {
@@ -37,58 +37,43 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         ));
     };
     let mut panels = Vec::new();
-    let mut components = Vec::new();
     for variant in [gaussian, mixture] {
         let run = reload(first_seed(&runs, &variant.name)?)?;
         let prediction = Prediction::new(&run, cells())?;
         let density = |column: usize, t: f64| prediction.density(column, t);
-        panels.push(density_panel(&title(&summary, &variant.name), &run, density));
-        components = component_panels(&Prediction::new(&run, along())?);
+        panels.push(density_panel(&title(variant, &summary.metric.name), &run, density));
     }
-    let run = first_seed(&runs, &mixture.name)?;
-    let Source::InverseSinusoid(_) = &run.spec.data.source else {
-        return Err(unexpected("mixture_density_network", "`source = \"inverse_sinusoid\"`"));
-    };
-    let truth = run
-        .spec
-        .data
-        .source
-        .generator()
-        .ok_or_else(|| Error::Other("no generator".into()))?;
+    let planned = first_seed(&runs, &mixture.name)?;
+    let run = reload(planned)?;
+    let truth = planned.spec.data.source.generator();
+    let truth = truth.ok_or_else(|| unexpected("mixture_density_network", "data from a generator"))?;
     let x = cells();
     let density = |column: usize, t: f64| truth.log_prob(&[t], x.row(column)).map_or(f64::NAN, f64::exp);
-    let oracle = summary
-        .oracle
-        .map_or("Truth".to_owned(), |value| format!("Truth: {value:.3}"));
-    panels.push(density_panel(&oracle, &reload(run)?, density));
-    panels.extend(components);
+    let oracle = summary.oracle.map_or(String::new(), |value| format!(": {value:.3}"));
+    panels.push(density_panel(&format!("Truth{oracle}"), &run, density));
+    panels.extend(component_panels(&Prediction::new(&run, along())?));
     Ok(Figure::new(&summary.question, 3, panels)
         .caption(format!(
-            "Density p(t|x) of seed {} with test points (orange), and the test log-likelihood in nats per datum over {} \
-             seeds with its 95 % interval. Below: the mixture's components as functions of x, fading where their weight is small; \
-             colours from violet to yellow follow a component's mean t.",
-            run.address.seed,
+            "Density p(t|x) of seed {} (darkest: {TOP} and more) with test points in orange, and the test log-likelihood in \
+             nats per datum over {} seeds with its 95 % interval. Below: the mixture's components as functions of x, fading \
+             where their weight is small, coloured by where they lie in t.",
+            planned.address.seed,
             mixture.seeds.len()
         ))
         .row_height(520.0))
 }
 
 /// The variant, and its log-likelihood with interval.
-fn title(summary: &Summary, name: &str) -> String {
-    let found = summary.variants.iter().find(|variant| variant.name == name);
-    let found = found.and_then(|variant| variant.summary.get(&summary.metric.name));
-    let mut text = String::new();
-    if let Some(mean) = found.and_then(|summary| summary.mean) {
-        text = format!(": {mean:.3}");
+fn title(variant: &VariantSummary, metric: &str) -> String {
+    let summary = variant.summary.get(metric);
+    let mut text = sentence_case(&variant.name);
+    if let Some(mean) = summary.and_then(|summary| summary.mean) {
+        text += &format!(": {mean:.3}");
     }
-    if let Some((low, high)) = found.and_then(|summary| summary.mean_interval) {
+    if let Some((low, high)) = summary.and_then(|summary| summary.mean_interval) {
         text += &format!(" [{low:.3}–{high:.3}]");
     }
-    let mut name = name.to_owned();
-    if let Some(first) = name.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    format!("{name}{text}")
+    text
 }
 
 /// The middle of each column of cells.

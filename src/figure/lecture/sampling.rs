@@ -141,7 +141,7 @@ fn samples_axis(seeds: &[Series]) -> Axis {
 }
 
 /// The slope of log y on log x by least squares; none for fewer than two different x.
-fn slope(series: &Series) -> Option<f64> {
+fn slope(series: &[(f64, f64)]) -> Option<f64> {
     let logs: Vec<(f64, f64)> = series.iter().map(|(x, y)| (x.ln(), y.ln())).collect();
     let n = logs.len() as f64;
     let (x, y) = logs
@@ -163,7 +163,7 @@ mod tests {
         for exponent in [-0.5, 0.0, 2.0] {
             assert!((slope(&power(exponent)).unwrap() - exponent).abs() < 1e-12);
         }
-        assert_eq!(slope(&vec![(4.0, 1.0)]), None);
-        assert_eq!(slope(&Vec::new()), None);
+        assert_eq!(slope(&[(4.0, 1.0)]), None);
+        assert_eq!(slope(&[]), None);
     }
 }

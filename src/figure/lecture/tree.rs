@@ -3,15 +3,15 @@
 //! fork, where the side is decided.
 
 use super::prediction::Prediction;
-use super::{first_seed, unexpected};
+use super::{first_seed, sentence_case, unexpected};
 use crate::Result;
 use crate::control::{Policy, roll_out};
 use crate::data::Table;
+use crate::figure::Anchor;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Panel, Stroke};
 use crate::figure::layout::Figure;
 use crate::figure::theme::{BASELINE, BLACK, Color, FAILED, MODEL, OBSERVED, VARIANTS};
-use crate::figure::{Anchor, number};
 use crate::runner::{Experiment, PlannedRun, Reloaded, VariantSummary, reload, summarize};
 use latent_lab_envs::tree::{GOAL, ROAD_HALF_WIDTH, State, TREE, TREE_RADIUS};
 
@@ -76,10 +76,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
 /// The variant and its success rate over seeds. A rate that is the same for every seed has no interval worth showing: the
 /// count says more.
 fn title(variant: &VariantSummary, rollouts: usize) -> String {
-    let mut name = variant.name.clone();
-    if let Some(first) = name.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
+    let name = sentence_case(&variant.name);
     let summary = variant.summary.get("rollout/success_rate");
     match summary.and_then(|summary| Some((summary, summary.mean?))) {
         None => name,
@@ -90,7 +87,7 @@ fn title(variant: &VariantSummary, rollouts: usize) -> String {
             }
             None => {
                 let all = (summary.count * rollouts) as f64;
-                format!("{name}: {} of {} arrive", number((mean * all).round()), number(all))
+                format!("{name}: {} of {} arrive", (mean * all).round(), all)
             }
         },
     }
