@@ -19,14 +19,14 @@ class Worker:
         self.command, self.process = [str(part) for part in command], None
 
     def ask(self, job, **request):
-        if self.process is None:
-            self.process = subprocess.Popen(
-                self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-            )
         self.send(job, **request)
         return self.receive()
 
     def send(self, job, **request):
+        if self.process is None:
+            self.process = subprocess.Popen(
+                self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+            )
         self.process.stdin.write(json.dumps({"job": job, **request}) + "\n")
         self.process.stdin.flush()
 

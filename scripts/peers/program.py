@@ -35,7 +35,7 @@ steps = {steps}
 evaluate_every = {every}
 """
 # batch, hidden units: steps and steps between evaluations.
-SIZES = {(64, 64): (5000, 500), (256, 64): (2000, 500), (256, 128): (1200, 300), (1024, 256): (150, 75)}
+SIZES = {(64, 64): (10_000, 1000), (256, 64): (4000, 1000), (256, 128): (2000, 500), (1024, 256): (300, 100)}
 
 
 def experiment(folder, batch, hidden, steps, every):
@@ -66,7 +66,7 @@ def overhead(ours, folder, quick):
             "run, 1 job": lambda: run_program(*run, "--jobs", 1),
         }
         seconds = rounds(contestants, 1 if quick else 3)
-        case = f"batch {batch}, hidden {hidden}, {network.SEEDS} seeds of {steps} steps, {steps // every + 1} evaluations"
+        case = f"batch {batch}, hidden {hidden}, {network.SEEDS} seeds of {steps} steps, {steps // every + 1} evaluations of {network.ROWS} rows"
         yield Comparison(
             "The whole program: `latent-lab run`, process to process",
             case,
