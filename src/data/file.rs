@@ -162,7 +162,7 @@ impl FileConfig {
             return Err(Fault::new(
                 key,
                 format!("{} holds no data", path.display()),
-                "at least one row below the header",
+                "at least one row",
                 "check the file",
             ));
         };
@@ -219,12 +219,14 @@ fn unknown_column(key: &str, name: &str, path: &Path, known: &[String]) -> Fault
         .into_iter()
         .find(|c| known.len() == 1 && known[0].contains(*c));
     let headless = known.iter().all(|cell| cell.parse::<f64>().is_ok());
-    // A slip of a finger, and in a short name not a change of most of it.
+    let slips = |k: &str| strsim::damerau_levenshtein(&k.to_lowercase(), &name.to_lowercase());
+    let length = |k: &str| k.chars().count().max(name.chars().count());
     let nearest = known
         .iter()
-        .map(|k| (strsim::damerau_levenshtein(&k.to_lowercase(), &name.to_lowercase()), k))
+        .map(|k| (slips(k), k))
+        // Of a short name, a change of most of it is another name.
+        .filter(|(slips, k)| *slips <= 2 && 2 * slips <= length(k))
         .min()
-        .filter(|(distance, k)| *distance <= k.chars().count().div_ceil(3).min(2))
         .map(|(_, k)| format!("did you mean `{k}`? "));
     let help = match separator {
         Some(separator) => format!("the columns seem to be parted by {separator:?}: save the file with commas"),
@@ -351,7 +353,10 @@ fn read_csv(path: &Path, key: &str, wanted: &[(String, &str)]) -> Result<Columns
 fn read_npz(path: &Path, key: &str, wanted: &[(String, &str)]) -> Result<Columns, Fault> {
     use candle_core::{DType, npy::NpzTensors};
     std::fs::metadata(path).map_err(|error| unreadable(key, path, error))?;
-    let archive = NpzTensors::new(path).map_err(|error| unreadable(key, path, error))?;
+    let archive = NpzTensors::new(path).map_err(|error| {
+        let message = format!("{} cannot be read as NPZ: {error}", path.display());
+        Fault::new(key, message, "what `numpy.savez` writes", "save the arrays again")
+    })?;
     let mut known: Vec<String> = archive.names().into_iter().cloned().collect();
     known.sort();
     let mut columns = Columns::new();

@@ -257,14 +257,14 @@ fn check_plan_and_faults_write_nothing() {
     for verb in ["check", "run", "plan", "compare"] {
         let said = laboratory.say(&[verb, "bad.toml"]).expect(2);
         assert!(
-            said.err.contains("bad.toml:10:14") && said.out.is_empty(),
+            said.err.contains("bad.toml:11:14") && said.out.is_empty(),
             "{}",
             said.err
         );
     }
     // Of several files all are checked, and all faults are shown; `run` runs none of them.
     let said = laboratory.say(&["check", "bad.toml", "e.toml", "bad.toml"]).expect(2);
-    assert_eq!(said.err.matches("bad.toml:10:14").count(), 2, "{}", said.err);
+    assert_eq!(said.err.matches("bad.toml:11:14").count(), 2, "{}", said.err);
     laboratory.say(&["run", "e.toml", "bad.toml"]).expect(2);
     let json = laboratory
         .say(&["check", "bad.toml", "e.toml", "--json"])
@@ -272,7 +272,7 @@ fn check_plan_and_faults_write_nothing() {
         .json();
     assert_eq!(
         (&json[0]["faults"][0]["at"]["line"], &json[1]["faults"]),
-        (&10.into(), &serde_json::json!([]))
+        (&11.into(), &serde_json::json!([]))
     );
     assert!(before == laboratory.files(""), "something was written");
 }

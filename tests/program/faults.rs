@@ -35,6 +35,12 @@ fn shown(experiment: &str, csv: impl AsRef<[u8]>) -> String {
     shown_in(&Laboratory::with(experiment).and("p.csv", csv))
 }
 
+macro_rules! snapshot {
+    ($cases:expr) => {
+        insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(all($cases)) })
+    };
+}
+
 /// Cases of one kind in one snapshot, each under its name.
 #[track_caller]
 fn all(cases: &[(&str, String)]) -> String {
@@ -48,7 +54,7 @@ fn of_data(csv: impl AsRef<[u8]>) -> String {
 #[test]
 fn files_that_are_no_table() {
     let path = |path: &str| shown(&experiment(&FILE.replace("p.csv", path), DENSITY, EM, ""), CSV);
-    insta::assert_snapshot!(all(&[
+    snapshot!(&[
         ("no such file", path("none.csv")),
         ("another format", path("e.toml")),
         ("a folder", path(".")),
@@ -60,12 +66,12 @@ fn files_that_are_no_table() {
         ("no header", of_data("1,2\n3,4\n")),
         ("an unknown column", of_data(CSV.replace("y,w", "yy,w"))),
         ("two columns of one name", of_data("x,x,y\n1,2,3\n2,3,4\n")),
-    ]));
+    ]);
 }
 
 #[test]
 fn cells() {
-    insta::assert_snapshot!(all(&[
+    snapshot!(&[
         ("empty", of_data(CSV.replace("3,3", "3,"))),
         ("NA", of_data(CSV.replace("3,3", "NA,3"))),
         ("text", of_data(CSV.replace("3,3", "3,three"))),
@@ -74,14 +80,14 @@ fn cells() {
         ("huge", of_data(CSV.replace("3,3", "3,-1e200"))),
         ("constant", of_data("x,y\n1,2\n1,3\n1,4\n")),
         ("one row", of_data("x,y\n1,2\n")),
-    ]));
+    ]);
 }
 
 #[test]
 fn weights_and_roles_of_columns() {
     let weighted = |csv: &str| shown(&experiment(&format!("{FILE}\nweight = \"w\""), DENSITY, EM, ""), csv);
     let data = |data: &str| shown(&experiment(data, DENSITY, EM, ""), CSV);
-    insta::assert_snapshot!(all(&[
+    snapshot!(&[
         ("negative weight", weighted(&CSV.replace("3,3,1", "3,3,-1"))),
         ("all weights zero", weighted(&CSV.replace(",1\n", ",0\n"))),
         (
@@ -97,14 +103,14 @@ fn weights_and_roles_of_columns() {
             "nothing observed",
             data("source = \"file\"\npath = \"p.csv\"\nobserved = []").to_owned()
         ),
-    ]));
+    ]);
 }
 
 #[test]
 fn splits_that_leave_nothing() {
     let data = |extra: &str, csv: &str| shown(&experiment(&format!("{FILE}\n{extra}"), DENSITY, EM, ""), csv);
     let drawn = |data: &str| shown(&experiment(data, DENSITY, EM, ""), CSV);
-    insta::assert_snapshot!(all(&[
+    snapshot!(&[
         (
             "test and validation take all",
             data("test_fraction = 0.9\nvalidation_fraction = 0.9", CSV)
@@ -128,7 +134,7 @@ fn splits_that_leave_nothing() {
             "population with a test",
             drawn("source = \"mixture_of_twenty\"\npopulation = true\ntest = 3")
         ),
-    ]));
+    ]);
 }
 
 #[test]
@@ -148,7 +154,7 @@ fn archives() {
         .expect(0);
     let fault = |archive: &[(&str, Tensor)], name: &str| shown_in(&observed(archive, name));
     let broken = experiment(&FILE.replace("p.csv", "p.npz"), DENSITY, EM, "");
-    insta::assert_snapshot!(all(&[
+    snapshot!(&[
         (
             "not an archive",
             shown_in(&Laboratory::with(&broken).and("p.npz", "PK and nothing more"))
@@ -172,14 +178,14 @@ fn archives() {
             "constant",
             fault(&[("x", numbers(&[1.0, 7.0, 3.0, 7.0], &[2, 2]))], "\"x\"")
         ),
-    ]));
+    ]);
 }
 
 #[test]
 fn sizes_and_ranges() {
     let density = |model: &str| shown(&experiment(FILE, &format!("{DENSITY}\n{model}"), EM, ""), CSV);
     let conditional = |model: &str| shown(&experiment(REGRESSION, model, ADAM, ""), CSV);
-    insta::assert_snapshot!(all(&[
+    snapshot!(&[
         ("logits", density("logits = [1, 2, 3]")),
         ("means", density("fixed_means = [[1, 2]]")),
         ("a mean's length", density("fixed_means = [[1, 2], [3]]")),
@@ -214,8 +220,7 @@ fn sizes_and_ranges() {
             "an empty layer",
             conditional("kind = \"conditional_mixture\"\nhidden = [0]")
         ),
-    ]
-    .map(|(name, text)| (name, text))));
+    ]);
 }
 
 #[test]
@@ -254,7 +259,7 @@ fn training() {
     if cfg!(not(feature = "cuda")) {
         cases.push(("cuda without cuda", adam("device = \"cuda\"")));
     }
-    insta::assert_snapshot!(all(&cases));
+    snapshot!(&cases);
 }
 
 #[test]
@@ -267,7 +272,7 @@ fn evaluation() {
     };
     let density = |keys: &str| of(FILE, DENSITY, EM, keys);
     let tree = |keys: &str| of("source = \"tree\"\ntrain = 5", CONDITIONAL, ADAM, keys);
-    insta::assert_snapshot!(all(&[
+    snapshot!(&[
         ("no such metric", density("metric = \"test/loglikelihood\"")),
         ("nothing like a metric", density("metric = \"happiness\"")),
         ("no test rows", density("metric = \"test/log_likelihood\"")),
@@ -297,7 +302,7 @@ fn evaluation() {
                 CSV,
             ),
         ),
-    ]));
+    ]);
 }
 
 #[test]
@@ -312,7 +317,7 @@ fn slips_in_every_section() {
         assert!(text.contains(from));
         shown(&text.replace(from, to), CSV)
     };
-    insta::assert_snapshot!(all(&[
+    snapshot!(&[
         ("no question", slip("question = \"?\"\n", "")),
         ("file", slip("seeds =", "seed =")),
         ("data", slip("train =", "trian =")),
@@ -322,17 +327,17 @@ fn slips_in_every_section() {
         ("training", slip("steps = 3", "stesp = 3")),
         ("optimizer", slip("\"adam\"", "\"adm\"")),
         ("posterior", slip("samples =", "sample =")),
-        ("objective", slip("beta =", "bета =")),
+        ("objective", slip("beta =", "betta =")),
         ("evaluation", slip("estimator_repeats", "estimator_repeat")),
         ("section", slip("[evaluation]", "[evalution]")),
         ("another section's key", slip("steps = 3", "steps = 3\nhidden = [3]")),
-    ]));
+    ]);
 }
 
 #[test]
 fn unlawful_combinations() {
     let of = |data: &str, model: &str, training: &str, rest: &str| shown(&experiment(data, model, training, rest), CSV);
-    insta::assert_snapshot!(all(&[
+    snapshot!(&[
         (
             "no mean",
             of(FILE, DENSITY, ADAM, "[objective]\nkind = \"mean_squared_error\"")
@@ -351,5 +356,5 @@ fn unlawful_combinations() {
                 "[posterior]\nkind = \"hard\"\n[objective]\nkind = \"marginal_likelihood\""
             ),
         ),
-    ]));
+    ]);
 }

@@ -115,8 +115,9 @@ impl Laboratory {
                 let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
                 if entry.path().is_dir() {
                     walk(&entry.path(), &format!("{name}/"), files);
-                } else {
-                    files.insert(name, std::fs::read(entry.path()).expect("bytes"));
+                } else if let Ok(bytes) = std::fs::read(entry.path()) {
+                    // An unfinished file of a running program may be gone again.
+                    files.insert(name, bytes);
                 }
             }
         }
