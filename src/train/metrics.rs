@@ -32,13 +32,13 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(
         "validation/log_likelihood",
-        "the same over the validation rows",
+        "Σ_i w_i log p_θ(x_i) / Σ_i w_i over the validation rows, in the data's own units",
         "nats per datum",
         Some(true),
     ),
     metric(
         "test/log_likelihood",
-        "the same over the test rows",
+        "Σ_i w_i log p_θ(x_i) / Σ_i w_i over the test rows, in the data's own units",
         "nats per datum",
         Some(true),
     ),
