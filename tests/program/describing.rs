@@ -78,10 +78,7 @@ fn sources_of_data() {
 #[test]
 fn metrics_and_figures() {
     let laboratory = Laboratory::new();
-    for (kind, parts) in [
-        ("metric", ["unit:", "better"]),
-        ("figure", ["drawn from:", "experiments/lecture/"]),
-    ] {
+    for (kind, parts) in [("metric", ["unit:", "better"]), ("figure", ["drawn from:", ".toml"])] {
         for name in names(&laboratory, kind) {
             let said = laboratory.say(&["describe", kind, &name]).expect(0);
             assert!(parts.iter().all(|part| said.out.contains(part)), "{}", said.out);
