@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn figures_need_their_variants_and_seeds() {
         let results = tempfile::tempdir().unwrap();
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/lecture/density.toml");
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/objectives/mixture_of_twenty.toml");
         let other = Experiment::load(&file, &[], results.path()).unwrap();
         for figure in ["mixture_density_network", "tree", "objectives", "sampling"] {
             let error = (find(figure).unwrap().draw)(&other).unwrap_err().to_string();

@@ -28,6 +28,9 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
             "a generator that knows its own density, and at least one variant",
         ));
     };
+    if first.scores(&summary.metric.name).is_empty() {
+        return Err(unexpected("objectives", "a finished run of its first variant"));
+    }
     let specs = experiment.loaded.variants.iter().map(|variant| &variant.spec);
     let looks: Vec<Stroke> = specs.map(look).collect();
     let name = &summary.metric.name;
