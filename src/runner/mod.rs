@@ -11,7 +11,7 @@ mod summary;
 pub use execute::{Options, Watcher, execute};
 pub use reload::{Reloaded, reload};
 pub use run::{Outcome, PlannedRun};
-pub use summary::{SeedSummary, Summary, VariantSummary, agreed, summarize};
+pub use summary::{MetricDocument, SeedSummary, Summary, VariantSummary, agreed, summarize};
 
 use crate::spec::{Diagnostics, Loaded, Spec, load_experiment, resolve};
 use crate::{Error, Result, data::Source, record};

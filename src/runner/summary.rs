@@ -20,6 +20,8 @@ pub struct Summary {
     pub question: String,
     /// What variants are compared by.
     pub metric: MetricDocument,
+    /// What else the file wants to see of them.
+    pub also: Vec<MetricDocument>,
     /// The best value that any model can expect, where it is known.
     pub oracle: Option<f64>,
     /// The value of the baseline.
@@ -41,6 +43,17 @@ pub struct MetricDocument {
     pub unit: String,
     /// Whether larger is better; absent where neither is.
     pub larger_is_better: Option<bool>,
+}
+
+impl From<&Metric> for MetricDocument {
+    fn from(metric: &Metric) -> Self {
+        Self {
+            name: metric.name.to_owned(),
+            formula: metric.formula.to_owned(),
+            unit: metric.unit.to_owned(),
+            larger_is_better: metric.larger_is_better,
+        }
+    }
 }
 
 /// One variant.
@@ -135,12 +148,13 @@ pub fn summarize(experiment: &Experiment) -> Result<Summary> {
     Ok(Summary {
         experiment: experiment.loaded.name.clone(),
         question: experiment.loaded.question.clone(),
-        metric: MetricDocument {
-            name: metric.name.to_owned(),
-            formula: metric.formula.to_owned(),
-            unit: metric.unit.to_owned(),
-            larger_is_better: metric.larger_is_better,
-        },
+        metric: metric.into(),
+        also: evaluation
+            .metrics
+            .iter()
+            .skip(1)
+            .filter_map(|name| Some(metrics::find(name)?.into()))
+            .collect(),
         oracle,
         baseline,
         variants,
@@ -198,7 +212,7 @@ fn statistics(seeds: &[SeedSummary]) -> Result<BTreeMap<String, stats::Summary>>
 
 /// The metric that the file names, or the first of the usual ones that any run has.
 fn chosen_metric(evaluation: &EvaluationConfig, variants: &[VariantSummary]) -> &'static Metric {
-    let named = evaluation.metric.as_deref().and_then(metrics::find);
+    let named = evaluation.metrics.first().and_then(|name| metrics::find(name));
     let usual = ["rollout/success_rate", "test/log_likelihood", "train/log_likelihood"];
     let present = |name: &&&str| variants.iter().any(|variant| variant.summary.contains_key(**name));
     let usual = || usual.iter().find(present).and_then(|name| metrics::find(name));

@@ -101,7 +101,7 @@ fn check_environment(spec: &Spec, widths: Widths) -> Option<Fault> {
 }
 
 /// What the named metric needs and this spec does not have.
-fn lacks(spec: &Spec, metric: &str) -> Option<Fault> {
+fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
     let (family, name) = metric.split_once('/').unwrap_or(("", metric));
     let (test, generated) = match &spec.data.source {
         Source::File(file) => (file.test_fraction > 0.0 || file.test_path.is_some(), false),
@@ -142,7 +142,7 @@ fn lacks(spec: &Spec, metric: &str) -> Option<Fault> {
     ];
     let (_, what, expected) = needs.into_iter().find(|(lacking, ..)| *lacking)?;
     Some(Fault::new(
-        "metric",
+        key,
         format!("`{metric}` needs {what}"),
         expected,
         "add what it needs, or choose another metric: see `list metric`",
@@ -151,23 +151,20 @@ fn lacks(spec: &Spec, metric: &str) -> Option<Fault> {
 
 fn check_evaluation(spec: &Spec) -> Option<Fault> {
     let (evaluation, defaults) = (&spec.evaluation, EvaluationConfig::default());
-    if let Some(metric) = &evaluation.metric
-        && metrics::find(metric).is_none()
-    {
-        let names = || metrics::METRICS.iter().map(|metric| metric.name);
-        let help = match closest(metric, names()) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => format!("there are: {}", names().collect::<Vec<_>>().join(", ")),
+    for (number, metric) in evaluation.metrics.iter().enumerate() {
+        let key = format!("metrics.{number}");
+        let Some(found) = metrics::find(metric) else {
+            let names = || metrics::METRICS.iter().map(|metric| metric.name);
+            let help = match closest(metric, names()) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("there are: {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            let message = format!("there is no metric `{metric}`");
+            return Some(Fault::new(key, message, "the name of a metric", help));
         };
-        return Some(Fault::new(
-            "metric",
-            format!("there is no metric `{metric}`"),
-            "the name of a metric",
-            help,
-        ));
-    }
-    if let Some(missing) = evaluation.metric.as_deref().and_then(|metric| lacks(spec, metric)) {
-        return Some(missing);
+        if let Some(missing) = lacks(spec, &key, found.name) {
+            return Some(missing);
+        }
     }
     let conditional = spec.model.abilities().conditional;
     if evaluation.environment.is_some() && !conditional {

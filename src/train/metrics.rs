@@ -154,7 +154,10 @@ pub const METRICS: &[Metric] = &[
     ),
 ];
 
-/// The metric called `name`.
+/// The metric called `name`; without the part before the slash, the first of test, roll-out, training and estimator metrics
+/// that is called so.
 pub fn find(name: &str) -> Option<&'static Metric> {
-    METRICS.iter().find(|metric| metric.name == name)
+    let called = |name: &str| METRICS.iter().find(|metric| metric.name == name);
+    let families = ["test", "rollout", "train", "estimator"];
+    called(name).or_else(|| families.iter().find_map(|family| called(&format!("{family}/{name}"))))
 }

@@ -273,12 +273,15 @@ fn evaluation() {
     let density = |keys: &str| of(FILE, DENSITY, EM, keys);
     let tree = |keys: &str| of("source = \"tree\"\ntrain = 5", CONDITIONAL, ADAM, keys);
     snapshot!(&[
-        ("no such metric", density("metric = \"test/loglikelihood\"")),
-        ("nothing like a metric", density("metric = \"happiness\"")),
-        ("no test rows", density("metric = \"test/log_likelihood\"")),
-        ("no validation rows", density("metric = \"validation/log_likelihood\"")),
-        ("no roll-outs", tree("metric = \"rollout/success_rate\"")),
-        ("no estimates", density("metric = \"estimator/value_bias\"")),
+        ("no such metric", density("metrics = [\"test/loglikelihood\"]")),
+        ("nothing like a metric", density("metrics = [\"happiness\"]")),
+        ("no test rows", density("metrics = [\"test/log_likelihood\"]")),
+        (
+            "no validation rows",
+            density("metrics = [\"validation/log_likelihood\"]")
+        ),
+        ("no roll-outs", tree("metrics = [\"rollout/success_rate\"]")),
+        ("no estimates", density("metrics = [\"estimator/value_bias\"]")),
         ("a density as policy", density("environment = \"tree\"")),
         (
             "another state",
