@@ -6,6 +6,7 @@
 use super::covariance::{EDGE, Gain, Gains, row_major};
 use super::lanes::combine;
 use super::sequences::{Block, Sequences};
+use super::statistics::precision;
 use super::{Beliefs, System};
 use crate::Result;
 use pulp::Arch;
@@ -86,6 +87,22 @@ impl<'a> Filtered<'a> {
     /// What the past alone says: independent beliefs N(m_t, P_t) given o_1 … o_t at every step.
     pub fn beliefs(&self) -> Beliefs {
         Beliefs::filtered(self)
+    }
+
+    /// The entropy of [`Filtered::beliefs`] of each sequence, in nats.
+    pub fn entropy(&self) -> Vec<f64> {
+        let entropy = |gain: &Gain| {
+            let size = gain.covariance.nrows() as f64;
+            0.5 * (size * (2.0 * std::f64::consts::PI * std::f64::consts::E).ln() + precision(&gain.covariance).1)
+        };
+        let each: Vec<f64> = self.gains.steps.iter().map(entropy).collect();
+        let mut all = vec![0.0; self.sequences.count()];
+        for (own, block) in self.blocks.iter().zip(&self.sequences.blocks) {
+            for (&i, &length) in block.members.iter().zip(&block.lengths) {
+                all[i] = own.steps[..length].iter().map(|&step| each[step as usize]).sum();
+            }
+        }
+        all
     }
 
     /// What all observations say: the smoother (Rauch, Tung & Striebel 1965), with lag-one covariances.

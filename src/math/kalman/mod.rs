@@ -13,6 +13,7 @@
 mod beliefs;
 mod covariance;
 mod draw;
+mod expected;
 mod filter;
 mod lanes;
 mod m_step;
@@ -25,6 +26,7 @@ mod system;
 mod tests;
 
 pub use beliefs::Beliefs;
+pub use expected::expected_logs;
 pub use filter::Filtered;
 pub use m_step::{Learning, Noise, NoiseForm, Regression};
 pub use predict::{Forecast, Horizon, squared_errors};

@@ -178,6 +178,34 @@ impl Sequences {
         self.inputs
     }
 
+    /// Observations (row-major `[T, O]`, NaN where missing) and inputs (`[T, U]`) of sequence `i`.
+    pub fn rows(&self, i: usize) -> (Vec<f64>, Vec<f64>) {
+        let (mut observed, mut inputs) = (Vec::new(), Vec::new());
+        for t in 0..self.lengths[i] {
+            let (block, stride, at) = self.place(i, t);
+            let block = &self.blocks[block];
+            let present = &self.masks[block.masks[t] as usize];
+            observed.extend((0..self.outputs).map(|j| match present.binary_search(&j) {
+                Ok(_) => block.observed[j * stride + at],
+                Err(_) => f64::NAN,
+            }));
+            inputs.extend((0..self.inputs).map(|j| block.inputs[j * stride + at]));
+        }
+        (observed, inputs)
+    }
+
+    /// The sequences numbered in `indices`, in that order.
+    pub fn select(&self, indices: &[usize]) -> Result<Self> {
+        let (mut observed, mut inputs) = (Vec::new(), Vec::new());
+        for &i in indices {
+            let (o, u) = self.rows(i);
+            observed.extend(o);
+            inputs.extend(u);
+        }
+        let lengths: Vec<usize> = indices.iter().map(|&i| self.lengths[i]).collect();
+        Self::new(&observed, self.outputs, &inputs, self.inputs, &lengths)
+    }
+
     /// Block, table stride and table column of step `t` of sequence `i`.
     pub(super) fn place(&self, i: usize, t: usize) -> (usize, usize, usize) {
         let (block, column) = self.places[i];

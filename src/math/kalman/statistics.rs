@@ -49,7 +49,7 @@ pub struct Statistics {
 }
 
 /// Expected log joint by term, in nats.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ExpectedLog {
     /// E[log p(x_1)].
     pub initial: f64,
@@ -118,6 +118,34 @@ impl Statistics {
                 .map(|(mask, moments)| (mask, mirrored(moments)))
                 .collect(),
         })
+    }
+
+    /// Adds `factor` times the moments of `other`, which are of sequences of the same widths.
+    pub fn add(&mut self, other: &Self, factor: f64) {
+        let add = |to: &mut Moments, from: &Moments| {
+            to.count += factor * from.count;
+            to.second += &from.second * factor;
+        };
+        add(&mut self.initial, &other.initial);
+        add(&mut self.transition, &other.transition);
+        for (mask, moments) in &other.emission {
+            let size = moments.second.nrows();
+            add(
+                self.emission
+                    .entry(mask.clone())
+                    .or_insert_with(|| Moments::zeros(size)),
+                moments,
+            );
+        }
+    }
+
+    /// No moments, of `states` latent dimensions.
+    pub fn none(sequences: &Sequences, states: usize) -> Self {
+        Self {
+            initial: Moments::zeros(states + 1),
+            transition: Moments::zeros(2 * states + sequences.inputs() + 1),
+            emission: BTreeMap::new(),
+        }
     }
 
     /// The expected log joint under `system`.

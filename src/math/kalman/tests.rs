@@ -505,6 +505,41 @@ fn weights_are_repetitions() {
 }
 
 #[test]
+fn expected_logs_by_sequence_sum_to_those_of_the_moments_and_bound_the_likelihood() {
+    let streams = Streams::new(12);
+    for (case, (x, o, u)) in SIZES.into_iter().enumerate() {
+        let rng = &mut streams.named("case").at(case as u64);
+        let system = random_system(x, o, u, rng);
+        let data = simulate(&system, &[8, 5, 8, 1], 0.3, rng);
+        let sequences = data.sequences(&system);
+        let filtered = Filtered::new(&system, &sequences).expect("a filter");
+        for beliefs in [filtered.smooth(), filtered.beliefs(), filtered.draw(rng)] {
+            let own = expected_logs(&system, &sequences, &beliefs);
+            let moments = Statistics::new(&sequences, &beliefs, None).expect("statistics");
+            let all = moments.expected_log(&system).expect("a value");
+            for (pick, whole) in [
+                ((|e| e.initial) as fn(&ExpectedLog) -> f64, all.initial),
+                (|e| e.transition, all.transition),
+                (|e| e.emission, all.emission),
+            ] {
+                let sum: f64 = own.iter().map(pick).sum();
+                assert!((sum - whole).abs() < 1e-9 * whole.abs().max(1.0), "{sum} {whole}");
+            }
+        }
+        // E_q[log p(x, o)] + H(q) ≤ log p(o) for the filter's independent beliefs.
+        let own = expected_logs(&system, &sequences, &filtered.beliefs());
+        for (i, entropy) in filtered.entropy().into_iter().enumerate() {
+            assert!(own[i].total() + entropy <= filtered.log_likelihood()[i] + 1e-9);
+        }
+        // A selection keeps every value and every gap.
+        let some = sequences.select(&[2, 0]).expect("sequences");
+        let again = Filtered::new(&system, &some).expect("a filter");
+        assert!((again.log_likelihood()[0] - filtered.log_likelihood()[2]).abs() < 1e-10);
+        assert!((again.log_likelihood()[1] - filtered.log_likelihood()[0]).abs() < 1e-10);
+    }
+}
+
+#[test]
 fn a_known_system_is_recovered_up_to_similarity_from_fifty_sequences() {
     let streams = Streams::new(7);
     let rng = &mut streams.named("case").at(0);
