@@ -1,6 +1,6 @@
 //! `latent-lab run FILE`: runs what is missing, prints the comparison, writes summary and figures.
 
-use super::{Source, Stop, compare, progress::Bars, say};
+use super::{Overrides, Stop, compare, load, progress::Bars, say};
 use crate::error::Error;
 use crate::figure::experiment as figures;
 use crate::runner::{Experiment, Options, Outcome, Summary, execute, summarize};
@@ -11,8 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
+    /// The experiment files
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
     #[command(flatten)]
-    source: Source,
+    overrides: Overrides,
+    /// The folder that records go to
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    results: PathBuf,
     /// Runs at a time; the number of processors without this flag
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -22,26 +28,37 @@ pub(super) struct Run {
     /// No progress bars
     #[arg(long)]
     quiet: bool,
-    /// Print one JSON document, the same as summary.json, in place of the table
+    /// Print one JSON document in place of the table: that of summary.json, or a list of them for several files
     #[arg(long)]
     json: bool,
 }
 
 impl Run {
     pub(super) fn execute(&self) -> Result<(), Stop> {
-        let experiment = self.source.load()?;
-        let (summary, figures) = run(&experiment, self.jobs, self.fresh, !self.quiet)?;
-        if self.json {
-            say(&summary.to_json()?);
-        } else {
-            say(&compare::render(&summary));
-            let dir = experiment.dir();
-            say(&format!("\nrecords: {}\nfigures:\n", dir.display()));
-            for figure in figures {
-                say(&format!("  {}\n", figure.display()));
+        // Every file is checked before the first of them runs.
+        let load = |file: &PathBuf| load(file, &self.overrides, &self.results);
+        let experiments = self.files.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+        let mut summaries = Vec::new();
+        for (number, experiment) in experiments.iter().enumerate() {
+            let (summary, figures) = run(experiment, self.jobs, self.fresh, !self.quiet)?;
+            if !self.json {
+                let space = if number > 0 { "\n\n" } else { "" };
+                say(&format!("{space}{}", compare::render(&summary)));
+                say(&format!("\nrecords: {}\nfigures:\n", experiment.dir().display()));
+                for figure in figures {
+                    say(&format!("  {}\n", figure.display()));
+                }
             }
+            summaries.push(summary);
         }
-        match summary.variants.iter().any(|variant| variant.failed() > 0) {
+        if self.json {
+            say(&match summaries.as_slice() {
+                [one] => one.to_json()?,
+                several => serde_json::to_string_pretty(several).unwrap_or_default() + "\n",
+            });
+        }
+        let failed = |summary: &Summary| summary.variants.iter().any(|variant| variant.failed() > 0);
+        match summaries.iter().any(failed) {
             true => Err(Stop::Failed(None)),
             false => Ok(()),
         }

@@ -289,23 +289,29 @@ impl Panel {
         deviations: &[f64],
         color: Color,
     ) -> &mut Self {
-        let [[a, b], [_, d]] = covariance;
-        // Cholesky factor: x = μ + r L (cos t, sin t).
-        let l11 = a.sqrt();
-        let l21 = b / l11;
-        let l22 = (d - l21 * l21).sqrt();
-        if l11 > 0.0 && l22 > 0.0 {
-            for r in deviations {
-                let ellipse: Vec<Point> = (0..=96)
-                    .map(|i| (f64::from(i) * std::f64::consts::TAU / 96.0).sin_cos())
-                    .map(|(sin, cos)| (mean[0] + r * l11 * cos, mean[1] + r * (l21 * cos + l22 * sin)))
-                    .collect();
-                self.area(&ellipse, color.alpha(0.10));
-                self.line(&ellipse, Stroke::solid(color).width(3.0));
+        for r in deviations {
+            let shape = ellipse(mean, covariance, *r);
+            if !shape.is_empty() {
+                self.area(&shape, color.alpha(0.10));
+                self.line(&shape, Stroke::solid(color).width(3.0));
             }
         }
         self.points(&[(mean[0], mean[1])], Dot::new(WHITE).radius(9.0));
         self.points(&[(mean[0], mean[1])], Dot::new(color).radius(6.5))
+    }
+
+    /// The outlines alone of [`Panel::gaussian`], as for the oracle's.
+    pub fn ellipses(
+        &mut self,
+        mean: [f64; 2],
+        covariance: [[f64; 2]; 2],
+        deviations: &[f64],
+        stroke: Stroke,
+    ) -> &mut Self {
+        for r in deviations {
+            self.line(&ellipse(mean, covariance, *r), stroke);
+        }
+        self
     }
 
     /// A filled circle; the radius is in data units of both axes.
@@ -376,4 +382,19 @@ impl Panel {
         }
         self.points(&[(x, y)], Dot::new(color).radius(8.0))
     }
+}
+
+/// The closed curve `r` standard deviations round a mean; empty if the covariance is not positive definite.
+fn ellipse(mean: [f64; 2], [[a, b], [_, d]]: [[f64; 2]; 2], r: f64) -> Vec<Point> {
+    // Cholesky factor: x = μ + r L (cos t, sin t).
+    let l11 = a.sqrt();
+    let l21 = b / l11;
+    let l22 = (d - l21 * l21).sqrt();
+    if !(l11 > 0.0 && l22 > 0.0) {
+        return Vec::new();
+    }
+    (0..=96)
+        .map(|i| (f64::from(i) * std::f64::consts::TAU / 96.0).sin_cos())
+        .map(|(sin, cos)| (mean[0] + r * l11 * cos, mean[1] + r * (l21 * cos + l22 * sin)))
+        .collect()
 }

@@ -2,13 +2,12 @@
 
 use super::baseline;
 use crate::control::{self, Policy};
-use crate::data::{Source, Splits};
+use crate::data::Splits;
 use crate::math::streams::Streams;
 use crate::record::{Checkpoint, Run, RunAddress, Status};
 use crate::spec::Spec;
 use crate::train::{self, Job, Observer, State, Trained, estimator, evaluation};
 use crate::{Error, Result};
-use latent_lab_envs::Tree;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -129,7 +128,12 @@ impl PlannedRun {
                 action: self.spec.evaluation.action,
                 latent: self.spec.evaluation.latent,
             };
-            let states = control::roll_out(&self.environment(), &policy, self.spec.evaluation.rollouts, &streams)?;
+            let states = control::roll_out(
+                &self.spec.environment(),
+                &policy,
+                self.spec.evaluation.rollouts,
+                &streams,
+            )?;
             metrics.extend(control::score(&states));
         }
         if self.spec.evaluation.estimator_repeats > 0 {
@@ -140,14 +144,6 @@ impl PlannedRun {
             )?);
         }
         Ok(metrics)
-    }
-
-    /// The environment of the roll-outs: the one that the demonstrations came from, where they come from one.
-    pub fn environment(&self) -> Tree {
-        match &self.spec.data.source {
-            Source::Tree(tree) => tree.clone(),
-            _ => Tree::default(),
-        }
     }
 }
 

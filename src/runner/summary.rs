@@ -218,11 +218,7 @@ fn references(experiment: &Experiment, variants: &[VariantSummary], metric: &str
         "test/log_likelihood" => (mean("test/oracle"), mean("test/baseline")),
         "train/log_likelihood" => (None, mean("train/baseline")),
         "rollout/success_rate" => {
-            let runs = experiment.runs().unwrap_or_default();
-            let yardsticks = runs
-                .first()
-                .map(|run| run.environment().yardsticks())
-                .unwrap_or_default();
+            let yardsticks = experiment.loaded.variants[0].spec.environment().yardsticks();
             let find = |name| {
                 yardsticks
                     .iter()

@@ -2,7 +2,7 @@
 
 use super::{Diagnostics, Loaded};
 use crate::control::{ActionRule, EvaluationConfig, LatentRule};
-use crate::data::{DataConfig, source::Widths};
+use crate::data::{DataConfig, Source, source::Widths};
 use crate::error::Fault;
 use crate::model::ModelConfig;
 use crate::objective::ObjectiveConfig;
@@ -31,6 +31,16 @@ pub struct Spec {
     /// What happens after training.
     #[serde(default)]
     pub evaluation: EvaluationConfig,
+}
+
+impl Spec {
+    /// The environment of the roll-outs: the one that the demonstrations came from, where they come from one.
+    pub fn environment(&self) -> Tree {
+        match &self.data.source {
+            Source::Tree(tree) => tree.clone(),
+            _ => Tree::default(),
+        }
+    }
 }
 
 /// Loads an experiment file with its overrides and looks for every fault, those of meaning included.
@@ -69,7 +79,7 @@ fn check(spec: &Spec, folder: &Path) -> Vec<Fault> {
 /// A policy must see and do what the environment shows and takes.
 fn check_environment(spec: &Spec, widths: Widths) -> Option<Fault> {
     spec.evaluation.environment?;
-    let tree = Tree::default();
+    let tree = spec.environment();
     let wanted = Widths {
         observed: tree.action_size(),
         given: tree.observation_size(),

@@ -11,6 +11,7 @@ use crate::nn::{Adam, AdamSettings, Parameters};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use rand::seq::SliceRandom;
+use rand_distr::{Distribution, StandardNormal};
 
 /// Trains by Adam; see [`super::train`].
 pub(super) fn train(
@@ -65,6 +66,8 @@ struct Run<'a> {
     shuffled: Option<(u64, Batch)>,
     shuffles: Stream,
     guesses: Stream,
+    /// Of what is given, and of what is observed.
+    noise: [Stream; 2],
 }
 
 impl<'a> Run<'a> {
@@ -90,6 +93,7 @@ impl<'a> Run<'a> {
             shuffled: None,
             shuffles: job.streams.named("batches"),
             guesses: job.streams.named("posterior"),
+            noise: [job.streams.named("noise/given"), job.streams.named("noise/observed")],
             device,
         };
         if let Some(state) = resume {
@@ -105,7 +109,8 @@ impl<'a> Run<'a> {
         {
             self.stale = Some(self.theta.snapshot()?);
         }
-        let batch = self.next_batch()?;
+        let mut batch = self.next_batch()?;
+        self.add_noise(&mut batch)?;
         let loss = self.loss(&batch)?;
         let gradients = loss.backward()?;
         let rate = self.config.learning_rate_at(self.step);
@@ -184,6 +189,28 @@ impl<'a> Run<'a> {
         let part = shuffled.1.narrow(batch as usize * size, size)?;
         self.shuffled = Some(shuffled);
         Ok(part)
+    }
+
+    /// Adds the noise of this step to the rows of `batch`, where there is any to add.
+    fn add_noise(&self, batch: &mut Batch) -> Result<()> {
+        let AdamConfig {
+            given_noise,
+            observed_noise,
+            ..
+        } = *self.config;
+        let noisy = |rows: &Tensor, deviation: f64, stream: &Stream| -> Result<Tensor> {
+            let noise = StandardNormal.sample_iter(stream.at(self.step)).take(rows.elem_count());
+            let noise: Vec<f64> = noise.map(|n: f64| deviation * n).collect();
+            let noise = Tensor::from_vec(noise, rows.shape(), &Device::Cpu)?;
+            Ok((rows + noise.to_dtype(rows.dtype())?.to_device(&self.device)?)?)
+        };
+        if let Some(given) = batch.given.as_mut().filter(|_| given_noise > 0.0) {
+            *given = noisy(given, given_noise, &self.noise[0])?;
+        }
+        if observed_noise > 0.0 {
+            batch.observed = noisy(&batch.observed, observed_noise, &self.noise[1])?;
+        }
+        Ok(())
     }
 
     /// What is evaluated and kept: the average if there is one.

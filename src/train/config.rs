@@ -88,6 +88,13 @@ pub struct AdamConfig {
     /// & Juditsky 1992). 0 is no averaging.
     #[schemars(range(min = 0.0, max = 0.999999))]
     pub averaging: f64,
+    /// Deviation of the Gaussian noise added to what is given at every step, in the units that the model sees: smooths the
+    /// fitted density and keeps few data from being learnt by heart (Rothfuss et al. 2019).
+    #[schemars(range(min = 0.0, max = 1e6))]
+    pub given_noise: f64,
+    /// The same for what is observed.
+    #[schemars(range(min = 0.0, max = 1e6))]
+    pub observed_noise: f64,
     /// Stops early on the validation rows; needs `data.validation_fraction`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<EarlyStopping>,
@@ -109,6 +116,8 @@ impl Default for AdamConfig {
             gradient_clip: None,
             weight_decay: 0.0,
             averaging: 0.0,
+            given_noise: 0.0,
+            observed_noise: 0.0,
             early_stopping: None,
             precision: Precision::F32,
             device: Device::Cpu,

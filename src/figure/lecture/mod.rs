@@ -2,6 +2,14 @@
 //!
 //! To add one: a file here with a `draw` function, an experiment file, and a line in [`FIGURES`].
 
+mod clusters;
+mod density;
+mod guesses;
+mod lower_bound;
+mod plane;
+mod regression;
+mod shown;
+
 use super::layout::Figure;
 use crate::Result;
 use crate::runner::Experiment;
@@ -20,7 +28,32 @@ pub struct LectureFigure {
 }
 
 /// Every figure, in the lecture's order.
-pub const FIGURES: &[LectureFigure] = &[];
+pub const FIGURES: &[LectureFigure] = &[
+    LectureFigure {
+        name: "density",
+        summary: "points of the plane and the Gaussian fitted to them, from few points and from many",
+        experiment: "density.toml",
+        draw: density::draw,
+    },
+    LectureFigure {
+        name: "regression",
+        summary: "a fitted line with the 95 % band of p(y|x), and p(y|x) itself at three x",
+        experiment: "regression.toml",
+        draw: regression::draw,
+    },
+    LectureFigure {
+        name: "clusters",
+        summary: "one Gaussian against a mixture of three, points coloured by responsibility",
+        experiment: "clusters.toml",
+        draw: clusters::draw,
+    },
+    LectureFigure {
+        name: "guesses",
+        summary: "the guesses of EM after 0, 1, 3 and 30 sweeps, and the lower bound that a sweep climbs",
+        experiment: "guesses.toml",
+        draw: guesses::draw,
+    },
+];
 
 /// The figure called `name`.
 pub fn find(name: &str) -> Option<&'static LectureFigure> {

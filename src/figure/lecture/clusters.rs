@@ -1,0 +1,100 @@
+//! *clusters*: one Gaussian against a mixture `p(x) = Σ_z p(z) N(x; μ_z, Σ_z)` on the same points.
+//!
+//! Points are coloured by how responsible each component is for them, `p(z|x)`.
+
+use super::plane::{Gaussian, Plane, axes, colors, truth};
+use super::shown::{Shown, nats, shown, what_nats_are};
+use crate::Result;
+use crate::figure::axis::Axis;
+use crate::figure::chart::Panel;
+use crate::figure::layout::Figure;
+use crate::figure::number::fixed;
+use crate::figure::sheet::Anchor;
+use crate::runner::{Experiment, reload, summarize};
+
+/// Draws one panel per variant.
+pub fn draw(experiment: &Experiment) -> Result<Figure> {
+    let summary = summarize(experiment)?;
+    let shown = shown(experiment, &summary)?;
+    let planes = shown
+        .iter()
+        .map(|shown| Plane::of(&reload(&shown.run)?))
+        .collect::<Result<Vec<_>>>()?;
+    let truth = shown
+        .first()
+        .map_or(Vec::new(), |shown| truth(&shown.run.spec.data.source));
+    let axes = axes(&planes, &truth);
+    let panels = shown
+        .iter()
+        .zip(&planes)
+        .map(|(shown, plane)| panel(shown, plane, &truth, axes.clone()));
+    let caption = format!(
+        "Training points of one seed, coloured by p(z|x); ellipses at 1 and 2 standard deviations, dashed: the \
+         generator's own. Numbers: {}.",
+        what_nats_are(&summary)
+    );
+    Ok(Figure::new(&experiment.loaded.question, 2, panels.collect())
+        .caption(caption)
+        .row_height(700.0))
+}
+
+fn panel(shown: &Shown, plane: &Plane, truth: &[Gaussian], axes: [Axis; 2]) -> Panel {
+    let title = format!("{}: {}", shown.variant.name, nats(shown.variant, "test/log_likelihood"));
+    let fitted = plane.gaussians();
+    let colors = colors(fitted.len());
+    let mut panel = plane.panel(title, truth, &colors, axes);
+    if fitted.len() > 1 {
+        for ((gaussian, partner), color) in fitted.iter().zip(nearest(&fitted, truth)).zip(&colors) {
+            let own = partner.map_or(String::new(), |truth| format!(" (true {})", fixed(truth.weight, 2)));
+            let text = format!("p(z) = {}{own}", fixed(gaussian.weight, 2));
+            // Above nearly all of its points.
+            let above = gaussian.mean[1] + 3.6 * gaussian.covariance[1][1].sqrt();
+            panel.text((gaussian.mean[0], above), text, Anchor::Middle, *color);
+        }
+    }
+    panel
+}
+
+/// For each fitted Gaussian the generator's that it stands for, where they are equally many: the nearest pair first.
+fn nearest<'a>(fitted: &[Gaussian], truth: &'a [Gaussian]) -> Vec<Option<&'a Gaussian>> {
+    let mut partners = vec![None; fitted.len()];
+    if fitted.len() != truth.len() {
+        return partners;
+    }
+    let distance = |a: &Gaussian, b: &Gaussian| (a.mean[0] - b.mean[0]).hypot(a.mean[1] - b.mean[1]);
+    let mut pairs: Vec<(usize, usize)> = (0..fitted.len())
+        .flat_map(|k| (0..truth.len()).map(move |t| (k, t)))
+        .collect();
+    pairs.sort_by(|a, b| distance(&fitted[a.0], &truth[a.1]).total_cmp(&distance(&fitted[b.0], &truth[b.1])));
+    let mut taken = vec![false; truth.len()];
+    for (k, t) in pairs {
+        if partners[k].is_none() && !taken[t] {
+            (partners[k], taken[t]) = (Some(&truth[t]), true);
+        }
+    }
+    partners
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_component_finds_its_own_partner() {
+        let at = |x: f64, weight: f64| Gaussian {
+            weight,
+            mean: [x, 0.0],
+            covariance: [[1.0, 0.0], [0.0, 1.0]],
+        };
+        // Both fitted Gaussians are nearest to the true one at 1, which the nearer one gets.
+        let truth = [at(1.0, 0.7), at(5.0, 0.3)];
+        let weights = |fitted: &[Gaussian]| -> Vec<Option<f64>> {
+            nearest(fitted, &truth)
+                .iter()
+                .map(|partner| partner.map(|truth| truth.weight))
+                .collect()
+        };
+        assert_eq!(weights(&[at(2.0, 0.5), at(1.1, 0.5)]), [Some(0.3), Some(0.7)]);
+        assert_eq!(weights(&[at(2.0, 1.0)]), [None]);
+    }
+}

@@ -1,0 +1,83 @@
+//! *density*: points of the plane and the Gaussian `p(x) = N(x; μ, Σ)` that makes them most likely.
+//!
+//! The same generator, from few points and from many: the fit from few misses the generator's own ellipses and pays for
+//! it on fresh points; about `P/(2N)` nats for P free parameters and N points.
+
+use super::plane::{DEVIATIONS, Gaussian, Plane, axes, draw_truth, truth};
+use super::shown::{Shown, nats, shown, what_nats_are};
+use crate::Result;
+use crate::figure::axis::Axis;
+use crate::figure::chart::{Dot, Panel};
+use crate::figure::layout::Figure;
+use crate::figure::sheet::Anchor;
+use crate::figure::theme::{Color, ColorMap, MODEL, OBSERVED, ORACLE};
+use crate::runner::{Experiment, reload, summarize};
+use std::f64::consts::TAU;
+
+/// Draws one panel per variant.
+pub fn draw(experiment: &Experiment) -> Result<Figure> {
+    let summary = summarize(experiment)?;
+    let shown = shown(experiment, &summary)?;
+    let planes = shown
+        .iter()
+        .map(|shown| Plane::of(&reload(&shown.run)?))
+        .collect::<Result<Vec<_>>>()?;
+    let truth = shown
+        .first()
+        .map_or(Vec::new(), |shown| truth(&shown.run.spec.data.source));
+    let axes = axes(&planes, &truth);
+    let panels = shown
+        .iter()
+        .zip(&planes)
+        .map(|(shown, plane)| panel(shown, plane, &truth, axes.clone()));
+    let caption = format!(
+        "Orange: training points of one seed. Blue: density of the fitted Gaussian, its ellipses at 1 and 2 standard \
+         deviations. Dashed: the generator's own. Numbers: {}.",
+        what_nats_are(&summary)
+    );
+    Ok(Figure::new(&experiment.loaded.question, 2, panels.collect())
+        .caption(caption)
+        .row_height(640.0))
+}
+
+fn panel(shown: &Shown, plane: &Plane, truth: &[Gaussian], [x, y]: [Axis; 2]) -> Panel {
+    let title = format!("{}: {}", shown.variant.name, nats(shown.variant, "test/log_likelihood"));
+    let mut panel = Panel::new(title, x, y).equal_units();
+    let fitted = plane.gaussians();
+    for gaussian in &fitted {
+        // Beyond three deviations there is nothing to see.
+        let range = |i: usize| {
+            let reach = 3.0 * gaussian.covariance[i][i].sqrt();
+            (gaussian.mean[i] - reach, gaussian.mean[i] + reach)
+        };
+        let density = |x, y| plane.density([x, y]);
+        panel.heat(density, range(0), range(1), (120, 120), ColorMap::Density);
+    }
+    let points: Vec<_> = plane.points.iter().map(|x| (x[0], x[1])).collect();
+    panel.points(&points, Dot::new(OBSERVED.alpha(0.75)));
+    for gaussian in &fitted {
+        panel.gaussian(gaussian.mean, gaussian.covariance, &DEVIATIONS, MODEL);
+    }
+    draw_truth(&mut panel, truth);
+    if let ([fitted], [truth]) = (&fitted[..], truth) {
+        name(&mut panel, "fitted", fitted, truth, MODEL);
+        name(&mut panel, "true", truth, fitted, ORACLE);
+    }
+    panel
+}
+
+/// Names the outer ellipse of `gaussian` where it is furthest outside of `other`'s.
+fn name(panel: &mut Panel, text: &str, gaussian: &Gaussian, other: &Gaussian, color: Color) {
+    let angles = (0..180).map(|i| f64::from(i) * TAU / 180.0);
+    let outside = |angle: &f64| other.deviations_to(gaussian.at(DEVIATIONS[1], *angle));
+    let Some(angle) = angles.max_by(|a, b| outside(a).total_cmp(&outside(b))) else {
+        return;
+    };
+    let at = gaussian.at(1.12 * DEVIATIONS[1], angle);
+    let anchor = if at[0] < gaussian.mean[0] {
+        Anchor::End
+    } else {
+        Anchor::Start
+    };
+    panel.text((at[0], at[1]), text, anchor, color);
+}

@@ -1,0 +1,182 @@
+//! *regression*: a line with Gaussian noise, `p(y|x) = N(y; w x + b, σ²)`, is a density of y for every x.
+//!
+//! Left the points, the line of means, and the band that holds 95 % of y; right `p(y|x)` cut at three x, on the same
+//! vertical axis. Dashed, the generator's own.
+
+use super::shown::{Shown, nats, shown, what_nats_are};
+use crate::data::{Source, Table};
+use crate::figure::axis::Axis;
+use crate::figure::chart::{Dot, Panel, Stroke};
+use crate::figure::curves::range;
+use crate::figure::layout::Figure;
+use crate::figure::number::number;
+use crate::figure::sheet::Anchor;
+use crate::figure::theme::{Color, MODEL, OBSERVED, ORACLE, VARIANTS};
+use crate::runner::{Experiment, Reloaded, reload, summarize};
+use crate::{Error, Result};
+
+/// 97.5 % of a Gaussian lie below so many deviations.
+const HALF_BAND: f64 = 1.959964;
+/// Where the cuts are, as shares of the range of x.
+const CUTS: [f64; 3] = [0.1, 0.5, 0.9];
+const CUT_COLORS: [Color; 3] = [VARIANTS[1], VARIANTS[2], VARIANTS[3]];
+
+/// `p(y|x)`: mean and deviation at some x, in the data's units.
+#[derive(Debug, Clone, Copy)]
+struct Normal {
+    x: f64,
+    mean: f64,
+    deviation: f64,
+}
+
+impl Normal {
+    fn density(&self, y: f64) -> f64 {
+        let u = (y - self.mean) / self.deviation;
+        (-0.5 * u * u).exp() / (self.deviation * std::f64::consts::TAU.sqrt())
+    }
+
+    fn at(&self, deviations: f64) -> f64 {
+        self.mean + deviations * self.deviation
+    }
+
+    /// The density drawn sideways: (p(y|x), y).
+    fn curve(&self) -> Vec<(f64, f64)> {
+        let steps = (-150..=150).map(|i| self.at(f64::from(i) / 50.0));
+        steps.map(|y| (self.density(y), y)).collect()
+    }
+}
+
+/// Draws the two panels of the first variant.
+pub fn draw(experiment: &Experiment) -> Result<Figure> {
+    let summary = summarize(experiment)?;
+    let shown = shown(experiment, &summary)?;
+    let Some(Shown { run, variant }) = shown.first() else {
+        return Err(Error::Data("no variant to draw: expected at least one".into()));
+    };
+    let loaded = reload(run)?;
+    let points = points(&loaded)?;
+    let (from, to) = range(points.iter().map(|p| p.0)).unwrap_or((0.0, 1.0));
+    let room = 0.04 * (to - from);
+    let places: Vec<f64> = (0..=60)
+        .map(|i| from - room + (to - from + 2.0 * room) * f64::from(i) / 60.0)
+        .collect();
+    let cuts = CUTS.map(|cut| short(from + cut * (to - from), to - from));
+    let fitted = |places: &[f64]| fitted(&loaded, places);
+    let truth = |places: &[f64]| truth(&run.spec.data.source, places);
+    let (line, true_line) = (fitted(&places)?, truth(&places));
+    let (at_cuts, true_at_cuts) = (fitted(&cuts)?, truth(&cuts));
+    // One vertical axis for both panels.
+    let edges = at_cuts
+        .iter()
+        .chain(&line)
+        .flat_map(|normal| [normal.at(-3.0), normal.at(3.0)]);
+    let (low, high) = range(points.iter().map(|p| p.1).chain(edges)).unwrap_or((0.0, 1.0));
+    let vertical = || Axis::linear("y").limits(low, high);
+
+    let title = format!("{} points, line and 95 % band", points.len());
+    let mut plane = Panel::new(title, Axis::linear("x").limits(from - room, to + room), vertical());
+    let band: Vec<_> = line.iter().map(|n| (n.x, n.at(-HALF_BAND), n.at(HALF_BAND))).collect();
+    plane
+        .band(&band, MODEL.alpha(0.15))
+        .points(&points, Dot::new(OBSERVED))
+        .named_line("fitted", &path(&line, 0.0), Stroke::solid(MODEL));
+    for deviations in [-HALF_BAND, 0.0, HALF_BAND] {
+        plane.line(&path(&true_line, deviations), Stroke::oracle());
+    }
+    if let Some(last) = true_line.last() {
+        plane.end_label(last.mean, "true", ORACLE);
+    }
+    let title = format!("p(y|x): {}", nats(variant, "test/log_likelihood"));
+    let mut density = Panel::new(title, Axis::linear("density at three x (per unit of y)"), vertical());
+    for (normal, color) in at_cuts.iter().zip(CUT_COLORS) {
+        plane.line(
+            &[(normal.x, normal.at(-3.0)), (normal.x, normal.at(3.0))],
+            Stroke::solid(color),
+        );
+        density.line(&normal.curve(), Stroke::solid(color));
+        let label = (1.04 * normal.density(normal.mean), normal.mean);
+        density.text(label, format!("x = {}", number(normal.x)), Anchor::Start, color);
+        density.include(Some(1.3 * label.0), None);
+    }
+    for normal in &true_at_cuts {
+        density.line(&normal.curve(), Stroke::oracle());
+    }
+    let caption = format!(
+        "Solid: fitted; dashed: the generator's own line, band and densities. Numbers: {}.",
+        what_nats_are(&summary)
+    );
+    Ok(Figure::new(&experiment.loaded.question, 2, vec![plane, density])
+        .caption(caption)
+        .row_height(640.0))
+}
+
+/// The line at so many deviations from the mean.
+fn path(normals: &[Normal], deviations: f64) -> Vec<(f64, f64)> {
+    normals.iter().map(|normal| (normal.x, normal.at(deviations))).collect()
+}
+
+/// `x` to about two digits of `span`.
+fn short(x: f64, span: f64) -> f64 {
+    let unit = 10f64.powf((0.1 * span).log10().floor());
+    if unit > 0.0 { (x / unit).round() * unit } else { x }
+}
+
+/// The training points (x, y) in the data's units.
+fn points(loaded: &Reloaded) -> Result<Vec<(f64, f64)>> {
+    let (train, units) = (&loaded.splits.train, &loaded.splits.standardization);
+    let given = train
+        .given
+        .as_ref()
+        .filter(|given| given.columns() == 1 && train.observed.columns() == 1);
+    let Some(given) = given else {
+        return Err(Error::Data(format!(
+            "the figure draws one y over one x: expected 1 given and 1 observed column, came {} and {}; try \
+             `data.source` = \"linear_gaussian\"",
+            train.given.as_ref().map_or(0, Table::columns),
+            train.observed.columns()
+        )));
+    };
+    let (mut x, mut y) = (given.values().to_vec(), train.observed.values().to_vec());
+    units.given.invert(&mut x);
+    units.observed.invert(&mut y);
+    Ok(x.into_iter().zip(y).collect())
+}
+
+/// What the run says of y at each place of x.
+fn fitted(loaded: &Reloaded, places: &[f64]) -> Result<Vec<Normal>> {
+    let units = &loaded.splits.standardization;
+    let mut given = Table::new(places.to_vec(), 1);
+    units.given.apply(&mut given);
+    let rows = loaded.model.predict(&loaded.theta, Some(&given))?;
+    if rows.components() != 1 {
+        return Err(Error::Data(format!(
+            "the figure draws the band of one Gaussian: expected 1 component, came {}; try `model.kind` = \
+             \"linear_gaussian\"",
+            rows.components()
+        )));
+    }
+    let scale = units.observed.scale().first().copied().unwrap_or(1.0);
+    let normal = |(row, x): (usize, &f64)| {
+        let mut mean = rows.mean(row);
+        units.observed.invert(&mut mean);
+        Normal {
+            x: *x,
+            mean: mean[0],
+            deviation: scale * rows.covariance(row, 0)[0].sqrt(),
+        }
+    };
+    Ok(places.iter().enumerate().map(normal).collect())
+}
+
+/// What the generator says of y at each place of x; nothing where it is not a line.
+fn truth(source: &Source, places: &[f64]) -> Vec<Normal> {
+    let Source::LinearGaussian(line) = source else {
+        return Vec::new();
+    };
+    let normal = |x: &f64| Normal {
+        x: *x,
+        mean: line.slope * x + line.intercept,
+        deviation: line.noise_deviation,
+    };
+    places.iter().map(normal).collect()
+}
