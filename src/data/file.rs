@@ -1,10 +1,11 @@
 //! The user's own data: CSV with a header line, or NumPy's NPZ.
 //!
 //! A CSV column, or an NPZ array of shape `[N]`, is one column; an NPZ array `[N, d]` is `d` columns. Missing values
-//! (an empty cell, `NA`, NaN) and infinities are refused here, with row and column: no model of independent rows can
-//! mask them.
+//! (an empty cell, `NA`, NaN) are kept in the observed columns of sequences, whose models mask them, and refused
+//! elsewhere, with row and column, like infinities. Rows are the steps of sequences where any of `input`, `episode` and
+//! `time` is named.
 
-use super::{Dataset, Table};
+use super::{Dataset, Table, episodes};
 use crate::error::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,15 @@ pub struct FileConfig {
     /// The columns or arrays to condition on; conditional models need them.
     #[serde(default)]
     pub given: Vec<String>,
+    /// The columns or arrays that drive sequences (actions); never missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub input: Vec<String>,
+    /// A column that numbers the sequences; all rows are one sequence without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub episode: Option<String>,
+    /// A column with the time of each step, in any unit: gaps in a regular clock are missing steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
     /// A column that says how much each row counts (≥ 0); all count once without it.
     #[serde(default)]
     pub weight: Option<String>,
@@ -38,6 +48,11 @@ pub struct FileConfig {
 type Columns = BTreeMap<String, Vec<Vec<f64>>>;
 
 impl FileConfig {
+    /// Whether rows are the steps of sequences.
+    pub fn is_sequential(&self) -> bool {
+        !self.input.is_empty() || self.episode.is_some() || self.time.is_some()
+    }
+
     /// Reads the training file (and the test file, where there is one).
     pub fn read(&self, folder: &Path) -> Result<(Dataset, Option<Dataset>), Fault> {
         if self.test_path.is_some() && self.test_fraction > 0.0 {
@@ -81,12 +96,20 @@ impl FileConfig {
                     .enumerate()
                     .map(|(i, name)| (format!("given.{i}"), name.as_str())),
             )
+            .chain(
+                self.input
+                    .iter()
+                    .enumerate()
+                    .map(|(i, name)| (format!("input.{i}"), name.as_str())),
+            )
+            .chain(self.episode.iter().map(|name| ("episode".to_owned(), name.as_str())))
+            .chain(self.time.iter().map(|name| ("time".to_owned(), name.as_str())))
             .chain(self.weight.iter().map(|name| ("weight".to_owned(), name.as_str())))
             .collect();
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
         let columns = match extension.as_str() {
-            "csv" => read_csv(&path, key, &wanted)?,
-            "npz" => read_npz(&path, key, &wanted)?,
+            "csv" => read_csv(&path, key, &wanted, self.is_sequential())?,
+            "npz" => read_npz(&path, key, &wanted, self.is_sequential())?,
             _ => {
                 return Err(Fault::new(
                     key,
@@ -106,6 +129,9 @@ impl FileConfig {
                 "check the file",
             ));
         };
+        if self.is_sequential() {
+            return self.as_sequences(&columns, observed);
+        }
         let weights = self.weight.as_ref().map(|name| columns[name].concat());
         if let Some(weights) = &weights {
             if let Some(row) = weights.iter().position(|w| *w < 0.0) {
@@ -130,7 +156,28 @@ impl FileConfig {
             given: join(&columns, &self.given),
             weights,
             labels: None,
+            lengths: None,
         })
+    }
+
+    fn as_sequences(&self, columns: &Columns, observed: Table) -> Result<Dataset, Fault> {
+        if self.weight.is_some() || !self.given.is_empty() {
+            let key = if self.weight.is_some() { "weight" } else { "given" };
+            return Err(Fault::new(
+                key,
+                format!("`{key}` is for independent rows; these are the steps of sequences"),
+                "no such key beside `input`, `episode` or `time`",
+                "list what drives the sequences under `input`",
+            ));
+        }
+        let column = |name: &Option<String>| name.as_ref().map(|name| columns[name].concat());
+        let (episode, time) = (column(&self.episode), column(&self.time));
+        episodes::sequences(
+            observed,
+            join(columns, &self.input),
+            episode.as_deref(),
+            time.as_deref(),
+        )
     }
 }
 
@@ -166,9 +213,12 @@ fn unknown_column(key: &str, name: &str, path: &Path, known: &[String]) -> Fault
     )
 }
 
+fn is_missing(cell: &str) -> bool {
+    matches!(cell.trim().to_lowercase().as_str(), "" | "na" | "nan" | "null" | "?")
+}
+
 fn not_a_number(key: &str, path: &Path, place: &str, name: &str, cell: &str) -> Fault {
-    let missing = matches!(cell.trim().to_lowercase().as_str(), "" | "na" | "nan" | "null" | "?");
-    let what = if missing {
+    let what = if is_missing(cell) {
         "is missing".to_owned()
     } else {
         format!("is {cell:?}")
@@ -181,7 +231,12 @@ fn not_a_number(key: &str, path: &Path, place: &str, name: &str, cell: &str) -> 
     )
 }
 
-fn read_csv(path: &Path, key: &str, wanted: &[(String, &str)]) -> Result<Columns, Fault> {
+/// Whether `value` may stand in the column of `key`: observed values of sequences may be missing.
+fn is_lawful(value: f64, key: &str, sequential: bool) -> bool {
+    value.is_finite() || (sequential && key.starts_with("observed") && value.is_nan())
+}
+
+fn read_csv(path: &Path, key: &str, wanted: &[(String, &str)], sequential: bool) -> Result<Columns, Fault> {
     let bytes = std::fs::read(path).map_err(|error| unreadable(key, path, error))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
@@ -198,7 +253,12 @@ fn read_csv(path: &Path, key: &str, wanted: &[(String, &str)]) -> Result<Columns
         let line = record.position().map_or(0, csv::Position::line);
         for (column, (&place, (key, name))) in columns.iter_mut().zip(places.iter().zip(wanted)) {
             let cell = record.get(place).unwrap_or("");
-            let value: Option<f64> = cell.parse().ok().filter(|value: &f64| value.is_finite());
+            let value = if is_missing(cell) {
+                Some(f64::NAN)
+            } else {
+                cell.parse().ok()
+            };
+            let value = value.filter(|value| is_lawful(*value, key, sequential));
             column.push(value.ok_or_else(|| not_a_number(key, path, &format!("line {line}"), name, cell))?);
         }
     }
@@ -208,7 +268,7 @@ fn read_csv(path: &Path, key: &str, wanted: &[(String, &str)]) -> Result<Columns
         .collect())
 }
 
-fn read_npz(path: &Path, key: &str, wanted: &[(String, &str)]) -> Result<Columns, Fault> {
+fn read_npz(path: &Path, key: &str, wanted: &[(String, &str)], sequential: bool) -> Result<Columns, Fault> {
     use candle_core::{DType, npy::NpzTensors};
     std::fs::metadata(path).map_err(|error| unreadable(key, path, error))?;
     let archive = NpzTensors::new(path).map_err(|error| unreadable(key, path, error))?;
@@ -247,7 +307,7 @@ fn read_npz(path: &Path, key: &str, wanted: &[(String, &str)]) -> Result<Columns
             .flatten_all()
             .and_then(|flat| flat.to_vec1::<f64>())
             .map_err(|error| unreadable(key, path, error))?;
-        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        if let Some(at) = values.iter().position(|value| !is_lawful(*value, key, sequential)) {
             let place = format!("row {} (from 1), entry {}", at / d + 1, at % d + 1);
             return Err(not_a_number(key, path, &place, name, &values[at].to_string()));
         }

@@ -14,23 +14,23 @@ const ROWS: usize = 2048;
 pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String, f64)>> {
     let mut metrics = Vec::new();
     let train = &job.splits.train;
-    let units = job.splits.standardization.observed.log_scale();
-    let log_likelihood = mean_log_likelihood(job.model, theta, train)? - units;
+    let units = |data: &Dataset| job.splits.standardization.observed.log_scale_of(data);
+    let log_likelihood = mean_log_likelihood(job.model, theta, train)? - units(train);
     metrics.push(("train/log_likelihood".to_owned(), log_likelihood));
     let total = log_likelihood * train.total_weight();
     metrics.push(("train/total_log_likelihood".to_owned(), total));
     if let Some(validation) = &job.splits.validation {
-        let value = mean_log_likelihood(job.model, theta, validation)? - units;
+        let value = mean_log_likelihood(job.model, theta, validation)? - units(validation);
         metrics.push(("validation/log_likelihood".to_owned(), value));
     }
     if let Some(test) = &job.splits.test {
-        let value = mean_log_likelihood(job.model, theta, test)? - units;
+        let value = mean_log_likelihood(job.model, theta, test)? - units(test);
         metrics.push(("test/log_likelihood".to_owned(), value));
         if let Some(oracle) = job.splits.oracle {
             metrics.push(("test/oracle".to_owned(), oracle));
             metrics.push(("test/oracle_gap".to_owned(), oracle - value));
         }
-        if test.given.is_some() {
+        if test.given.is_some() && test.lengths.is_none() {
             metrics.push((
                 "test/mean_squared_error".to_owned(),
                 mean_squared_error(job, theta, test)?,

@@ -101,7 +101,7 @@ impl System {
         let (transition, transition_noise) = regress(&x.select_columns(&to), &state.select_columns(&from));
         let floor = |noise: DMatrix<f64>, scale: f64| &noise + DMatrix::identity(noise.nrows(), noise.nrows()) * scale;
         let emission_scale = 1e-6 * emission_noise.trace().max(f64::MIN_POSITIVE) / o as f64;
-        let system = Self {
+        let mut system = Self {
             initial_mean: DVector::zeros(states),
             initial_covariance: DMatrix::identity(states, states),
             transition: transition.columns(0, states).into_owned(),
@@ -113,7 +113,23 @@ impl System {
             emission_offset: emission.column(states + u).into_owned(),
             emission_noise: floor(emission_noise, emission_scale),
         };
+        system.shift_offset_away();
         system.check().is_ok().then_some(system)
+    }
+
+    /// Moves the latent origin to where the dynamics rest without input, so that b = 0; d then says the same. Nothing
+    /// changes where there is no such place.
+    fn shift_offset_away(&mut self) {
+        let x = self.states();
+        let rest = DMatrix::identity(x, x) - &self.transition;
+        let Some(place) = rest.lu().solve(&self.transition_offset) else {
+            return;
+        };
+        if place.iter().all(|v| v.abs() < 1e6) {
+            self.transition_offset.fill(0.0);
+            self.emission_offset += &self.emission * &place;
+            self.initial_mean -= place;
+        }
     }
 }
 
