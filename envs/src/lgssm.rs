@@ -74,6 +74,60 @@ impl Lgssm {
         self.transition.len()
     }
 
+    /// The rows of [`Generator::draw`] from the same generator, and beside them the latent states. `[n, X]`
+    pub fn draw_with_states(&self, rows: usize, rng: &mut dyn Rng) -> (Points, Vec<f64>) {
+        let mut states = Vec::with_capacity(rows * self.states());
+        let points = self.simulate(rows, rng, &mut states);
+        (points, states)
+    }
+
+    fn simulate(&self, rows: usize, rng: &mut dyn Rng, states: &mut Vec<f64>) -> Points {
+        let (x, u) = (self.states(), self.inputs());
+        let (Some(q), Some(r)) = (factor(&self.transition_noise), factor(&self.emission_noise)) else {
+            return Points::default();
+        };
+        let p = self.initial_covariance.as_ref().and_then(factor);
+        let mut points = Points::default();
+        let length = self.length.unwrap_or(rows).max(1);
+        let mut left = rows;
+        while left > 0 {
+            let steps = left.min(length);
+            let mut state = self.initial_mean.clone().unwrap_or_else(|| vec![0.0; x]);
+            match &p {
+                Some(p) => add_noise(&mut state, p, rng),
+                None => state.iter_mut().for_each(|x| *x += standard_normal(rng)),
+            }
+            for _ in 0..steps {
+                let inputs: Vec<f64> = (0..u)
+                    .map(|_| self.input_range * (2.0 * rng.random::<f64>() - 1.0))
+                    .collect();
+                let mut observed = product(&self.emission, &state);
+                if let Some(d) = &self.emission_input {
+                    observed.iter_mut().zip(product(d, &inputs)).for_each(|(o, v)| *o += v);
+                }
+                add_noise(&mut observed, &r, rng);
+                for o in &mut observed {
+                    // One number is always drawn, so that `missing` takes values away and changes no other.
+                    if rng.random::<f64>() < self.missing {
+                        *o = f64::NAN;
+                    }
+                }
+                points.observed.extend(observed);
+                states.extend_from_slice(&state);
+                let mut next = product(&self.transition, &state);
+                next.iter_mut()
+                    .zip(product(&self.transition_input, &inputs))
+                    .for_each(|(x, v)| *x += v);
+                add_noise(&mut next, &q, rng);
+                points.given.extend(inputs);
+                state = next;
+            }
+            points.lengths.push(steps);
+            left -= steps;
+        }
+        points
+    }
+
     fn inputs(&self) -> usize {
         self.transition_input.first().map_or(0, Vec::len)
     }
@@ -131,49 +185,7 @@ impl Generator for Lgssm {
     }
 
     fn draw(&self, rows: usize, rng: &mut dyn Rng) -> Points {
-        let (x, u) = (self.states(), self.inputs());
-        let (Some(q), Some(r)) = (factor(&self.transition_noise), factor(&self.emission_noise)) else {
-            return Points::default();
-        };
-        let p = self.initial_covariance.as_ref().and_then(factor);
-        let mut points = Points::default();
-        let length = self.length.unwrap_or(rows).max(1);
-        let mut left = rows;
-        while left > 0 {
-            let steps = left.min(length);
-            let mut state = self.initial_mean.clone().unwrap_or_else(|| vec![0.0; x]);
-            match &p {
-                Some(p) => add_noise(&mut state, p, rng),
-                None => state.iter_mut().for_each(|x| *x += standard_normal(rng)),
-            }
-            for _ in 0..steps {
-                let inputs: Vec<f64> = (0..u)
-                    .map(|_| self.input_range * (2.0 * rng.random::<f64>() - 1.0))
-                    .collect();
-                let mut observed = product(&self.emission, &state);
-                if let Some(d) = &self.emission_input {
-                    observed.iter_mut().zip(product(d, &inputs)).for_each(|(o, v)| *o += v);
-                }
-                add_noise(&mut observed, &r, rng);
-                for o in &mut observed {
-                    // One number is always drawn, so that `missing` takes values away and changes no other.
-                    if rng.random::<f64>() < self.missing {
-                        *o = f64::NAN;
-                    }
-                }
-                points.observed.extend(observed);
-                let mut next = product(&self.transition, &state);
-                next.iter_mut()
-                    .zip(product(&self.transition_input, &inputs))
-                    .for_each(|(x, v)| *x += v);
-                add_noise(&mut next, &q, rng);
-                points.given.extend(inputs);
-                state = next;
-            }
-            points.lengths.push(steps);
-            left -= steps;
-        }
-        points
+        self.draw_with_states(rows, rng).0
     }
 
     fn log_prob(&self, _observed: &[f64], _given: &[f64]) -> Option<f64> {

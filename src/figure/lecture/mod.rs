@@ -5,10 +5,13 @@
 mod clusters;
 mod density;
 mod guesses;
+mod latent_state;
 mod lower_bound;
+mod nile;
 mod plane;
 mod regression;
 mod shown;
+mod trajectory;
 
 use super::layout::Figure;
 use crate::Result;
@@ -52,6 +55,18 @@ pub const FIGURES: &[LectureFigure] = &[
         summary: "the guesses of EM after 0, 1, 3 and 30 sweeps, and the lower bound that a sweep climbs",
         experiment: "guesses.toml",
         draw: guesses::draw,
+    },
+    LectureFigure {
+        name: "latent-state",
+        summary: "a latent-state model: its graph, filter and smoother against the truth, a forecast, errors by horizon",
+        experiment: "latent_state.toml",
+        draw: latent_state::draw,
+    },
+    LectureFigure {
+        name: "nile",
+        summary: "the level of the Nile as a latent state: filter, smoother and forecast with 95 % bands",
+        experiment: "../latent_state/nile.toml",
+        draw: nile::draw,
     },
 ];
 

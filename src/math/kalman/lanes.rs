@@ -1,9 +1,11 @@
 //! The two inner loops: small matrices applied to many columns side by side, and sums of outer products of columns.
 //!
-//! Tables are feature-major, `[rows, stride]`: the columns of one row are adjacent, so that lanes are columns. The callers
-//! wrap whole passes in [`pulp::Arch::dispatch`], which compiles these loops for the machine's widest vectors.
+//! Tables are feature-major, `[rows, stride]`: the columns of one row are adjacent, so that lanes are columns. Callers of
+//! [`combine`] wrap whole passes in [`pulp::Arch::dispatch`], which compiles it for the machine's widest vectors.
 
-/// Columns per vector.
+use pulp::{Simd, WithSimd};
+
+/// Columns per vector, at most.
 pub(super) const LANES: usize = 8;
 /// Rows of a register tile of outer products.
 const TILE: usize = 4;
@@ -18,7 +20,7 @@ pub(super) fn combine(to: &mut [f64], a: &[f64], from: &[f64], stride: usize, at
         for (j, &a) in a.iter().enumerate() {
             let from = &from[j * stride + column..][..LANES];
             for l in 0..LANES {
-                sum[l] += a * from[l];
+                sum[l] = from[l].mul_add(a, sum[l]);
             }
         }
         *tile = sum;
@@ -26,38 +28,54 @@ pub(super) fn combine(to: &mut [f64], a: &[f64], from: &[f64], stride: usize, at
     }
     for to in rest {
         for (j, &a) in a.iter().enumerate() {
-            *to += a * from[j * stride + column];
+            *to = from[j * stride + column].mul_add(a, *to);
         }
         column += 1;
     }
 }
 
 /// `sums[i, j] += Σ_c table[i, c] · table[j, c]` for j ≤ i (and a few more) over `columns` columns, a multiple of
-/// [`LANES`]. `sums`: row-major `[rows, rows]`.
-#[inline(always)]
-pub(super) fn outer_products(sums: &mut [f64], table: &[f64], rows: usize, stride: usize, columns: usize) {
-    for top in (0..rows).step_by(TILE) {
-        for left in (0..=top).step_by(TILE) {
-            let row = |first: usize, i: usize| &table[(first + i).min(rows - 1) * stride..][..columns];
-            let (a, b) = (
-                [row(top, 0), row(top, 1), row(top, 2), row(top, 3)],
-                [row(left, 0), row(left, 1), row(left, 2), row(left, 3)],
-            );
-            let mut tile = [[[0.0; LANES]; TILE]; TILE];
-            for column in (0..columns).step_by(LANES) {
-                for i in 0..TILE {
-                    let a = &a[i][column..][..LANES];
-                    for j in 0..TILE {
-                        let b = &b[j][column..][..LANES];
-                        for l in 0..LANES {
-                            tile[i][j][l] += a[l] * b[l];
+/// [`LANES`].
+pub(super) struct OuterProducts<'a> {
+    /// Row-major `[rows, rows]`.
+    pub sums: &'a mut [f64],
+    /// `[rows, stride]`
+    pub table: &'a [f64],
+    pub rows: usize,
+    pub stride: usize,
+    pub columns: usize,
+}
+
+impl WithSimd for OuterProducts<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self {
+            sums,
+            table,
+            rows,
+            stride,
+            columns,
+        } = self;
+        let row = |i: usize| S::as_simd_f64s(&table[i.min(rows - 1) * stride..][..columns]).0;
+        for top in (0..rows).step_by(TILE) {
+            let a: [&[S::f64s]; TILE] = std::array::from_fn(|i| row(top + i));
+            for left in (0..=top).step_by(TILE) {
+                let b: [&[S::f64s]; TILE] = std::array::from_fn(|j| row(left + j));
+                let mut tile = [[simd.splat_f64s(0.0); TILE]; TILE];
+                for c in 0..a[0].len() {
+                    let (a, b) = (a.map(|row| row[c]), b.map(|row| row[c]));
+                    for i in 0..TILE {
+                        for j in 0..TILE {
+                            tile[i][j] = simd.mul_add_e_f64s(a[i], b[j], tile[i][j]);
                         }
                     }
                 }
-            }
-            for i in 0..TILE.min(rows - top) {
-                for j in 0..TILE.min(rows - left) {
-                    sums[(top + i) * rows + left + j] += tile[i][j].iter().sum::<f64>();
+                for i in 0..TILE.min(rows - top) {
+                    for j in 0..TILE.min(rows - left) {
+                        sums[(top + i) * rows + left + j] += simd.reduce_sum_f64s(tile[i][j]);
+                    }
                 }
             }
         }

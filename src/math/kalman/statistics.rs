@@ -5,7 +5,7 @@
 //! `E = Σ_i E[(y − W z)(y − W z)ᵀ]`; its gradient is `Σ⁻¹ (S_yz − W S_zz)` in W and `−½ (n Σ⁻¹ − Σ⁻¹ E Σ⁻¹)` in Σ.
 //! At the exact posterior of the same θ this is the gradient of `log p_θ(o)` (Fisher's identity).
 
-use super::lanes::{LANES, outer_products};
+use super::lanes::{LANES, OuterProducts};
 use super::sequences::{Block, Sequences};
 use super::{Beliefs, Conditional, System};
 use crate::math::linear_algebra::{cholesky, inverse_lower, symmetric};
@@ -78,6 +78,7 @@ impl Statistics {
                 sequences.masks.len()
             )));
         }
+        let arch = Arch::new();
         let mut sums = Sums {
             initial: Moments::zeros(x + 1),
             transition: Moments::zeros(2 * x + u + 1),
@@ -90,16 +91,14 @@ impl Statistics {
         for (block, own) in sequences.blocks.iter().zip(&beliefs.blocks) {
             let weights: Vec<f64> = block.members.iter().map(|&i| weights.map_or(1.0, |w| w[i])).collect();
             let view = View {
+                arch,
                 sequences,
                 block,
                 means: &own.means,
                 states: x,
                 roots: weights.iter().map(|w| w.sqrt()).collect(),
             };
-            Arch::new().dispatch(
-                #[inline(always)]
-                || view.add_means(&mut sums),
-            );
+            view.add_means(&mut sums);
             for chain in &own.chains {
                 let weight: f64 = weights[chain.columns.clone()].iter().sum();
                 sums.add_spreads(sequences, &block.masks, beliefs, &chain.steps, weight);
@@ -295,6 +294,7 @@ fn add_to(sum: &mut DMatrix<f64>, (row, column): (usize, usize), part: &DMatrix<
 
 /// The means of one block.
 struct View<'a> {
+    arch: Arch,
     sequences: &'a Sequences,
     block: &'a Block,
     means: &'a [f64],
@@ -304,7 +304,6 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    #[inline(always)]
     fn add_means(&self, sums: &mut Sums) {
         let (x, u) = (self.states, self.sequences.inputs());
         let steps = self.block.masks.len();
@@ -339,7 +338,6 @@ impl View<'_> {
     }
 
     /// Adds `v vᵀ` for the steps of `times`, `v` the parts one below the other and a final 1.
-    #[inline(always)]
     fn gather(&self, moments: &mut Moments, parts: &[(Source, usize)], times: std::ops::Range<usize>) {
         if times.is_empty() {
             return;
@@ -380,7 +378,13 @@ impl View<'_> {
             for row in table.chunks_exact_mut(capacity) {
                 row[columns..padded].fill(0.0);
             }
-            outer_products(&mut sums, &table, rows, capacity, padded);
+            self.arch.dispatch(OuterProducts {
+                sums: &mut sums,
+                table: &table,
+                rows,
+                stride: capacity,
+                columns: padded,
+            });
             first = last;
         }
         for i in 0..rows {
