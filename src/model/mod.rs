@@ -152,7 +152,7 @@ pub enum ModelConfig {
     ConditionalMixture(conditional_mixture::ConditionalMixture),
     /// A linear-Gaussian state space: x_{t+1} = A x_t + B u_t + b + w, o_t = C x_t + D u_t + d + v, for sequences with
     /// missing values.
-    LinearGaussianSsm(linear_gaussian_ssm::LinearGaussianSsm),
+    LinearGaussianSsm(Box<linear_gaussian_ssm::LinearGaussianSsm>),
 }
 
 /// What a kind of model can do: the rows and columns of the table of lawful combinations.

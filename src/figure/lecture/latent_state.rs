@@ -74,8 +74,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let past = model.outputs(&filtered.beliefs(), &sequence, &inputs);
     let smooth = model.outputs(&filtered.smooth(), &sequence, &inputs);
     let axis = || Axis::linear("step");
-    let title = format!("what was C x? test: {}", nats(variant, "test/log_likelihood"));
-    let mut back = Panel::new(title, axis(), Axis::linear("output"));
+    let mut back = Panel::new("what was C x?", axis(), Axis::linear("output"));
     back.key("observed", OBSERVED)
         .points(&dots, Dot::new(OBSERVED))
         .band(&ribbon(&smooth), MODEL.alpha(0.2))
@@ -89,7 +88,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let head_filter = Filtered::new(&model.system, &head)?;
     let fan = model.forecast(&head_filter, seen, &inputs, length - seen);
     let mut ahead = Panel::new("what comes next?", axis(), Axis::linear("observation"));
-    let from = seen as f64 - 0.5;
+    let from = seen as f64;
     ahead
         .key("observed", OBSERVED)
         .points(&dots, Dot::new(OBSERVED))
@@ -122,7 +121,8 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         .end_label(best[HORIZONS - 1].1, "true system", ORACLE);
     let caption = format!(
         "Bands hold 95 %: of the output left, of the next observations right ({HALF_BAND:.2} deviations). Dashed: the truth. \
-         Numbers: {}.",
+         The model scores {}: {}.",
+        nats(variant, "test/log_likelihood"),
         what_nats_are(&summary)
     );
     Ok(
@@ -134,20 +134,27 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
 
 /// The graphical model: inputs push states, states emit observations.
 fn graph() -> Panel {
-    let bare = |from, to| Axis::names(Vec::new()).limits(from, to);
-    let mut panel = Panel::new("p(x₁) Π p(x′|x, u) p(o|x)", bare(-0.8, 6.8), bare(-0.9, 4.9)).equal_units();
+    const RADIUS: f64 = 0.22;
+    let rows = [(1.6, "u", OBSERVED), (0.8, "x", WHITE), (0.0, "o", OBSERVED)];
+    let mut panel = Panel::new(
+        "p(x₁) Π p(next x|x, u) Π p(o|x)",
+        Axis::linear("step").limits(0.6, 3.4),
+        Axis::names(Vec::new()).limits(-0.4, 2.0),
+    )
+    .equal_units();
     let stroke = Stroke::solid(QUIET);
-    for (column, index) in [(0.5, "1"), (3.0, "2"), (5.5, "3")] {
-        if column < 5.0 {
-            panel.arrow((column + 0.55, 2.0), (column + 1.95, 2.0), stroke);
-            panel.arrow((column + 0.36, 3.6), (column + 2.1, 2.38), stroke);
+    for step in 1..=3 {
+        let column = f64::from(step);
+        if step < 3 {
+            panel.arrow((column + RADIUS, 0.8), (column + 1.0 - RADIUS - 0.02, 0.8), stroke);
+            panel.arrow((column + 0.17, 1.46), (column + 1.0 - 0.19, 0.95), stroke);
         }
-        panel.arrow((column, 1.45), (column, 0.55), stroke);
-        for (row, letter, fill) in [(4.0, "u", OBSERVED), (2.0, "x", WHITE), (0.0, "o", OBSERVED)] {
+        panel.arrow((column, 0.8 - RADIUS), (column, RADIUS + 0.02), stroke);
+        for (row, letter, fill) in rows {
             panel
-                .circle((column, row), 0.55, BLACK)
-                .circle((column, row), 0.51, if fill == WHITE { WHITE } else { fill })
-                .text((column, row), format!("{letter}{index}"), Anchor::Middle, BLACK);
+                .circle((column, row), RADIUS, BLACK)
+                .circle((column, row), 0.93 * RADIUS, fill)
+                .text((column, row), format!("{letter}{step}"), Anchor::Middle, BLACK);
         }
     }
     panel

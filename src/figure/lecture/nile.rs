@@ -2,7 +2,7 @@
 //! Koopman (2012, section 2.2), fitted to a hundred years: level by filter and smoother with 95 % bands, and a forecast.
 
 use super::shown::shown;
-use super::trajectory::{Model, Moment, path, ribbon};
+use super::trajectory::{Model, path, ribbon};
 use crate::data::Source;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
@@ -16,8 +16,6 @@ use crate::{Error, Result};
 
 /// Years of forecast.
 const AHEAD: usize = 20;
-/// The first year.
-const FIRST: f64 = 1871.0;
 
 /// Draws the two panels of the first variant.
 pub fn draw(experiment: &Experiment) -> Result<Figure> {
@@ -31,31 +29,24 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let model = Model::new(&loaded)?;
     let sequences = loaded.splits.train.sequences()?;
     let (observed, _) = sequences.rows(0);
-    let years = |moments: Vec<Moment>| -> Vec<Moment> {
-        let shift = |m: Moment| Moment {
-            time: m.time + FIRST,
-            ..m
-        };
-        moments.into_iter().map(shift).collect()
-    };
     let dots: Vec<Point> = observed
         .iter()
         .enumerate()
-        .map(|(t, o)| (t as f64 + FIRST, model.data_units(*o)))
+        .map(|(t, o)| (t as f64, model.data_units(*o)))
         .filter(|dot| dot.1.is_finite())
         .collect();
     let filtered = Filtered::new(&model.system, &sequences)?;
-    let past = years(model.outputs(&filtered.beliefs(), &sequences, &[]));
-    let smooth = years(model.outputs(&filtered.smooth(), &sequences, &[]));
-    let fan = years(model.forecast(&filtered, sequences.lengths()[0], &[], AHEAD));
-    let axes = || (Axis::linear("year"), Axis::linear("flow (10⁸ m³ per year)"));
+    let past = model.outputs(&filtered.beliefs(), &sequences, &[]);
+    let smooth = model.outputs(&filtered.smooth(), &sequences, &[]);
+    let fan = model.forecast(&filtered, sequences.lengths()[0], &[], AHEAD);
+    let axes = || (Axis::linear("years since 1871"), Axis::linear("flow (10⁸ m³ per year)"));
     let panel = |title: &str| {
         let (x, y) = axes();
         let mut panel = Panel::new(title, x, y);
         panel.key("observed", OBSERVED).points(&dots, Dot::new(OBSERVED));
         panel
     };
-    let mut left = panel("the level, from the years before");
+    let mut left = panel("the level, from the years up to then");
     // The first filtered levels still carry the wide p(x₁).
     left.band(&ribbon(&past[1..]), VARIANTS[1].alpha(0.2)).named_line(
         "filter",

@@ -5,11 +5,11 @@
 //! draws (points).
 
 use super::covariance::{EDGE, Reverse, Spread, Spreads};
-use super::filter::Filtered;
+use super::filter::{Filtered, FilteredBlock};
 use super::lanes::combine;
-use super::sequences::Sequences;
+use super::sequences::{Block, Sequences};
 use nalgebra::{DMatrix, DVector};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
 /// A belief N(m_{1:T}, ·) over the trajectory of every sequence; a point where it has no spread.
@@ -83,30 +83,14 @@ impl Beliefs {
                 }
                 chains.push(Chain { columns, steps });
             }
-            let (width, stride) = (block.members.len(), block.stride());
             let mut means = own.means.clone();
-            let mut surprise = vec![0.0; x * width]; // [X, B]
-            Arch::new().dispatch(
-                #[inline(always)]
-                || {
-                    for t in (1..block.masks.len()).rev() {
-                        let (at, active) = (t * width, block.active[t]);
-                        let Some(reverse) = &reverse[own.steps[t - 1] as usize] else {
-                            continue;
-                        };
-                        for i in 0..x {
-                            let now = i * stride + at;
-                            for c in 0..active {
-                                surprise[i * width + c] = means[now + c] - own.predicted[now + c];
-                            }
-                        }
-                        for i in 0..x {
-                            let to = &mut means[i * stride + at - width..][..active];
-                            combine(to, &reverse.rows[i * x..(i + 1) * x], &surprise, width, 0);
-                        }
-                    }
-                },
-            );
+            Arch::new().dispatch(Pass {
+                states: x,
+                block,
+                filtered: own,
+                reverse: &reverse,
+                means: &mut means,
+            });
             blocks.push(BeliefBlock { means, chains });
         }
         Self {
@@ -145,6 +129,48 @@ impl Beliefs {
                 DMatrix::zeros(self.states, self.states),
                 DMatrix::zeros(self.states, self.states),
             ),
+        }
+    }
+}
+
+/// The smoother's means over one block, from the filter's.
+struct Pass<'a> {
+    states: usize,
+    block: &'a Block,
+    filtered: &'a FilteredBlock,
+    reverse: &'a [Option<Reverse>],
+    means: &'a mut [f64],
+}
+
+impl WithSimd for Pass<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self {
+            states: x,
+            block,
+            filtered: own,
+            reverse,
+            means,
+        } = self;
+        let (width, stride) = (block.members.len(), block.stride());
+        let mut surprise = vec![0.0; x * width]; // [X, B]
+        for t in (1..block.masks.len()).rev() {
+            let (at, active) = (t * width, block.active[t]);
+            let Some(reverse) = &reverse[own.steps[t - 1] as usize] else {
+                continue;
+            };
+            for i in 0..x {
+                let now = i * stride + at;
+                let surprise = &mut surprise[i * width..][..active];
+                let pairs = means[now..now + active].iter().zip(&own.predicted[now..now + active]);
+                surprise.iter_mut().zip(pairs).for_each(|(s, (m, p))| *s = m - p);
+            }
+            for i in 0..x {
+                let to = &mut means[i * stride + at - width..][..active];
+                combine(simd, to, &reverse.rows[i * x..(i + 1) * x], &surprise, width, 0);
+            }
         }
     }
 }

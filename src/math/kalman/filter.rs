@@ -9,7 +9,7 @@ use super::sequences::{Block, Sequences};
 use super::statistics::precision;
 use super::{Beliefs, System};
 use crate::Result;
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 /// What the filter says of every sequence under one system.
 #[derive(Debug)]
@@ -152,38 +152,54 @@ impl Linear {
             predicted: vec![0.0; self.states * stride],
             means: vec![0.0; self.states * stride],
         };
-        // o − D u − d, for all steps at once.
-        let mut centred = block.observed.clone();
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for (j, row) in centred.chunks_exact_mut(stride).enumerate() {
-                    row.iter_mut().for_each(|o| *o -= self.emission_offset[j]);
-                    let d = &self.emission_input[j * self.inputs..(j + 1) * self.inputs];
-                    combine(row, d, &block.inputs, stride, 0);
-                }
-                self.pass(sequences, block, gains, &centred, &mut filtered, log_likelihood);
-            },
-        );
+        Arch::new().dispatch(Pass {
+            linear: self,
+            sequences,
+            block,
+            gains,
+            filtered: &mut filtered,
+            log_likelihood,
+        });
         filtered
     }
+}
+
+/// The filter over one block.
+struct Pass<'a> {
+    linear: &'a Linear,
+    sequences: &'a Sequences,
+    block: &'a Block,
+    gains: &'a [Gain],
+    filtered: &'a mut FilteredBlock,
+    log_likelihood: &'a mut [f64],
+}
+
+impl WithSimd for Pass<'_> {
+    type Output = ();
 
     #[inline(always)]
-    fn pass(
-        &self,
-        sequences: &Sequences,
-        block: &Block,
-        gains: &[Gain],
-        centred: &[f64],
-        filtered: &mut FilteredBlock,
-        log_likelihood: &mut [f64],
-    ) {
-        let (x, u, width, stride) = (self.states, self.inputs, block.members.len(), block.stride());
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self {
+            linear,
+            sequences,
+            block,
+            gains,
+            filtered,
+            log_likelihood,
+        } = self;
         let FilteredBlock {
             steps,
             predicted,
             means,
         } = filtered;
+        let (x, u, width, stride) = (linear.states, linear.inputs, block.members.len(), block.stride());
+        // o − D u − d, for all steps at once.
+        let mut centred = block.observed.clone();
+        for (j, row) in centred.chunks_exact_mut(stride).enumerate() {
+            row.iter_mut().for_each(|o| *o -= linear.emission_offset[j]);
+            let d = &linear.emission_input[j * u..(j + 1) * u];
+            combine(simd, row, d, &block.inputs, stride, 0);
+        }
         let mut innovation = vec![0.0; sequences.outputs() * width]; // [k, B]
         for (t, &step) in steps.iter().enumerate() {
             let (gain, at, active) = (&gains[step as usize], t * width, block.active[t]);
@@ -192,14 +208,15 @@ impl Linear {
             for i in 0..x {
                 let to = &mut predicted[i * stride + at..][..active];
                 if t == 0 {
-                    to.fill(self.initial_mean[i]);
+                    to.fill(linear.initial_mean[i]);
                 } else {
-                    to.fill(self.transition_offset[i]);
+                    to.fill(linear.transition_offset[i]);
                     let before = at - width;
-                    combine(to, &self.transition[i * x..(i + 1) * x], means, stride, before);
+                    combine(simd, to, &linear.transition[i * x..(i + 1) * x], means, stride, before);
                     combine(
+                        simd,
                         to,
-                        &self.transition_input[i * u..(i + 1) * u],
+                        &linear.transition_input[i * u..(i + 1) * u],
                         &block.inputs,
                         stride,
                         before,
@@ -209,9 +226,10 @@ impl Linear {
             for r in 0..k {
                 let e = &mut innovation[r * width..][..active];
                 e.fill(0.0);
-                combine(e, &gain.projection[r * x..(r + 1) * x], predicted, stride, at);
+                combine(simd, e, &gain.projection[r * x..(r + 1) * x], predicted, stride, at);
                 for (s, &j) in entries[..=r].iter().enumerate() {
                     combine(
+                        simd,
                         e,
                         &gain.whitening[r * k + s..=r * k + s],
                         &centred[j * stride..],
@@ -229,7 +247,7 @@ impl Linear {
             for i in 0..x {
                 let to = &mut means[i * stride + at..][..active];
                 to.copy_from_slice(&predicted[i * stride + at..][..active]);
-                combine(to, &gain.gain[i * k..(i + 1) * k], &innovation, width, 0);
+                combine(simd, to, &gain.gain[i * k..(i + 1) * k], &innovation, width, 0);
             }
         }
     }

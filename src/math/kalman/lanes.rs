@@ -1,7 +1,7 @@
 //! The two inner loops: small matrices applied to many columns side by side, and sums of outer products of columns.
 //!
-//! Tables are feature-major, `[rows, stride]`: the columns of one row are adjacent, so that lanes are columns. Callers of
-//! [`combine`] wrap whole passes in [`pulp::Arch::dispatch`], which compiles it for the machine's widest vectors.
+//! Tables are feature-major, `[rows, stride]`: the columns of one row are adjacent, so that lanes are columns. Whole
+//! passes are dispatched to the machine's widest vectors.
 
 use pulp::{Simd, WithSimd};
 
@@ -12,23 +12,21 @@ const TILE: usize = 4;
 
 /// `to[c] += Σ_j a[j] · from[j · stride + at + c]` for every column c of `to`.
 #[inline(always)]
-pub(super) fn combine(to: &mut [f64], a: &[f64], from: &[f64], stride: usize, at: usize) {
-    let (tiles, rest) = to.as_chunks_mut::<LANES>();
+pub(super) fn combine<S: Simd>(simd: S, to: &mut [f64], a: &[f64], from: &[f64], stride: usize, at: usize) {
+    let (vectors, rest) = S::as_mut_simd_f64s(to);
     let mut column = at;
-    for tile in tiles {
-        let mut sum = *tile;
+    for to in vectors {
+        let mut sum = *to;
         for (j, &a) in a.iter().enumerate() {
-            let from = &from[j * stride + column..][..LANES];
-            for l in 0..LANES {
-                sum[l] = from[l].mul_add(a, sum[l]);
-            }
+            let (from, _) = S::as_simd_f64s(&from[j * stride + column..][..S::F64_LANES]);
+            sum = simd.mul_add_e_f64s(simd.splat_f64s(a), from[0], sum);
         }
-        *tile = sum;
-        column += LANES;
+        *to = sum;
+        column += S::F64_LANES;
     }
     for to in rest {
         for (j, &a) in a.iter().enumerate() {
-            *to = from[j * stride + column].mul_add(a, *to);
+            *to += a * from[j * stride + column];
         }
         column += 1;
     }
