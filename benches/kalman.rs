@@ -10,6 +10,10 @@ use latent_lab::math::streams::Streams;
 use nalgebra::{DMatrix, DVector};
 use rand_distr::{Distribution, StandardNormal};
 
+/// The program's own allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// States, outputs, steps, sequences.
 const SIZES: [(usize, usize, usize, usize); 4] = [(4, 2, 200, 16), (4, 2, 1000, 8), (8, 4, 200, 32), (2, 1, 5000, 1)];
 

@@ -20,7 +20,8 @@ pub struct DataConfig {
     /// Where the rows come from.
     #[serde(flatten)]
     pub source: Source,
-    /// How many rows (for `tree`: demonstrations) a generator draws for training; 1000 without this key.
+    /// How many rows (for `tree`: demonstrations, for `lgssm`: steps) a generator draws for training; 1000 without this
+    /// key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
     pub train: Option<usize>,

@@ -109,26 +109,26 @@ pub struct LinearGaussianSsm {
     /// A, B, b or C has fixed or starting values (the latent coordinates are then not free).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_values: Option<FirstValues>,
-    /// m₁. `[X]`
+    /// m₁, `[X]`: `fixed` values are not learnt (but for entries `nan`), `start` is where learning begins.
     pub initial_mean: VectorKeys,
-    /// P₁. `[X, X]`
+    /// P₁, `[X, X]`: `fixed` and `start` as lists of rows, `form` is `full`, `diagonal` or `spherical`.
     pub initial_covariance: CovarianceKeys,
-    /// A. `[X, X]`
+    /// A, `[X, X]`: `fixed` and `start` as lists of rows; entries `nan` of `fixed` are learnt.
     pub transition: MatrixKeys,
-    /// B. `[X, U]`
+    /// B, `[X, U]`: `fixed` and `start` as lists of rows; entries `nan` of `fixed` are learnt.
     pub transition_input: MatrixKeys,
     /// b; fixed at zero without this key, because d says the same unless a latent drifts. `[X]`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transition_offset: Option<VectorKeys>,
-    /// Q. `[X, X]`
+    /// Q, `[X, X]`: `fixed`, `start` and `form`.
     pub transition_noise: CovarianceKeys,
-    /// C. `[O, X]`
+    /// C, `[O, X]`: `fixed` and `start` as lists of rows; entries `nan` of `fixed` are learnt.
     pub emission: MatrixKeys,
-    /// D. `[O, U]`
+    /// D, `[O, U]`: `fixed` and `start` as lists of rows; entries `nan` of `fixed` are learnt.
     pub emission_input: MatrixKeys,
-    /// d. `[O]`
+    /// d, `[O]`: `fixed` and `start`.
     pub emission_offset: VectorKeys,
-    /// R. `[O, O]`
+    /// R, `[O, O]`: `fixed`, `start` and `form`.
     pub emission_noise: CovarianceKeys,
 }
 

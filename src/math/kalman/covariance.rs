@@ -6,6 +6,7 @@
 //! (Bucy & Joseph 1968), and smoothed as a sum of positive semidefinite terms.
 
 use super::System;
+use super::lanes::{product, sandwich};
 use crate::math::linear_algebra::{cholesky, inverse_lower, least_squares, symmetric};
 use crate::{Error, Result};
 use nalgebra::DMatrix;
@@ -118,7 +119,7 @@ impl Gains {
 fn gain(system: &System, p: &DMatrix<f64>, mask: u32, entries: &[usize]) -> Result<Gain> {
     let c = system.emission.select_rows(entries); // [k, X]
     let r = system.emission_noise.select_rows(entries).select_columns(entries); // [k, k]
-    let s = symmetric(&c * p * c.transpose() + &r);
+    let s = sandwich(&c, p) + &r;
     let l = cholesky(s).ok_or_else(|| {
         Error::Other(
             "the covariance of the next observation is not positive definite: the state covariances are too large for the \
@@ -127,14 +128,13 @@ fn gain(system: &System, p: &DMatrix<f64>, mask: u32, entries: &[usize]) -> Resu
         )
     })?;
     let whitening = inverse_lower(&l);
-    let projection = &whitening * &c; // [k, X]
-    let gain = p * projection.transpose(); // [X, k]
+    let projection = product(&whitening, &c); // [k, X]
+    let gain = product(p, &projection.transpose()); // [X, k]
     // Joseph: (I − K C) P (I − K C)ᵀ + K R Kᵀ.
-    let rest = DMatrix::identity(p.nrows(), p.nrows()) - &gain * &projection;
-    let k = &gain * &whitening;
-    let covariance = symmetric(&rest * p * rest.transpose() + &k * r * k.transpose());
+    let rest = DMatrix::identity(p.nrows(), p.nrows()) - product(&gain, &projection);
+    let covariance = sandwich(&rest, p) + sandwich(&product(&gain, &whitening), &r);
     let a = &system.transition;
-    let next = symmetric(a * &covariance * a.transpose() + &system.transition_noise);
+    let next = sandwich(a, &covariance) + &system.transition_noise;
     let half_log_2pi = 0.5 * (2.0 * std::f64::consts::PI).ln();
     Ok(Gain {
         mask,
@@ -168,19 +168,19 @@ impl Reverse {
     pub fn new(system: &System, step: &Gain) -> Self {
         let (a, q) = (&system.transition, &system.transition_noise);
         let (p, next) = (&step.covariance, &step.next);
-        let ap = a * p;
+        let ap = product(a, p);
         let factor =
             cholesky(next.clone()).filter(|l| (0..l.nrows()).all(|i| l[(i, i)].powi(2) > 1e-12 * next[(i, i)]));
         let gain = match factor {
             Some(l) => {
                 let inverse = inverse_lower(&l);
-                (inverse.transpose() * (inverse * ap)).transpose()
+                product(&product(&inverse, &ap).transpose(), &inverse) // Pᵀ Aᵀ L⁻ᵀ L⁻¹
             }
             // Some direction of x_{t+1} is known for certain and says nothing.
             None => least_squares(next, &ap),
         };
-        let rest = DMatrix::identity(p.nrows(), p.nrows()) - &gain * a;
-        let covariance = symmetric(&rest * p * rest.transpose() + &gain * q * gain.transpose());
+        let rest = DMatrix::identity(p.nrows(), p.nrows()) - product(&gain, a);
+        let covariance = sandwich(&rest, p) + sandwich(&gain, q);
         Self {
             rows: row_major(&gain),
             gain,
@@ -218,8 +218,8 @@ impl Spreads {
         let spread = match (reverse, self.steps.get(later as usize)) {
             (Some(reverse), Some(after)) => {
                 let j = &reverse.gain;
-                let lag = &after.covariance * j.transpose();
-                let covariance = symmetric(&reverse.covariance + j * &lag);
+                let lag = product(&after.covariance, &j.transpose());
+                let covariance = symmetric(&reverse.covariance + product(j, &lag));
                 let (filter, before) = self.of[later as usize];
                 if filter == at {
                     pace = before.after(&after.covariance, &covariance);

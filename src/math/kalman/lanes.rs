@@ -3,7 +3,8 @@
 //! Tables are feature-major, `[rows, stride]`: the columns of one row are adjacent, so that lanes are columns. Whole
 //! passes are dispatched to the machine's widest vectors.
 
-use pulp::{Simd, WithSimd};
+use nalgebra::DMatrix;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Columns per vector, at most.
 pub(super) const LANES: usize = 8;
@@ -29,6 +30,54 @@ pub(super) fn combine<S: Simd>(simd: S, to: &mut [f64], a: &[f64], from: &[f64],
             *to += a * from[j * stride + column];
         }
         column += 1;
+    }
+}
+
+/// `a b` of small matrices: nalgebra packs them for a large product, which takes longer than the product itself.
+pub(super) fn product(a: &DMatrix<f64>, b: &DMatrix<f64>) -> DMatrix<f64> {
+    let mut out = DMatrix::zeros(a.nrows(), b.ncols());
+    if a.nrows() > 0 {
+        Arch::new().dispatch(Product {
+            a: a.as_slice(),
+            b: b.as_slice(),
+            out: out.as_mut_slice(),
+            rows: a.nrows(),
+            inner: a.ncols(),
+        });
+    }
+    out
+}
+
+/// `a b aᵀ` for symmetric `b`, symmetric to the last bit.
+pub(super) fn sandwich(a: &DMatrix<f64>, b: &DMatrix<f64>) -> DMatrix<f64> {
+    let mut out = product(&product(a, b), &a.transpose());
+    for i in 0..out.nrows() {
+        for j in 0..i {
+            let mean = 0.5 * (out[(i, j)] + out[(j, i)]);
+            (out[(i, j)], out[(j, i)]) = (mean, mean);
+        }
+    }
+    out
+}
+
+/// All slices column-major.
+struct Product<'a> {
+    a: &'a [f64],
+    b: &'a [f64],
+    out: &'a mut [f64],
+    rows: usize,
+    inner: usize,
+}
+
+impl WithSimd for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { a, b, out, rows, inner } = self;
+        for (j, column) in out.chunks_exact_mut(rows).enumerate() {
+            combine(simd, column, &b[j * inner..(j + 1) * inner], a, rows, 0);
+        }
     }
 }
 
