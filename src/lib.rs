@@ -5,9 +5,10 @@
 //! Three rooms hold it and know nothing of each other: [`model`] says what `log p_θ(x, z)` is, [`posterior`] which `z`
 //! to consider and with what weight, [`objective`] how the two become one number to ascend.
 //!
-//! Data flow one way, and a room imports only from rooms before it:
-//! experiment file → [`spec`] → [`data`] → [`model`] + [`posterior`] → [`objective`] → [`train`] → [`control`] → [`record`] →
-//! [`stats`] → [`runner`] → [`figure`] → [`cli`].
+//! Data flow one way: experiment file → [`spec`] → [`data`] → [`model`] + [`posterior`] → [`objective`] → [`train`] →
+//! [`control`] → [`record`] → [`stats`] → [`runner`] → [`figure`] → [`cli`]. A room imports only from rooms before it, and
+//! a test reads this order: [`error`], [`math`], [`nn`], [`data`], [`model`], [`posterior`], [`objective`], [`train`],
+//! [`control`], [`spec`], [`record`], [`stats`], [`runner`], [`figure`], [`cli`].
 
 pub mod cli;
 pub mod control;

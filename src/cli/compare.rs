@@ -2,7 +2,7 @@
 
 use super::table::{Table, number};
 use super::{Overrides, Stop, load, say};
-use crate::runner::{Summary, summarize};
+use crate::runner::{MetricDocument, Summary, summarize};
 use clap::Args;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -45,18 +45,18 @@ fn interval(interval: Option<(f64, f64)>) -> String {
     })
 }
 
-/// The comparison as a table that a person can read.
-pub(super) fn render(summary: &Summary) -> String {
-    let metric = &summary.metric;
+/// The heading of a table: the metric, its unit, its direction.
+fn heading(metric: &MetricDocument) -> String {
     let direction = match metric.larger_is_better {
         Some(true) => ", larger is better",
         Some(false) => ", smaller is better",
         None => "",
     };
-    let mut text = format!(
-        "{}\n\n{} in {}{direction}\n\n",
-        summary.question, metric.name, metric.unit
-    );
+    format!("{} in {}{direction}\n\n", metric.name, metric.unit)
+}
+
+/// Variants as rows: how many seeds finished, mean and interquartile mean of `metric` with their intervals.
+fn rows(summary: &Summary, metric: &str) -> Table {
     let mut table = Table::new(&[
         "variant",
         "seeds",
@@ -65,48 +65,41 @@ pub(super) fn render(summary: &Summary) -> String {
         "interquartile mean",
         "95 % interval",
     ]);
-    let mut trimmed_nothing = false;
     for variant in &summary.variants {
         let done = variant.seeds.iter().filter(|seed| seed.status == "done").count();
         let seeds = format!("{done}/{}", variant.seeds.len());
-        let blank = "–".to_owned();
-        let row = match variant.summary.get(&metric.name) {
-            Some(scores) => {
-                trimmed_nothing |= scores.interquartile_mean_is_mean;
-                [
-                    variant.name.clone(),
-                    seeds,
-                    scores.mean.map_or(blank.clone(), number),
-                    interval(scores.mean_interval),
-                    scores.interquartile_mean.map_or(blank, number),
-                    interval(scores.interquartile_mean_interval),
-                ]
-            }
-            None => [
-                variant.name.clone(),
-                seeds,
-                blank.clone(),
-                blank.clone(),
-                blank.clone(),
-                blank,
+        let blank = || "–".to_owned();
+        let numbers = match variant.summary.get(metric) {
+            Some(scores) => [
+                scores.mean.map_or_else(blank, number),
+                interval(scores.mean_interval),
+                scores.interquartile_mean.map_or_else(blank, number),
+                interval(scores.interquartile_mean_interval),
             ],
+            None => [(); 4].map(|()| blank()),
         };
-        table.row(&row);
+        let cells: Vec<String> = [variant.name.clone(), seeds].into_iter().chain(numbers).collect();
+        table.row(&cells);
     }
+    table
+}
+
+/// The comparison as a table that a person can read.
+pub(super) fn render(summary: &Summary) -> String {
+    let mut text = format!("{}\n\n{}", summary.question, heading(&summary.metric));
+    let mut table = rows(summary, &summary.metric.name);
     for (name, value) in [("oracle", summary.oracle), ("baseline", summary.baseline)] {
         if let Some(value) = value {
-            let empty = String::new();
-            table.row(&[
-                name.to_owned(),
-                empty.clone(),
-                number(value),
-                empty.clone(),
-                empty.clone(),
-                empty,
-            ]);
+            let empty = String::new;
+            table.row(&[name.to_owned(), empty(), number(value), empty(), empty(), empty()]);
         }
     }
     text.push_str(&table.render());
+    let scores = summary
+        .variants
+        .iter()
+        .filter_map(|variant| variant.summary.get(&summary.metric.name));
+    let trimmed_nothing = scores.into_iter().any(|scores| scores.interquartile_mean_is_mean);
     if trimmed_nothing {
         text.push_str("below 4 seeds the interquartile mean is the mean; below 3 there is no interval\n");
     }
@@ -123,6 +116,9 @@ pub(super) fn render(summary: &Summary) -> String {
             table.row(&[name, pairs, number(paired.mean), interval(paired.interval)]);
         }
         text.push_str(&table.render());
+    }
+    for metric in &summary.also {
+        let _ = write!(text, "\n{}{}", heading(metric), rows(summary, &metric.name).render());
     }
     let failures = summary.failures();
     if !failures.is_empty() {

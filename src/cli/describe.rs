@@ -23,7 +23,7 @@ impl Describe {
         if !names.iter().any(|(name, _)| *name == self.name) {
             let known = names.iter().map(|(name, _)| name.as_str());
             let nearest = closest(&self.name, known.clone());
-            let nearest = nearest.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
+            let nearest = nearest.map_or(".".to_owned(), |name| format!("; did you mean `{name}`?"));
             let known = known.collect::<Vec<_>>().join(", ");
             return Err(Stop::Usage(format!(
                 "there is no `{}`{nearest} There are: {known}",

@@ -20,7 +20,7 @@ pub(super) struct Run {
     #[arg(long, value_name = "DIR", default_value = "results")]
     results: PathBuf,
     /// Runs at a time; the number of processors without this flag
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
     /// Discard records of this experiment and begin anew
     #[arg(long)]

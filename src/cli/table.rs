@@ -53,6 +53,7 @@ impl Table {
 /// A number with enough digits to compare, and a true minus sign.
 pub(super) fn number(value: f64) -> String {
     let digits = match value.abs() {
+        v if v >= 1e9 => return format!("{value:.4e}").replace('-', "−"),
         v if v >= 1e6 => 0,
         v if v >= 1e5 => 2,
         v if v >= 0.01 || v == 0.0 => 4,

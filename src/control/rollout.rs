@@ -22,10 +22,11 @@ pub enum EnvironmentConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct EvaluationConfig {
-    /// The metric that the comparison and the learning curves show; the first of `test/log_likelihood`,
-    /// `rollout/success_rate`, `train/log_likelihood` that there is, without this key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metric: Option<String>,
+    /// The metrics of the comparison, as `list metric` names them; the part before the slash may be left out. Variants are
+    /// compared and drawn by the first, which is `rollout/success_rate`, `test/log_likelihood` or `train/log_likelihood`,
+    /// whatever there is first, without this key; the others are tabulated below.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<String>,
     /// The environment that the policy is rolled out in; none without this key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<EnvironmentConfig>,
@@ -50,7 +51,7 @@ pub struct EvaluationConfig {
 impl Default for EvaluationConfig {
     fn default() -> Self {
         Self {
-            metric: None,
+            metrics: Vec::new(),
             environment: None,
             rollouts: 200,
             action: ActionRule::Sample,

@@ -44,6 +44,9 @@ pub struct FileConfig {
     pub test_path: Option<PathBuf>,
 }
 
+/// Squares of larger numbers, summed over rows, overflow.
+const LARGEST: f64 = 1e140;
+
 /// Named columns of equal length.
 type Columns = BTreeMap<String, Vec<Vec<f64>>>;
 
@@ -63,49 +66,111 @@ impl FileConfig {
                 "remove `test_fraction`, or let it split `path` and remove `test_path`",
             ));
         }
+        self.check_roles()?;
         let rows = self.read_one(folder, &self.path, "path")?;
         let test = self
             .test_path
             .as_ref()
             .map(|path| self.read_one(folder, path, "test_path"));
         let test = test.transpose()?;
-        if let Some(test) = &test
-            && test.observed.columns() != rows.observed.columns()
-        {
-            let (train, test) = (rows.observed.columns(), test.observed.columns());
-            return Err(Fault::new(
-                "test_path",
-                format!("the test file has {test} observed columns, the training file {train}"),
-                format!("{train} columns"),
-                "give both files the same arrays",
-            ));
+        let columns = |rows: &Dataset| {
+            let given = rows.given.as_ref().map_or(0, Table::columns);
+            [("observed", rows.observed.columns()), ("given", given)]
+        };
+        if let Some(test) = &test {
+            let pairs = columns(test).into_iter().zip(columns(&rows));
+            if let Some(((what, test), (_, train))) = pairs.into_iter().find(|(test, train)| test != train) {
+                return Err(Fault::new(
+                    "test_path",
+                    format!("the test file has {test} {what} columns, the training file {train}"),
+                    format!("{train} columns"),
+                    "give both files arrays of the same shapes",
+                ));
+            }
         }
         Ok((rows, test))
     }
 
+    /// Every key that names a column, with the column.
+    fn wanted(&self) -> Vec<(String, &str)> {
+        let mut wanted = Vec::new();
+        for (key, names) in [
+            ("observed", &self.observed),
+            ("given", &self.given),
+            ("input", &self.input),
+        ] {
+            let named = names.iter().enumerate();
+            wanted.extend(named.map(|(i, name)| (format!("{key}.{i}"), name.as_str())));
+        }
+        for (key, name) in [
+            ("episode", &self.episode),
+            ("time", &self.time),
+            ("weight", &self.weight),
+        ] {
+            wanted.extend(name.iter().map(|name| (key.to_owned(), name.as_str())));
+        }
+        wanted
+    }
+
+    /// A column has one part to play: observed twice, or observed and given, it would make a density degenerate.
+    fn check_roles(&self) -> Result<(), Fault> {
+        let wanted = self.wanted();
+        for (i, (key, name)) in wanted.iter().enumerate() {
+            if let Some((first, _)) = wanted[..i].iter().find(|(_, other)| other == name) {
+                let table = |key: &str| key.split('.').next().unwrap_or(key).to_owned();
+                let (first, second) = (table(first), table(key));
+                let message = if first == second {
+                    format!("`{name}` stands twice in `{first}`")
+                } else {
+                    format!("`{name}` is both `{first}` and `{second}`")
+                };
+                return Err(Fault::new(
+                    key,
+                    message,
+                    "each column once",
+                    "name another column, or none",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Values whose squares f64 can hold, and observed columns that vary: every density here needs both.
+    fn check_sizes(&self, observed: &Table, weights: Option<&[f64]>, path: &Path, key: &str) -> Result<(), Fault> {
+        let counts = |i: usize| weights.is_none_or(|weights| weights[i] > 0.0);
+        let path = path.display();
+        for j in 0..observed.columns() {
+            // NPZ arrays of several columns have one name.
+            let at = j.min(self.observed.len() - 1);
+            let (column, name) = (format!("observed.{at}"), &self.observed[at]);
+            if let Some(large) = observed.column(j).find(|value| value.abs() > LARGEST) {
+                return Err(Fault::new(
+                    column,
+                    format!("column `{name}` of {path} holds {large:e}, whose square is beyond f64"),
+                    format!("numbers of size up to {LARGEST:e}"),
+                    "measure the column in larger units",
+                ));
+            }
+            let mut counted = observed
+                .column(j)
+                .enumerate()
+                .filter(|(i, v)| counts(*i) && !v.is_nan());
+            let Some((_, first)) = counted.next() else { continue };
+            if key == "path" && counted.all(|(_, value)| value == first) {
+                return Err(Fault::new(
+                    column,
+                    format!("column `{name}` of {path} is {first} in every row that counts"),
+                    "a column that varies",
+                    "a constant has no density: leave the column out",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn read_one(&self, folder: &Path, path: &Path, key: &str) -> Result<Dataset, Fault> {
         let path = folder.join(path);
-        let wanted: Vec<(String, &str)> = self
-            .observed
-            .iter()
-            .enumerate()
-            .map(|(i, name)| (format!("observed.{i}"), name.as_str()))
-            .chain(
-                self.given
-                    .iter()
-                    .enumerate()
-                    .map(|(i, name)| (format!("given.{i}"), name.as_str())),
-            )
-            .chain(
-                self.input
-                    .iter()
-                    .enumerate()
-                    .map(|(i, name)| (format!("input.{i}"), name.as_str())),
-            )
-            .chain(self.episode.iter().map(|name| ("episode".to_owned(), name.as_str())))
-            .chain(self.time.iter().map(|name| ("time".to_owned(), name.as_str())))
-            .chain(self.weight.iter().map(|name| ("weight".to_owned(), name.as_str())))
-            .collect();
+        let wanted = self.wanted();
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
         let columns = match extension.as_str() {
             "csv" => read_csv(&path, key, &wanted, self.is_sequential())?,
@@ -125,11 +190,12 @@ impl FileConfig {
             return Err(Fault::new(
                 key,
                 format!("{} holds no data", path.display()),
-                "at least one row below the header",
+                "at least one row",
                 "check the file",
             ));
         };
         if self.is_sequential() {
+            self.check_sizes(&observed, None, &path, key)?;
             return self.as_sequences(&columns, observed);
         }
         let weights = self.weight.as_ref().map(|name| columns[name].concat());
@@ -142,15 +208,18 @@ impl FileConfig {
                     "a weight says how often a row counts",
                 ));
             }
-            if weights.iter().sum::<f64>() <= 0.0 {
+            let total = weights.iter().sum::<f64>();
+            if !(total > 0.0 && total.is_finite()) {
+                let (column, path) = (self.weight.as_deref().unwrap_or_default(), path.display());
                 return Err(Fault::new(
                     "weight",
-                    "all weights are 0",
-                    "a positive sum",
-                    "check the column",
+                    format!("the weights in column `{column}` of {path} sum to {total}"),
+                    "a positive, finite sum",
+                    "a weight says how often a row counts; 1 is once",
                 ));
             }
         }
+        self.check_sizes(&observed, weights.as_deref(), &path, key)?;
         Ok(Dataset {
             observed,
             given: join(&columns, &self.given),
@@ -199,22 +268,46 @@ fn unreadable(key: &str, path: &Path, error: impl std::fmt::Display) -> Fault {
 }
 
 fn unknown_column(key: &str, name: &str, path: &Path, known: &[String]) -> Fault {
+    let separator = [';', '\t', '|']
+        .into_iter()
+        .find(|c| known.len() == 1 && known[0].contains(*c));
+    let headless = known.iter().all(|cell| cell.parse::<f64>().is_ok());
+    let slips = |k: &str| strsim::damerau_levenshtein(&k.to_lowercase(), &name.to_lowercase());
+    let length = |k: &str| k.chars().count().max(name.chars().count());
     let nearest = known
         .iter()
-        .map(|k| (strsim::damerau_levenshtein(k, name), k))
+        .map(|k| (slips(k), k))
+        // Of a short name, a change of most of it is another name.
+        .filter(|(slips, k)| *slips <= 2 && 2 * slips <= length(k))
         .min()
-        .filter(|(distance, _)| *distance <= 2)
         .map(|(_, k)| format!("did you mean `{k}`? "));
+    let help = match separator {
+        Some(separator) => format!("the columns seem to be parted by {separator:?}: save the file with commas"),
+        None if headless => {
+            "the first line seems to hold numbers: write a line with the columns' names above it".into()
+        }
+        None => format!("{}it has: {}", nearest.unwrap_or_default(), listed(known)),
+    };
     Fault::new(
         key,
         format!("{} has no column `{name}`", path.display()),
         "a column of the file",
-        format!("{}it has: {}", nearest.unwrap_or_default(), known.join(", ")),
+        help,
     )
 }
 
 fn is_missing(cell: &str) -> bool {
     matches!(cell.trim().to_lowercase().as_str(), "" | "na" | "nan" | "null" | "?")
+}
+
+/// The first names; a file of thousands of columns is not printed whole.
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let mut text = names[..names.len().min(SHOWN)].join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(", and {} more", names.len() - SHOWN));
+    }
+    text
 }
 
 fn not_a_number(key: &str, path: &Path, place: &str, name: &str, cell: &str) -> Fault {
@@ -227,7 +320,11 @@ fn not_a_number(key: &str, path: &Path, place: &str, name: &str, cell: &str) -> 
         key,
         format!("{}: {place}, column `{name}` {what}", path.display()),
         "a finite number",
-        "this kind of model cannot mask missing values: drop the row or fill the cell",
+        if is_missing(cell) {
+            "this kind of model cannot mask missing values: drop the row or fill the cell"
+        } else {
+            "write numbers such as 3, -0.5 or 1e-3 in this column, or leave it out"
+        },
     )
 }
 
@@ -236,20 +333,71 @@ fn is_lawful(value: f64, key: &str, sequential: bool) -> bool {
     value.is_finite() || (sequential && key.starts_with("observed") && value.is_nan())
 }
 
+/// What is wrong with a CSV file as a whole, at the line where it shows.
+fn malformed(key: &str, path: &Path, error: &csv::Error) -> Fault {
+    let line = |position: &Option<csv::Position>| {
+        let line = position.as_ref().map(csv::Position::line);
+        line.map_or(String::new(), |line| format!(": line {line}"))
+    };
+    let path = path.display();
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
+            let s = if *len == 1 { "" } else { "s" };
+            Fault::new(
+                key,
+                format!(
+                    "{path}{} has {len} cell{s}, the lines above it {expected_len}",
+                    line(pos)
+                ),
+                "lines of equally many cells",
+                "look for a missing or extra comma, or text with a comma that is not in quotes",
+            )
+        }
+        csv::ErrorKind::Utf8 { pos, .. } => Fault::new(
+            key,
+            format!("{path}{} is not UTF-8 text", line(pos)),
+            "a file in UTF-8",
+            "save it as UTF-8",
+        ),
+        _ => Fault::new(
+            key,
+            format!("cannot read {path}: {error}"),
+            "a readable file",
+            "check the file",
+        ),
+    }
+}
+
 fn read_csv(path: &Path, key: &str, wanted: &[(String, &str)], sequential: bool) -> Result<Columns, Fault> {
     let bytes = std::fs::read(path).map_err(|error| unreadable(key, path, error))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-    let header = reader.headers().map_err(|error| unreadable(key, path, error))?.clone();
+    let header = reader.headers().map_err(|error| malformed(key, path, &error))?.clone();
     let known: Vec<String> = header.iter().map(str::to_owned).collect();
+    if known.is_empty() {
+        return Err(Fault::new(
+            key,
+            format!("{} is empty", path.display()),
+            "a line of columns' names, and rows below it",
+            "check the file",
+        ));
+    }
     let mut places = Vec::with_capacity(wanted.len());
     for (key, name) in wanted {
         let place = known.iter().position(|k| k == name);
         places.push(place.ok_or_else(|| unknown_column(key, name, path, &known))?);
+        if known.iter().filter(|k| k == name).count() > 1 {
+            return Err(Fault::new(
+                key,
+                format!("{} has several columns called `{name}`", path.display()),
+                "a name that only one column has",
+                "rename the columns in the file",
+            ));
+        }
     }
     let mut columns = vec![Vec::new(); wanted.len()];
     for record in reader.records() {
-        let record = record.map_err(|error| unreadable(key, path, error))?;
+        let record = record.map_err(|error| malformed(key, path, &error))?;
         let line = record.position().map_or(0, csv::Position::line);
         for (column, (&place, (key, name))) in columns.iter_mut().zip(places.iter().zip(wanted)) {
             let cell = record.get(place).unwrap_or("");
@@ -271,7 +419,10 @@ fn read_csv(path: &Path, key: &str, wanted: &[(String, &str)], sequential: bool)
 fn read_npz(path: &Path, key: &str, wanted: &[(String, &str)], sequential: bool) -> Result<Columns, Fault> {
     use candle_core::{DType, npy::NpzTensors};
     std::fs::metadata(path).map_err(|error| unreadable(key, path, error))?;
-    let archive = NpzTensors::new(path).map_err(|error| unreadable(key, path, error))?;
+    let archive = NpzTensors::new(path).map_err(|error| {
+        let message = format!("{} cannot be read as NPZ: {error}", path.display());
+        Fault::new(key, message, "what `numpy.savez` writes", "save the arrays again")
+    })?;
     let mut known: Vec<String> = archive.names().into_iter().cloned().collect();
     known.sort();
     let mut columns = Columns::new();

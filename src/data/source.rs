@@ -143,20 +143,27 @@ impl DataConfig {
                     return Err(no_population("file"));
                 }
                 let (rows, _) = file.read(folder)?;
-                let minimum =
-                    if file.test_fraction > 0.0 { 2 } else { 1 } + usize::from(self.validation_fraction > 0.0);
                 // A single sequence is split in time.
                 let parts = if rows.len() == 1 {
                     rows.observed.rows()
                 } else {
                     rows.len()
                 };
-                if parts < minimum {
+                let rest = match file.test_fraction {
+                    0.0 => parts,
+                    fraction => parts - held_out(parts, fraction).min(parts),
+                };
+                let left = match self.validation_fraction {
+                    0.0 => rest,
+                    fraction => rest - held_out(rest, fraction).min(rest),
+                };
+                if left < 2 {
+                    let (n, s) = (parts, if left == 1 { "" } else { "s" });
                     return Err(Fault::new(
                         "path",
-                        format!("{parts} rows cannot be split into training and held-out rows"),
-                        format!("at least {minimum} rows"),
-                        "give more rows, or hold out none",
+                        format!("{n} rows in all leave {left} row{s} to train on"),
+                        "at least 2 training rows",
+                        "give more rows, or hold out fewer",
                     ));
                 }
                 Ok(Widths {
@@ -170,6 +177,19 @@ impl DataConfig {
                     .map_err(|text| Fault::new("source", text, "consistent keys", "see `describe data`"))?;
                 if self.population && generator.population(2).is_none() {
                     return Err(no_population(generator.name()));
+                }
+                let (rows, is_rows) = (self.train.unwrap_or(1000), !matches!(self.source, Source::Tree(_)));
+                let held_out = match self.validation_fraction {
+                    0.0 => 0,
+                    fraction => held_out(rows, fraction),
+                };
+                if is_rows && rows < 2 + held_out {
+                    return Err(Fault::new(
+                        "train",
+                        format!("{} of {rows} rows are left to train on", rows - held_out.min(rows)),
+                        "at least 2 training rows",
+                        "draw more rows, or hold out fewer",
+                    ));
                 }
                 if self.population && self.test.is_some() {
                     return Err(Fault::new(
@@ -236,6 +256,7 @@ impl DataConfig {
             let (rest, held_out) = split(&train, self.validation_fraction, streams, "data/validation");
             (train, validation) = (rest, Some(held_out));
         }
+        check_weights(&train, validation.as_ref(), test.as_ref())?;
         let mut standardization = Standardization::default();
         if self.standardize {
             standardization = Standardization::fit(&train);
@@ -322,17 +343,35 @@ fn sequence_oracle(truth: &System, test: &Dataset) -> Option<f64> {
     Some(filtered.log_likelihood().iter().sum::<f64>() / test.total_weight())
 }
 
-/// Splits off `fraction` of the rows or sequences (at least one, and never all), drawn by the stream `name`; of a single
-/// sequence, its last steps.
+/// How many of `rows` rows a fraction above 0 is: at least one, and never all unless there is only one.
+fn held_out(rows: usize, fraction: f64) -> usize {
+    let wanted = (rows as f64 * fraction).round() as usize;
+    wanted.clamp(1, rows.saturating_sub(1).max(1))
+}
+
+/// A part whose rows all have weight 0 has no mean.
+fn check_weights(train: &Dataset, validation: Option<&Dataset>, test: Option<&Dataset>) -> Result<(), Fault> {
+    let parts = [("training", Some(train)), ("validation", validation), ("test", test)];
+    let empty = |(_, rows): &(&str, Option<&Dataset>)| rows.is_some_and(|rows| rows.total_weight() <= 0.0);
+    match parts.into_iter().find(empty) {
+        Some((name, _)) => Err(Fault::new(
+            "weight",
+            format!("all {name} rows of this seed have weight 0"),
+            "a positive weight in every part",
+            "drop rows of weight 0 from the file, or hold out other fractions",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Splits off `fraction` of the rows, or sequences, drawn by the stream `name`; of a single sequence, its last steps.
 fn split(rows: &Dataset, fraction: f64, streams: &Streams, name: &str) -> (Dataset, Dataset) {
     if let Some([steps]) = rows.lengths.as_deref() {
-        let held_out = ((*steps as f64 * fraction).round() as usize).clamp(1, (steps - 1).max(1));
-        return rows.cut(steps - held_out);
+        return rows.cut(steps - held_out(*steps, fraction));
     }
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.shuffle(&mut streams.named(name).at(0));
-    let held_out = ((rows.len() as f64 * fraction).round() as usize).clamp(1, (rows.len() - 1).max(1));
-    let (held_out, rest) = order.split_at_mut(held_out);
+    let (held_out, rest) = order.split_at_mut(held_out(rows.len(), fraction));
     // Rows keep the file's order on both sides.
     held_out.sort_unstable();
     rest.sort_unstable();

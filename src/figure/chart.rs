@@ -259,15 +259,43 @@ impl Panel {
         f: impl Fn(f64, f64) -> f64,
         x: (f64, f64),
         y: (f64, f64),
+        cells: (usize, usize),
+        map: ColorMap,
+    ) -> &mut Self {
+        self.heat_of(f, x, y, cells, None, map)
+    }
+
+    /// The same from 0 to `top`, so that several panels share one scale; higher values look like it.
+    pub fn heat_to(
+        &mut self,
+        f: impl Fn(f64, f64) -> f64,
+        x: (f64, f64),
+        y: (f64, f64),
+        cells: (usize, usize),
+        top: f64,
+        map: ColorMap,
+    ) -> &mut Self {
+        self.heat_of(f, x, y, cells, Some(top), map)
+    }
+
+    fn heat_of(
+        &mut self,
+        f: impl Fn(f64, f64) -> f64,
+        x: (f64, f64),
+        y: (f64, f64),
         (columns, rows): (usize, usize),
+        top: Option<f64>,
         map: ColorMap,
     ) -> &mut Self {
         let middle = |(from, to): (f64, f64), i: usize, n: usize| from + (to - from) * (i as f64 + 0.5) / n as f64;
-        let values: Vec<f64> = (0..rows * columns)
+        let mut values: Vec<f64> = (0..rows * columns)
             .map(|i| f(middle(x, i % columns, columns), middle(y, i / columns, rows)))
             .collect();
         self.skipped += values.iter().filter(|v| !v.is_finite()).count();
-        let top = values.iter().copied().filter(|v| v.is_finite()).fold(0.0, f64::max);
+        if let Some(top) = top {
+            values.iter_mut().filter(|v| **v > top).for_each(|v| *v = top);
+        }
+        let top = top.unwrap_or_else(|| values.iter().copied().filter(|v| v.is_finite()).fold(0.0, f64::max));
         self.include(Some(x.0), Some(y.0)).include(Some(x.1), Some(y.1));
         self.marks.push(Mark::Heat {
             x,

@@ -1,7 +1,7 @@
 //! Learning curves: the mean over seeds with its interval, one line per variant, against oracle and baseline.
 
 use super::axis::Axis;
-use super::chart::{Panel, Stroke};
+use super::chart::{Dot, Panel, Stroke};
 use super::layout::{Figure, left_out};
 use super::number::number;
 use super::theme::{GRID, MODEL, variant};
@@ -49,7 +49,8 @@ struct Summary {
 }
 
 /// Draws every curve's mean over seeds as a line and `interval` as a band: up to eight variants in one panel, more in a
-/// panel each, with the others behind in grey. Where the first tenth of the steps alone would make the axis more than
+/// panel each, with the others behind in grey. A curve that ends before others has a dot there, and a thin line to its
+/// name. Where the first tenth of the steps alone would make the axis more than
 /// three times as long, it is cut off, and a note says so.
 ///
 /// # Errors
@@ -106,6 +107,24 @@ pub fn learning_curves(
         for (index, (curve, rows)) in curves.iter().zip(&summaries).enumerate() {
             let (color, dash) = variant(index);
             panel.named_line(title(curve), &line(rows), Stroke::solid(color).dash(dash));
+        }
+        let last = summaries
+            .iter()
+            .flatten()
+            .map(|row| row.step)
+            .fold(f64::NEG_INFINITY, f64::max);
+        for (index, end) in summaries
+            .iter()
+            .enumerate()
+            .filter_map(|(i, rows)| Some((i, rows.last()?)))
+        {
+            if end.step < last {
+                let (color, dash) = variant(index);
+                let held = Stroke::solid(color.alpha(0.5)).width(1.5).dash(dash);
+                panel
+                    .line(&[(end.step, end.mean), (last, end.mean)], held)
+                    .points(&[(end.step, end.mean)], Dot::new(color).radius(7.0));
+            }
         }
         Figure::new(&labels.title, 1, vec![panel]).row_height(800.0)
     } else {

@@ -3,7 +3,7 @@
 use super::comparison::{Row, comparison};
 use super::curves::{Curve, Labels, learning_curves};
 use crate::Result;
-use crate::runner::{Summary, VariantSummary};
+use crate::runner::{Summary, VariantSummary, agreed};
 use crate::stats::{Bootstrap, Scores, mean};
 use std::path::{Path, PathBuf};
 
@@ -38,17 +38,22 @@ pub fn write(summary: &Summary, folder: &Path) -> Result<Vec<PathBuf>> {
         return Ok(files);
     };
     let curves: Vec<Curve> = summary.variants.iter().map(|variant| curve(variant, name)).collect();
-    if curves.iter().all(|curve| curve.steps.len() < 2) {
+    // A start and an end make no curve.
+    if curves.iter().all(|curve| curve.steps.len() < 3) {
         return Ok(files);
     }
     let (oracle, baseline) = match name == metric.name {
         true => (summary.oracle, summary.baseline),
-        false => (mean_of(summary, "test/oracle"), None),
+        false => (agreed(&summary.variants, "test/oracle"), None),
     };
     let unit = crate::train::metrics::find(name).map_or("", |metric| metric.unit);
     let labels = Labels {
         title: summary.question.clone(),
-        caption: "mean over seeds with 95 % bootstrap intervals".to_owned(),
+        caption: match curves.iter().map(|curve| curve.values.len()).max() {
+            Some(seeds @ 3..) => format!("Mean over {seeds} seeds with 95 % bootstrap intervals."),
+            Some(2) => "Mean over 2 seeds.".to_owned(),
+            _ => "One seed.".to_owned(),
+        },
         x: "steps".to_owned(),
         y: format!("{name} ({unit})"),
     };
@@ -71,7 +76,7 @@ fn row(variant: &VariantSummary, metric: &str) -> Row {
 
 /// The curve of one variant over the steps that all of its finished seeds have; a seed that converged early keeps its
 /// last value.
-fn curve(variant: &VariantSummary, metric: &str) -> Curve {
+pub(super) fn curve(variant: &VariantSummary, metric: &str) -> Curve {
     let done: Vec<_> = variant.seeds.iter().filter(|seed| !seed.curve.is_empty()).collect();
     let mut steps: Vec<u64> = done
         .iter()
@@ -101,17 +106,8 @@ fn curve(variant: &VariantSummary, metric: &str) -> Curve {
     }
 }
 
-fn mean_of(summary: &Summary, metric: &str) -> Option<f64> {
-    let values: Vec<f64> = summary
-        .variants
-        .iter()
-        .flat_map(|variant| variant.scores(metric).into_values())
-        .collect();
-    (!values.is_empty()).then(|| mean(&values))
-}
-
 /// The 95 % bootstrap interval of the mean; fewer resamples than in tables, since there is one per point of a curve.
-fn interval(values: &[f64]) -> Option<(f64, f64)> {
+pub(super) fn interval(values: &[f64]) -> Option<(f64, f64)> {
     let bootstrap = Bootstrap {
         resamples: 1000,
         ..Bootstrap::default()

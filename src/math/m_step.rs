@@ -170,6 +170,15 @@ fn regress(m: &[f64], shift: &[f64], d: usize) -> Vec<f64> {
     coefficients
 }
 
+/// A number as people write it, whatever its size, without the last digit's rounding.
+fn shortest(value: f64) -> String {
+    let rounded: f64 = format!("{value:.14e}").parse().unwrap_or(value);
+    match rounded.abs() {
+        size if size == 0.0 || (1e-6..1e15).contains(&size) => rounded.to_string(),
+        _ => format!("{rounded:e}"),
+    }
+}
+
 fn block(m: &[f64], p: usize, rows: std::ops::Range<usize>, columns: std::ops::Range<usize>) -> Vec<f64> {
     rows.flat_map(|i| m[i * p..][columns.clone()].to_vec()).collect()
 }
@@ -198,9 +207,9 @@ impl LeastCovariance {
         });
         if let Some(column) = (0..d).find(|j| floor.relative * deviation[*j].powi(2) + floor.absolute <= 1e-290) {
             return Err(Error::Data(format!(
-                "observed column {column} is constant at {}, so its density has no maximum: drop the column, or set an \
-                 absolute floor on the variance",
-                statistics.shift[c + column]
+                "observed column {column} is constant at {} in the training rows (as far as f64 can tell), so its density \
+                 has no maximum: drop the column, or give rows that differ",
+                shortest(statistics.shift[c + column])
             )));
         }
         let scaled = DMatrix::from_fn(d, d, |i, j| match deviation[i] * deviation[j] {

@@ -67,6 +67,9 @@ pub struct ConditionalMixture {
     pub deviation_floor: f64,
 }
 
+/// Adam keeps three numbers per weight beside the gradient: more weights than this are a slip of the finger.
+const MOST_WEIGHTS: u64 = 100_000_000;
+
 impl Default for ConditionalMixture {
     fn default() -> Self {
         Self {
@@ -92,9 +95,32 @@ impl ConditionalMixture {
             && self.hidden.is_empty()
     }
 
+    /// At most how many weights the function of x has.
+    fn most_weights(&self, widths: Widths) -> u64 {
+        let d = widths.observed as u64;
+        let outputs = self.components as u64 * (1 + 2 * d + d * d.saturating_sub(1) / 2);
+        let ends = self.hidden.iter().map(|units| *units as u64).chain([outputs]);
+        let starts = [widths.given as u64]
+            .into_iter()
+            .chain(self.hidden.iter().map(|units| *units as u64));
+        starts.zip(ends).map(|(inputs, outputs)| (inputs + 1) * outputs).sum()
+    }
+
     /// Every fault for data of these widths.
-    pub fn check(&self, _widths: Widths) -> Vec<Fault> {
+    pub fn check(&self, widths: Widths) -> Vec<Fault> {
         let mut faults = Vec::new();
+        let weights = self.most_weights(widths);
+        if weights > MOST_WEIGHTS {
+            faults.push(Fault::new(
+                "hidden",
+                format!(
+                    "the function of x would have up to {} million weights",
+                    weights / 1_000_000
+                ),
+                format!("at most {} million", MOST_WEIGHTS / 1_000_000),
+                "take fewer or smaller hidden layers, or fewer components",
+            ));
+        }
         if self.prior == Prior::Marginal && self.likelihood == Likelihood::LatentOnly {
             faults.push(Fault::new(
                 "likelihood",

@@ -19,6 +19,9 @@ use std::collections::BTreeMap;
 /// Moments smaller than this are 0.
 const NEGLIGIBLE_MOMENT: f64 = 1e-30;
 
+/// Parameters whose names end like this decay.
+const DECAYED: &str = ".weight";
+
 /// The constants of [`Adam`]; the learning rate is given at each step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamSettings {
@@ -28,7 +31,8 @@ pub struct AdamSettings {
     pub second_decay: f64,
     /// ε, added to the root of the mean squared gradient.
     pub epsilon: f64,
-    /// λ, the fraction of a parameter that a step of learning rate 1 would remove.
+    /// λ, the fraction of a layer's weights that a step of learning rate 1 would remove; biases and parameters that are not
+    /// a layer's stay.
     pub weight_decay: f64,
 }
 
@@ -113,9 +117,14 @@ impl Adam {
             scales: [1.0 / (1.0 - b1.powf(t)), 1.0 / (1.0 - b2.powf(t))],
             epsilon,
             learning_rate,
-            keep: 1.0 - learning_rate * weight_decay,
+            keep: 1.0,
         };
         for (name, var) in parameters.iter() {
+            let decay = if name.ends_with(DECAYED) { weight_decay } else { 0.0 };
+            let step = Step {
+                keep: 1.0 - learning_rate * decay,
+                ..step
+            };
             let (_, moments) = self.moments.get_mut(name).ok_or_else(|| unknown(name))?;
             let gradient = gradients.get(var);
             match moments {

@@ -6,11 +6,13 @@ use super::float::{Float, LANES, Lanes};
 /// past `rows` repeat the last row, so that they compute something harmless.
 #[inline(always)]
 pub(crate) fn load<T: Float>(tile: &mut [Lanes<T>], data: &[T], width: usize, offset: usize, rows: usize) {
-    let columns = tile.len();
-    for l in 0..LANES {
-        let start = l.min(rows - 1) * width + offset;
-        for (lane, &x) in tile.iter_mut().zip(&data[start..start + columns]) {
-            lane[l] = x;
+    let starts: [usize; LANES] = std::array::from_fn(|l| l.min(rows - 1) * width + offset);
+    let data = &data[..starts[LANES - 1] + tile.len()];
+    for (column, lane) in tile.iter_mut().enumerate() {
+        for l in 0..LANES {
+            // SAFETY: the largest of these indices, of the last lane and column, is the last of the slice. Checks here
+            // would keep the compiler from gathering all lanes at once.
+            lane[l] = unsafe { *data.get_unchecked(starts[l] + column) };
         }
     }
 }

@@ -34,18 +34,16 @@ impl Schedule {
     /// Faults of the value under `key`.
     pub fn check(self, key: &str) -> Vec<Fault> {
         let values = match self {
-            Self::Constant(value) => vec![value],
-            Self::Path { from, to, .. } => vec![from, to],
+            Self::Constant(value) => vec![(key.to_owned(), value)],
+            Self::Path { from, to, .. } => vec![(format!("{key}.from"), from), (format!("{key}.to"), to)],
         };
-        let wrong = values.into_iter().find(|value| !(value.is_finite() && *value > 0.0));
-        let fault = |value| {
-            Fault::new(
-                key,
-                format!("{value} is not positive"),
-                "a positive number",
-                "1 is neutral",
-            )
+        let wrong = values
+            .into_iter()
+            .filter(|(_, value)| !(value.is_finite() && *value > 0.0));
+        let fault = |(at, value)| {
+            let help = format!("a {key} of 1 changes nothing");
+            Fault::new(at, format!("{value} is not positive"), "a positive number", help)
         };
-        wrong.map(fault).into_iter().collect()
+        wrong.map(fault).collect()
     }
 }

@@ -5,7 +5,7 @@
 //! readable; any other keeps its plain part and gains `~` and the first 48 bits of its BLAKE3 hash. No plain name
 //! contains a `~`, so the two kinds never meet.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The longest plain folder name, in bytes; file systems allow 255.
 const LONGEST: usize = 80;
@@ -35,10 +35,15 @@ impl RunAddress {
             .join(format!("seed-{:03}", self.seed))
     }
 
-    /// The folder of the experiment: all its variants, its summary, its figures.
+    /// The folder of the experiment.
     pub fn experiment_dir(&self) -> PathBuf {
-        self.results.join(experiment_folder(&self.experiment))
+        experiment_dir(&self.results, &self.experiment)
     }
+}
+
+/// The folder of the experiment `name`: all its variants, its summary, its figures.
+pub fn experiment_dir(results: &Path, name: &str) -> PathBuf {
+    results.join(experiment_folder(name))
 }
 
 /// The seed that a folder name such as `seed-003` stands for.

@@ -30,7 +30,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
-pub use address::RunAddress;
+pub use address::{RunAddress, experiment_dir};
 pub use atomic::write_atomically;
 pub use checkpoint::Checkpoint;
 pub use manifest::{Manifest, Status};

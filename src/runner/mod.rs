@@ -11,7 +11,7 @@ mod summary;
 pub use execute::{Options, Watcher, execute};
 pub use reload::{Reloaded, reload};
 pub use run::{Outcome, PlannedRun};
-pub use summary::{SeedSummary, Summary, VariantSummary, summarize};
+pub use summary::{MetricDocument, SeedSummary, Summary, VariantSummary, agreed, summarize};
 
 use crate::spec::{Diagnostics, Loaded, Spec, load_experiment, resolve};
 use crate::{Error, Result, data::Source, record};
@@ -46,7 +46,7 @@ impl Experiment {
 
     /// The folder of the experiment's records.
     pub fn dir(&self) -> PathBuf {
-        self.results.join(&self.loaded.name)
+        record::experiment_dir(&self.results, &self.loaded.name)
     }
 
     /// Every run, variant by variant and seed by seed.

@@ -20,6 +20,8 @@ pub struct Summary {
     pub question: String,
     /// What variants are compared by.
     pub metric: MetricDocument,
+    /// What else the file wants to see of them.
+    pub also: Vec<MetricDocument>,
     /// The best value that any model can expect, where it is known.
     pub oracle: Option<f64>,
     /// The value of the baseline.
@@ -41,6 +43,17 @@ pub struct MetricDocument {
     pub unit: String,
     /// Whether larger is better; absent where neither is.
     pub larger_is_better: Option<bool>,
+}
+
+impl From<&Metric> for MetricDocument {
+    fn from(metric: &Metric) -> Self {
+        Self {
+            name: metric.name.to_owned(),
+            formula: metric.formula.to_owned(),
+            unit: metric.unit.to_owned(),
+            larger_is_better: metric.larger_is_better,
+        }
+    }
 }
 
 /// One variant.
@@ -135,12 +148,13 @@ pub fn summarize(experiment: &Experiment) -> Result<Summary> {
     Ok(Summary {
         experiment: experiment.loaded.name.clone(),
         question: experiment.loaded.question.clone(),
-        metric: MetricDocument {
-            name: metric.name.to_owned(),
-            formula: metric.formula.to_owned(),
-            unit: metric.unit.to_owned(),
-            larger_is_better: metric.larger_is_better,
-        },
+        metric: metric.into(),
+        also: evaluation
+            .metrics
+            .iter()
+            .skip(1)
+            .filter_map(|name| Some(metrics::find(name)?.into()))
+            .collect(),
         oracle,
         baseline,
         variants,
@@ -198,7 +212,7 @@ fn statistics(seeds: &[SeedSummary]) -> Result<BTreeMap<String, stats::Summary>>
 
 /// The metric that the file names, or the first of the usual ones that any run has.
 fn chosen_metric(evaluation: &EvaluationConfig, variants: &[VariantSummary]) -> &'static Metric {
-    let named = evaluation.metric.as_deref().and_then(metrics::find);
+    let named = evaluation.metrics.first().and_then(|name| metrics::find(name));
     let usual = ["rollout/success_rate", "test/log_likelihood", "train/log_likelihood"];
     let present = |name: &&&str| variants.iter().any(|variant| variant.summary.contains_key(**name));
     let usual = || usual.iter().find(present).and_then(|name| metrics::find(name));
@@ -207,16 +221,10 @@ fn chosen_metric(evaluation: &EvaluationConfig, variants: &[VariantSummary]) -> 
 
 /// Oracle and baseline of `metric`: means over seeds of what the runs found on their own rows, or the environment's.
 fn references(experiment: &Experiment, variants: &[VariantSummary], metric: &str) -> (Option<f64>, Option<f64>) {
-    let mean = |name: &str| {
-        let values: Vec<f64> = variants
-            .iter()
-            .flat_map(|variant| variant.scores(name).into_values())
-            .collect();
-        (!values.is_empty()).then(|| stats::mean(&values))
-    };
+    let agreed = |name| agreed(variants, name);
     match metric {
-        "test/log_likelihood" => (mean("test/oracle"), mean("test/baseline")),
-        "train/log_likelihood" => (None, mean("train/baseline")),
+        "test/log_likelihood" => (agreed("test/oracle"), agreed("test/baseline")),
+        "train/log_likelihood" => (None, agreed("train/baseline")),
         "rollout/success_rate" => {
             let yardsticks = experiment.loaded.variants[0].spec.environment().yardsticks();
             let find = |name| {
@@ -230,6 +238,20 @@ fn references(experiment: &Experiment, variants: &[VariantSummary], metric: &str
         "test/oracle_gap" | "prior_error" => (Some(0.0), None),
         _ => (None, None),
     }
+}
+
+/// The mean over seeds of a reference that does not depend on the variant; none where, for some seed, the variants
+/// differ on it by more than a millionth, as when they learn from different data: then no one line would be true.
+pub fn agreed(variants: &[VariantSummary], metric: &str) -> Option<f64> {
+    let mut by_seed: BTreeMap<u64, f64> = BTreeMap::new();
+    for (seed, value) in variants.iter().flat_map(|variant| variant.scores(metric)) {
+        let first = *by_seed.entry(seed).or_insert(value);
+        if (value - first).abs() > 1e-6 * first.abs().max(1.0) {
+            return None;
+        }
+    }
+    let values: Vec<f64> = by_seed.into_values().collect();
+    (!values.is_empty()).then(|| stats::mean(&values))
 }
 
 impl Summary {
@@ -272,5 +294,43 @@ impl Summary {
             }
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variant(scores: &[(u64, f64)]) -> VariantSummary {
+        let seeds = scores.iter().map(|(seed, value)| SeedSummary {
+            seed: *seed,
+            status: "done",
+            reason: None,
+            metrics: BTreeMap::from([("test/oracle".to_owned(), *value)]),
+            curve: Vec::new(),
+        });
+        VariantSummary {
+            name: String::new(),
+            changes: Vec::new(),
+            seeds: seeds.collect(),
+            summary: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_reference_is_what_all_variants_agree_on() {
+        let both = [
+            variant(&[(0, -1.0), (1, -3.0)]),
+            variant(&[(0, -1.0 + 1e-9), (1, -3.0)]),
+        ];
+        assert_eq!(agreed(&both, "test/oracle"), Some(-2.0));
+        // A seed that only one variant finished counts once, as all do.
+        let failed = [variant(&[(0, -1.0)]), variant(&[(0, -1.0), (1, -3.0)])];
+        assert_eq!(agreed(&failed, "test/oracle"), Some(-2.0));
+        assert_eq!(
+            agreed(&[variant(&[(0, -1.0)]), variant(&[(0, -1.1)])], "test/oracle"),
+            None
+        );
+        assert_eq!(agreed(&both, "test/baseline"), None);
     }
 }

@@ -109,12 +109,8 @@ impl Checker<'_, '_> {
                 }
                 _ => format!("expected {}", shape.words_with_range()),
             };
-            self.fault(
-                format!("`{path}` is out of range: {}", node.inline()),
-                node.span,
-                label,
-                None,
-            );
+            let message = format!("`{path}` is out of range: {}", node.inline());
+            self.fault(message, node.span, label, meaning(shape, path));
         }
     }
 
@@ -125,16 +121,16 @@ impl Checker<'_, '_> {
         {
             let plural = if count == 1 { "" } else { "s" };
             let message = format!("`{path}` has {count} value{plural}");
-            self.fault(
-                message,
-                node.span,
-                format!("expected {}", shape.words_with_range()),
-                None,
-            );
+            let label = format!("expected {}", shape.words_with_range());
+            self.fault(message, node.span, label, meaning(shape, path));
         }
         for (index, item) in items.iter().enumerate() {
             if let Some(inner) = shape.item(index) {
+                let before = self.faults.len();
                 self.value(item, &inner, &format!("{path}[{index}]"));
+                for fault in &mut self.faults[before..] {
+                    fault.help = fault.help.take().or_else(|| meaning(shape, path));
+                }
             }
         }
     }
@@ -284,8 +280,7 @@ impl Checker<'_, '_> {
 
     fn missing_key(&mut self, key: &str, node: &Node, shape: &Shape, path: &str) {
         let Some(inner) = shape.property(key) else { return };
-        let summary = inner.summary();
-        let help = (!summary.is_empty()).then(|| format!("`{key}`: {summary}"));
+        let help = meaning(&inner, key);
         let (message, label) = if path.is_empty() && inner.forms() == [Form::Table] {
             let label = format!("expected a section [{key}]: {}", inner.words());
             (format!("the section [{key}] is missing"), label)
@@ -322,6 +317,13 @@ fn accepts(form: Form, node: &Node) -> bool {
             | (Form::List, Value::Array(_))
             | (Form::Table, Value::Table(_))
     )
+}
+
+/// What the key at the end of `path` means, where it says so.
+fn meaning(shape: &Shape, path: &str) -> Option<String> {
+    let key = path.rsplit('.').next().unwrap_or(path);
+    let summary = shape.summary();
+    (!summary.is_empty()).then(|| format!("`{key}`: {summary}"))
 }
 
 /// How to write what was probably meant.

@@ -287,10 +287,10 @@ impl<'s> Shape<'s> {
             (None, None) => {}
         }
         match self.bounds() {
-            [Some((low, false)), Some((high, false))] => format!("from {low} to {high}"),
+            [Some((low, false)), Some((high, false))] => format!("from {} to {}", plain(low), plain(high)),
             [low, high] => {
-                let low = low.map(|(x, open)| format!("{} {x}", if open { "above" } else { "at least" }));
-                let high = high.map(|(x, open)| format!("{} {x}", if open { "below" } else { "at most" }));
+                let low = low.map(|(x, open)| format!("{} {}", if open { "above" } else { "at least" }, plain(x)));
+                let high = high.map(|(x, open)| format!("{} {}", if open { "below" } else { "at most" }, plain(x)));
                 low.into_iter().chain(high).collect::<Vec<_>>().join(" and ")
             }
         }
@@ -367,6 +367,14 @@ impl<'s> Tagged<'s> {
             .iter()
             .find(|(known, _)| *known == name)
             .map(|(_, shape)| shape)
+    }
+}
+
+/// A number as people write it, with an exponent where zeros would have to be counted.
+fn plain(x: f64) -> String {
+    match x.abs() {
+        size if size == 0.0 || (1e-4..1e15).contains(&size) => x.to_string(),
+        _ => format!("{x:e}"),
     }
 }
 

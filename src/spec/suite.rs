@@ -1,6 +1,6 @@
 //! The spec of one variant: what the tables of an experiment file mean together.
 
-use super::{Diagnostics, Loaded};
+use super::{Diagnostics, Loaded, check::closest};
 use crate::control::{ActionRule, EvaluationConfig, LatentRule};
 use crate::data::{DataConfig, Source, source::Widths};
 use crate::error::Fault;
@@ -145,25 +145,84 @@ fn check_environment(spec: &Spec, widths: Widths) -> Option<Fault> {
     (spec.model.abilities().conditional && widths != wanted).then(|| {
         Fault::new(
             "evaluation.environment",
-            format!("the policy maps {} numbers to {}", widths.given, widths.observed),
-            format!("{} observations to {} action", wanted.given, wanted.observed),
+            format!(
+                "the data have {} given and {} observed columns",
+                widths.given, widths.observed
+            ),
+            format!(
+                "{} given (the state), {} observed (the action)",
+                wanted.given, wanted.observed
+            ),
             "list the state's columns under `data.given` and the action's under `data.observed`",
         )
     })
 }
 
+/// What the named metric needs and this spec does not have.
+fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
+    let (family, name) = metric.split_once('/').unwrap_or(("", metric));
+    let (test, generated) = match &spec.data.source {
+        Source::File(file) => (file.test_fraction > 0.0 || file.test_path.is_some(), false),
+        _ => (true, true),
+    };
+    let evaluation = &spec.evaluation;
+    let needs = [
+        (
+            family == "test" && !test,
+            "test rows",
+            "`data.test_fraction` or `data.test_path`",
+        ),
+        (
+            name.starts_with("oracle") && !generated,
+            "a density that is known",
+            "a generator as `data.source`",
+        ),
+        (
+            name == "mean_squared_error" && !spec.model.abilities().conditional,
+            "a conditional model",
+            "a model of p(y|x)",
+        ),
+        (
+            family == "validation" && spec.data.validation_fraction == 0.0,
+            "validation rows",
+            "`data.validation_fraction` above 0",
+        ),
+        (
+            family == "rollout" && evaluation.environment.is_none(),
+            "roll-outs",
+            "`environment` beside it",
+        ),
+        (
+            family == "estimator" && evaluation.estimator_repeats == 0,
+            "repeated estimates",
+            "`estimator_repeats` above 0",
+        ),
+    ];
+    let (_, what, expected) = needs.into_iter().find(|(lacking, ..)| *lacking)?;
+    Some(Fault::new(
+        key,
+        format!("`{metric}` needs {what}"),
+        expected,
+        "add what it needs, or choose another metric: see `list metric`",
+    ))
+}
+
 fn check_evaluation(spec: &Spec) -> Option<Fault> {
     let (evaluation, defaults) = (&spec.evaluation, EvaluationConfig::default());
-    if let Some(metric) = &evaluation.metric
-        && metrics::find(metric).is_none()
-    {
-        let names: Vec<&str> = metrics::METRICS.iter().map(|metric| metric.name).collect();
-        return Some(Fault::new(
-            "metric",
-            format!("there is no metric `{metric}`"),
-            "the name of a metric",
-            format!("there are: {}", names.join(", ")),
-        ));
+    for (number, metric) in evaluation.metrics.iter().enumerate() {
+        let key = format!("metrics.{number}");
+        let Some(found) = metrics::find(metric) else {
+            let names = || metrics::METRICS.iter().map(|metric| metric.name);
+            let help = match closest(metric, names()) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("there are: {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            let message = format!("there is no metric `{metric}`");
+            return Some(Fault::new(key, message, "the name of a metric", help));
+        };
+        if let Some(missing) = lacks(spec, &key, found.name) {
+            return Some(missing);
+        }
     }
     let conditional = spec.model.abilities().conditional;
     if evaluation.environment.is_some() && !conditional {

@@ -33,13 +33,13 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(
         "validation/log_likelihood",
-        "the same over the validation rows",
+        "Σ_i w_i log p_θ(x_i) / Σ_i w_i over the validation rows, in the data's own units",
         "nats per datum",
         Some(true),
     ),
     metric(
         "test/log_likelihood",
-        "the same over the test rows",
+        "Σ_i w_i log p_θ(x_i) / Σ_i w_i over the test rows, in the data's own units",
         "nats per datum",
         Some(true),
     ),
@@ -177,9 +177,10 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(
         "estimator/value_bias",
-        "|mean of the estimates − exact value|, over repeated guesses at the final θ, in its standard errors",
+        "(mean of the estimated objectives − exact value) / standard error of that mean, over repeated guesses at the \
+         final θ; within ±1.96 in 95 % of cases where there is no bias",
         "standard errors",
-        Some(false),
+        None,
     ),
     metric(
         "estimator/value_deviation",
@@ -189,19 +190,29 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(
         "estimator/gradient_bias",
-        "‖mean of the estimated gradients − exact gradient‖ / its standard error",
+        "‖mean of the estimated gradients − exact gradient‖ / standard error of that mean, the root of the summed \
+         variances over the number of estimates; 1 in root mean square where there is no bias",
         "standard errors",
         Some(false),
     ),
     metric(
         "estimator/gradient_deviation",
-        "root of the summed variances of the estimated gradient, relative to the exact gradient's norm",
-        "fraction",
+        "root of the summed variances of the estimated gradient",
+        "nats per datum and unit of θ",
         Some(false),
+    ),
+    metric(
+        "estimator/gradient_norm",
+        "Euclidean norm of the exact gradient at the final θ",
+        "nats per datum and unit of θ",
+        None,
     ),
 ];
 
-/// The metric called `name`.
+/// The metric called `name`; without the part before the slash, the first of test, roll-out, training and estimator metrics
+/// that is called so.
 pub fn find(name: &str) -> Option<&'static Metric> {
-    METRICS.iter().find(|metric| metric.name == name)
+    let called = |name: &str| METRICS.iter().find(|metric| metric.name == name);
+    let families = ["test", "rollout", "train", "estimator"];
+    called(name).or_else(|| families.iter().find_map(|family| called(&format!("{family}/{name}"))))
 }

@@ -48,7 +48,7 @@ fn panel(shown: &Shown, plane: &Plane, truth: &[Gaussian], axes: [Axis; 2]) -> P
             let own = partner.map_or(String::new(), |truth| format!(" (true {})", fixed(truth.weight, 2)));
             let text = format!("p(z) = {}{own}", fixed(gaussian.weight, 2));
             // Above nearly all of its points.
-            let above = gaussian.mean[1] + 3.6 * gaussian.covariance[1][1].sqrt();
+            let above = gaussian.mean[1] + 3.1 * gaussian.covariance[1][1].sqrt();
             panel.text((gaussian.mean[0], above), text, Anchor::Middle, *color);
         }
     }

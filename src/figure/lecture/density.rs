@@ -1,7 +1,7 @@
 //! *density*: points of the plane and the Gaussian `p(x) = N(x; μ, Σ)` that makes them most likely.
 //!
 //! The same generator, from few points and from many: the fit from few misses the generator's own ellipses and pays for
-//! it on fresh points; about `P/(2N)` nats for P free parameters and N points.
+//! it on fresh points: `P/(2N)` nats for P free parameters and N points, where N is large.
 
 use super::plane::{DEVIATIONS, Gaussian, Plane, axes, draw_truth, truth};
 use super::shown::{Shown, nats, shown, what_nats_are};
@@ -73,11 +73,11 @@ fn name(panel: &mut Panel, text: &str, gaussian: &Gaussian, other: &Gaussian, co
     let Some(angle) = angles.max_by(|a, b| outside(a).total_cmp(&outside(b))) else {
         return;
     };
-    let at = gaussian.at(1.12 * DEVIATIONS[1], angle);
-    let anchor = if at[0] < gaussian.mean[0] {
-        Anchor::End
-    } else {
-        Anchor::Start
-    };
-    panel.text((at[0], at[1]), text, anchor, color);
+    let ([x, y], [u, v]) = (
+        gaussian.at(DEVIATIONS[1], angle),
+        gaussian.outwards(gaussian.at(DEVIATIONS[1], angle)),
+    );
+    let away = 0.15 * (gaussian.covariance[0][0] + gaussian.covariance[1][1]).sqrt();
+    let anchor = if u < 0.0 { Anchor::End } else { Anchor::Start };
+    panel.text((x + away * u, y + away * v), text, anchor, color);
 }

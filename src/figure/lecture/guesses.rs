@@ -9,6 +9,7 @@ use super::shown::{Shown, shown};
 use crate::data::Source;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
+use crate::figure::curves::range;
 use crate::figure::layout::Figure;
 use crate::figure::number::fixed;
 use crate::figure::sheet::Anchor;
@@ -45,7 +46,8 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     panels.push(learning(longest, &runs));
     panels.push(from_the_side(runs.get(FROM_THE_SIDE).unwrap_or(longest))?);
     let caption = "Points coloured by the guess p(z|x), ellipses at 1 and 2 standard deviations of the Gaussians so far, \
-                   dashed: the generator's own. Log-likelihoods in nats per datum, on the training points of one seed.";
+                   dashed: the generator's own. Log-likelihoods in nats per datum, on the training points of one seed, \
+                   where a fit may exceed the generator itself.";
     Ok(Figure::new(&experiment.loaded.question, 2, panels)
         .caption(caption)
         .row_height(540.0))
@@ -87,16 +89,16 @@ impl<'a> Stopped<'a> {
 
 /// The log-likelihood of the longest run over its sweeps, with a dot where each of `runs` stopped.
 fn learning(longest: &Stopped, runs: &[Stopped]) -> Panel {
-    let y = Axis::linear("log-likelihood (nats per datum)");
-    let mut panel = Panel::new("It never falls", Axis::linear("sweeps"), y);
+    let y = Axis::linear("nats per datum");
+    let mut panel = Panel::new("The log-likelihood never falls", Axis::linear("sweeps"), y);
     let at = |line: &crate::record::MetricsLine| Some((line.step as f64, *line.values.get(LOG_LIKELIHOOD)?));
     let line: Vec<_> = longest.seed.curve.iter().filter_map(at).collect();
     if let Some(oracle) = oracle(longest) {
-        panel.horizontal(oracle, Stroke::oracle());
-        panel.text(
-            (0.5 * longest.sweeps as f64, oracle),
+        let below = oracle - 0.07 * range(line.iter().map(|p| p.1)).map_or(0.0, |(low, high)| high - low);
+        panel.horizontal(oracle, Stroke::oracle()).text(
+            (longest.sweeps as f64, below),
             format!("oracle {}", fixed(oracle, 3)),
-            Anchor::Middle,
+            Anchor::End,
             ORACLE,
         );
     }
@@ -149,7 +151,7 @@ fn from_the_side(run: &Stopped) -> Result<Panel> {
             .points(&[p], Dot::new(WHITE).radius(5.0));
     }
     let all = || above.iter().chain(&below).map(|p| p.1);
-    let (low, high) = crate::figure::curves::range(all()).unwrap_or((0.0, 1.0));
+    let (low, high) = range(all()).unwrap_or((0.0, 1.0));
     // Beside the places they name, by shares of the height.
     let mut label = |p: Option<(f64, f64)>, dx: f64, dy: f64, text: &str, anchor, color| {
         if let Some((x, y)) = p {
@@ -173,6 +175,6 @@ fn from_the_side(run: &Stopped) -> Result<Panel> {
         BLACK,
     );
     label(at(&above, 1.8), -0.08, 0.04, "log-likelihood", Anchor::End, MODEL);
-    label(at(&below, 1.8), -0.08, -0.06, "lower bound", Anchor::End, FAILED);
+    label(at(&below, 1.8), 0.04, 0.09, "lower bound", Anchor::Start, FAILED);
     Ok(panel)
 }

@@ -2,7 +2,7 @@
 //!
 //! With the guesses q(z) = p(z | x, θ_t) held fast,
 //!
-//! `L(θ) = Σ_i E_q [log p_θ(x_i, z) − log q(z)] = Σ_i log p_θ(x_i) − KL(q ‖ p_θ(z|x_i))`  (Neal & Hinton 1998, eq. 6)
+//! `L(θ) = Σ_i E_q [log p_θ(x_i, z) − log q(z)] = Σ_i log p_θ(x_i) − KL(q ‖ p_θ(z|x_i))`  (Bishop 2006, eqs. 9.70–9.72)
 //!
 //! lies below the log-likelihood everywhere, touches it at θ_t, and is largest at θ_{t+1}. Here both are evaluated along
 //! the line `θ_t + s (θ_{t+1} − θ_t)` through the parameters, all of them at once.

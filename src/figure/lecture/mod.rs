@@ -7,15 +7,20 @@ mod density;
 mod guesses;
 mod latent_state;
 mod lower_bound;
+mod mixture_density_network;
 mod nile;
+mod objectives;
 mod plane;
+mod prediction;
 mod regression;
+mod sampling;
 mod shown;
 mod trajectory;
+mod tree;
 
 use super::layout::Figure;
-use crate::Result;
-use crate::runner::Experiment;
+use crate::runner::{Experiment, PlannedRun};
+use crate::{Error, Result};
 
 /// One figure of the lecture.
 #[derive(Debug, Clone, Copy)]
@@ -51,10 +56,34 @@ pub const FIGURES: &[LectureFigure] = &[
         draw: clusters::draw,
     },
     LectureFigure {
+        name: "mixture_density_network",
+        summary: "p(t|x) of the inverse sinusoid: one Gaussian, a mixture density network, and its components",
+        experiment: "mixture_density_network.toml",
+        draw: mixture_density_network::draw,
+    },
+    LectureFigure {
+        name: "tree",
+        summary: "round the tree: demonstrations, roll-outs of four policies, and the action density at the fork",
+        experiment: "tree.toml",
+        draw: tree::draw,
+    },
+    LectureFigure {
         name: "guesses",
         summary: "the guesses of EM after 0, 1, 3 and 30 sweeps, and the lower bound that a sweep climbs",
         experiment: "guesses.toml",
         draw: guesses::draw,
+    },
+    LectureFigure {
+        name: "objectives",
+        summary: "learning curves of the marginal and the expected log-likelihood by how z is guessed",
+        experiment: "objectives.toml",
+        draw: objectives::draw,
+    },
+    LectureFigure {
+        name: "sampling",
+        summary: "sampled guesses are unbiased, and their spread falls as 1/√S",
+        experiment: "sampling.toml",
+        draw: sampling::draw,
     },
     LectureFigure {
         name: "latent-state",
@@ -73,4 +102,87 @@ pub const FIGURES: &[LectureFigure] = &[
 /// The figure called `name`.
 pub fn find(name: &str) -> Option<&'static LectureFigure> {
     FIGURES.iter().find(|figure| figure.name == name)
+}
+
+/// The run of `variant` that pictures show: its first seed.
+fn first_seed<'a>(runs: &'a [PlannedRun], variant: &str) -> Result<&'a PlannedRun> {
+    let found = runs.iter().find(|run| run.address.variant == variant);
+    found.ok_or_else(|| Error::Data(format!("the variant \"{variant}\" has no run to draw: give it a seed")))
+}
+
+/// A variant's name as the beginning of a title.
+fn sentence_case(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
+}
+
+/// An experiment file that has been changed too much for its figure.
+fn unexpected(figure: &str, expected: &str) -> Error {
+    Error::Data(format!(
+        "the figure `{figure}` needs {expected}: compare its experiment file with the original"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::{Options, Outcome, Watcher, execute};
+    use std::path::Path;
+    use std::sync::atomic::AtomicBool;
+
+    struct Nobody;
+
+    impl Watcher for Nobody {
+        fn started(&self, _: usize) {}
+        fn progressed(&self, _: usize, _: u64, _: u64) {}
+        fn finished(&self, _: usize, _: &Outcome) {}
+    }
+
+    /// Three seeds of two steps on few rows are enough to draw from, and the same records give the same picture.
+    #[test]
+    fn every_figure_draws_from_short_runs_of_its_own_file() {
+        for figure in FIGURES {
+            let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("experiments/lecture")
+                .join(figure.experiment);
+            let results = tempfile::tempdir().unwrap();
+            let text = std::fs::read_to_string(&file).unwrap();
+            let smaller = [
+                ("\nseeds =", "seeds = 3"),
+                ("\ntrain =", "data.train = 100"),
+                ("\ntest =", "data.test = 100"),
+                ("\nsteps =", "training.steps = 2"),
+                ("\nrollouts =", "evaluation.rollouts = 20"),
+                ("\nestimator_repeats =", "evaluation.estimator_repeats = 3"),
+            ];
+            let stated = smaller.into_iter().filter(|(key, _)| text.contains(key));
+            let overrides: Vec<String> = stated.map(|(_, smaller)| smaller.to_owned()).collect();
+            let experiment = Experiment::load(&file, &overrides, results.path()).unwrap();
+            let options = Options {
+                jobs: 2,
+                fresh: false,
+                interrupt: &AtomicBool::new(false),
+            };
+            for outcome in execute(&experiment.runs().unwrap(), options, &Nobody).unwrap() {
+                assert_eq!(outcome, Outcome::Done, "{}", figure.name);
+            }
+            let [svg, again] = [(); 2].map(|()| (figure.draw)(&experiment).unwrap().svg().unwrap());
+            assert_eq!(svg, again, "{}", figure.name);
+            assert!(svg.starts_with("<svg") && !svg.contains("NaN"), "{}", figure.name);
+            assert!(svg.len() < 1_000_000, "{}: {} bytes", figure.name, svg.len());
+        }
+    }
+
+    #[test]
+    fn figures_need_their_variants_and_seeds() {
+        let results = tempfile::tempdir().unwrap();
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/objectives/mixture_of_twenty.toml");
+        let other = Experiment::load(&file, &[], results.path()).unwrap();
+        for figure in ["mixture_density_network", "tree", "objectives", "sampling"] {
+            let error = (find(figure).unwrap().draw)(&other).unwrap_err().to_string();
+            assert!(error.contains("needs") && error.contains(figure), "{error}");
+        }
+        assert!(first_seed(&[], "exact").unwrap_err().to_string().contains("\"exact\""));
+    }
 }

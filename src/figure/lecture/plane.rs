@@ -46,6 +46,14 @@ impl Gaussian {
         ]
     }
 
+    /// The direction, of length 1, in which the density falls fastest at `x`.
+    pub fn outwards(&self, x: [f64; 2]) -> [f64; 2] {
+        let [[a, b], [_, d]] = self.covariance;
+        let (u, v) = (x[0] - self.mean[0], x[1] - self.mean[1]);
+        let (p, q) = (d * u - b * v, a * v - b * u); // Σ⁻¹ (x − μ), up to det Σ
+        [p / p.hypot(q), q / p.hypot(q)]
+    }
+
     /// How many of its standard deviations `x` is away from its mean.
     pub fn deviations_to(&self, x: [f64; 2]) -> f64 {
         let [[a, b], [_, d]] = self.covariance;
@@ -241,6 +249,10 @@ mod tests {
             let x = gaussian.at(1.7, f64::from(step));
             assert!((gaussian.deviations_to(x) - 1.7).abs() < 1e-12, "{x:?}");
         }
+        // Outwards is at right angles to the ellipse.
+        let ([x, y], [p, q]) = (gaussian.at(1.7, 1.0 + 1e-6), gaussian.at(1.7, 1.0 - 1e-6));
+        let [u, v] = gaussian.outwards(gaussian.at(1.7, 1.0));
+        assert!(((x - p) * u + (y - q) * v).abs() < 1e-10 && (u.hypot(v) - 1.0).abs() < 1e-12);
         // Along x₁ the ellipse reaches exactly r marginal deviations.
         assert!((gaussian.at(1.7, 0.0)[0] - (1.0 + 1.7 * 2.0)).abs() < 1e-12);
     }

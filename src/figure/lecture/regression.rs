@@ -180,3 +180,58 @@ fn truth(source: &Source, places: &[f64]) -> Vec<Normal> {
     };
     places.iter().map(normal).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::DataConfig;
+    use crate::math::streams::Streams;
+    use crate::model::{Guess, ModelConfig};
+    use candle_core::{DType, Device};
+    use std::path::Path;
+
+    /// Least squares by hand (normal equations of one x, residual variance over N), standardised or not.
+    #[test]
+    fn the_line_and_its_deviation_are_those_of_least_squares() {
+        for standardize in [false, true] {
+            let data: DataConfig = toml::from_str(&format!(
+                "source = \"linear_gaussian\"\ntrain = 40\ninput_mean = 3.0\nstandardize = {standardize}"
+            ))
+            .unwrap();
+            let streams = Streams::new(4);
+            let splits = data.load(Path::new(""), &streams).unwrap();
+            let model: ModelConfig = toml::from_str("kind = \"linear_gaussian\"").unwrap();
+            let model = model.build(&splits.train).unwrap();
+            let first = model
+                .initial(&splits.train, &streams, 0, DType::F64, &Device::Cpu)
+                .unwrap();
+            let sweeps = model.closed_form().unwrap().sweeps(&splits.train).unwrap();
+            let theta = sweeps.improve(&first, Guess::Exact, 1, None).unwrap().theta;
+            drop(sweeps);
+            let loaded = Reloaded {
+                model,
+                theta,
+                splits,
+                streams,
+            };
+
+            let points = points(&loaded).unwrap();
+            let mean = |f: &dyn Fn(&(f64, f64)) -> f64| points.iter().map(f).sum::<f64>() / points.len() as f64;
+            let (x, y) = (mean(&|p| p.0), mean(&|p| p.1));
+            let slope = mean(&|p| (p.0 - x) * (p.1 - y)) / mean(&|p| (p.0 - x).powi(2));
+            let deviation = mean(&|p| (p.1 - y - slope * (p.0 - x)).powi(2)).sqrt();
+            for normal in fitted(&loaded, &[-1.0, 0.5, 7.0]).unwrap() {
+                assert!((normal.mean - (y + slope * (normal.x - x))).abs() < 1e-9, "{normal:?}");
+                assert!((normal.deviation - deviation).abs() < 1e-9, "{normal:?} {deviation}");
+            }
+        }
+    }
+
+    #[test]
+    fn cuts_have_few_digits() {
+        assert_eq!(short(1.2668, 3.0), 1.3);
+        assert_eq!(short(0.07902, 3.0), 0.1);
+        assert_eq!(short(1266.8, 3000.0), 1300.0);
+        assert_eq!(short(5.0, 0.0), 5.0);
+    }
+}

@@ -18,7 +18,7 @@ pub(super) const EDGE: u32 = u32::MAX;
 /// Relative changes below this are rounding or close to it: the factor by which changes shrink is measured above it.
 const MEASURABLE: f64 = 1e-11;
 /// A covariance has settled once all its changes to come sum to less than this, relative to its diagonal.
-const SETTLED: f64 = 1e-13;
+const SETTLED: f64 = 1e-12;
 
 /// How far a recursion of covariances has settled.
 #[derive(Debug, Clone, Copy)]

@@ -14,7 +14,7 @@ const SETTINGS: AdamSettings = AdamSettings {
 
 fn parameters(dtype: DType) -> Parameters {
     let mut parameters = Parameters::new();
-    for (name, n) in [("b", 3), ("a", 37), ("unused", 2)] {
+    for (name, n) in [("b", 3), ("a.weight", 37), ("unused", 2)] {
         let value = super::normal(name, n).to_dtype(dtype).unwrap();
         parameters.insert(name, &value).unwrap();
     }
@@ -24,7 +24,10 @@ fn parameters(dtype: DType) -> Parameters {
 /// Gradients of `Σ x³ / 3`, which are `x²`, for all but the unused parameter.
 fn gradients(parameters: &Parameters) -> GradStore {
     let cube = |name| parameters.get(name).unwrap().powf(3.0).unwrap().sum_all().unwrap();
-    ((cube("a") + cube("b")).unwrap() / 3.0).unwrap().backward().unwrap()
+    ((cube("a.weight") + cube("b")).unwrap() / 3.0)
+        .unwrap()
+        .backward()
+        .unwrap()
 }
 
 #[test]
@@ -33,7 +36,7 @@ fn steps_follow_the_equations() {
         let parameters = parameters(dtype);
         let mut adam = Adam::new(&parameters, SETTINGS).unwrap();
         let read = || {
-            ["a", "b", "unused"]
+            ["a.weight", "b", "unused"]
                 .map(|name| numbers(parameters.get(name).unwrap()))
                 .concat()
         };
@@ -48,12 +51,13 @@ fn steps_follow_the_equations() {
                 .step(&parameters, &gradients(&parameters), rate, Some(limit))
                 .unwrap();
             assert!((got - norm).abs() < tolerance * norm);
-            for (((x, g), m), v) in x.iter_mut().zip(g).zip(&mut m).zip(&mut v) {
+            for (i, (((x, g), m), v)) in x.iter_mut().zip(g).zip(&mut m).zip(&mut v).enumerate() {
+                let decay = if i < 37 { 0.1 } else { 0.0 };
                 let g = g * (limit / norm).min(1.0);
                 *m = 0.8 * *m + 0.2 * g;
                 *v = 0.95 * *v + 0.05 * g * g;
                 let (m, v) = (*m / (1.0 - 0.8f64.powi(t)), *v / (1.0 - 0.95f64.powi(t)));
-                *x -= rate * (m / (v.sqrt() + 1e-6) + 0.1 * *x);
+                *x -= rate * (m / (v.sqrt() + 1e-6) + decay * *x);
             }
             for (got, want) in read().into_iter().zip(&x) {
                 assert!((got - want).abs() < tolerance, "{got} {want}");
@@ -90,7 +94,7 @@ fn a_restored_optimiser_continues_exactly() {
     };
     (0..3).for_each(|_| step(&mut adam, &parameters));
     let (state, steps, copy) = (adam.state().unwrap(), adam.steps(), parameters.snapshot().unwrap());
-    assert_eq!(state.keys().next().unwrap(), "first/a");
+    assert_eq!(state.keys().next().unwrap(), "first/a.weight");
     (0..3).for_each(|_| step(&mut adam, &parameters));
     let mut restored = Adam::new(&copy, SETTINGS).unwrap();
     restored.restore(&state, steps).unwrap();
@@ -104,13 +108,16 @@ fn a_restored_optimiser_continues_exactly() {
 #[test]
 fn a_non_finite_gradient_changes_nothing() {
     let parameters = parameters(DType::F64);
-    let before = numbers(parameters.get("a").unwrap());
+    let before = numbers(parameters.get("a.weight").unwrap());
     let mut adam = Adam::new(&parameters, SETTINGS).unwrap();
     let mut store = gradients(&parameters);
     let bad = Tensor::new(&[f64::NAN, 0.0, 0.0], &Device::Cpu).unwrap();
     store.insert(parameters.get("b").unwrap(), bad);
     assert!(adam.step(&parameters, &store, 0.1, Some(1.0)).unwrap().is_nan());
-    assert_eq!((numbers(parameters.get("a").unwrap()), adam.steps()), (before, 0));
+    assert_eq!(
+        (numbers(parameters.get("a.weight").unwrap()), adam.steps()),
+        (before, 0)
+    );
 }
 
 /// Without gradients the moments die out instead of becoming denormal.
@@ -123,5 +130,9 @@ fn moments_become_zero_not_denormal() {
     for _ in 0..1000 {
         adam.step(&parameters, &none, 0.0, None).unwrap();
     }
-    assert!(numbers(&adam.state().unwrap()["first/a"]).iter().all(|&m| m == 0.0));
+    assert!(
+        numbers(&adam.state().unwrap()["first/a.weight"])
+            .iter()
+            .all(|&m| m == 0.0)
+    );
 }

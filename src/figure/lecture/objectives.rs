@@ -1,0 +1,166 @@
+//! What it costs to guess the latent less than exactly: the same network trained by the marginal likelihood and by the
+//! expected log-likelihood of exact, stale, sampled and hard guesses. Learning curves over seeds against the oracle, and
+//! each final value less that of the marginal likelihood, paired by seed.
+
+use super::unexpected;
+use crate::Result;
+use crate::figure::axis::Axis;
+use crate::figure::chart::{Dot, Panel, Stroke};
+use crate::figure::curves::Curve;
+use crate::figure::experiment::{curve, interval};
+use crate::figure::layout::Figure;
+use crate::figure::number;
+use crate::figure::theme::{BLACK, Color, Dash, FAILED, MODEL, VARIANTS};
+use crate::posterior::PosteriorConfig;
+use crate::runner::{Experiment, Summary, VariantSummary, summarize};
+use crate::spec::Spec;
+use crate::stats::mean;
+
+/// How far below the oracle the curves' axis reaches, nats.
+const DEPTH: f64 = 0.32;
+
+/// Draws the figure from finished runs.
+pub fn draw(experiment: &Experiment) -> Result<Figure> {
+    let summary = summarize(experiment)?;
+    let (Some(oracle), Some(first)) = (summary.oracle, summary.variants.first()) else {
+        return Err(unexpected(
+            "objectives",
+            "a generator that knows its own density, and at least one variant",
+        ));
+    };
+    if first.scores(&summary.metric.name).is_empty() {
+        return Err(unexpected("objectives", "a finished run of its first variant"));
+    }
+    let specs = experiment.loaded.variants.iter().map(|variant| &variant.spec);
+    let looks: Vec<Stroke> = specs.map(look).collect();
+    let name = &summary.metric.name;
+    let curves: Vec<Curve> = summary.variants.iter().map(|variant| curve(variant, name)).collect();
+    Ok(Figure::new(
+        &summary.question,
+        1,
+        vec![learning(&curves, &looks, oracle), finals(&summary, &looks)],
+    )
+    .caption(format!(
+        "Test log-likelihood, mean over {} seeds with 95 % intervals.{} Sampled guesses add noise to that gradient, hard \
+         ones a bias.",
+        first.seeds.len(),
+        exactness(experiment, &summary)
+    ))
+    .row_height(660.0))
+}
+
+/// A sentence on how near exact guesses stay to the marginal likelihood, over all seeds.
+fn exactness(experiment: &Experiment, summary: &Summary) -> String {
+    let first = summary.variants[0].scores(&summary.metric.name);
+    let exact = |spec: &Spec| spec.objective.needs_posterior() && spec.posterior.is_exact_and_fresh();
+    let specs = experiment.loaded.variants.iter().map(|variant| &variant.spec);
+    let apart = specs
+        .zip(&summary.variants)
+        .filter(|(spec, _)| exact(spec))
+        .flat_map(|(_, variant)| variant.scores(&summary.metric.name))
+        .filter_map(|(seed, value)| Some((value - first.get(&seed)?).abs()))
+        .reduce(f64::max);
+    apart.map_or(String::new(), |apart| {
+        format!(
+            " Exact guesses have the gradient of the marginal likelihood and end within {} nats of it on every seed.",
+            number(10f64.powf(apart.max(1e-15).log10().ceil()))
+        )
+    })
+}
+
+/// Marginal likelihood wide and light under the exact guesses that should cover it; many sampled guesses look alike.
+fn look(spec: &Spec) -> Stroke {
+    const SAMPLED: Color = VARIANTS[3];
+    if !spec.objective.needs_posterior() {
+        return Stroke::solid(VARIANTS[5]).width(11.0);
+    }
+    match &spec.posterior {
+        PosteriorConfig::Exact(plain) if plain.common.refresh_every > 1 => {
+            Stroke::solid(VARIANTS[2]).dash(Dash::DashDot)
+        }
+        PosteriorConfig::Exact(_) => Stroke::solid(MODEL),
+        PosteriorConfig::Hard(_) | PosteriorConfig::Filter(_) => Stroke::solid(FAILED),
+        PosteriorConfig::Sampled(sampled) => match sampled.samples {
+            1 => Stroke::solid(VARIANTS[4]),
+            2..=16 => Stroke::solid(SAMPLED).dash(Dash::Dashed),
+            _ => Stroke::solid(SAMPLED).dash(Dash::Dotted),
+        },
+    }
+}
+
+/// Curves near the oracle.
+fn learning(curves: &[Curve], looks: &[Stroke], oracle: f64) -> Panel {
+    let last = curves
+        .iter()
+        .filter_map(|curve| curve.steps.last())
+        .copied()
+        .fold(0.0, f64::max);
+    let mut panel = Panel::new(
+        "Log-likelihood while learning (nats per datum)",
+        Axis::linear("optimiser steps").limits(0.0, last),
+        Axis::linear("").limits(oracle - DEPTH, oracle + 0.06 * DEPTH),
+    );
+    panel.reference(oracle, "oracle", Stroke::oracle());
+    for (curve, look) in curves.iter().zip(looks) {
+        let at = |step: usize| -> Vec<f64> { curve.values.iter().map(|seed| seed[step]).collect() };
+        let rows: Vec<(f64, Vec<f64>)> = curve.steps.iter().enumerate().map(|(i, step)| (*step, at(i))).collect();
+        let band: Vec<_> = rows
+            .iter()
+            .filter_map(|(step, values)| interval(values).map(|(low, high)| (*step, low, high)))
+            .collect();
+        let line: Vec<_> = rows.iter().map(|(step, values)| (*step, mean(values))).collect();
+        panel
+            .band(&band, look.color.alpha(0.15))
+            .named_line(&curve.name, &line, *look);
+    }
+    panel
+}
+
+/// Final values less those of the first variant, seed by seed; in the margin, the final values themselves.
+fn finals(summary: &Summary, looks: &[Stroke]) -> Panel {
+    let names = summary.variants.iter().map(|variant| variant.name.clone()).collect();
+    let label = format!(
+        "final log-likelihood less that of {} (nats per datum)",
+        summary.variants[0].name
+    );
+    let mut panel = Panel::new("In the end, paired by seed", Axis::linear(label), Axis::names(names));
+    panel.line(
+        &[(0.0, -0.5), (0.0, summary.variants.len() as f64 - 0.5)],
+        Stroke::solid(BLACK).width(2.0),
+    );
+    panel.points(&[(0.0, -0.1)], Dot::new(looks[0].color).radius(9.5));
+    for (row, (variant, look)) in summary.variants.iter().zip(looks).enumerate() {
+        let row = row as f64;
+        panel.end_label(row, margin(variant, &summary.metric.name), look.color);
+        let Some(found) = summary.differences.iter().find(|found| found.variant == variant.name) else {
+            continue;
+        };
+        let first = summary.variants[0].scores(&summary.metric.name);
+        let own = variant.scores(&summary.metric.name);
+        let seeds: Vec<_> = own
+            .iter()
+            .filter_map(|(seed, value)| Some((value - first.get(seed)?, row + 0.22)))
+            .collect();
+        panel.points(&seeds, Dot::new(BLACK.alpha(0.28)).radius(5.5));
+        if let Some((low, high)) = found.difference.interval {
+            panel.line(
+                &[(low, row - 0.1), (high, row - 0.1)],
+                Stroke::solid(look.color).width(6.0),
+            );
+        }
+        panel.points(&[(found.difference.mean, row - 0.1)], Dot::new(look.color).radius(9.5));
+    }
+    panel
+}
+
+/// The mean of a variant's final values with its interval.
+fn margin(variant: &VariantSummary, metric: &str) -> String {
+    let summary = variant.summary.get(metric);
+    let mean = summary.and_then(|summary| summary.mean);
+    let bounds = summary.and_then(|summary| summary.mean_interval);
+    match (mean, bounds) {
+        (Some(mean), Some((low, high))) => format!("{mean:.4} [{low:.4}, {high:.4}]"),
+        (Some(mean), None) => format!("{mean:.4}"),
+        _ => "no finished seed".to_owned(),
+    }
+}

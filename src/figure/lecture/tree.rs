@@ -1,0 +1,218 @@
+//! Round the tree: demonstrations pass it on either side. A policy that answers with the mean, or whose density is one
+//! Gaussian, drives where nobody drove; one with a latent variable picks a side. Last, the density of the action at the
+//! fork, where the side is decided.
+
+use super::prediction::Prediction;
+use super::{first_seed, sentence_case, unexpected};
+use crate::Result;
+use crate::control::{Policy, roll_out};
+use crate::data::Table;
+use crate::figure::Anchor;
+use crate::figure::axis::Axis;
+use crate::figure::chart::{Panel, Stroke};
+use crate::figure::layout::Figure;
+use crate::figure::theme::{BASELINE, BLACK, Color, FAILED, MODEL, OBSERVED, VARIANTS};
+use crate::runner::{Experiment, PlannedRun, Reloaded, VariantSummary, reload, summarize};
+use latent_lab_envs::tree::{GOAL, ROAD_HALF_WIDTH, State, TREE, TREE_RADIUS};
+
+/// Paths drawn per panel.
+const PATHS: usize = 60;
+/// The state of the action density, (x, y) in m, and the demonstrations that count as near it: within ± this, in m.
+const FORK: [f64; 2] = [0.0, 2.7];
+const NEAR: [f64; 2] = [0.3, 0.5];
+/// Width of the histogram's bars, rad, and how far the axis reaches.
+const BAR: f64 = 0.1;
+const REACH: f64 = 1.8;
+/// The tree.
+const LEAVES: Color = VARIANTS[2];
+/// The Gaussian policy's density.
+const GAUSSIAN: Color = VARIANTS[3];
+
+/// Draws the figure from finished runs.
+pub fn draw(experiment: &Experiment) -> Result<Figure> {
+    let summary = summarize(experiment)?;
+    let runs = experiment.runs()?;
+    let Some((mixture, others)) = summary.variants.split_last() else {
+        return Err(unexpected("tree", "at least one variant"));
+    };
+    let shown = |name: &str| others.iter().find(|variant| variant.name == name);
+    let names = ["mean squared error", "Gaussian, its mean", "Gaussian, sampled"];
+    let [Some(squares), Some(mean), Some(sampled)] = names.map(shown) else {
+        return Err(unexpected(
+            "tree",
+            &format!("the variants {names:?}, and last a mixture"),
+        ));
+    };
+    let first = first_seed(&runs, &mixture.name)?;
+    let mut demonstrations = road("Demonstrations".to_owned());
+    // The rows that the runs of this seed learnt from are the same stream's.
+    let rng = &mut reload(first)?.streams.named("data/train").at(0);
+    paths(
+        &mut demonstrations,
+        &first.spec.environment().demonstrated_paths(PATHS, rng),
+        OBSERVED,
+    );
+    let mut panels = vec![demonstrations];
+    for variant in [squares, mean, sampled, mixture] {
+        let run = first_seed(&runs, &variant.name)?;
+        let mut panel = road(title(variant, run.spec.evaluation.rollouts));
+        paths(&mut panel, &driven(run)?, MODEL);
+        panels.push(panel);
+    }
+    let gaussian = reload(first_seed(&runs, &sampled.name)?)?;
+    panels.push(fork(&gaussian, (&mixture.name, &reload(first)?))?);
+    Ok(Figure::new(&summary.question, 3, panels)
+        .caption(format!(
+            "{PATHS} demonstrations and {PATHS} roll-outs of each policy of seed {}: arrivals are blue, failures end in a \
+             vermillion cross. Share of successes over {} seeds with its 95 % interval. Last: the density of the heading \
+             at the fork, x = 0 and y = {} m.",
+            first.address.seed,
+            mixture.seeds.len(),
+            FORK[1],
+        ))
+        .row_height(850.0))
+}
+
+/// The variant and its success rate over seeds. A rate that is the same for every seed has no interval worth showing: the
+/// count says more.
+fn title(variant: &VariantSummary, rollouts: usize) -> String {
+    let name = sentence_case(&variant.name);
+    let summary = variant.summary.get("rollout/success_rate");
+    match summary.and_then(|summary| Some((summary, summary.mean?))) {
+        None => name,
+        Some((summary, mean)) => match summary.mean_interval.filter(|(low, high)| low < high) {
+            Some((low, high)) => {
+                let [mean, low, high] = [mean, low, high].map(|rate| 100.0 * rate);
+                format!("{name}: {mean:.1} % [{low:.1}–{high:.1}]")
+            }
+            None => {
+                let all = (summary.count * rollouts) as f64;
+                format!("{name}: {} of {} arrive", (mean * all).round(), all)
+            }
+        },
+    }
+}
+
+/// The road with the tree, in metres.
+fn road(title: String) -> Panel {
+    let mut panel = Panel::new(title, Axis::linear("x (m)"), Axis::linear("y (m)")).equal_units();
+    let edge = ROAD_HALF_WIDTH;
+    panel
+        .rectangle((-edge, -0.3), (edge, GOAL + 0.5), BASELINE.alpha(0.10))
+        .circle((TREE[0], TREE[1]), TREE_RADIUS, LEAVES.alpha(0.45));
+    panel
+}
+
+/// The first roll-outs of a finished run, as its record counts them.
+fn driven(run: &PlannedRun) -> Result<Vec<State>> {
+    let Reloaded {
+        model,
+        theta,
+        splits,
+        streams,
+    } = reload(run)?;
+    let policy = Policy {
+        model: model.as_ref(),
+        theta: &theta,
+        standardization: &splits.standardization,
+        action: run.spec.evaluation.action,
+        latent: run.spec.evaluation.latent,
+    };
+    let mut states = roll_out(&run.spec.environment(), &policy, run.spec.evaluation.rollouts, &streams)?;
+    states.truncate(PATHS);
+    Ok(states)
+}
+
+/// The way of each car; failures are drawn on top, in their own colour, and end in a cross.
+fn paths(panel: &mut Panel, states: &[State], color: Color) {
+    for arrived in [true, false] {
+        for state in states.iter().filter(|state| state.success() == arrived) {
+            let way: Vec<_> = state.path.iter().map(|place| (place.x, place.y)).collect();
+            let color = if arrived { color } else { FAILED };
+            panel.line(&way, Stroke::solid(color.alpha(0.35)).width(2.5));
+            if let (false, Some((x, y))) = (arrived, way.last()) {
+                let arm = 0.14; // m
+                for (dx, dy) in [(arm, arm), (arm, -arm)] {
+                    panel.line(&[(x - dx, y - dy), (x + dx, y + dy)], Stroke::solid(FAILED).width(2.5));
+                }
+            }
+        }
+    }
+    panel.text((TREE[0], TREE[1]), "tree", Anchor::Middle, LEAVES);
+}
+
+/// Densities of the heading at the fork over a histogram of what was demonstrated near it.
+fn fork(gaussian: &Reloaded, (name, mixture): (&str, &Reloaded)) -> Result<Panel> {
+    let headings = demonstrated(mixture);
+    let bars = (2.0 * REACH / BAR).round() as usize;
+    let edges: Vec<f64> = (0..=bars).map(|i| -REACH + BAR * i as f64).collect();
+    let share = 1.0 / (headings.len().max(1) as f64 * BAR);
+    let height = |edge: &[f64]| share * headings.iter().filter(|psi| (edge[0]..edge[1]).contains(*psi)).count() as f64;
+    let heights: Vec<f64> = edges.windows(2).map(height).collect();
+    let state = Table::new(FORK.to_vec(), 2);
+    let [gaussian, mixture] = [gaussian, mixture].map(|run| Prediction::new(run, state.clone()));
+    let (gaussian, mixture) = (gaussian?, mixture?);
+    let curve = |prediction: &Prediction| -> Vec<(f64, f64)> {
+        let psi = (0..=720).map(|i| REACH * (f64::from(i) / 360.0 - 1.0));
+        psi.map(|psi| (psi, prediction.density(0, psi))).collect()
+    };
+    let mut panel = Panel::new(
+        "Heading at the fork",
+        Axis::linear("heading ψ (rad)").limits(-REACH, REACH),
+        Axis::linear("p(ψ|s) (per rad)"),
+    );
+    let (modes, flat) = (curve(&mixture), curve(&gaussian));
+    let top = modes
+        .iter()
+        .map(|p| p.1)
+        .chain(heights.iter().copied())
+        .fold(0.0, f64::max);
+    // Straight on from the fork, these headings touch the tree.
+    let aside = (TREE_RADIUS / (TREE[1] - FORK[1])).min(1.0).asin();
+    panel
+        .rectangle((-aside, 0.0), (aside, 1.14 * top), LEAVES.alpha(0.2))
+        .text((0.0, 1.08 * top), "into the tree", Anchor::Middle, LEAVES)
+        .bars(&edges, &heights, OBSERVED.alpha(0.5))
+        .line(&modes, Stroke::solid(MODEL))
+        .line(&flat, Stroke::solid(GAUSSIAN));
+    let mean = gaussian.mean(0);
+    panel
+        .line(&[(mean, 0.0), (mean, 0.52 * top)], Stroke::solid(BLACK).width(3.0))
+        .text(
+            (mean, 0.57 * top),
+            format!("mean {mean:.2}").replace('-', "−"),
+            Anchor::Middle,
+            BLACK,
+        )
+        .text((-1.05, 0.93 * top), name, Anchor::Start, MODEL)
+        .text((1.0, 0.73 * top), "demonstrations", Anchor::End, OBSERVED)
+        .text(
+            (mean, gaussian.density(0, mean) + 0.05 * top),
+            "Gaussian",
+            Anchor::Middle,
+            GAUSSIAN,
+        );
+    Ok(panel)
+}
+
+/// Headings of the demonstrations near the fork, rad.
+fn demonstrated(run: &Reloaded) -> Vec<f64> {
+    let mut train = run.splits.train.clone();
+    run.splits.standardization.observed.invert(train.observed.values_mut());
+    let Some(given) = &mut train.given else {
+        return Vec::new();
+    };
+    run.splits.standardization.given.invert(given.values_mut());
+    let near = |i: &usize| {
+        given
+            .row(*i)
+            .iter()
+            .zip(FORK)
+            .zip(NEAR)
+            .all(|((s, fork), near)| (s - fork).abs() < near)
+    };
+    (0..given.rows())
+        .filter(near)
+        .map(|i| train.observed.row(i)[0])
+        .collect()
+}

@@ -1,0 +1,208 @@
+//! The laws of the rooms, read from the source: who may import from whom, and that randomness is always an argument.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Every Rust file below `folder`, in order.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// One file of `src/` without its comments.
+struct Source {
+    /// Its path below `src/`.
+    path: String,
+    /// The room it belongs to.
+    room: String,
+    code: String,
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).expect("a text");
+        let path = path.strip_prefix(&root).expect("below src").display().to_string();
+        let room = path.split(['/', '.']).next().expect("a name").to_owned();
+        let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+        Source {
+            path,
+            room,
+            code: code.collect::<Vec<_>>().join("\n"),
+        }
+    };
+    files(&root).into_iter().map(read).collect()
+}
+
+/// The rooms in the order in which the library's own page states them: after "this order:".
+fn order() -> Vec<String> {
+    let page = include_str!("../src/lib.rs").replace("//!", " ");
+    let order = page
+        .split("this order:")
+        .nth(1)
+        .expect("lib.rs states the order")
+        .split('.')
+        .next();
+    let names = order.expect("a sentence").split('`').skip(1).step_by(2);
+    names.map(str::to_owned).collect()
+}
+
+/// Every path below the crate's root that `code` names: `crate::a::{b::C, D}` gives `a::b::C` and `a::D`.
+fn paths(code: &str) -> Vec<String> {
+    let starts = code.match_indices("crate::").filter(|(at, _)| {
+        // `$crate` and `my_crate` are other words.
+        !code[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_')
+    });
+    starts
+        .flat_map(|(at, start)| expand("", &code[at + start.len()..]).0)
+        .collect()
+}
+
+/// The paths of the use tree that `text` begins with, and what stands behind it.
+fn expand<'a>(prefix: &str, text: &'a str) -> (Vec<String>, &'a str) {
+    let text = text.trim_start();
+    if let Some(mut rest) = text.strip_prefix('{') {
+        let mut all = Vec::new();
+        loop {
+            rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
+            if rest.is_empty() {
+                return (all, rest);
+            }
+            if let Some(rest) = rest.strip_prefix('}') {
+                return (all, rest);
+            }
+            let (inner, behind) = expand(prefix, rest);
+            all.extend(inner);
+            // Past `as name`, which ends an entry as well.
+            rest = behind.find([',', '}', '{', ';']).map_or("", |end| &behind[end..]);
+        }
+    }
+    let end = text
+        .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .unwrap_or(text.len());
+    let path = if prefix.is_empty() {
+        text[..end].to_owned()
+    } else {
+        format!("{prefix}::{}", &text[..end])
+    };
+    match text[end..].strip_prefix("::") {
+        Some(deeper) if !deeper.starts_with('<') => expand(&path, deeper),
+        _ => (vec![path], &text[end..]),
+    }
+}
+
+#[test]
+fn the_reader_of_use_trees_reads_them() {
+    let code = "use crate::{Result, data::{Batch, source::Widths as W}, nn};\nfn f() { crate::math::block::<f64>(); }";
+    assert_eq!(
+        paths(code),
+        ["Result", "data::Batch", "data::source::Widths", "nn", "math::block"]
+    );
+    assert_eq!(paths("use crate::spec;\nuse other_crate::cli;"), ["spec"]);
+}
+
+#[test]
+fn a_room_imports_only_from_rooms_before_it() {
+    let order = order();
+    let place = |room: &str| order.iter().position(|known| known == room);
+    let mut offences = Vec::new();
+    let mut seen = BTreeSet::new();
+    for source in sources()
+        .iter()
+        .filter(|source| !["lib", "main"].contains(&source.room.as_str()))
+    {
+        let own = place(&source.room).unwrap_or_else(|| panic!("src/{} is in no room of lib.rs", source.path));
+        seen.insert(source.room.clone());
+        for path in paths(&source.code) {
+            let room = path.split("::").next().unwrap_or_default();
+            if place(room).is_some_and(|other| other > own) {
+                offences.push(format!(
+                    "src/{}: `crate::{path}`, but {room} comes after {}",
+                    source.path, source.room
+                ));
+            }
+        }
+        // In a room's own file `super` is the crate, and further up there is nothing but other rooms.
+        if source.path.ends_with("mod.rs") && source.path.matches('/').count() == 1 {
+            let code = source.code.split("#[cfg(test)]").next().unwrap_or_default();
+            if code.contains("super::") {
+                offences.push(format!("src/{}: says `super::` for `crate::`", source.path));
+            }
+        }
+    }
+    assert_eq!(offences, [""; 0], "{}", offences.join("\n"));
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), {
+        let mut all = order;
+        all.sort();
+        all
+    });
+}
+
+/// What a model, a posterior and an objective may know of each other: what the other's `mod.rs` itself offers.
+#[test]
+fn model_posterior_and_objective_meet_only_in_their_traits() {
+    const ROOMS: [&str; 3] = ["model", "posterior", "objective"];
+    let mut offences = Vec::new();
+    let mut meetings = 0;
+    for source in sources().iter().filter(|source| ROOMS.contains(&source.room.as_str())) {
+        for path in paths(&source.code) {
+            let parts: Vec<&str> = path.split("::").collect();
+            if ROOMS.contains(&parts[0]) && parts[0] != source.room {
+                meetings += 1;
+                let is_type = parts.get(1).is_some_and(|name| name.starts_with(char::is_uppercase));
+                if !is_type {
+                    offences.push(format!(
+                        "src/{}: `crate::{path}` looks inside {}",
+                        source.path, parts[0]
+                    ));
+                }
+            }
+        }
+    }
+    assert!(meetings > 0, "the reader found none of the traits' uses");
+    assert_eq!(offences, [""; 0], "{}", offences.join("\n"));
+}
+
+/// Candle's own generators are global and cannot be seeded on a processor.
+#[test]
+fn every_random_number_comes_from_a_named_stream() {
+    const FORBIDDEN: [&str; 12] = [
+        "Tensor::rand",
+        "::randn(",
+        "rand_like",
+        "randn_like",
+        "Var::rand",
+        "Init::",
+        "init::",
+        "VarBuilder",
+        "VarMap",
+        "dropout",
+        "Dropout",
+        "thread_rng",
+    ];
+    let forbidden = |code: &str| FORBIDDEN.into_iter().find(|word| code.contains(word));
+    assert_eq!(
+        forbidden("let x = Tensor::randn(0.0, 1.0, 3, &Device::Cpu)?;"),
+        Some("Tensor::rand")
+    );
+    for source in sources() {
+        for (number, line) in source.code.lines().enumerate() {
+            if let Some(word) = forbidden(line) {
+                panic!(
+                    "src/{}:{}: `{word}` draws from a generator that is not an argument",
+                    source.path,
+                    number + 1
+                );
+            }
+        }
+    }
+}
