@@ -346,7 +346,9 @@ fn the_bound_of_a_sweep_is_the_log_likelihood_if_the_guess_is_exact_and_below_it
         let Some(closed_form) = case.model.closed_form() else {
             continue;
         };
-        let Latent::Finite(components) = case.model.latent();
+        let Latent::Finite(components) = case.model.latent() else {
+            continue;
+        };
         let sweeps = closed_form.sweeps(&case.splits.train).expect("sweeps");
         let rng = &mut case.streams.named("reseed").at(0);
         let exact = sweeps

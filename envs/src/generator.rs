@@ -13,6 +13,8 @@ pub struct Points {
     pub labels: Vec<usize>,
     /// The weight of each row, `[n]`, one on average; empty where all are one.
     pub weights: Vec<f64>,
+    /// Steps of each sequence, where rows are the steps of sequences one after another; empty where rows are independent.
+    pub lengths: Vec<usize>,
 }
 
 /// A value that a learnt model is compared with.

@@ -1,7 +1,8 @@
 //! Every generator keeps the promises of the trait; a new one is tested by its line in `all`.
 
 use latent_lab_envs::{
-    GaussianBlob, Generator, InverseSinusoid, LinearGaussian, MixtureOfTwenty, Ring, ThreeClusters, Tree, TwoMoons,
+    GaussianBlob, Generator, InverseSinusoid, Lgssm, LinearGaussian, MixtureOfTwenty, Ring, ThreeClusters, Tree,
+    TwoMoons,
 };
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use schemars::JsonSchema;
@@ -17,6 +18,7 @@ fn all() -> Vec<Box<dyn Generator>> {
         Box::new(Ring::default()),
         Box::new(TwoMoons::default()),
         Box::new(Tree::default()),
+        Box::new(Lgssm::default()),
     ]
 }
 

@@ -97,6 +97,10 @@ fn equation(kind: Kind, name: &str) -> Option<&'static str> {
         (Kind::Model, "linear_gaussian") => "log p(y|x) = log N(y; W x + b, Σ)",
         (Kind::Model, "gaussian_mixture") => "log p(x, z) = log softmax(logit_scale · logits)_z + log N(x; μ_z, Σ_z)",
         (Kind::Model, "conditional_mixture") => "log p(y, z | x) = log p(z|x) + log N(y; μ_z(x), Σ_z(x))",
+        (Kind::Model, "linear_gaussian_ssm") => {
+            "log p(o, x | u) = log N(x_1; m₁, P₁) + Σ_t log N(x_{t+1}; A x_t + B u_t + b, Q) + Σ_t log N(o_t; C x_t + D u_t + d, R)"
+        }
+        (Kind::Posterior, "filter") => "Π_t p_θ(x_t | o_1 … o_t): the past only, steps independent of each other",
         (Kind::Posterior, "exact") => "every z, with weight w_z ∝ p_θ(z|x)^(1/temperature)",
         (Kind::Posterior, "sampled") => "z_1 … z_S ~ p_θ(z|x), with weights 1/S",
         (Kind::Posterior, "hard") => "z = argmax_z p_θ(z|x), with weight 1",
@@ -155,14 +159,19 @@ pub(super) fn example(kind: Kind, name: &str) -> String {
     match (kind, name) {
         (Kind::Model, name) => {
             model = format!("kind = {name:?}");
-            source = if matches!(name, "linear_gaussian" | "conditional_mixture") {
-                "inverse_sinusoid"
-            } else {
-                "ring"
+            source = match name {
+                "linear_gaussian" | "conditional_mixture" => "inverse_sinusoid",
+                "linear_gaussian_ssm" => "lgssm",
+                _ => "ring",
             }
             .into();
         }
-        (Kind::Posterior, name) => posterior = name,
+        (Kind::Posterior, name) => {
+            posterior = name;
+            if name == "filter" {
+                (model, source) = ("kind = \"linear_gaussian_ssm\"".into(), "lgssm".into());
+            }
+        }
         (Kind::Objective, name) => {
             objective = name;
             if name == "mean_squared_error" {
@@ -174,6 +183,9 @@ pub(super) fn example(kind: Kind, name: &str) -> String {
             source = name.to_owned();
             if matches!(name, "linear_gaussian" | "inverse_sinusoid" | "tree") {
                 model = "kind = \"conditional_mixture\"\ncomponents = 3".into();
+            }
+            if name == "lgssm" {
+                model = "kind = \"linear_gaussian_ssm\"".into();
             }
         }
         _ => {}

@@ -40,6 +40,12 @@ pub struct EvaluationConfig {
     /// Repetitions over which the objective's estimate is compared with its exact value; 0 skips this.
     #[schemars(range(max = 10_000_000))]
     pub estimator_repeats: u64,
+    /// Steps at the start of each test sequence over which no prediction error counts; in free run the model sees the
+    /// observations of these steps and no others.
+    pub warm_up: usize,
+    /// How many steps ahead `test/k_step_error` looks.
+    #[schemars(range(min = 1))]
+    pub horizon: usize,
 }
 
 impl Default for EvaluationConfig {
@@ -51,6 +57,8 @@ impl Default for EvaluationConfig {
             action: ActionRule::Sample,
             latent: LatentRule::PerStep,
             estimator_repeats: 0,
+            warm_up: 10,
+            horizon: 10,
         }
     }
 }

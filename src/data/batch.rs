@@ -1,8 +1,11 @@
 //! Rows as tensors, in the type and on the device of training.
 
 use super::Dataset;
+use super::dataset::starts;
 use crate::Result;
+use crate::math::kalman::Sequences;
 use candle_core::{DType, Device, Tensor};
+use std::sync::Arc;
 
 /// Some rows of a [`Dataset`].
 #[derive(Debug, Clone)]
@@ -14,6 +17,9 @@ pub struct Batch {
     /// Weights of the rows, scaled so that their mean over the *data set* is one; then the mean over a uniformly drawn
     /// batch of weight × value estimates the weighted mean without bias. `[B]`
     pub weights: Option<Tensor>,
+    /// The same as sequences, where rows are steps: then B counts sequences, and the tables above have all their steps,
+    /// one sequence after another. Weights make the mean over sequences one over steps.
+    pub sequences: Option<Arc<Sequences>>,
 }
 
 impl Batch {
@@ -24,6 +30,14 @@ impl Batch {
             Ok(Tensor::from_slice(values, shape, device)?.to_dtype(dtype)?)
         };
         let scale = data.len() as f64 / data.total_weight();
+        let sequences = match data.lengths {
+            Some(_) => Some(Arc::new(data.sequences()?)),
+            None => None,
+        };
+        let steps = sequences
+            .is_some()
+            .then(|| Tensor::full(scale, data.len(), device))
+            .transpose()?;
         let weights = data.weights.as_ref().map(|weights| -> Result<Tensor> {
             let scaled: Vec<f64> = weights.iter().map(|w| w * scale).collect();
             Ok(Tensor::from_vec(scaled, data.len(), device)?.to_dtype(dtype)?)
@@ -34,13 +48,15 @@ impl Batch {
                 Some(given) => Some(tensor(given.values(), given.columns())?),
                 None => None,
             },
-            weights: weights.transpose()?,
+            weights: weights.transpose()?.or(steps),
+            sequences,
         })
     }
 
     /// The number of rows B.
     pub fn len(&self) -> usize {
-        self.observed.dims()[0]
+        let sequences = self.sequences.as_ref().map(|sequences| sequences.count());
+        sequences.unwrap_or(self.observed.dims()[0])
     }
 
     /// Whether there is no row.
@@ -50,21 +66,49 @@ impl Batch {
 
     /// The rows numbered in `indices` (u32), in that order.
     pub fn select(&self, indices: &Tensor) -> Result<Self> {
+        if let Some(sequences) = &self.sequences {
+            let order: Vec<usize> = indices.to_vec1::<u32>()?.into_iter().map(|i| i as usize).collect();
+            return self.select_sequences(sequences, &order);
+        }
         let pick = |tensor: &Option<Tensor>| tensor.as_ref().map(|t| t.index_select(indices, 0)).transpose();
         Ok(Self {
             observed: self.observed.index_select(indices, 0)?,
             given: pick(&self.given)?,
             weights: pick(&self.weights)?,
+            sequences: None,
         })
     }
 
     /// Rows `start..start + len`.
     pub fn narrow(&self, start: usize, len: usize) -> Result<Self> {
+        if let Some(sequences) = &self.sequences {
+            if (start, len) == (0, self.len()) {
+                return Ok(self.clone());
+            }
+            return self.select_sequences(sequences, &(start..start + len).collect::<Vec<_>>());
+        }
         let part = |tensor: &Option<Tensor>| tensor.as_ref().map(|t| t.narrow(0, start, len)).transpose();
         Ok(Self {
             observed: self.observed.narrow(0, start, len)?,
             given: part(&self.given)?,
             weights: part(&self.weights)?,
+            sequences: None,
+        })
+    }
+
+    fn select_sequences(&self, sequences: &Sequences, order: &[usize]) -> Result<Self> {
+        let starts = starts(sequences.lengths());
+        let steps = order
+            .iter()
+            .flat_map(|&i| starts[i]..starts[i] + sequences.lengths()[i]);
+        let steps: Vec<u32> = steps.map(|t| t as u32).collect();
+        let steps = Tensor::new(steps, self.observed.device())?;
+        let pick = |tensor: &Option<Tensor>| tensor.as_ref().map(|t| t.index_select(&steps, 0)).transpose();
+        Ok(Self {
+            observed: self.observed.index_select(&steps, 0)?,
+            given: pick(&self.given)?,
+            weights: self.weights.as_ref().map(|w| w.narrow(0, 0, order.len())).transpose()?,
+            sequences: Some(Arc::new(sequences.select(order)?)),
         })
     }
 

@@ -1,6 +1,8 @@
 //! Rows in memory, in f64: what is observed, what is given, how much each row counts.
 
+use crate::math::kalman::Sequences;
 use crate::math::rows::Rows;
+use crate::{Error, Result};
 
 /// A dense table, row-major.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -75,12 +77,15 @@ pub struct Dataset {
     pub weights: Option<Vec<f64>>,
     /// The generator's own component of each row: for scoring and drawing, never for training. `[N]`
     pub labels: Option<Vec<usize>>,
+    /// Steps of each sequence, where rows are the steps of sequences one after another and NaN is a missing value; none
+    /// where rows are independent.
+    pub lengths: Option<Vec<usize>>,
 }
 
 impl Dataset {
-    /// The number of rows.
+    /// The number of rows; of sequences, where rows are their steps.
     pub fn len(&self) -> usize {
-        self.observed.rows()
+        self.lengths.as_ref().map_or(self.observed.rows(), Vec::len)
     }
 
     /// Whether there is no row.
@@ -88,25 +93,85 @@ impl Dataset {
         self.observed.values().is_empty()
     }
 
-    /// The weight of row `i`.
+    /// The weight of row (or sequence) `i`.
     pub fn weight(&self, i: usize) -> f64 {
         self.weights.as_ref().map_or(1.0, |weights| weights[i])
     }
 
-    /// The sum of all weights: the number of data that the rows stand for.
+    /// The sum of all weights: the number of data that the rows stand for. A datum of a sequence is a step at which
+    /// anything is observed.
     pub fn total_weight(&self) -> f64 {
+        if self.lengths.is_some() {
+            let steps = (0..self.observed.rows()).filter(|&t| self.observed.row(t).iter().any(|o| !o.is_nan()));
+            return steps.count() as f64;
+        }
         self.weights
             .as_ref()
             .map_or(self.len() as f64, |weights| weights.iter().sum())
     }
 
-    /// The rows of `indices`, in that order.
+    /// The rows (or sequences) of `indices`, in that order.
     pub fn select(&self, indices: &[usize]) -> Self {
+        if let Some(lengths) = &self.lengths {
+            let starts = starts(lengths);
+            let steps: Vec<usize> = indices
+                .iter()
+                .flat_map(|&i| starts[i]..starts[i] + lengths[i])
+                .collect();
+            return Self {
+                observed: self.observed.select(&steps),
+                given: self.given.as_ref().map(|given| given.select(&steps)),
+                lengths: Some(indices.iter().map(|&i| lengths[i]).collect()),
+                ..Self::default()
+            };
+        }
         Self {
+            lengths: None,
             observed: self.observed.select(indices),
             given: self.given.as_ref().map(|given| given.select(indices)),
             weights: self.weights.as_ref().map(|w| indices.iter().map(|&i| w[i]).collect()),
             labels: self.labels.as_ref().map(|l| indices.iter().map(|&i| l[i]).collect()),
         }
     }
+}
+
+impl Dataset {
+    /// The sequences, as state-space models take them; an error where rows are independent.
+    pub fn sequences(&self) -> Result<Sequences> {
+        let lengths = self.lengths.as_ref().ok_or_else(|| {
+            Error::Data("these rows are independent, not the steps of sequences: name `time` or `episode`".into())
+        })?;
+        let (inputs, columns) = self.given.as_ref().map_or((&[][..], 0), |u| (u.values(), u.columns()));
+        Sequences::new(
+            self.observed.values(),
+            self.observed.columns(),
+            inputs,
+            columns,
+            lengths,
+        )
+    }
+
+    /// The first `steps` steps of a single sequence, and the rest.
+    pub(super) fn cut(&self, steps: usize) -> (Self, Self) {
+        let part = |range: std::ops::Range<usize>| {
+            let rows: Vec<usize> = range.clone().collect();
+            Self {
+                observed: self.observed.select(&rows),
+                given: self.given.as_ref().map(|given| given.select(&rows)),
+                lengths: Some(vec![range.len()]),
+                ..Self::default()
+            }
+        };
+        (part(0..steps), part(steps..self.observed.rows()))
+    }
+}
+
+/// The first step of each sequence.
+pub(super) fn starts(lengths: &[usize]) -> Vec<usize> {
+    let mut sum = 0;
+    let start = |length: &usize| {
+        sum += length;
+        sum - length
+    };
+    lengths.iter().map(start).collect()
 }

@@ -1,10 +1,11 @@
 //! The user's own data: CSV with a header line, or NumPy's NPZ.
 //!
 //! A CSV column, or an NPZ array of shape `[N]`, is one column; an NPZ array `[N, d]` is `d` columns. Missing values
-//! (an empty cell, `NA`, NaN) and infinities are refused here, with row and column: no model of independent rows can
-//! mask them.
+//! (an empty cell, `NA`, NaN) are kept in the observed columns of sequences, whose models mask them, and refused
+//! elsewhere, with row and column, like infinities. Rows are the steps of sequences where any of `input`, `episode` and
+//! `time` is named.
 
-use super::{Dataset, Table};
+use super::{Dataset, Table, episodes};
 use crate::error::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,15 @@ pub struct FileConfig {
     /// The columns or arrays to condition on; conditional models need them.
     #[serde(default)]
     pub given: Vec<String>,
+    /// The columns or arrays that drive sequences (actions); never missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub input: Vec<String>,
+    /// A column that numbers the sequences; all rows are one sequence without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub episode: Option<String>,
+    /// A column with the time of each step, in any unit: gaps in a regular clock are missing steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
     /// A column that says how much each row counts (≥ 0); all count once without it.
     #[serde(default)]
     pub weight: Option<String>,
@@ -41,6 +51,11 @@ const LARGEST: f64 = 1e140;
 type Columns = BTreeMap<String, Vec<Vec<f64>>>;
 
 impl FileConfig {
+    /// Whether rows are the steps of sequences.
+    pub fn is_sequential(&self) -> bool {
+        !self.input.is_empty() || self.episode.is_some() || self.time.is_some()
+    }
+
     /// Reads the training file (and the test file, where there is one).
     pub fn read(&self, folder: &Path) -> Result<(Dataset, Option<Dataset>), Fault> {
         if self.test_path.is_some() && self.test_fraction > 0.0 {
@@ -79,11 +94,21 @@ impl FileConfig {
     /// Every key that names a column, with the column.
     fn wanted(&self) -> Vec<(String, &str)> {
         let mut wanted = Vec::new();
-        for (key, names) in [("observed", &self.observed), ("given", &self.given)] {
+        for (key, names) in [
+            ("observed", &self.observed),
+            ("given", &self.given),
+            ("input", &self.input),
+        ] {
             let named = names.iter().enumerate();
             wanted.extend(named.map(|(i, name)| (format!("{key}.{i}"), name.as_str())));
         }
-        wanted.extend(self.weight.iter().map(|name| ("weight".to_owned(), name.as_str())));
+        for (key, name) in [
+            ("episode", &self.episode),
+            ("time", &self.time),
+            ("weight", &self.weight),
+        ] {
+            wanted.extend(name.iter().map(|name| (key.to_owned(), name.as_str())));
+        }
         wanted
     }
 
@@ -126,7 +151,10 @@ impl FileConfig {
                     "measure the column in larger units",
                 ));
             }
-            let mut counted = observed.column(j).enumerate().filter(|(i, _)| counts(*i));
+            let mut counted = observed
+                .column(j)
+                .enumerate()
+                .filter(|(i, v)| counts(*i) && !v.is_nan());
             let Some((_, first)) = counted.next() else { continue };
             if key == "path" && counted.all(|(_, value)| value == first) {
                 return Err(Fault::new(
@@ -145,8 +173,8 @@ impl FileConfig {
         let wanted = self.wanted();
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
         let columns = match extension.as_str() {
-            "csv" => read_csv(&path, key, &wanted)?,
-            "npz" => read_npz(&path, key, &wanted)?,
+            "csv" => read_csv(&path, key, &wanted, self.is_sequential())?,
+            "npz" => read_npz(&path, key, &wanted, self.is_sequential())?,
             _ => {
                 return Err(Fault::new(
                     key,
@@ -166,6 +194,10 @@ impl FileConfig {
                 "check the file",
             ));
         };
+        if self.is_sequential() {
+            self.check_sizes(&observed, None, &path, key)?;
+            return self.as_sequences(&columns, observed);
+        }
         let weights = self.weight.as_ref().map(|name| columns[name].concat());
         if let Some(weights) = &weights {
             if let Some(row) = weights.iter().position(|w| *w < 0.0) {
@@ -193,7 +225,28 @@ impl FileConfig {
             given: join(&columns, &self.given),
             weights,
             labels: None,
+            lengths: None,
         })
+    }
+
+    fn as_sequences(&self, columns: &Columns, observed: Table) -> Result<Dataset, Fault> {
+        if self.weight.is_some() || !self.given.is_empty() {
+            let key = if self.weight.is_some() { "weight" } else { "given" };
+            return Err(Fault::new(
+                key,
+                format!("`{key}` is for independent rows; these are the steps of sequences"),
+                "no such key beside `input`, `episode` or `time`",
+                "list what drives the sequences under `input`",
+            ));
+        }
+        let column = |name: &Option<String>| name.as_ref().map(|name| columns[name].concat());
+        let (episode, time) = (column(&self.episode), column(&self.time));
+        episodes::sequences(
+            observed,
+            join(columns, &self.input),
+            episode.as_deref(),
+            time.as_deref(),
+        )
     }
 }
 
@@ -243,6 +296,10 @@ fn unknown_column(key: &str, name: &str, path: &Path, known: &[String]) -> Fault
     )
 }
 
+fn is_missing(cell: &str) -> bool {
+    matches!(cell.trim().to_lowercase().as_str(), "" | "na" | "nan" | "null" | "?")
+}
+
 /// The first names; a file of thousands of columns is not printed whole.
 fn listed(names: &[String]) -> String {
     const SHOWN: usize = 20;
@@ -254,8 +311,7 @@ fn listed(names: &[String]) -> String {
 }
 
 fn not_a_number(key: &str, path: &Path, place: &str, name: &str, cell: &str) -> Fault {
-    let missing = matches!(cell.trim().to_lowercase().as_str(), "" | "na" | "nan" | "null" | "?");
-    let what = if missing {
+    let what = if is_missing(cell) {
         "is missing".to_owned()
     } else {
         format!("is {cell:?}")
@@ -264,12 +320,17 @@ fn not_a_number(key: &str, path: &Path, place: &str, name: &str, cell: &str) -> 
         key,
         format!("{}: {place}, column `{name}` {what}", path.display()),
         "a finite number",
-        if missing {
+        if is_missing(cell) {
             "this kind of model cannot mask missing values: drop the row or fill the cell"
         } else {
             "write numbers such as 3, -0.5 or 1e-3 in this column, or leave it out"
         },
     )
+}
+
+/// Whether `value` may stand in the column of `key`: observed values of sequences may be missing.
+fn is_lawful(value: f64, key: &str, sequential: bool) -> bool {
+    value.is_finite() || (sequential && key.starts_with("observed") && value.is_nan())
 }
 
 /// What is wrong with a CSV file as a whole, at the line where it shows.
@@ -307,7 +368,7 @@ fn malformed(key: &str, path: &Path, error: &csv::Error) -> Fault {
     }
 }
 
-fn read_csv(path: &Path, key: &str, wanted: &[(String, &str)]) -> Result<Columns, Fault> {
+fn read_csv(path: &Path, key: &str, wanted: &[(String, &str)], sequential: bool) -> Result<Columns, Fault> {
     let bytes = std::fs::read(path).map_err(|error| unreadable(key, path, error))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
@@ -340,7 +401,12 @@ fn read_csv(path: &Path, key: &str, wanted: &[(String, &str)]) -> Result<Columns
         let line = record.position().map_or(0, csv::Position::line);
         for (column, (&place, (key, name))) in columns.iter_mut().zip(places.iter().zip(wanted)) {
             let cell = record.get(place).unwrap_or("");
-            let value: Option<f64> = cell.parse().ok().filter(|value: &f64| value.is_finite());
+            let value = if is_missing(cell) {
+                Some(f64::NAN)
+            } else {
+                cell.parse().ok()
+            };
+            let value = value.filter(|value| is_lawful(*value, key, sequential));
             column.push(value.ok_or_else(|| not_a_number(key, path, &format!("line {line}"), name, cell))?);
         }
     }
@@ -350,7 +416,7 @@ fn read_csv(path: &Path, key: &str, wanted: &[(String, &str)]) -> Result<Columns
         .collect())
 }
 
-fn read_npz(path: &Path, key: &str, wanted: &[(String, &str)]) -> Result<Columns, Fault> {
+fn read_npz(path: &Path, key: &str, wanted: &[(String, &str)], sequential: bool) -> Result<Columns, Fault> {
     use candle_core::{DType, npy::NpzTensors};
     std::fs::metadata(path).map_err(|error| unreadable(key, path, error))?;
     let archive = NpzTensors::new(path).map_err(|error| {
@@ -392,7 +458,7 @@ fn read_npz(path: &Path, key: &str, wanted: &[(String, &str)]) -> Result<Columns
             .flatten_all()
             .and_then(|flat| flat.to_vec1::<f64>())
             .map_err(|error| unreadable(key, path, error))?;
-        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        if let Some(at) = values.iter().position(|value| !is_lawful(*value, key, sequential)) {
             let place = format!("row {} (from 1), entry {}", at / d + 1, at % d + 1);
             return Err(not_a_number(key, path, &place, name, &values[at].to_string()));
         }

@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod dataset;
+mod episodes;
 pub mod file;
 pub mod source;
 pub mod standardize;

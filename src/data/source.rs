@@ -5,8 +5,10 @@
 
 use super::{Dataset, Standardization, Table, file::FileConfig};
 use crate::error::Fault;
+use crate::math::kalman::{Filtered, System};
 use crate::math::streams::Streams;
 use latent_lab_envs as envs;
+use nalgebra::{DMatrix, DVector};
 use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,7 +20,8 @@ pub struct DataConfig {
     /// Where the rows come from.
     #[serde(flatten)]
     pub source: Source,
-    /// How many rows (for `tree`: demonstrations) a generator draws for training; 1000 without this key.
+    /// How many rows (for `tree`: demonstrations, for `lgssm`: steps) a generator draws for training; 1000 without this
+    /// key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
     pub train: Option<usize>,
@@ -60,6 +63,8 @@ pub enum Source {
     TwoMoons(envs::TwoMoons),
     /// Demonstrations of driving round a tree, on either side.
     Tree(envs::Tree),
+    /// Sequences from a linear-Gaussian state space whose likelihood is known.
+    Lgssm(envs::Lgssm),
     /// The user's own CSV or NPZ file.
     File(FileConfig),
 }
@@ -77,6 +82,8 @@ pub struct Splits {
     pub standardization: Standardization,
     /// The generator's own p(z), where its data have components.
     pub true_prior: Option<Vec<f64>>,
+    /// The generator's own state space, in the data's units, where it is one.
+    pub truth: Option<System>,
     /// Mean log-density of the test rows under the generator itself, in nats per datum in the data's units.
     pub oracle: Option<f64>,
 }
@@ -91,6 +98,15 @@ pub struct Widths {
 }
 
 impl Source {
+    /// Whether rows are the steps of sequences.
+    pub fn is_sequential(&self) -> bool {
+        match self {
+            Self::Lgssm(_) => true,
+            Self::File(file) => file.is_sequential(),
+            _ => false,
+        }
+    }
+
     /// The generator, unless the source is a file.
     pub fn generator(&self) -> Option<&dyn envs::Generator> {
         Some(match self {
@@ -102,6 +118,7 @@ impl Source {
             Self::Ring(generator) => generator,
             Self::TwoMoons(generator) => generator,
             Self::Tree(generator) => generator,
+            Self::Lgssm(generator) => generator,
             Self::File(_) => return None,
         })
     }
@@ -126,16 +143,22 @@ impl DataConfig {
                     return Err(no_population("file"));
                 }
                 let (rows, _) = file.read(folder)?;
+                // A single sequence is split in time.
+                let parts = if rows.len() == 1 {
+                    rows.observed.rows()
+                } else {
+                    rows.len()
+                };
                 let rest = match file.test_fraction {
-                    0.0 => rows.len(),
-                    fraction => rows.len() - held_out(rows.len(), fraction).min(rows.len()),
+                    0.0 => parts,
+                    fraction => parts - held_out(parts, fraction).min(parts),
                 };
                 let left = match self.validation_fraction {
                     0.0 => rest,
                     fraction => rest - held_out(rest, fraction).min(rest),
                 };
                 if left < 2 {
-                    let (n, s) = (rows.len(), if left == 1 { "" } else { "s" });
+                    let (n, s) = (parts, if left == 1 { "" } else { "s" });
                     return Err(Fault::new(
                         "path",
                         format!("{n} rows in all leave {left} row{s} to train on"),
@@ -219,7 +242,12 @@ impl DataConfig {
             }
             (_, None) => unreachable!("every source but a file is a generator"),
         };
+        let truth = match &self.source {
+            Source::Lgssm(generator) => Some(true_system(generator)),
+            _ => None,
+        };
         let oracle = match (self.source.generator(), &test) {
+            (_, Some(test)) if truth.is_some() => truth.as_ref().and_then(|truth| sequence_oracle(truth, test)),
             (Some(generator), Some(test)) => oracle(generator, test),
             _ => None,
         };
@@ -244,6 +272,7 @@ impl DataConfig {
             test,
             standardization,
             true_prior,
+            truth,
             oracle,
         })
     }
@@ -264,6 +293,7 @@ fn dataset(points: envs::Points, observed: usize, given: usize) -> Dataset {
         given: (given > 0).then(|| Table::new(points.given, given)),
         weights: (!points.weights.is_empty()).then_some(points.weights),
         labels: (!points.labels.is_empty()).then_some(points.labels),
+        lengths: (!points.lengths.is_empty()).then_some(points.lengths),
     }
 }
 
@@ -275,6 +305,42 @@ fn oracle(generator: &dyn envs::Generator, test: &Dataset) -> Option<f64> {
         sum += test.weight(i) * generator.log_prob(test.observed.row(i), given)?;
     }
     Some(sum / test.total_weight())
+}
+
+/// The state space that `generator` draws from.
+fn true_system(generator: &envs::Lgssm) -> System {
+    let (x, o, u) = (
+        generator.states(),
+        generator.emission.len(),
+        generator.transition_input[0].len(),
+    );
+    let matrix = |rows: &envs::lgssm::Rows, columns: usize| DMatrix::from_fn(rows.len(), columns, |i, j| rows[i][j]);
+    let or = |rows: &Option<envs::lgssm::Rows>, otherwise: DMatrix<f64>| match rows {
+        Some(rows) => matrix(rows, otherwise.ncols()),
+        None => otherwise,
+    };
+    System {
+        initial_mean: generator
+            .initial_mean
+            .clone()
+            .map_or(DVector::zeros(x), DVector::from_vec),
+        initial_covariance: or(&generator.initial_covariance, DMatrix::identity(x, x)),
+        transition: matrix(&generator.transition, x),
+        transition_input: matrix(&generator.transition_input, u),
+        transition_offset: DVector::zeros(x),
+        transition_noise: matrix(&generator.transition_noise, x),
+        emission: matrix(&generator.emission, x),
+        emission_input: or(&generator.emission_input, DMatrix::zeros(o, u)),
+        emission_offset: DVector::zeros(o),
+        emission_noise: matrix(&generator.emission_noise, o),
+    }
+}
+
+/// Log-likelihood of the sequences of `test` under the system that made them, in nats per observed step.
+fn sequence_oracle(truth: &System, test: &Dataset) -> Option<f64> {
+    let sequences = test.sequences().ok()?;
+    let filtered = Filtered::new(truth, &sequences).ok()?;
+    Some(filtered.log_likelihood().iter().sum::<f64>() / test.total_weight())
 }
 
 /// How many of `rows` rows a fraction above 0 is: at least one, and never all unless there is only one.
@@ -298,8 +364,11 @@ fn check_weights(train: &Dataset, validation: Option<&Dataset>, test: Option<&Da
     }
 }
 
-/// Splits off `fraction` of the rows, drawn by the stream `name`.
+/// Splits off `fraction` of the rows, or sequences, drawn by the stream `name`; of a single sequence, its last steps.
 fn split(rows: &Dataset, fraction: f64, streams: &Streams, name: &str) -> (Dataset, Dataset) {
+    if let Some([steps]) = rows.lengths.as_deref() {
+        return rows.cut(steps - held_out(*steps, fraction));
+    }
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.shuffle(&mut streams.named(name).at(0));
     let (held_out, rest) = order.split_at_mut(held_out(rows.len(), fraction));

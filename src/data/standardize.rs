@@ -23,9 +23,13 @@ pub struct Columns {
 
 impl Columns {
     fn fit(table: &Table, data: &Dataset) -> Self {
-        let total = data.total_weight();
+        let weight = |i: usize| if data.lengths.is_some() { 1.0 } else { data.weight(i) };
+        // Missing values of sequences do not count.
         let mean_of = |f: &dyn Fn(f64) -> f64, j: usize| {
-            let sum: f64 = table.column(j).enumerate().map(|(i, v)| data.weight(i) * f(v)).sum();
+            let present = table.column(j).enumerate().filter(|(_, v)| !v.is_nan());
+            let (sum, total) = present.fold((0.0, 0.0), |(sum, total), (i, v)| {
+                (sum + weight(i) * f(v), total + weight(i))
+            });
             sum / total
         };
         let shift: Vec<f64> = (0..table.columns()).map(|j| mean_of(&|v| v, j)).collect();
@@ -56,6 +60,17 @@ impl Columns {
             let j = at % self.shift.len();
             *value = *value * self.scale[j] + self.shift[j];
         }
+    }
+
+    /// Σ log s_j in nats, over the observed entries of `data`, per datum: the same as [`Columns::log_scale`] where nothing
+    /// is missing.
+    pub fn log_scale_of(&self, data: &Dataset) -> f64 {
+        if data.lengths.is_none() || self.scale.is_empty() {
+            return self.log_scale();
+        }
+        let present = |j: usize| data.observed.column(j).filter(|v| !v.is_nan()).count() as f64;
+        let sum: f64 = self.scale.iter().enumerate().map(|(j, s)| present(j) * s.ln()).sum();
+        sum / data.total_weight()
     }
 
     /// Σ_j log s_j in nats: what a log-density in the model's units exceeds the one in the data's units by.

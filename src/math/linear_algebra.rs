@@ -21,8 +21,16 @@ pub(super) fn cholesky(a: DMatrix<f64>) -> Option<DMatrix<f64>> {
 
 /// `L⁻¹` of a lower triangular `L` with a nonzero diagonal.
 pub(super) fn inverse_lower(l: &DMatrix<f64>) -> DMatrix<f64> {
-    let mut inverse = DMatrix::identity(l.nrows(), l.nrows());
-    l.solve_lower_triangular_mut(&mut inverse);
+    let n = l.nrows();
+    let mut inverse = DMatrix::zeros(n, n);
+    for j in 0..n {
+        // Forward substitution of one column of the identity, which is zero above its one.
+        inverse[(j, j)] = l[(j, j)].recip();
+        for i in j + 1..n {
+            let sum: f64 = (j..i).map(|k| l[(i, k)] * inverse[(k, j)]).sum();
+            inverse[(i, j)] = -sum / l[(i, i)];
+        }
+    }
     inverse
 }
 

@@ -1,4 +1,5 @@
-//! Named random streams, stable densities, small f64 linear algebra, and closed-form EM for linear-Gaussian mixtures.
+//! Named random streams, stable densities, small f64 linear algebra, closed-form EM for linear-Gaussian mixtures, and
+//! linear-Gaussian state space ([`kalman`]).
 //!
 //! EM for a mixture reads: [`rows::Observations::new`], [`initial::initial`], then [`sweep::sweep`] (guess) and
 //! [`m_step::maximize`] (maximum likelihood on the guess) in turn.
@@ -7,6 +8,7 @@ mod block;
 mod elementary;
 pub mod initial;
 mod k_means;
+pub mod kalman;
 mod linear_algebra;
 pub mod linear_mixture;
 pub mod m_step;

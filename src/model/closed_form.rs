@@ -5,15 +5,16 @@
 //! form that gradients see and the form of that pass.
 
 use super::mixture::{Mixture, NETWORK, Part};
-use crate::Result;
 use crate::data::Dataset;
 use crate::math::initial::{initial, reseed};
+use crate::math::kalman::Beliefs;
 use crate::math::linear_mixture::{Covariance, LinearMixture};
 use crate::math::m_step::{Event, Fixed, Floor, maximize};
 use crate::math::rows::Observations;
 use crate::math::streams::{Generator, Streams};
 use crate::math::sweep::{self, sweep};
 use crate::nn::{ConditionalCovariance, Parameters};
+use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use nalgebra::DMatrix;
 use std::collections::BTreeMap;
@@ -25,6 +26,13 @@ pub enum Guess<'a> {
     Exact,
     /// Responsibilities by row and component, `[N, K]`, each row summing to 1.
     Responsibilities(&'a [f64]),
+    /// Beliefs over the trajectories of all sequences, averaged.
+    Trajectories {
+        /// The beliefs. `[S]`
+        beliefs: &'a [Beliefs],
+        /// Their mean log q, summed over sequences, in nats.
+        log_q: f64,
+    },
 }
 
 /// One sweep: what the data said about the old θ, and the θ that follows.
@@ -303,6 +311,9 @@ impl Sweeps for MixtureSweeps<'_> {
         let rule = match guess {
             Guess::Exact => sweep::Guess::Exact,
             Guess::Responsibilities(_) => sweep::Guess::Given(&copy),
+            Guess::Trajectories { .. } => {
+                return Err(Error::Other("a finite latent was guessed as a trajectory".into()));
+            }
         };
         let statistics = sweep(&self.rows, &old, rule, threads)?;
         let fixed = Fixed {

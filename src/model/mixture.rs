@@ -399,6 +399,7 @@ fn at(all: &Tensor, latents: &Latents) -> Result<Tensor> {
     Ok(match latents {
         Latents::All => all.clone(),
         Latents::Index(index) => all.contiguous()?.gather(index, D::Minus1)?,
+        Latents::Trajectories(_) => return Err(Error::Other("a finite latent was asked for a trajectory".into())),
     })
 }
 

@@ -9,27 +9,33 @@ pub mod conditional_mixture;
 pub mod gaussian;
 pub mod gaussian_mixture;
 pub mod linear_gaussian;
+pub mod linear_gaussian_ssm;
 pub mod mixture;
 mod predictive;
+mod state_space;
 
 pub use closed_form::{ClosedForm, Guess, Improvement, Sweeps};
 pub use predictive::MixtureRows;
 
 use crate::data::{Batch, Dataset, Table};
 use crate::error::Fault;
-use crate::math::streams::Streams;
+use crate::math::kalman::{Beliefs, System};
+use crate::math::streams::{Generator, Streams};
 use crate::nn::Parameters;
 use crate::{Result, data::source::Widths};
 use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Which values a latent variable takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Latent {
     /// One of K values. K = 1 is no latent variable at all.
     Finite(usize),
+    /// A trajectory x_1 … x_T of points with this many dimensions, one per sequence.
+    Trajectory(usize),
 }
 
 /// Values of the latent variable to evaluate a joint at.
@@ -39,6 +45,9 @@ pub enum Latents {
     All,
     /// Values of a finite latent by number, u32. `[B, S]`
     Index(Tensor),
+    /// S beliefs over the trajectories of all sequences. A joint is evaluated at a point, and averaged over a belief with
+    /// spread, in closed form.
+    Trajectories(Arc<Vec<Beliefs>>),
 }
 
 /// `log p_θ(x, z)` for the rows x of one batch, as a function of z.
@@ -55,8 +64,34 @@ pub trait Joint {
     /// `E[y | x]` of a conditional model. `[B, D]`
     fn mean(&self) -> Result<Tensor>;
 
+    /// Beliefs over trajectories, where the latent is one and they have a closed form.
+    fn trajectories(&self) -> Option<&dyn Trajectories> {
+        None
+    }
+
     /// What is observed: the y that [`Joint::mean`] is compared with. `[B, D]`
     fn observed(&self) -> &Tensor;
+}
+
+/// What can be said of the latent trajectories of a batch under its own θ, exactly.
+pub trait Trajectories {
+    /// The posterior p(x_1 … x_T | o_1 … o_T), S = 1.
+    fn smoothed(&self) -> Result<Guesses>;
+
+    /// Independent beliefs p(x_t | o_1 … o_t) at every step: the past only, S = 1.
+    fn filtered(&self) -> Result<Guesses>;
+
+    /// S = `samples` points drawn from the posterior.
+    fn sampled(&self, samples: usize, generator: &mut Generator) -> Result<Guesses>;
+}
+
+/// S beliefs over the trajectories of B sequences.
+#[derive(Debug, Clone)]
+pub struct Guesses {
+    /// The beliefs, each over all sequences. `[S]`
+    pub beliefs: Vec<Beliefs>,
+    /// Expected log q of each, in nats; of a point, log q. Row-major `[B, S]`
+    pub log_q: Vec<f64>,
 }
 
 /// A probability model with a latent variable.
@@ -81,8 +116,14 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     /// where θ already is.
     fn natural(&self, theta: &Parameters) -> Result<BTreeMap<String, Tensor>>;
 
-    /// The distribution of the observed for each row of `given` (one row without): for sampling, densities, policies.
+    /// The distribution of the observed for each row of `given` (one row without): for sampling, densities, policies. An
+    /// error where rows are the steps of sequences.
     fn predict(&self, theta: &Parameters, given: Option<&Table>) -> Result<MixtureRows>;
+
+    /// θ as a linear-Gaussian state space, in the units that the model sees, where it is one.
+    fn state_space(&self, _theta: &Parameters) -> Result<Option<System>> {
+        Ok(None)
+    }
 
     /// How many numbers of θ can change what the model says: mixture weights count one less than there are.
     fn free_parameters(&self, theta: &Parameters) -> usize;
@@ -109,6 +150,9 @@ pub enum ModelConfig {
     /// A mixture whose parts depend on what is given: p(y|x) = Σ_z p(z|x) p(y|x,z). With perceptrons it is the mixture
     /// density network; with one component, the Gaussian policy.
     ConditionalMixture(conditional_mixture::ConditionalMixture),
+    /// A linear-Gaussian state space: x_{t+1} = A x_t + B u_t + b + w, o_t = C x_t + D u_t + d + v, for sequences with
+    /// missing values.
+    LinearGaussianSsm(Box<linear_gaussian_ssm::LinearGaussianSsm>),
 }
 
 /// What a kind of model can do: the rows and columns of the table of lawful combinations.
@@ -120,6 +164,8 @@ pub struct Abilities {
     pub finite_latent: bool,
     /// Has a closed-form M-step.
     pub closed_form: bool,
+    /// Models p(o_1 … o_T | u_1 … u_T), its latent variable a trajectory.
+    pub sequential: bool,
 }
 
 impl ModelConfig {
@@ -129,11 +175,14 @@ impl ModelConfig {
             Self::Gaussian(_) | Self::GaussianMixture(_) => (false, true),
             Self::LinearGaussian(_) => (true, true),
             Self::ConditionalMixture(config) => (true, config.has_closed_form()),
+            Self::LinearGaussianSsm(_) => (false, true),
         };
+        let sequential = matches!(self, Self::LinearGaussianSsm(_));
         Abilities {
             conditional,
-            finite_latent: true,
+            finite_latent: !sequential,
             closed_form,
+            sequential,
         }
     }
 
@@ -143,6 +192,7 @@ impl ModelConfig {
             Self::Gaussian(_) | Self::LinearGaussian(_) => Vec::new(),
             Self::GaussianMixture(config) => config.check(widths),
             Self::ConditionalMixture(config) => config.check(widths),
+            Self::LinearGaussianSsm(config) => return config.check(widths),
         };
         if self.abilities().conditional && widths.given == 0 {
             faults.push(Fault::new(
@@ -171,6 +221,7 @@ impl ModelConfig {
             Self::LinearGaussian(config) => config.build(train)?,
             Self::GaussianMixture(config) => config.build(train)?,
             Self::ConditionalMixture(config) => config.build(train)?,
+            Self::LinearGaussianSsm(config) => return Ok(Box::new(config.build(train)?)),
         }))
     }
 }

@@ -2,18 +2,20 @@
 //!
 //! A posterior sees a [`Joint`] and hands over weighted [`Draws`]. It can be stale (`refresh_every`: it looks through an
 //! older θ) and tempered (`temperature`: weights ∝ p(z|x)^{1/T}); both are options of every kind here. To add a posterior:
-//! one file, one line in [`PosteriorConfig`].
+//! one file, one line in [`PosteriorConfig`]. A finite latent is enumerated; a trajectory has beliefs in closed form
+//! ([`trajectory`]).
 
 mod exact;
 mod hard;
 mod sampled;
 mod schedule;
+mod trajectory;
 
 pub use schedule::Schedule;
 
 use crate::math::streams::Generator;
 use crate::model::{Joint, Latents};
-use crate::{Result, error::Fault, nn};
+use crate::{Error, Result, error::Fault, nn};
 use candle_core::{DType, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,7 +49,14 @@ impl Draws {
                 }
                 Ok(sums)
             }
+            Latents::Trajectories(_) => Err(Error::Other("trajectories have no responsibilities".into())),
         }
+    }
+
+    /// Σ_b Σ_s w_s log q(z_s), in nats.
+    pub fn total_log_q(&self) -> Result<f64> {
+        let sum = (&self.weights * &self.log_q)?.sum_all()?;
+        Ok(sum.to_dtype(DType::F64)?.to_scalar()?)
     }
 }
 
@@ -98,6 +107,8 @@ pub enum PosteriorConfig {
     Sampled(sampled::Sampled),
     /// The single most likely z, as if it were known (k-means takes this shortcut).
     Hard(Plain),
+    /// Of a trajectory, what the past alone says at each step: beliefs p(x_t | o_1 … o_t), independent of each other.
+    Filter(Plain),
 }
 
 impl Default for PosteriorConfig {
@@ -110,7 +121,7 @@ impl PosteriorConfig {
     /// The options that every posterior has.
     pub fn common(&self) -> &Common {
         match self {
-            Self::Exact(plain) | Self::Hard(plain) => &plain.common,
+            Self::Exact(plain) | Self::Hard(plain) | Self::Filter(plain) => &plain.common,
             Self::Sampled(sampled) => &sampled.common,
         }
     }
@@ -128,6 +139,9 @@ impl PosteriorConfig {
     /// Guesses for the rows of `joint`, at `step` (for the temperature), drawn by `generator`. Where the posterior is
     /// stale, `joint` is conditioned on the older θ.
     pub fn draws(&self, joint: &dyn Joint, step: u64, generator: &mut Generator) -> Result<Draws> {
+        if let Some(trajectories) = joint.trajectories() {
+            return trajectory::draws(self, trajectories, generator);
+        }
         let log_joint = joint.log_joint(&Latents::All)?.detach();
         let temperature = self.common().temperature.at(step);
         let log_q = match temperature {
@@ -138,6 +152,7 @@ impl PosteriorConfig {
             Self::Exact(_) => &exact::Exact,
             Self::Sampled(sampled) => sampled,
             Self::Hard(_) => &hard::Hard,
+            Self::Filter(_) => return Err(Error::Other("`filter` is a posterior of trajectories".into())),
         };
         posterior.draws(&log_q, generator)
     }

@@ -6,7 +6,7 @@ use crate::data::Splits;
 use crate::math::streams::Streams;
 use crate::record::{Checkpoint, Run, RunAddress, Status};
 use crate::spec::Spec;
-use crate::train::{self, Job, Observer, State, Trained, estimator, evaluation};
+use crate::train::{self, Job, Observer, State, Trained, estimator, evaluation, forecast};
 use crate::{Error, Result};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -120,6 +120,11 @@ impl PlannedRun {
         let mut metrics = evaluation::evaluate(&job, &theta, steps)?;
         metrics.push(("steps".to_owned(), steps as f64));
         metrics.push(baseline::log_likelihood(&splits, &streams)?);
+        let horizons = forecast::Settings {
+            warm_up: self.spec.evaluation.warm_up,
+            horizon: self.spec.evaluation.horizon,
+        };
+        metrics.extend(forecast::measure(&job, &theta, horizons)?);
         if self.spec.evaluation.environment.is_some() {
             let policy = Policy {
                 model: model.as_ref(),

@@ -56,6 +56,7 @@ fn check(spec: &Spec, folder: &Path) -> Vec<Fault> {
         Ok(widths) => {
             faults.extend(spec.model.check(widths).into_iter().map(|fault| fault.within("model")));
             faults.extend(check_environment(spec, widths));
+            faults.extend(check_sequences(spec));
         }
     }
     faults.extend(
@@ -74,6 +75,63 @@ fn check(spec: &Spec, folder: &Path) -> Vec<Fault> {
     faults.extend(unlawful(&spec.model, &spec.posterior, &spec.objective, &spec.training));
     faults.extend(check_evaluation(spec).map(|fault| fault.within("evaluation")));
     faults
+}
+
+/// Models of sequences take sequences, and nothing else does.
+fn check_sequences(spec: &Spec) -> Option<Fault> {
+    let (model, data) = (spec.model.abilities().sequential, spec.data.source.is_sequential());
+    if model != data {
+        let (message, expected, help) = if model {
+            (
+                "this model is one of sequences, but these rows are independent",
+                "the steps of sequences",
+                "name `time`, `episode` or `input` columns of a file, or choose the source `lgssm`",
+            )
+        } else {
+            (
+                "this model is one of independent rows, but these are the steps of sequences",
+                "a model of sequences",
+                "choose `linear_gaussian_ssm`, or name no `time`, `episode` and `input`",
+            )
+        };
+        return Some(Fault::new("model.kind", message, expected, help));
+    }
+    let (evaluation, defaults) = (&spec.evaluation, EvaluationConfig::default());
+    if !data {
+        for (key, given) in [
+            ("warm_up", evaluation.warm_up != defaults.warm_up),
+            ("horizon", evaluation.horizon != defaults.horizon),
+        ] {
+            if given {
+                return Some(Fault::new(
+                    format!("evaluation.{key}"),
+                    format!("`{key}` is for sequences, and these rows are independent"),
+                    "no such key",
+                    "remove it",
+                ));
+            }
+        }
+        return None;
+    }
+    if spec.data.population {
+        return None; // A fault of `data` already.
+    }
+    if let TrainingConfig::Adam(adam) = &spec.training
+        && (adam.given_noise > 0.0 || adam.observed_noise > 0.0)
+    {
+        let key = if adam.given_noise > 0.0 {
+            "given_noise"
+        } else {
+            "observed_noise"
+        };
+        return Some(Fault::new(
+            format!("training.{key}"),
+            "sequences are learnt without added noise",
+            "no such key for models of sequences",
+            "remove it",
+        ));
+    }
+    None
 }
 
 /// A policy must see and do what the environment shows and takes.

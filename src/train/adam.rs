@@ -151,7 +151,8 @@ impl<'a> Run<'a> {
         let mean = batch.mean(&values)?;
         let value = evaluation::scalar(&mean)?;
         if !value.is_finite() {
-            let terms = joint.terms(&crate::model::Latents::All)?;
+            // Only a finite latent can be asked for all its values.
+            let terms = joint.terms(&crate::model::Latents::All).unwrap_or_default();
             let broken = terms.iter().find(|(_, term)| evaluation::is_broken(term));
             let term = broken.map_or("the objective".to_owned(), |(name, _)| format!("the term `{name}`"));
             return Err(self.non_finite(&term, value));

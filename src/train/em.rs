@@ -5,7 +5,7 @@
 
 use super::{EmConfig, Job, Observer, State, Trained, evaluation, fact, store, stored};
 use crate::data::Batch;
-use crate::model::{Guess, Improvement, Latent, Sweeps};
+use crate::model::{Guess, Improvement, Latent, Latents, Sweeps};
 use crate::nn::Parameters;
 use crate::{Error, Result};
 use candle_core::{DType, Device};
@@ -95,10 +95,21 @@ impl Run<'_> {
         let joint = job.model.joint(older, &self.rows)?;
         let guesses = &mut job.streams.named(&format!("posterior/{start}")).at(sweep);
         let draws = job.posterior.draws(joint.as_ref(), sweep, guesses)?;
-        let Latent::Finite(components) = job.model.latent();
-        let responsibilities = draws.responsibilities(components)?;
-        self.sweeps
-            .improve(theta, Guess::Responsibilities(&responsibilities), job.threads, rng)
+        let responsibilities;
+        let guess = match (&draws.latents, job.model.latent()) {
+            (Latents::Trajectories(beliefs), _) => Guess::Trajectories {
+                beliefs,
+                log_q: draws.total_log_q()?,
+            },
+            (_, Latent::Finite(components)) => {
+                responsibilities = draws.responsibilities(components)?;
+                Guess::Responsibilities(&responsibilities)
+            }
+            (_, Latent::Trajectory(_)) => {
+                return Err(Error::Other("a trajectory was guessed as a finite latent".into()));
+            }
+        };
+        self.sweeps.improve(theta, guess, job.threads, rng)
     }
 
     /// Runs one start from `theta`, `done` sweeps in, until it converges or ends; `each` sees the θ after every sweep.

@@ -15,29 +15,30 @@ const ROWS: usize = 2048;
 pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String, f64)>> {
     let mut metrics = Vec::new();
     let train = &job.splits.train;
-    let units = job.splits.standardization.observed.log_scale();
+    let units = |data: &Dataset| job.splits.standardization.observed.log_scale_of(data);
     let mut objective = Objective::new(job, step);
     let log_likelihood = mean_over(job.model, theta, train, |joint, part| {
         objective.add(joint, part)?;
         joint.log_prob()
-    })? - units;
+    })? - units(train);
     metrics.push(("train/log_likelihood".to_owned(), log_likelihood));
     let total = log_likelihood * train.total_weight();
     metrics.push(("train/total_log_likelihood".to_owned(), total));
     if let Some(validation) = &job.splits.validation {
-        let value = mean_log_likelihood(job.model, theta, validation)? - units;
+        let value = mean_log_likelihood(job.model, theta, validation)? - units(validation);
         metrics.push(("validation/log_likelihood".to_owned(), value));
     }
     if let Some(test) = &job.splits.test {
         let mut error = test
             .given
-            .is_some()
+            .as_ref()
+            .is_some_and(|_| test.lengths.is_none())
             .then(|| SquaredError::new(job, theta, test))
             .transpose()?;
         let value = mean_over(job.model, theta, test, |joint, _| {
             error.as_mut().map_or(Ok(()), |error| error.add(joint))?;
             joint.log_prob()
-        })? - units;
+        })? - units(test);
         metrics.push(("test/log_likelihood".to_owned(), value));
         if let Some(oracle) = job.splits.oracle {
             metrics.push(("test/oracle".to_owned(), oracle));

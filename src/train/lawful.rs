@@ -5,7 +5,7 @@ use super::TrainingConfig;
 use crate::error::Fault;
 use crate::model::{Abilities, ModelConfig};
 use crate::objective::{Elbo, NoKeys, ObjectiveConfig};
-use crate::posterior::PosteriorConfig;
+use crate::posterior::{PosteriorConfig, Schedule};
 
 /// One combination of kinds.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +18,7 @@ pub struct Combination {
     pub optimizer: &'static str,
 }
 
-const POSTERIORS: [&str; 3] = ["exact", "sampled", "hard"];
+const POSTERIORS: [&str; 4] = ["exact", "sampled", "hard", "filter"];
 const OPTIMIZERS: [&str; 2] = ["adam", "em"];
 
 fn objectives() -> [(&'static str, ObjectiveConfig); 4] {
@@ -38,7 +38,8 @@ fn is_lawful(model: Abilities, posterior: &str, objective: &ObjectiveConfig, opt
     let mean_is_defined = !objective.needs_conditional() || model.conditional;
     let m_step_exists =
         optimizer != "em" || (model.closed_form && matches!(objective, ObjectiveConfig::ExpectedLogLikelihood(_)));
-    posterior_is_used && mean_is_defined && m_step_exists
+    let posterior_exists = posterior != "filter" || model.sequential;
+    posterior_is_used && posterior_exists && mean_is_defined && m_step_exists
 }
 
 /// Every lawful combination with a model of these abilities.
@@ -72,6 +73,7 @@ pub fn unlawful(
         PosteriorConfig::Exact(_) => "exact",
         PosteriorConfig::Sampled(_) => "sampled",
         PosteriorConfig::Hard(_) => "hard",
+        PosteriorConfig::Filter(_) => "filter",
     };
     let optimizer = match training {
         TrainingConfig::Adam(_) => "adam",
@@ -94,7 +96,13 @@ pub fn unlawful(
         )
     };
     if !is_lawful(abilities, posterior_kind, objective, optimizer) {
-        let (key, message, expected) = if objective.needs_conditional() && !abilities.conditional {
+        let (key, message, expected) = if posterior_kind == "filter" && !abilities.sequential {
+            (
+                "posterior.kind",
+                "`filter` looks at the past of a sequence, and this model has none".to_owned(),
+                "`exact`, `sampled` or `hard`",
+            )
+        } else if objective.needs_conditional() && !abilities.conditional {
             (
                 "objective.kind",
                 "a density has no E[y|x] to compare y with".to_owned(),
@@ -122,6 +130,14 @@ pub fn unlawful(
             )
         };
         return Some(Fault::new(key, message, expected, list()));
+    }
+    if abilities.sequential && posterior.common().temperature != Schedule::Constant(1.0) {
+        return Some(Fault::new(
+            "posterior.temperature",
+            "beliefs over trajectories have no temperature",
+            "no such key for models of sequences",
+            "remove it",
+        ));
     }
     let ignored = !objective.needs_posterior() && !posterior.is_exact_and_fresh();
     ignored.then(|| {

@@ -26,7 +26,8 @@ const fn metric(name: &'static str, formula: &'static str, unit: &'static str, l
 pub const METRICS: &[Metric] = &[
     metric(
         "train/log_likelihood",
-        "Σ_i w_i log p_θ(x_i) / Σ_i w_i over the training rows, in the data's own units",
+        "Σ_i w_i log p_θ(x_i) / Σ_i w_i over the training rows, in the data's own units; of sequences, a datum is a step \
+         at which anything is observed",
         "nats per datum",
         Some(true),
     ),
@@ -100,6 +101,60 @@ pub const METRICS: &[Metric] = &[
         "prior_error",
         "‖p_θ(z) − p(z)‖₂ against the generator's weights",
         "probability",
+        Some(false),
+    ),
+    metric(
+        "train/expected_log_initial",
+        "Σ E_q[log p_θ(x_1)] over the training sequences / observed steps, with fresh guesses",
+        "nats per datum",
+        None,
+    ),
+    metric(
+        "train/expected_log_transition",
+        "Σ_t E_q[log p_θ(x_{t+1} | x_t, u_t)] over the training sequences / observed steps, with fresh guesses",
+        "nats per datum",
+        None,
+    ),
+    metric(
+        "train/expected_log_emission",
+        "Σ_t E_q[log p_θ(o_t | x_t, u_t)] over the training sequences / observed steps, with fresh guesses",
+        "nats per datum",
+        None,
+    ),
+    metric(
+        "test/one_step_error",
+        "root mean square of o_t − E[o_t | o_1 … o_{t−1}, u] over observed test entries after the warm-up",
+        "units of the data",
+        Some(false),
+    ),
+    metric(
+        "test/k_step_error",
+        "the same with E[o_t | o_1 … o_{t−k}, u], k = evaluation.horizon",
+        "units of the data",
+        Some(false),
+    ),
+    metric(
+        "test/free_run_error",
+        "the same with E[o_t | o_1 … o_w, u], w = evaluation.warm_up: simulation from inputs alone",
+        "units of the data",
+        Some(false),
+    ),
+    metric(
+        "test/one_step_error_ratio",
+        "test/one_step_error / that of the Kalman filter with the generator's own parameters, on the same steps",
+        "fraction",
+        Some(false),
+    ),
+    metric(
+        "test/k_step_error_ratio",
+        "test/k_step_error / that of the Kalman filter with the generator's own parameters, on the same steps",
+        "fraction",
+        Some(false),
+    ),
+    metric(
+        "test/free_run_error_ratio",
+        "test/free_run_error / that of the Kalman filter with the generator's own parameters, on the same steps",
+        "fraction",
         Some(false),
     ),
     metric(

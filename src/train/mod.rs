@@ -5,6 +5,7 @@ mod config;
 mod em;
 pub mod estimator;
 pub mod evaluation;
+pub mod forecast;
 mod lawful;
 pub mod metrics;
 

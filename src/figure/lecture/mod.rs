@@ -5,14 +5,17 @@
 mod clusters;
 mod density;
 mod guesses;
+mod latent_state;
 mod lower_bound;
 mod mixture_density_network;
+mod nile;
 mod objectives;
 mod plane;
 mod prediction;
 mod regression;
 mod sampling;
 mod shown;
+mod trajectory;
 mod tree;
 
 use super::layout::Figure;
@@ -81,6 +84,18 @@ pub const FIGURES: &[LectureFigure] = &[
         summary: "sampled guesses are unbiased, and their spread falls as 1/√S",
         experiment: "sampling.toml",
         draw: sampling::draw,
+    },
+    LectureFigure {
+        name: "latent-state",
+        summary: "a latent-state model: its graph, filter and smoother against the truth, a forecast, errors by horizon",
+        experiment: "latent_state.toml",
+        draw: latent_state::draw,
+    },
+    LectureFigure {
+        name: "nile",
+        summary: "the level of the Nile as a latent state: filter, smoother and forecast with 95 % bands",
+        experiment: "../latent_state/nile.toml",
+        draw: nile::draw,
     },
 ];
 

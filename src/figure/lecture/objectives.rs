@@ -79,7 +79,7 @@ fn look(spec: &Spec) -> Stroke {
             Stroke::solid(VARIANTS[2]).dash(Dash::DashDot)
         }
         PosteriorConfig::Exact(_) => Stroke::solid(MODEL),
-        PosteriorConfig::Hard(_) => Stroke::solid(FAILED),
+        PosteriorConfig::Hard(_) | PosteriorConfig::Filter(_) => Stroke::solid(FAILED),
         PosteriorConfig::Sampled(sampled) => match sampled.samples {
             1 => Stroke::solid(VARIANTS[4]),
             2..=16 => Stroke::solid(SAMPLED).dash(Dash::Dashed),

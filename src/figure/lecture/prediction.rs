@@ -95,6 +95,7 @@ mod tests {
                 test: None,
                 standardization,
                 true_prior: None,
+                truth: None,
                 oracle: None,
             },
             streams,

@@ -1,0 +1,161 @@
+//! *latent-state*: from observations o and actions u, learn p(x_1), p(x_{t+1}|x_t,u_t) and p(o_t|x_t); then look back, and
+//! ahead.
+//!
+//! The graphical model; what the fitted model believes of the noise-free output `C x_t + D u_t + d` of a test sequence,
+//! by the filter (past only) and by the smoother (all observations), against the truth; a forecast with its 95 % fan; and
+//! the prediction error against the horizon. The output is shown, not x: latent coordinates are the model's own.
+
+use super::shown::{Shown, nats, shown, what_nats_are};
+use super::trajectory::{HALF_BAND, Model, path, ribbon};
+use crate::data::Source;
+use crate::figure::axis::Axis;
+use crate::figure::chart::{Dot, Panel, Stroke};
+use crate::figure::frame::Point;
+use crate::figure::layout::Figure;
+use crate::figure::sheet::Anchor;
+use crate::figure::theme::{BLACK, MODEL, OBSERVED, ORACLE, QUIET, VARIANTS, WHITE};
+use crate::math::kalman::{Filtered, Horizon, Sequences, System, squared_errors};
+use crate::math::streams::Streams;
+use crate::runner::{Experiment, reload, summarize};
+use crate::{Error, Result};
+
+/// Where the forecast begins, as a share of the sequence.
+const SEEN: f64 = 0.7;
+/// Horizons of the error curve, steps.
+const HORIZONS: usize = 20;
+
+/// Draws the four panels of the first variant.
+pub fn draw(experiment: &Experiment) -> Result<Figure> {
+    let summary = summarize(experiment)?;
+    let shown = shown(experiment, &summary)?;
+    let Some(Shown { run, variant }) = shown.first() else {
+        return Err(Error::Data("no variant to draw: expected at least one".into()));
+    };
+    let loaded = reload(run)?;
+    let Source::Lgssm(generator) = &run.spec.data.source else {
+        return Err(Error::Data(
+            "the figure compares with the true states: expected `data.source` = \"lgssm\"".into(),
+        ));
+    };
+    if run.spec.data.standardize {
+        return Err(Error::Data(
+            "the true system is in the data's units: expected `standardize = false`".into(),
+        ));
+    }
+    let (Some(test), Some(truth)) = (&loaded.splits.test, &loaded.splits.truth) else {
+        return Err(Error::Data(
+            "the figure shows a test sequence: expected test rows".into(),
+        ));
+    };
+    let model = Model::new(&loaded)?;
+    // The same rows again, with the states that made them.
+    let rows = test.observed.rows();
+    let (_, states) = generator.draw_with_states(rows, &mut Streams::new(run.address.seed).named("data/test").at(0));
+    let all = test.sequences()?;
+    let (observed, inputs) = all.rows(0);
+    let (length, x, o, u) = (all.lengths()[0], truth.states(), truth.outputs(), truth.inputs());
+    let clean: Vec<Point> = (0..length)
+        .map(|t| {
+            let mut output = truth.emission_offset[0];
+            output += (0..x).map(|j| truth.emission[(0, j)] * states[t * x + j]).sum::<f64>();
+            output += (0..u)
+                .map(|j| truth.emission_input[(0, j)] * inputs[t * u + j])
+                .sum::<f64>();
+            (t as f64, output)
+        })
+        .collect();
+    let dots: Vec<Point> = (0..length)
+        .map(|t| (t as f64, model.data_units(observed[t * o])))
+        .filter(|dot| dot.1.is_finite())
+        .collect();
+
+    let sequence = all.select(&[0])?;
+    let filtered = Filtered::new(&model.system, &sequence)?;
+    let past = model.outputs(&filtered.beliefs(), &sequence, &inputs);
+    let smooth = model.outputs(&filtered.smooth(), &sequence, &inputs);
+    let axis = || Axis::linear("step");
+    let mut back = Panel::new("what was C x?", axis(), Axis::linear("output"));
+    back.key("observed", OBSERVED)
+        .points(&dots, Dot::new(OBSERVED))
+        .band(&ribbon(&smooth), MODEL.alpha(0.2))
+        .named_line("filter", &path(&past), Stroke::solid(VARIANTS[1]).width(2.5))
+        .named_line("smoother", &path(&smooth), Stroke::solid(MODEL))
+        .line(&clean, Stroke::oracle())
+        .end_label(clean[length - 1].1, "true", ORACLE);
+
+    let seen = ((length as f64 * SEEN) as usize).clamp(1, length - 1);
+    let head = Sequences::new(&observed[..seen * o], o, &inputs[..seen * u], u, &[seen])?;
+    let head_filter = Filtered::new(&model.system, &head)?;
+    let fan = model.forecast(&head_filter, seen, &inputs, length - seen);
+    let mut ahead = Panel::new("what comes next?", axis(), Axis::linear("observation"));
+    let from = seen as f64;
+    ahead
+        .key("observed", OBSERVED)
+        .points(&dots, Dot::new(OBSERVED))
+        .line(&path(&past[..seen]), Stroke::solid(VARIANTS[1]).width(2.5))
+        .band(&ribbon(&fan), MODEL.alpha(0.2))
+        .named_line("forecast", &path(&fan), Stroke::solid(MODEL))
+        .line(&clean, Stroke::oracle())
+        .vertical_reference(from, "forecast from", Stroke::baseline());
+
+    let errors = |system: &System| -> Result<Vec<Point>> {
+        let filtered = Filtered::new(system, &all)?;
+        let error = |k: usize| {
+            let expected = filtered.expected(Horizon::Steps(k));
+            let (sums, counts) = squared_errors(&all, test.observed.values(), &expected, HORIZONS);
+            (k as f64, (sums[0] / counts[0] as f64).sqrt())
+        };
+        Ok((1..=HORIZONS).map(error).collect())
+    };
+    let mut horizon = Panel::new(
+        "how far does it see?",
+        Axis::linear("steps ahead"),
+        Axis::linear("root mean square error"),
+    );
+    horizon
+        .include(None, Some(0.0))
+        .named_line("fitted", &errors(&model.system)?, Stroke::solid(MODEL));
+    let best = errors(truth)?;
+    horizon
+        .line(&best, Stroke::oracle())
+        .end_label(best[HORIZONS - 1].1, "true system", ORACLE);
+    let caption = format!(
+        "Bands hold 95 %: of the output left, of the next observations right ({HALF_BAND:.2} deviations). Dashed: the truth. \
+         The model scores {}: {}.",
+        nats(variant, "test/log_likelihood"),
+        what_nats_are(&summary)
+    );
+    Ok(
+        Figure::new(&experiment.loaded.question, 2, vec![graph(), back, horizon, ahead])
+            .caption(caption)
+            .row_height(560.0),
+    )
+}
+
+/// The graphical model: inputs push states, states emit observations.
+fn graph() -> Panel {
+    const RADIUS: f64 = 0.22;
+    let rows = [(1.6, "u", OBSERVED), (0.8, "x", WHITE), (0.0, "o", OBSERVED)];
+    let mut panel = Panel::new(
+        "p(x₁) Π p(next x|x, u) Π p(o|x)",
+        Axis::linear("step").limits(0.6, 3.4),
+        Axis::names(Vec::new()).limits(-0.4, 2.0),
+    )
+    .equal_units();
+    let stroke = Stroke::solid(QUIET);
+    for step in 1..=3 {
+        let column = f64::from(step);
+        if step < 3 {
+            panel.arrow((column + RADIUS, 0.8), (column + 1.0 - RADIUS - 0.02, 0.8), stroke);
+            panel.arrow((column + 0.17, 1.46), (column + 1.0 - 0.19, 0.95), stroke);
+        }
+        panel.arrow((column, 0.8 - RADIUS), (column, RADIUS + 0.02), stroke);
+        for (row, letter, fill) in rows {
+            panel
+                .circle((column, row), RADIUS, BLACK)
+                .circle((column, row), 0.93 * RADIUS, fill)
+                .text((column, row), format!("{letter}{step}"), Anchor::Middle, BLACK);
+        }
+    }
+    panel
+}

@@ -1,0 +1,197 @@
+//! Gaussian beliefs over whole trajectories: what a posterior hands to learning.
+//!
+//! The exact one is the smoother's, with means `m_t = μ_t + J_t (m_{t+1} − A μ_t − B u_t − b)`. The shortcuts people take
+//! are beliefs too: the filter's (independent between steps, blind to the future), the mean alone as if it were known, or
+//! draws (points).
+
+use super::covariance::{EDGE, Reverse, Spread, Spreads};
+use super::filter::{Filtered, FilteredBlock};
+use super::lanes::combine;
+use super::sequences::{Block, Sequences};
+use nalgebra::{DMatrix, DVector};
+use pulp::{Arch, Simd, WithSimd};
+use std::ops::Range;
+
+/// A belief N(m_{1:T}, ·) over the trajectory of every sequence; a point where it has no spread.
+#[derive(Debug, Clone)]
+pub struct Beliefs {
+    pub(super) states: usize,
+    pub(super) blocks: Vec<BeliefBlock>,
+    pub(super) spreads: Vec<Spread>,
+}
+
+/// Of one block.
+#[derive(Debug, Clone)]
+pub(super) struct BeliefBlock {
+    /// E[x_t]. `[X, T·B]`
+    pub means: Vec<f64>,
+    /// Spreads of the columns; none for points.
+    pub chains: Vec<Chain>,
+}
+
+/// The spreads of neighbouring columns of equal length.
+#[derive(Debug, Clone)]
+pub(super) struct Chain {
+    pub columns: Range<usize>,
+    /// By time.
+    pub steps: Vec<u32>,
+}
+
+impl Beliefs {
+    pub(super) fn filtered(filtered: &Filtered) -> Self {
+        let x = filtered.system.states();
+        let spread = |covariance: &DMatrix<f64>| Spread {
+            covariance: covariance.clone(),
+            lag: DMatrix::zeros(x, x),
+        };
+        let chain = |steps: &[u32], (columns, length): (Range<usize>, usize)| Chain {
+            columns,
+            steps: steps[..length].to_vec(),
+        };
+        let blocks = filtered.blocks.iter().zip(&filtered.sequences.blocks);
+        Self {
+            states: x,
+            blocks: blocks
+                .map(|(own, block)| BeliefBlock {
+                    means: own.means.clone(),
+                    chains: runs(&block.lengths).map(|run| chain(&own.steps, run)).collect(),
+                })
+                .collect(),
+            spreads: filtered
+                .gains
+                .steps
+                .iter()
+                .map(|step| spread(&step.covariance))
+                .collect(),
+        }
+    }
+
+    pub(super) fn smoothed(filtered: &Filtered) -> Self {
+        let (x, gains) = (filtered.system.states(), &filtered.gains);
+        let reverse = reverses(filtered);
+        let mut spreads = Spreads::default();
+        let mut blocks = Vec::with_capacity(filtered.blocks.len());
+        for (own, block) in filtered.blocks.iter().zip(&filtered.sequences.blocks) {
+            let mut chains = Vec::new();
+            for (columns, length) in runs(&block.lengths) {
+                let mut steps = vec![EDGE; length];
+                let mut later = EDGE;
+                for t in (0..length).rev() {
+                    let at = own.steps[t];
+                    later = spreads.before(gains, reverse[at as usize].as_ref(), at, later);
+                    steps[t] = later;
+                }
+                chains.push(Chain { columns, steps });
+            }
+            let mut means = own.means.clone();
+            Arch::new().dispatch(Pass {
+                states: x,
+                block,
+                filtered: own,
+                reverse: &reverse,
+                means: &mut means,
+            });
+            blocks.push(BeliefBlock { means, chains });
+        }
+        Self {
+            states: x,
+            blocks,
+            spreads: spreads.steps,
+        }
+    }
+
+    /// The means alone, as if they were known.
+    pub fn without_spread(mut self) -> Self {
+        self.blocks.iter_mut().for_each(|block| block.chains.clear());
+        self.spreads.clear();
+        self
+    }
+
+    /// E[x_t] of step `t` (from 0) of sequence `i`. `[X]`
+    pub fn mean(&self, sequences: &Sequences, i: usize, t: usize) -> DVector<f64> {
+        let (block, stride, column) = sequences.place(i, t);
+        let means = &self.blocks[block].means;
+        DVector::from_iterator(self.states, (0..self.states).map(|j| means[j * stride + column]))
+    }
+
+    /// Cov(x_t) and Cov(x_{t+1}, x_t); zeros for points, and the latter at the last step. Each `[X, X]`
+    pub fn covariances(&self, sequences: &Sequences, i: usize, t: usize) -> (DMatrix<f64>, DMatrix<f64>) {
+        let (block, _, place) = sequences.place(i, t);
+        let column = place % sequences.blocks[block].members.len();
+        let chains = self.blocks[block].chains.iter();
+        let chain = chains.into_iter().find(|chain| chain.columns.contains(&column));
+        match chain {
+            Some(chain) => {
+                let Spread { covariance, lag } = &self.spreads[chain.steps[t] as usize];
+                (covariance.clone(), lag.clone())
+            }
+            None => (
+                DMatrix::zeros(self.states, self.states),
+                DMatrix::zeros(self.states, self.states),
+            ),
+        }
+    }
+}
+
+/// The smoother's means over one block, from the filter's.
+struct Pass<'a> {
+    states: usize,
+    block: &'a Block,
+    filtered: &'a FilteredBlock,
+    reverse: &'a [Option<Reverse>],
+    means: &'a mut [f64],
+}
+
+impl WithSimd for Pass<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self {
+            states: x,
+            block,
+            filtered: own,
+            reverse,
+            means,
+        } = self;
+        let (width, stride) = (block.members.len(), block.stride());
+        let mut surprise = vec![0.0; x * width]; // [X, B]
+        for t in (1..block.masks.len()).rev() {
+            let (at, active) = (t * width, block.active[t]);
+            let Some(reverse) = &reverse[own.steps[t - 1] as usize] else {
+                continue;
+            };
+            for i in 0..x {
+                let now = i * stride + at;
+                let surprise = &mut surprise[i * width..][..active];
+                let pairs = means[now..now + active].iter().zip(&own.predicted[now..now + active]);
+                surprise.iter_mut().zip(pairs).for_each(|(s, (m, p))| *s = m - p);
+            }
+            for i in 0..x {
+                let to = &mut means[i * stride + at - width..][..active];
+                combine(simd, to, &reverse.rows[i * x..(i + 1) * x], &surprise, width, 0);
+            }
+        }
+    }
+}
+
+/// What every filter step says of the step before it in time; none for steps that only end sequences.
+pub(super) fn reverses(filtered: &Filtered) -> Vec<Option<Reverse>> {
+    let steps = &filtered.gains.steps;
+    let mut wanted = vec![false; steps.len()];
+    for block in &filtered.blocks {
+        let (_, inner) = block.steps.split_last().unwrap_or((&0, &[]));
+        inner.iter().for_each(|&step| wanted[step as usize] = true);
+    }
+    let reverse = |(step, wanted): (_, bool)| wanted.then(|| Reverse::new(filtered.system, step));
+    steps.iter().zip(wanted).map(reverse).collect()
+}
+
+/// Runs of equal lengths: columns and length.
+fn runs(lengths: &[usize]) -> impl Iterator<Item = (Range<usize>, usize)> + '_ {
+    let mut start = 0;
+    lengths.chunk_by(|a, b| a == b).map(move |run| {
+        start += run.len();
+        (start - run.len()..start, run[0])
+    })
+}

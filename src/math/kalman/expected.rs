@@ -1,0 +1,130 @@
+//! The expected log joint of each sequence by itself, term by term; at a point, the log joint.
+//!
+//! `E[log N(y; W z, Σ)] = −½ (log det 2πΣ + |L⁻¹ (E[y] − W E[z])|² + tr Σ⁻¹ Cov(y − W z))`, summed over steps.
+
+use super::covariance::Spread;
+use super::sequences::{Block, Sequences};
+use super::statistics::precision;
+use super::{Beliefs, Conditional, ExpectedLog, System};
+use nalgebra::{DMatrix, DVector};
+
+/// Of every sequence.
+pub fn expected_logs(system: &System, sequences: &Sequences, beliefs: &Beliefs) -> Vec<ExpectedLog> {
+    let initial = Term::new(&system.initial_conditional());
+    let transition = Term::new(&system.transition_conditional());
+    let emission = system.emission_conditional();
+    let emissions: Vec<Term> = sequences
+        .masks
+        .iter()
+        .map(|mask| Term::new(&emission.rows(mask)))
+        .collect();
+    let x = system.states();
+    let mut all = vec![ExpectedLog::default(); sequences.count()];
+    let (mut y, mut z) = (
+        vec![0.0; sequences.outputs().max(x)],
+        vec![0.0; x + sequences.inputs() + 1],
+    );
+    for (block, own) in sequences.blocks.iter().zip(&beliefs.blocks) {
+        let (width, stride) = (block.members.len(), block.stride());
+        let load = |to: &mut [f64], table: &[f64], at: usize| {
+            to.iter_mut().enumerate().for_each(|(i, v)| *v = table[i * stride + at]);
+        };
+        for (c, (&i, &length)) in block.members.iter().zip(&block.lengths).enumerate() {
+            let sum = &mut all[i];
+            load(&mut y[..x], &own.means, c);
+            sum.initial += initial.at(&y[..x], &[1.0]);
+            for t in 0..length {
+                let at = t * width + c;
+                load(&mut z[..x], &own.means, at);
+                load(&mut z[x..x + sequences.inputs()], &block.inputs, at);
+                z[x + sequences.inputs()] = 1.0;
+                if t + 1 < length {
+                    load(&mut y[..x], &own.means, at + width);
+                    sum.transition += transition.at(&y[..x], &z);
+                }
+                let mask = block.masks[t] as usize;
+                let entries = &sequences.masks[mask];
+                for (to, &j) in y.iter_mut().zip(entries) {
+                    *to = block.observed[j * stride + at];
+                }
+                sum.emission += emissions[mask].at(&y[..entries.len()], &z);
+            }
+        }
+        for chain in &own.chains {
+            let lost = spread_out(block, &beliefs.spreads, &chain.steps, &initial, &transition, &emissions);
+            for &i in &block.members[chain.columns.clone()] {
+                all[i].initial -= lost.initial;
+                all[i].transition -= lost.transition;
+                all[i].emission -= lost.emission;
+            }
+        }
+    }
+    all
+}
+
+/// What uncertainty costs a chain: `½ tr Σ⁻¹ Cov(y − W z)` of each term, steps of the same spread counted together.
+fn spread_out(
+    block: &Block,
+    spreads: &[Spread],
+    steps: &[u32],
+    initial: &Term,
+    transition: &Term,
+    emissions: &[Term],
+) -> ExpectedLog {
+    let first = &spreads[steps[0] as usize].covariance;
+    let mut lost = ExpectedLog {
+        initial: 0.5 * initial.inverse.dot(first),
+        ..ExpectedLog::default()
+    };
+    let x = first.nrows();
+    let a = transition.coefficients.columns(0, x);
+    let mut t = 0;
+    while t < steps.len() {
+        let (now, next, mask) = (steps[t], steps.get(t + 1).copied(), block.masks[t] as usize);
+        let same =
+            |s: &usize| steps[*s] == now && steps.get(*s + 1).copied() == next && block.masks[*s] as usize == mask;
+        let run = (t..steps.len()).take_while(same).count();
+        let Spread { covariance, lag } = &spreads[now as usize];
+        if let Some(next) = next {
+            let al = a * lag.transpose(); // A Cov(x_t, x_{t+1})
+            let spread = &spreads[next as usize].covariance + a * covariance * a.transpose() - &al - al.transpose();
+            lost.transition += 0.5 * run as f64 * transition.inverse.dot(&spread);
+        }
+        let emission = &emissions[mask];
+        let c = emission.coefficients.columns(0, x);
+        lost.emission += 0.5 * run as f64 * emission.inverse.dot(&(c * covariance * c.transpose()));
+        t += run;
+    }
+    lost
+}
+
+/// One conditional Gaussian, ready to be evaluated.
+struct Term {
+    coefficients: DMatrix<f64>,
+    inverse: DMatrix<f64>,
+    log_norm: f64,
+}
+
+impl Term {
+    fn new(conditional: &Conditional) -> Self {
+        let size = conditional.noise.nrows() as f64;
+        let (inverse, log_det) = precision(&conditional.noise);
+        Self {
+            coefficients: conditional.coefficients.clone(),
+            inverse,
+            log_norm: 0.5 * (size * (2.0 * std::f64::consts::PI).ln() + log_det),
+        }
+    }
+
+    /// `log N(y; W z, Σ)`.
+    fn at(&self, y: &[f64], z: &[f64]) -> f64 {
+        let error = DVector::from_fn(y.len(), |i, _| {
+            y[i] - z
+                .iter()
+                .enumerate()
+                .map(|(j, z)| self.coefficients[(i, j)] * z)
+                .sum::<f64>()
+        });
+        -0.5 * error.dot(&(&self.inverse * &error)) - self.log_norm
+    }
+}

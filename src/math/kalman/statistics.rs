@@ -1,0 +1,406 @@
+//! What learning needs of the beliefs: expected second moments of targets and regressors, for each of the three
+//! conditional Gaussians of the model; and, from these, the expected log joint and its gradient.
+//!
+//! `E[log N(y; W z, Σ)]` summed over data is `−½ (n log det 2πΣ + tr Σ⁻¹ E)` with
+//! `E = Σ_i E[(y − W z)(y − W z)ᵀ]`; its gradient is `Σ⁻¹ (S_yz − W S_zz)` in W and `−½ (n Σ⁻¹ − Σ⁻¹ E Σ⁻¹)` in Σ.
+//! At the exact posterior of the same θ this is the gradient of `log p_θ(o)` (Fisher's identity).
+
+use super::lanes::{LANES, OuterProducts};
+use super::sequences::{Block, Sequences};
+use super::{Beliefs, Conditional, System};
+use crate::math::linear_algebra::{cholesky, inverse_lower, symmetric};
+use crate::{Error, Result};
+use nalgebra::{DMatrix, SymmetricEigen};
+use pulp::Arch;
+use std::collections::BTreeMap;
+
+/// Columns gathered before their outer products are summed.
+const GATHERED: usize = 512;
+/// Most bytes that the moments of all patterns of missing entries may take.
+const MOST_BYTES: usize = 1 << 30;
+
+/// `Σ_i E[v vᵀ]` of `v = [y; z]`, and how many there were.
+#[derive(Debug, Clone)]
+pub struct Moments {
+    /// n: the weight of all summands.
+    pub count: f64,
+    /// Symmetric. `[Y + Z, Y + Z]`
+    pub second: DMatrix<f64>,
+}
+
+impl Moments {
+    fn zeros(size: usize) -> Self {
+        Self {
+            count: 0.0,
+            second: DMatrix::zeros(size, size),
+        }
+    }
+}
+
+/// Expected second moments of all sequences.
+#[derive(Debug, Clone)]
+pub struct Statistics {
+    /// Of `[x_1; 1]`.
+    pub initial: Moments,
+    /// Of `[x_{t+1}; x_t; u_t; 1]`.
+    pub transition: Moments,
+    /// Of `[o_t; x_t; u_t; 1]` by which entries of o_t are observed; others and wholly missing steps are left out.
+    pub emission: BTreeMap<Vec<usize>, Moments>,
+}
+
+/// Expected log joint by term, in nats.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct ExpectedLog {
+    /// E[log p(x_1)].
+    pub initial: f64,
+    /// Σ_t E[log p(x_{t+1} | x_t, u_t)].
+    pub transition: f64,
+    /// Σ_t E[log p(o_t | x_t, u_t)].
+    pub emission: f64,
+}
+
+impl ExpectedLog {
+    /// The sum of the terms.
+    pub fn total(&self) -> f64 {
+        self.initial + self.transition + self.emission
+    }
+}
+
+impl Statistics {
+    /// The moments of `sequences` under `beliefs`; where `weights` (≥ 0, one per sequence) are given, each sequence counts
+    /// that often.
+    pub fn new(sequences: &Sequences, beliefs: &Beliefs, weights: Option<&[f64]>) -> Result<Self> {
+        let (x, u, o) = (beliefs.states, sequences.inputs(), sequences.outputs());
+        let bytes = sequences.masks.len() * (o + x + u + 1).pow(2) * size_of::<f64>();
+        if bytes > MOST_BYTES {
+            return Err(Error::Data(format!(
+                "{} patterns of missing entries are too many to keep their moments apart; observe fewer columns at a time",
+                sequences.masks.len()
+            )));
+        }
+        let arch = Arch::new();
+        let mut sums = Sums {
+            initial: Moments::zeros(x + 1),
+            transition: Moments::zeros(2 * x + u + 1),
+            emission: sequences
+                .masks
+                .iter()
+                .map(|mask| Moments::zeros(mask.len() + x + u + 1))
+                .collect(),
+        };
+        for (block, own) in sequences.blocks.iter().zip(&beliefs.blocks) {
+            let weights: Vec<f64> = block.members.iter().map(|&i| weights.map_or(1.0, |w| w[i])).collect();
+            let view = View {
+                arch,
+                sequences,
+                block,
+                means: &own.means,
+                states: x,
+                roots: weights.iter().map(|w| w.sqrt()).collect(),
+            };
+            view.add_means(&mut sums);
+            for chain in &own.chains {
+                let weight: f64 = weights[chain.columns.clone()].iter().sum();
+                sums.add_spreads(sequences, &block.masks, beliefs, &chain.steps, weight);
+            }
+        }
+        let mirrored = |mut moments: Moments| {
+            moments.second.fill_upper_triangle_with_lower_triangle();
+            moments
+        };
+        let emission = sequences.masks.iter().cloned().zip(sums.emission);
+        Ok(Self {
+            initial: mirrored(sums.initial),
+            transition: mirrored(sums.transition),
+            emission: emission
+                .filter(|(mask, moments)| !mask.is_empty() && moments.count > 0.0)
+                .map(|(mask, moments)| (mask, mirrored(moments)))
+                .collect(),
+        })
+    }
+
+    /// Adds `factor` times the moments of `other`, which are of sequences of the same widths.
+    pub fn add(&mut self, other: &Self, factor: f64) {
+        let add = |to: &mut Moments, from: &Moments| {
+            to.count += factor * from.count;
+            to.second += &from.second * factor;
+        };
+        add(&mut self.initial, &other.initial);
+        add(&mut self.transition, &other.transition);
+        for (mask, moments) in &other.emission {
+            let size = moments.second.nrows();
+            add(
+                self.emission
+                    .entry(mask.clone())
+                    .or_insert_with(|| Moments::zeros(size)),
+                moments,
+            );
+        }
+    }
+
+    /// No moments, of `states` latent dimensions.
+    pub fn none(sequences: &Sequences, states: usize) -> Self {
+        Self {
+            initial: Moments::zeros(states + 1),
+            transition: Moments::zeros(2 * states + sequences.inputs() + 1),
+            emission: BTreeMap::new(),
+        }
+    }
+
+    /// The expected log joint under `system`.
+    pub fn expected_log(&self, system: &System) -> Result<ExpectedLog> {
+        let emission = system.emission_conditional();
+        let mut sum = 0.0;
+        for (mask, moments) in &self.emission {
+            sum += expected_log(&emission.rows(mask), moments)?;
+        }
+        Ok(ExpectedLog {
+            initial: expected_log(&system.initial_conditional(), &self.initial)?,
+            transition: expected_log(&system.transition_conditional(), &self.transition)?,
+            emission: sum,
+        })
+    }
+
+    /// The gradient of [`Statistics::expected_log`] in every entry of the system (both halves of a covariance count).
+    pub fn gradient(&self, system: &System) -> Result<System> {
+        let emission = system.emission_conditional();
+        let mut sum = Conditional {
+            coefficients: DMatrix::zeros(system.outputs(), system.states() + system.inputs() + 1),
+            noise: DMatrix::zeros(system.outputs(), system.outputs()),
+        };
+        for (mask, moments) in &self.emission {
+            let part = gradient(&emission.rows(mask), moments)?;
+            for (i, &row) in mask.iter().enumerate() {
+                for j in 0..sum.coefficients.ncols() {
+                    sum.coefficients[(row, j)] += part.coefficients[(i, j)];
+                }
+                for (j, &column) in mask.iter().enumerate() {
+                    sum.noise[(row, column)] += part.noise[(i, j)];
+                }
+            }
+        }
+        Ok(System::from_conditionals(
+            gradient(&system.initial_conditional(), &self.initial)?,
+            gradient(&system.transition_conditional(), &self.transition)?,
+            sum,
+        ))
+    }
+}
+
+impl Conditional {
+    /// The same of the targets `rows` alone.
+    pub(super) fn rows(&self, rows: &[usize]) -> Self {
+        Self {
+            coefficients: self.coefficients.select_rows(rows),
+            noise: self.noise.select_rows(rows).select_columns(rows),
+        }
+    }
+
+    /// `Σ_i E[(y − W z)(y − W z)ᵀ]`.
+    pub(super) fn residual(&self, moments: &Moments) -> DMatrix<f64> {
+        let y = self.noise.nrows();
+        // [I −W] M [I −W]ᵀ.
+        let mut map = DMatrix::zeros(y, moments.second.nrows());
+        map.columns_mut(0, y).fill_with_identity();
+        map.columns_mut(y, self.coefficients.ncols())
+            .copy_from(&-&self.coefficients);
+        symmetric(&map * &moments.second * map.transpose())
+    }
+}
+
+/// Σ⁻¹ and log det Σ. A direction without noise is known for certain: it has no density and is left out.
+pub(super) fn precision(noise: &DMatrix<f64>) -> (DMatrix<f64>, f64) {
+    if let Some(l) = cholesky(noise.clone()) {
+        let inverse = inverse_lower(&l);
+        return (inverse.transpose() * inverse, 2.0 * l.diagonal().map(f64::ln).sum());
+    }
+    let SymmetricEigen {
+        eigenvectors,
+        eigenvalues,
+    } = SymmetricEigen::new(noise.clone());
+    let least = 1e-12 * eigenvalues.max();
+    let kept = |e: f64| e > least;
+    let inverse = DMatrix::from_diagonal(&eigenvalues.map(|e| if kept(e) { e.recip() } else { 0.0 }));
+    let log_det = eigenvalues.iter().filter(|e| kept(**e)).map(|e| e.ln()).sum();
+    (&eigenvectors * inverse * eigenvectors.transpose(), log_det)
+}
+
+fn expected_log(conditional: &Conditional, moments: &Moments) -> Result<f64> {
+    let (inverse, log_det) = precision(&conditional.noise);
+    let size = conditional.noise.nrows() as f64;
+    let norm = size * (2.0 * std::f64::consts::PI).ln() + log_det;
+    Ok(-0.5 * (moments.count * norm + inverse.dot(&conditional.residual(moments))))
+}
+
+fn gradient(conditional: &Conditional, moments: &Moments) -> Result<Conditional> {
+    let (y, z) = conditional.coefficients.shape();
+    let (inverse, _) = precision(&conditional.noise);
+    let yz = moments.second.view((0, y), (y, z));
+    let zz = moments.second.view((y, y), (z, z));
+    let residual = conditional.residual(moments);
+    Ok(Conditional {
+        coefficients: &inverse * (yz - &conditional.coefficients * zz),
+        noise: (&inverse * residual * &inverse - &inverse * moments.count) * 0.5,
+    })
+}
+
+/// Lower triangles of all moments.
+struct Sums {
+    initial: Moments,
+    transition: Moments,
+    /// By mask.
+    emission: Vec<Moments>,
+}
+
+impl Sums {
+    /// Adds what the spreads of one chain contribute, `weight` times.
+    fn add_spreads(&mut self, sequences: &Sequences, masks: &[u32], beliefs: &Beliefs, steps: &[u32], weight: f64) {
+        let x = beliefs.states;
+        let first = &beliefs.spreads[steps[0] as usize].covariance;
+        add_to(&mut self.initial.second, (0, 0), first, weight);
+        let mut t = 0;
+        while t < steps.len() {
+            let (step, mask) = (steps[t], masks[t] as usize);
+            let run = (t..steps.len()).take_while(|&s| steps[s] == step && masks[s] as usize == mask);
+            let run = run.count();
+            let spread = &beliefs.spreads[step as usize];
+            let total = weight * run as f64;
+            add_to(&mut self.transition.second, (x, x), &spread.covariance, total);
+            add_to(&mut self.transition.second, (0, 0), &spread.covariance, total);
+            add_to(&mut self.transition.second, (0, x), &spread.lag, total);
+            let k = sequences.masks[mask].len();
+            add_to(&mut self.emission[mask].second, (k, k), &spread.covariance, total);
+            t += run;
+        }
+        // The first step is no target, the last no regressor (its lag is zero).
+        let last = &beliefs.spreads[steps[steps.len() - 1] as usize].covariance;
+        add_to(&mut self.transition.second, (0, 0), first, -weight);
+        add_to(&mut self.transition.second, (x, x), last, -weight);
+    }
+}
+
+/// Adds `factor · part` at `(row, column)`; both triangles where the part lies on the diagonal, else transposed below it.
+fn add_to(sum: &mut DMatrix<f64>, (row, column): (usize, usize), part: &DMatrix<f64>, factor: f64) {
+    for i in 0..part.nrows() {
+        for j in 0..part.ncols() {
+            if row == column {
+                sum[(row + i, column + j)] += factor * part[(i, j)];
+            } else {
+                sum[(column + j, row + i)] += factor * part[(i, j)];
+            }
+        }
+    }
+}
+
+/// The means of one block.
+struct View<'a> {
+    arch: Arch,
+    sequences: &'a Sequences,
+    block: &'a Block,
+    means: &'a [f64],
+    states: usize,
+    /// √ of the weight of each column.
+    roots: Vec<f64>,
+}
+
+impl View<'_> {
+    fn add_means(&self, sums: &mut Sums) {
+        let (x, u) = (self.states, self.sequences.inputs());
+        let steps = self.block.masks.len();
+        let now = Source {
+            table: self.means,
+            rows: None,
+            shift: 0,
+        };
+        let next = Source { shift: 1, ..now };
+        let inputs = Source {
+            table: &self.block.inputs,
+            ..now
+        };
+        self.gather(&mut sums.initial, &[(now, x)], 0..1);
+        self.gather(&mut sums.transition, &[(next, x), (now, x), (inputs, u)], 0..steps - 1);
+        let mut t = 0;
+        while t < steps {
+            let mask = self.block.masks[t];
+            let run = self.block.masks[t..].iter().take_while(|&&other| other == mask).count();
+            let rows = &self.sequences.masks[mask as usize];
+            if !rows.is_empty() {
+                let observed = Source {
+                    table: &self.block.observed,
+                    rows: Some(rows),
+                    shift: 0,
+                };
+                let parts = [(observed, rows.len()), (now, x), (inputs, u)];
+                self.gather(&mut sums.emission[mask as usize], &parts, t..t + run);
+            }
+            t += run;
+        }
+    }
+
+    /// Adds `v vᵀ` for the steps of `times`, `v` the parts one below the other and a final 1.
+    fn gather(&self, moments: &mut Moments, parts: &[(Source, usize)], times: std::ops::Range<usize>) {
+        if times.is_empty() {
+            return;
+        }
+        let (width, stride) = (self.block.members.len(), self.block.stride());
+        let rows = moments.second.nrows();
+        let per_table = (GATHERED / width).min(times.len());
+        let capacity = (per_table * width).next_multiple_of(LANES);
+        let mut table = vec![0.0; rows * capacity];
+        let mut sums = vec![0.0; rows * rows];
+        let shift = parts.iter().map(|(part, _)| part.shift).max().unwrap_or(0);
+        let mut first = times.start;
+        while first < times.end {
+            let last = times.end.min(first + per_table);
+            let columns = (last - first) * width;
+            let mut row = 0;
+            for (part, count) in parts {
+                for i in 0..*count {
+                    let source = part.rows.map_or(i, |rows| rows[i]) * stride + (first + part.shift) * width;
+                    let to = &mut table[row * capacity..][..columns];
+                    to.copy_from_slice(&part.table[source..source + columns]);
+                    row += 1;
+                }
+            }
+            table[row * capacity..][..columns].fill(1.0);
+            // Columns beyond a sequence's end count nothing.
+            for t in first..last {
+                let active = self.block.active[t + shift];
+                if active < width || self.roots.iter().any(|root| *root != 1.0) {
+                    for row in table.chunks_exact_mut(capacity) {
+                        let row = &mut row[(t - first) * width..][..width];
+                        row.iter_mut().zip(&self.roots).for_each(|(v, root)| *v *= root);
+                        row[active..].fill(0.0);
+                    }
+                }
+            }
+            let padded = columns.next_multiple_of(LANES);
+            for row in table.chunks_exact_mut(capacity) {
+                row[columns..padded].fill(0.0);
+            }
+            self.arch.dispatch(OuterProducts {
+                sums: &mut sums,
+                table: &table,
+                rows,
+                stride: capacity,
+                columns: padded,
+            });
+            first = last;
+        }
+        for i in 0..rows {
+            for j in 0..=i {
+                moments.second[(i, j)] += sums[i * rows + j];
+            }
+        }
+        moments.count += sums[rows * rows - 1];
+    }
+}
+
+/// Rows of a table of the block, some steps later.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    table: &'a [f64],
+    /// Which rows; the first ones without.
+    rows: Option<&'a [usize]>,
+    shift: usize,
+}

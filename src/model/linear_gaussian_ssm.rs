@@ -1,0 +1,362 @@
+//! A linear-Gaussian state space (Kalman 1960; learning: Shumway & Stoffer 1982), for sequences with inputs and missing
+//! values: `x_1 ~ N(m₁, P₁)`, `x_{t+1} = A x_t + B u_t + b + w`, `o_t = C x_t + D u_t + d + v`, `w ~ N(0, Q)`,
+//! `v ~ N(0, R)`. This file is its table in an experiment file; the model is in `state_space`.
+//!
+//! Every parameter can be given where learning starts, fixed, or fixed entry by entry. The latent coordinates are free: a
+//! system and its similarity transforms say the same of the data.
+
+use super::state_space::{Field, Settings, StateSpace};
+use crate::error::Fault;
+use crate::math::kalman::{NoiseForm, System};
+use crate::{Error, Result, data::Dataset, data::source::Widths};
+use nalgebra::{DMatrix, DVector};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the file says of a vector.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct VectorKeys {
+    /// Values that are not learnt; an entry `nan` is learnt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<Vec<Entry>>,
+    /// Where learning starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<Vec<f64>>,
+}
+
+/// A number; `nan` where it is to be learnt.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(transparent, extend("nonFinite" = true))]
+pub struct Entry(pub f64);
+
+impl PartialEq for Entry {
+    /// Two learnt entries say the same.
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0 || (self.0.is_nan() && other.0.is_nan())
+    }
+}
+
+/// What the file says of a matrix, as a list of rows.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct MatrixKeys {
+    /// Values that are not learnt; an entry `nan` is learnt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<Vec<Vec<Entry>>>,
+    /// Where learning starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<Vec<Vec<f64>>>,
+}
+
+/// The form of a covariance in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// Any covariance.
+    Full,
+    /// Independent entries.
+    Diagonal,
+    /// Independent entries of one variance.
+    Spherical,
+}
+
+/// What the file says of a covariance, as a list of rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct CovarianceKeys {
+    /// Its form.
+    pub form: Form,
+    /// Values that are not learnt. Single entries can be learnt (`nan`) on the diagonal of the diagonal form only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<Vec<Vec<Entry>>>,
+    /// Where learning starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<Vec<Vec<f64>>>,
+}
+
+impl Default for CovarianceKeys {
+    fn default() -> Self {
+        Self {
+            form: Form::Full,
+            fixed: None,
+            start: None,
+        }
+    }
+}
+
+/// Where first values come from, unless `start` or `fixed` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstValues {
+    /// Subspace identification from a long autoregression; later starts are random.
+    Subspace,
+    /// Slow random dynamics that explain half of the data's variance.
+    Random,
+    /// The file gives all that is learnt.
+    Given,
+}
+
+/// Keys of `kind = "linear_gaussian_ssm"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct LinearGaussianSsm {
+    /// Dimensions of the latent state, X.
+    #[schemars(range(min = 1, max = 256))]
+    pub states: usize,
+    /// Where first values come from, unless `start` or `fixed` says: `subspace` without this key, and `random` where
+    /// A, B, b or C has fixed or starting values (the latent coordinates are then not free).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_values: Option<FirstValues>,
+    /// m₁, `[X]`: `fixed` values are not learnt (but for entries `nan`), `start` is where learning begins.
+    pub initial_mean: VectorKeys,
+    /// P₁, `[X, X]`: `fixed` and `start` as lists of rows, `form` is `full`, `diagonal` or `spherical`.
+    pub initial_covariance: CovarianceKeys,
+    /// A, `[X, X]`: `fixed` and `start` as lists of rows; entries `nan` of `fixed` are learnt.
+    pub transition: MatrixKeys,
+    /// B, `[X, U]`: `fixed` and `start` as lists of rows; entries `nan` of `fixed` are learnt.
+    pub transition_input: MatrixKeys,
+    /// b; fixed at zero without this key, because d says the same unless a latent drifts. `[X]`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transition_offset: Option<VectorKeys>,
+    /// Q, `[X, X]`: `fixed`, `start` and `form`.
+    pub transition_noise: CovarianceKeys,
+    /// C, `[O, X]`: `fixed` and `start` as lists of rows; entries `nan` of `fixed` are learnt.
+    pub emission: MatrixKeys,
+    /// D, `[O, U]`: `fixed` and `start` as lists of rows; entries `nan` of `fixed` are learnt.
+    pub emission_input: MatrixKeys,
+    /// d, `[O]`: `fixed` and `start`.
+    pub emission_offset: VectorKeys,
+    /// R, `[O, O]`: `fixed`, `start` and `form`.
+    pub emission_noise: CovarianceKeys,
+}
+
+impl Default for LinearGaussianSsm {
+    fn default() -> Self {
+        Self {
+            states: 2,
+            first_values: None,
+            initial_mean: VectorKeys::default(),
+            initial_covariance: CovarianceKeys::default(),
+            transition: MatrixKeys::default(),
+            transition_input: MatrixKeys::default(),
+            transition_offset: None,
+            transition_noise: CovarianceKeys::default(),
+            emission: MatrixKeys::default(),
+            emission_input: MatrixKeys::default(),
+            emission_offset: VectorKeys::default(),
+            emission_noise: CovarianceKeys::default(),
+        }
+    }
+}
+
+/// One parameter of the file, as a matrix.
+struct Given {
+    field: Field,
+    form: Option<Form>,
+    fixed: Option<Vec<Vec<f64>>>,
+    start: Option<Vec<Vec<f64>>>,
+}
+
+impl LinearGaussianSsm {
+    fn given(&self) -> [Given; 10] {
+        let unwrap = |rows: &Option<Vec<Vec<Entry>>>| -> Option<Vec<Vec<f64>>> {
+            let rows = rows.as_ref()?;
+            Some(
+                rows.iter()
+                    .map(|row| row.iter().map(|entry| entry.0).collect())
+                    .collect(),
+            )
+        };
+        let vector = |field, keys: &VectorKeys| Given {
+            field,
+            form: None,
+            fixed: keys
+                .fixed
+                .as_ref()
+                .map(|fixed| fixed.iter().map(|v| vec![v.0]).collect()),
+            start: keys
+                .start
+                .as_ref()
+                .map(|start| start.iter().map(|v| vec![*v]).collect()),
+        };
+        let matrix = |field, keys: &MatrixKeys| Given {
+            field,
+            form: None,
+            fixed: unwrap(&keys.fixed),
+            start: keys.start.clone(),
+        };
+        let covariance = |field, keys: &CovarianceKeys| Given {
+            field,
+            form: Some(keys.form),
+            fixed: unwrap(&keys.fixed),
+            start: keys.start.clone(),
+        };
+        let zero = VectorKeys {
+            fixed: Some(vec![Entry(0.0); self.states]),
+            start: None,
+        };
+        [
+            vector(Field::InitialMean, &self.initial_mean),
+            covariance(Field::InitialCovariance, &self.initial_covariance),
+            matrix(Field::Transition, &self.transition),
+            matrix(Field::TransitionInput, &self.transition_input),
+            vector(
+                Field::TransitionOffset,
+                self.transition_offset.as_ref().unwrap_or(&zero),
+            ),
+            covariance(Field::TransitionNoise, &self.transition_noise),
+            matrix(Field::Emission, &self.emission),
+            matrix(Field::EmissionInput, &self.emission_input),
+            vector(Field::EmissionOffset, &self.emission_offset),
+            covariance(Field::EmissionNoise, &self.emission_noise),
+        ]
+    }
+
+    /// Where first values come from.
+    fn source(&self) -> FirstValues {
+        self.first_values.unwrap_or(if self.has_coordinates() {
+            FirstValues::Random
+        } else {
+            FirstValues::Subspace
+        })
+    }
+
+    /// Whether the file says anything in latent coordinates that subspace identification does not know.
+    fn has_coordinates(&self) -> bool {
+        let offset = self.transition_offset.as_ref();
+        [&self.transition, &self.transition_input, &self.emission]
+            .iter()
+            .any(|keys| keys.fixed.is_some() || keys.start.is_some())
+            || offset.is_some_and(|keys| keys.fixed.is_some() || keys.start.is_some())
+    }
+
+    /// Every fault for data of these widths.
+    pub fn check(&self, widths: Widths) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let settings = match self.settings(widths) {
+            Ok(settings) => settings,
+            Err(fault) => return vec![fault],
+        };
+        if self.first_values == Some(FirstValues::Subspace) && self.has_coordinates() {
+            faults.push(Fault::new(
+                "first_values",
+                "subspace identification chooses its own latent coordinates, in which fixed or starting values of A, B, b \
+                 and C mean nothing",
+                "`first_values = \"random\"` or `\"given\"`",
+                "or leave these values out",
+            ));
+        }
+        if self.source() == FirstValues::Given {
+            for given in self.given() {
+                let (rows, columns) = given.field.shape(self.states, widths.observed, widths.given);
+                let learnt = given
+                    .fixed
+                    .as_ref()
+                    .is_none_or(|f| f.iter().flatten().any(|v| v.is_nan()));
+                if learnt && given.start.is_none() && rows * columns > 0 {
+                    faults.push(Fault::new(
+                        given.field.name(),
+                        format!("`{}` is learnt, and nothing says from where", given.field.name()),
+                        "`start` beside `first_values = \"given\"`",
+                        format!("add `{}.start = …`, or fix it", given.field.name()),
+                    ));
+                }
+            }
+        }
+        if let Some((field, message)) = settings.unlawful_noise() {
+            faults.push(Fault::new(
+                field.name(),
+                message,
+                "values of the covariance's form, all or none of them fixed",
+                "single entries can be fixed (the others `nan`) on the diagonal of `form = \"diagonal\"`",
+            ));
+        }
+        faults
+    }
+
+    /// What is fixed and what starts where, for data of these widths.
+    fn settings(&self, widths: Widths) -> std::result::Result<Settings, Fault> {
+        let (x, o, u) = (self.states, widths.observed, widths.given);
+        let mut settings = Settings::new(x, o, u);
+        for given in self.given() {
+            let (rows, columns) = given.field.shape(x, o, u);
+            for (key, values) in [("fixed", &given.fixed), ("start", &given.start)] {
+                let Some(values) = values else { continue };
+                if values.len() != rows || values.iter().any(|row| row.len() != columns) {
+                    let came: Vec<usize> = values.iter().map(Vec::len).collect();
+                    return Err(Fault::new(
+                        format!("{}.{key}", given.field.name()),
+                        format!("rows of {came:?} numbers do not fit {x} states, {o} observed columns and {u} inputs"),
+                        format!("{rows} rows of {columns}"),
+                        "a matrix is a list of rows, a vector a list of numbers",
+                    ));
+                }
+                let matrix = DMatrix::from_fn(rows, columns, |i, j| values[i][j]);
+                if let Some(bad) = matrix
+                    .iter()
+                    .find(|v| v.is_infinite() || (key == "start" && v.is_nan()))
+                {
+                    return Err(Fault::new(
+                        format!("{}.{key}", given.field.name()),
+                        format!("it holds {bad}"),
+                        "finite numbers (`nan` in `fixed` for what is learnt)",
+                        "check the values",
+                    ));
+                }
+                let whole = !matrix.iter().any(|v| v.is_nan());
+                if given.form.is_some() && whole {
+                    let probe = settings.probe(given.field, &matrix);
+                    probe.check().map_err(|error| {
+                        Fault::new(
+                            format!("{}.{key}", given.field.name()),
+                            error.to_string(),
+                            "a covariance",
+                            "covariances are symmetric, and no direction has a negative variance",
+                        )
+                    })?;
+                }
+                match key {
+                    "fixed" => settings.fix(given.field, matrix),
+                    _ => settings.start(given.field, matrix),
+                }
+            }
+            if let Some(form) = given.form {
+                let form = match form {
+                    Form::Full => NoiseForm::Full,
+                    Form::Diagonal => NoiseForm::Diagonal,
+                    Form::Spherical => NoiseForm::Spherical,
+                };
+                settings.form(given.field, form);
+            }
+        }
+        Ok(settings)
+    }
+
+    /// The model for sequences like `train`.
+    pub fn build(&self, train: &Dataset) -> Result<StateSpace> {
+        let widths = Widths {
+            observed: train.observed.columns(),
+            given: train.given.as_ref().map_or(0, |inputs| inputs.columns()),
+        };
+        let settings = self.settings(widths).map_err(|fault| Error::Other(fault.to_string()))?;
+        StateSpace::new(settings, self.source(), train)
+    }
+}
+
+/// A system of which nothing is known: the identity for covariances, zero for the rest.
+pub(super) fn blank(x: usize, o: usize, u: usize) -> System {
+    System {
+        initial_mean: DVector::zeros(x),
+        initial_covariance: DMatrix::identity(x, x),
+        transition: DMatrix::zeros(x, x),
+        transition_input: DMatrix::zeros(x, u),
+        transition_offset: DVector::zeros(x),
+        transition_noise: DMatrix::identity(x, x),
+        emission: DMatrix::zeros(o, x),
+        emission_input: DMatrix::zeros(o, u),
+        emission_offset: DVector::zeros(o),
+        emission_noise: DMatrix::identity(o, o),
+    }
+}
