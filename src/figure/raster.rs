@@ -6,12 +6,15 @@
 
 use super::theme::Color;
 
+/// Parts of one step of a channel.
+const FINENESS: f32 = 256.0;
+
 /// An RGB image under construction, with the coverage of the shape being drawn.
 pub(super) struct Raster {
     width: usize,
     height: usize,
-    /// sRGB channels in [0, 255], row by row, three per pixel.
-    pixels: Vec<f32>,
+    /// sRGB channels in 256ths of [0, 255], row by row, three per pixel: fine enough for many faint shapes in one place.
+    pixels: Vec<u16>,
     /// Changes of coverage, `width + 2` per row.
     changes: Vec<f32>,
     /// First and past-the-last cell changed in each row.
@@ -24,7 +27,7 @@ impl Raster {
         Self {
             width,
             height,
-            pixels: vec![255.0; 3 * width * height],
+            pixels: vec![255 * FINENESS as u16; 3 * width * height],
             changes: vec![0.0; (width + 2) * height],
             touched: vec![(usize::MAX, 0); height],
         }
@@ -111,7 +114,8 @@ impl Raster {
                     let cover = sum.abs().min(1.0) * color.alpha as f32;
                     let at = 3 * (row * self.width + x);
                     for (pixel, ink) in self.pixels[at..at + 3].iter_mut().zip(color.rgb) {
-                        *pixel += cover * (f32::from(ink) - *pixel);
+                        let now = f32::from(*pixel);
+                        *pixel = (now + cover * (FINENESS * f32::from(ink) - now)).round() as u16;
                     }
                 }
             }
@@ -120,7 +124,8 @@ impl Raster {
 
     /// The image: three bytes per pixel, row by row.
     pub fn into_rgb(self) -> Vec<u8> {
-        self.pixels.into_iter().map(|channel| channel.round() as u8).collect()
+        let byte = |channel: u16| (f32::from(channel) / FINENESS).round() as u8;
+        self.pixels.into_iter().map(byte).collect()
     }
 }
 
@@ -209,7 +214,7 @@ mod tests {
             .pixels
             .iter()
             .step_by(3)
-            .map(|c| (255.0 - f64::from(*c)) / dark)
+            .map(|c| (255.0 - f64::from(*c) / f64::from(FINENESS)) / dark)
             .sum()
     }
 
