@@ -86,7 +86,7 @@ pub const FIGURES: &[LectureFigure] = &[
         draw: sampling::draw,
     },
     LectureFigure {
-        name: "latent-state",
+        name: "latent_state",
         summary: "a latent-state model: its graph, filter and smoother against the truth, a forecast, errors by horizon",
         experiment: "latent_state.toml",
         draw: latent_state::draw,
