@@ -9,7 +9,7 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use latent_lab::Result;
 use latent_lab::math::streams::Streams;
 use latent_lab::nn::{
-    Activation, Adam, AdamSettings, ConditionalCovariance, Head, MixtureShape, Parameters, Perceptron,
+    Activation, Adam, AdamSettings, ConditionalCovariance, Head, MixtureShape, Parameters, Perceptron, backward,
     bernoulli_log_density, dense, gaussian_log_density, log_softmax, log_sum_exp, mixture_log_joint, weighted_sum,
 };
 use rand_distr::{Distribution, StandardNormal};
@@ -67,7 +67,7 @@ impl Job {
         });
         let joint = mixture_log_joint(&self.y, logits, means, scales, &MIXTURE)?; // [B, K]
         let loss = log_sum_exp(&joint)?.mean_all()?.neg()?;
-        self.adam.step(&self.parameters, &loss.backward()?, 1e-3, None)
+        self.adam.step(&self.parameters, &backward(&loss)?, 1e-3, None)
     }
 }
 

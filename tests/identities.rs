@@ -4,7 +4,7 @@ use candle_core::{DType, Device};
 use latent_lab::data::{Batch, Splits};
 use latent_lab::math::streams::Streams;
 use latent_lab::model::{Guess, Latent, Latents, Model, ModelConfig};
-use latent_lab::nn::Parameters;
+use latent_lab::nn::{Parameters, backward};
 use latent_lab::objective::ObjectiveConfig;
 use latent_lab::posterior::PosteriorConfig;
 use std::path::Path;
@@ -116,7 +116,7 @@ fn value_and_gradient(
         .value(joint.as_ref(), || posterior.draws(joint.as_ref(), 0, generator))
         .expect("values");
     let mean = rows.mean(&values).expect("a mean");
-    let gradients = mean.backward().expect("gradients");
+    let gradients = backward(&mean).expect("gradients");
     let gradient = case.theta.iter().flat_map(|(_, var)| match gradients.get(var) {
         Some(gradient) => gradient
             .flatten_all()
@@ -255,7 +255,7 @@ fn enumerate(case: &Case) -> Vec<Vec<Cell>> {
             .and_then(|row| row.narrow(1, z, 1))
             .and_then(|v| v.sum_all())
             .expect("a value");
-        let gradients = value.backward().expect("gradients");
+        let gradients = backward(&value).expect("gradients");
         let gradient = case.theta.iter().flat_map(|(_, var)| match gradients.get(var) {
             Some(gradient) => gradient
                 .flatten_all()

@@ -7,8 +7,8 @@
 use crate::{array, pool};
 use candle_core::{Tensor, npy::NpzTensors};
 use latent_lab::nn::{
-    Activation, Adam, AdamSettings, ConditionalCovariance, Head, MixtureShape, Parameters, Perceptron, log_sum_exp,
-    mixture_log_joint,
+    Activation, Adam, AdamSettings, ConditionalCovariance, Head, MixtureShape, Parameters, Perceptron, backward,
+    log_sum_exp, mixture_log_joint,
 };
 use latent_lab::{Error, Result};
 use rayon::prelude::*;
@@ -99,7 +99,7 @@ impl Run {
             let joint = mixture_log_joint(y, logits, means, scales, &MIXTURE)?; // [B, K]
             let loss = log_sum_exp(&joint)?.mean_all()?.neg()?;
             losses.push(loss.to_scalar()?);
-            let norm = self.adam.step(&self.parameters, &loss.backward()?, 1e-3, None)?;
+            let norm = self.adam.step(&self.parameters, &backward(&loss)?, 1e-3, None)?;
             if !norm.is_finite() {
                 return Err(Error::Other(format!(
                     "the gradient's norm is {norm} after {} steps",

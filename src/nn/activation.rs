@@ -31,6 +31,18 @@ pub(crate) enum Saturation {
     Relu,
 }
 
+impl Activation {
+    /// The same function where its slope follows from its value.
+    pub(crate) fn saturation(self) -> Option<Saturation> {
+        match self {
+            Self::Identity => Some(Saturation::Identity),
+            Self::Tanh => Some(Saturation::Tanh),
+            Self::Relu => Some(Saturation::Relu),
+            Self::Silu => None,
+        }
+    }
+}
+
 vectorised! {
     /// `out = f(out + bias)` over the rows of `out` `[B, O]`, in place; `bias` `[O]`.
     pub(crate) fn add_bias_and_activate<'a, T>(out: &'a mut [T], bias: &'a [T], f: Saturation) {
@@ -46,23 +58,35 @@ vectorised! {
 }
 
 vectorised! {
-    /// `slope = g f'`, with `f'` from the value `out` of `f`, and the sums of its columns: all but the sums `[B, O]`.
-    pub(crate) fn backpropagate_activation<'a, T>(
-        slope: &'a mut [std::mem::MaybeUninit<T>], sums: &'a mut [T], out: &'a [T], g: &'a [T], f: Saturation,
-    ) {
-        let one = T::one();
+    /// `slope *= f'`, in place, with `f'` from the value `out` of `f`, and `sums` its columns': all but the sums `[B, O]`.
+    pub(crate) fn backpropagate_activation<'a, T>(slope: &'a mut [T], sums: &'a mut [T], out: &'a [T], f: Saturation) {
+        let (zero, one) = (T::zero(), T::one());
         let columns = sums.len();
-        let rows = slope.chunks_exact_mut(columns).zip(out.chunks_exact(columns)).zip(g.chunks_exact(columns));
-        for ((slope, out), g) in rows {
-            let cells = slope.iter_mut().zip(sums.iter_mut()).zip(out).zip(g);
+        for (slope, out) in slope.chunks_exact_mut(columns).zip(out.chunks_exact(columns)) {
+            let cells = slope.iter_mut().zip(sums.iter_mut()).zip(out);
             match f {
-                Saturation::Identity => cells.for_each(|(((d, sum), _), &g)| *sum += *d.write(g)),
-                Saturation::Tanh => cells.for_each(|(((d, sum), &h), &g)| *sum += *d.write(g * (one - h * h))),
-                Saturation::Relu => cells.for_each(|(((d, sum), &h), &g)| {
-                    *sum += *d.write(if h > T::zero() { g } else { T::zero() });
+                Saturation::Identity => cells.for_each(|((d, sum), _)| *sum += *d),
+                Saturation::Tanh => cells.for_each(|((d, sum), &h)| {
+                    *d *= one - h * h;
+                    *sum += *d;
+                }),
+                Saturation::Relu => cells.for_each(|((d, sum), &h)| {
+                    *d = if h > zero { *d } else { zero };
+                    *sum += *d;
                 }),
             }
         }
+    }
+}
+
+vectorised! {
+    /// The sums of the columns of `x` `[B, columns]`.
+    pub(crate) fn sum_columns<'a, T>(x: &'a [T], columns: usize) -> Vec<T> {
+        let mut sums = vec![T::zero(); columns];
+        for row in x.chunks_exact(columns) {
+            sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
+        }
+        sums
     }
 }
 

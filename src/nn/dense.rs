@@ -6,7 +6,7 @@
 
 use super::activation::{Activation, Saturation, add_bias_and_activate, backpropagate_activation, silu};
 use super::composed;
-use super::float::{Float, elements, with_elements, with_float, written};
+use super::float::{Float, elements, with_elements, with_float};
 use super::matmul::{Matrix, product};
 use crate::{Error, Result};
 use candle_core::backend::BackendStorage;
@@ -29,18 +29,16 @@ pub fn dense(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Activation)
     if composed::wanted(x) {
         return composed::dense(x, weight, bias, activation);
     }
-    let f = match activation {
-        Activation::Identity | Activation::Silu => Saturation::Identity,
-        Activation::Tanh => Saturation::Tanh,
-        Activation::Relu => Saturation::Relu,
-    };
-    let out = x
-        .contiguous()?
-        .apply_op3(&weight.contiguous()?, &bias.contiguous()?, Dense(f))?;
-    if activation == Activation::Silu {
-        return silu(&out);
+    let f = activation.saturation();
+    let out = x.contiguous()?.apply_op3(
+        &weight.contiguous()?,
+        &bias.contiguous()?,
+        Dense(f.unwrap_or(Saturation::Identity)),
+    )?;
+    match f {
+        Some(_) => Ok(out), // [B, O]
+        None => silu(&out),
     }
-    Ok(out) // [B, O]
 }
 
 struct Dense(Saturation);
@@ -82,12 +80,11 @@ impl CustomOp3 for Dense {
         let ((rows, inputs), outputs) = (x.dims2()?, b.dims1()?);
         with_float!(x.dtype(), self.name(), T => {
             let mut sums = vec![T::of(0.0); outputs]; // [O]
-            let slope = with_elements::<T, _>(out, |out| with_elements::<T, _>(&g, |g| {
-                // SAFETY: the kernel writes as many elements as there are in `out`.
-                Ok(unsafe {
-                    written(out.len(), |slope| backpropagate_activation(slope, &mut sums, out, g, self.0))
-                }) // [B, O]
-            }))?;
+            let mut slope = with_elements::<T, _>(&g, |g| Ok(g.to_vec()))?; // [B, O]
+            with_elements::<T, _>(out, |out| {
+                backpropagate_activation(&mut slope, &mut sums, out, self.0);
+                Ok(())
+            })?;
             let slope = Matrix::new(&slope, rows, outputs);
             let dx = x.track_op().then(|| with_elements::<T, _>(w, |w| {
                 Ok(product(slope, Matrix::new(w, inputs, outputs).transposed())) // [B, I]

@@ -3,7 +3,8 @@
 //! `h_0 = x`, `h_{i+1} = f(h_i W_i + b_i)`, the last layer linear. Without hidden layers this is the linear function
 //! `x W + b`. Parameters are `{prefix}.{i}.weight` `[I, O]` and `{prefix}.{i}.bias` `[O]`.
 
-use super::{Activation, Parameters, dense};
+use super::layers::Layers;
+use super::{Activation, Parameters, composed, dense};
 use crate::math::streams::Stream;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
@@ -83,19 +84,52 @@ impl Perceptron {
         Ok(())
     }
 
-    /// The network's value: `x` `[B, I] -> [B, O]`.
+    /// The network's value: `x` `[B, I] -> [B, O]`. Gradients come from [`super::backward()`].
     pub fn forward(&self, parameters: &Parameters, prefix: &str, x: &Tensor) -> Result<Tensor> {
-        let mut h = x.clone();
-        for i in 0..self.layers() {
-            let activation = if i + 1 == self.layers() {
-                Activation::Identity
-            } else {
-                self.activation
-            };
-            let weight = parameters.get(&format!("{prefix}.{i}.weight"))?;
-            let bias = parameters.get(&format!("{prefix}.{i}.bias"))?;
-            h = dense(&h, weight, bias, activation)?;
+        let get = |kind: &str, i: usize| parameters.get(&format!("{prefix}.{i}.{kind}")).cloned();
+        let all = |kind| {
+            (0..self.layers())
+                .map(move |i| get(kind, i))
+                .collect::<Result<Vec<_>>>()
+        };
+        let (weights, mut biases) = (all("weight")?, all("bias")?);
+        match self.activation.saturation() {
+            Some(f) if !composed::wanted(x) => {
+                self.check(x, &weights, &biases)?;
+                let last = biases.remove(biases.len() - 1);
+                Ok(x.contiguous()?.apply_op2(&last, Layers::new(weights, biases, f))?) // [B, O]
+            }
+            _ => {
+                let mut h = x.clone();
+                for (i, (weight, bias)) in weights.iter().zip(&biases).enumerate() {
+                    let last = i + 1 == self.layers();
+                    h = dense(
+                        &h,
+                        weight,
+                        bias,
+                        if last { Activation::Identity } else { self.activation },
+                    )?;
+                }
+                Ok(h) // [B, O]
+            }
         }
-        Ok(h) // [B, O]
+    }
+
+    /// Faults of shape, which would otherwise be found deep inside a product.
+    fn check(&self, x: &Tensor, weights: &[Tensor], biases: &[Tensor]) -> Result<()> {
+        let fits =
+            |i: usize| weights[i].dims() == &self.sizes[i..i + 2] && biases[i].dims() == &self.sizes[i + 1..i + 2];
+        if x.rank() == 2 && x.dims()[1] == self.sizes[0] && (0..self.layers()).all(fits) {
+            return Ok(());
+        }
+        let dims = |tensors: &[Tensor]| tensors.iter().map(|t| t.dims().to_vec()).collect::<Vec<_>>();
+        Err(Error::Other(format!(
+            "a perceptron of sizes {:?} expects x [B, {}] and its own parameters; got x {:?}, weights {:?}, biases {:?}",
+            self.sizes,
+            self.sizes[0],
+            x.dims(),
+            dims(weights),
+            dims(biases)
+        )))
     }
 }

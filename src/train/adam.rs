@@ -7,7 +7,7 @@
 use super::{AdamConfig, Job, Observer, State, Trained, evaluation, fact, store, stored};
 use crate::data::Batch;
 use crate::math::streams::Stream;
-use crate::nn::{Adam, AdamSettings, Parameters};
+use crate::nn::{Adam, AdamSettings, Parameters, backward};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use rand::seq::SliceRandom;
@@ -112,7 +112,7 @@ impl<'a> Run<'a> {
         let mut batch = self.next_batch()?;
         self.add_noise(&mut batch)?;
         let loss = self.loss(&batch)?;
-        let gradients = loss.backward()?;
+        let gradients = backward(&loss)?;
         let rate = self.config.learning_rate_at(self.step);
         let norm = self
             .adam

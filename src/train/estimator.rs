@@ -17,7 +17,7 @@
 use super::{Job, evaluation::scalar};
 use crate::Result;
 use crate::data::Batch;
-use crate::nn::Parameters;
+use crate::nn::{Parameters, backward};
 use crate::posterior::PosteriorConfig;
 use candle_core::DType;
 
@@ -32,7 +32,7 @@ pub fn measure(job: &Job, theta: &Parameters, repeats: u64) -> Result<Vec<(Strin
             .objective
             .value(joint.as_ref(), || posterior.draws(joint.as_ref(), 0, generator))?;
         let mean = rows.mean(&values)?;
-        let gradients = mean.backward()?;
+        let gradients = backward(&mean)?;
         let mut all = Vec::new();
         for (_, var) in theta.iter() {
             match gradients.get(var) {

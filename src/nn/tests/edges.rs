@@ -6,7 +6,7 @@ use crate::nn::{
     Activation, ConditionalCovariance, Head, MixtureShape, Parameters, Perceptron, bernoulli_log_density, dense,
     gaussian_log_density, log_softmax, log_sum_exp, mixture_log_joint, mixture_terms, weighted_sum, with_composed,
 };
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor};
 
 const INF: f64 = f64::INFINITY;
 const TYPES: [DType; 2] = [DType::F32, DType::F64];
@@ -189,39 +189,6 @@ fn faults_name_the_shapes() {
     };
     let head = Head { values: &x, offset: 1 };
     assert!(text(mixture_log_joint(&x, head, head, head, &shape)).contains("columns 1..3"));
-}
-
-/// Data need no gradient, and the first layer makes none; parameters all get one.
-#[test]
-fn a_perceptron_has_gradients_for_its_parameters_alone() {
-    for hidden in [&[][..], &[7, 3]] {
-        let network = Perceptron::new(4, hidden, 5, Activation::Tanh).unwrap();
-        let mut parameters = Parameters::new();
-        let stream = Streams::new(1).named("weights");
-        network
-            .initial("policy", &mut parameters, DType::F64, &Device::Cpu, &stream)
-            .unwrap();
-        let x = normal("x", (6, 4));
-        let run = || {
-            let out = network.forward(&parameters, "policy", &x).unwrap();
-            (out.clone(), out.sqr().unwrap().sum_all().unwrap().backward().unwrap())
-        };
-        let ((value, store), (twin, twin_store)) = (run(), with_composed(run));
-        close(&value, &twin, 1e-12, "perceptron");
-        assert!(store.get(&x).is_none());
-        for (name, var) in parameters.iter() {
-            close(store.get(var).unwrap(), twin_store.get(var).unwrap(), 1e-11, name);
-        }
-        let x = Var::from_tensor(&x).unwrap();
-        let store = network
-            .forward(&parameters, "policy", &x)
-            .unwrap()
-            .sum_all()
-            .unwrap()
-            .backward()
-            .unwrap();
-        assert_eq!(store.get(&x).unwrap().dims(), [6, 4]);
-    }
 }
 
 /// LeCun's variance, and the same numbers in both types.

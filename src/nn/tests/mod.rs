@@ -2,6 +2,7 @@
 
 mod adam;
 mod edges;
+mod perceptron;
 mod twins;
 
 use crate::Result;
