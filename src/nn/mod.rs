@@ -1,10 +1,10 @@
 //! Parameters, layers, fused CPU kernels with their composed twins, Adam.
 //!
 //! A training step of plain tensor operations is hundreds of tiny arrays. Here it is a handful of custom operations, each
-//! one pass over its data with a hand-written backward pass: [`dense()`], [`mixture_log_joint`], [`log_sum_exp()`],
-//! [`weighted_sum()`], log-densities, [`Adam`]. They know f32 and f64 on the CPU, use one thread, and choose AVX-512, AVX2,
-//! NEON or baseline code at run time. Elsewhere, or inside [`with_composed`], the same functions are composed of plain
-//! tensor operations.
+//! a few passes over its data with a hand-written backward pass: [`Perceptron`], [`dense()`], [`mixture_log_joint`],
+//! [`log_sum_exp()`], [`weighted_sum()`], log-densities, [`Adam`]; [`backward()`] collects their gradients. They know f32
+//! and f64 on the CPU, use one thread, and choose AVX-512, AVX2, NEON or baseline code at run time. Elsewhere, or inside
+//! [`with_composed`], the same functions are composed of plain tensor operations.
 
 mod activation;
 pub mod adam;

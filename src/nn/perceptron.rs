@@ -2,6 +2,8 @@
 //!
 //! `h_0 = x`, `h_{i+1} = f(h_i W_i + b_i)`, the last layer linear. Without hidden layers this is the linear function
 //! `x W + b`. Parameters are `{prefix}.{i}.weight` `[I, O]` and `{prefix}.{i}.bias` `[O]`.
+//!
+//! Where the slope of `f` follows from its value, the whole network is one operation; otherwise a chain of dense layers.
 
 use super::layers::Layers;
 use super::{Activation, Parameters, composed, dense};
@@ -103,12 +105,8 @@ impl Perceptron {
                 let mut h = x.clone();
                 for (i, (weight, bias)) in weights.iter().zip(&biases).enumerate() {
                     let last = i + 1 == self.layers();
-                    h = dense(
-                        &h,
-                        weight,
-                        bias,
-                        if last { Activation::Identity } else { self.activation },
-                    )?;
+                    let f = if last { Activation::Identity } else { self.activation };
+                    h = dense(&h, weight, bias, f)?;
                 }
                 Ok(h) // [B, O]
             }
