@@ -1,4 +1,4 @@
-//! `latent-lab compare FILE...`: the comparison of finished experiments, and the table that `run` ends with.
+//! `latent-lab compare FILE|DIR...`: the comparison of finished experiments, and the table that `run` ends with.
 
 use super::table::{Table, number};
 use super::{Overrides, Stop, load, say};
@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct Compare {
-    /// The experiment files
-    #[arg(value_name = "FILE", required = true)]
-    files: Vec<PathBuf>,
+    /// Experiment files, or folders of their records
+    #[arg(value_name = "FILE|DIR", required = true)]
+    sources: Vec<PathBuf>,
     #[command(flatten)]
     overrides: Overrides,
     /// The folder that records are in
@@ -24,8 +24,11 @@ pub(super) struct Compare {
 
 impl Compare {
     pub(super) fn execute(&self) -> Result<(), Stop> {
-        for (number, file) in self.files.iter().enumerate() {
-            let summary = summarize(&load(file, &self.overrides, &self.results)?)?;
+        for (number, source) in self.sources.iter().enumerate() {
+            let summary = match source.is_dir() {
+                true => Summary::read(source)?,
+                false => summarize(&load(source, &self.overrides, &self.results)?)?,
+            };
             if self.json {
                 say(&summary.to_json()?);
             } else {

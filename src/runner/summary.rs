@@ -7,12 +7,13 @@ use crate::stats::{self, Bootstrap, PairedDifference};
 use crate::train::metrics::{self, Metric};
 use crate::{Error, Result};
 use latent_lab_envs::Environment;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 
 /// The comparison of an experiment's variants.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Summary {
     /// The experiment's name.
     pub experiment: String,
@@ -33,7 +34,7 @@ pub struct Summary {
 }
 
 /// A metric with its meaning.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MetricDocument {
     /// Its name.
     pub name: String,
@@ -57,7 +58,7 @@ impl From<&Metric> for MetricDocument {
 }
 
 /// One variant.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VariantSummary {
     /// Its name.
     pub name: String,
@@ -70,14 +71,14 @@ pub struct VariantSummary {
 }
 
 /// One run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SeedSummary {
     /// The seed.
     pub seed: u64,
     /// `done`, `failed`, `partial`, `running`, `new` or `damaged`.
-    pub status: &'static str,
+    pub status: String,
     /// Why it failed or cannot be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Its final metrics; empty unless it is done.
     pub metrics: BTreeMap<String, f64>,
@@ -87,7 +88,7 @@ pub struct SeedSummary {
 }
 
 /// A paired comparison with the first variant.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Difference {
     /// The variant.
     pub variant: String,
@@ -103,7 +104,7 @@ impl VariantSummary {
     pub fn failed(&self) -> usize {
         self.seeds
             .iter()
-            .filter(|seed| matches!(seed.status, "failed" | "damaged"))
+            .filter(|seed| matches!(seed.status.as_str(), "failed" | "damaged"))
             .count()
     }
 
@@ -166,27 +167,28 @@ fn read_seed(run: &super::PlannedRun) -> Result<SeedSummary> {
     let dir = run.address.dir();
     let mut summary = SeedSummary {
         seed: run.address.seed,
-        status: "new",
+        status: "new".to_owned(),
         reason: None,
         metrics: BTreeMap::new(),
         curve: Vec::new(),
     };
-    match record::read_state(&dir)? {
-        State::New => {}
-        State::Running => summary.status = "running",
-        State::Partial => summary.status = "partial",
-        State::Failed { reason } => (summary.status, summary.reason) = ("failed", Some(reason)),
-        State::Damaged { reason } => (summary.status, summary.reason) = ("damaged", Some(reason)),
+    let (status, reason) = match record::read_state(&dir)? {
+        State::New => ("new", None),
+        State::Running => ("running", None),
+        State::Partial => ("partial", None),
+        State::Failed { reason } => ("failed", Some(reason)),
+        State::Damaged { reason } => ("damaged", Some(reason)),
         State::Done => {
             let record = record::read_run(&dir)?;
             if record.manifest.spec_hash == run.hash {
-                (summary.status, summary.metrics, summary.curve) = ("done", record.manifest.metrics, record.metrics);
+                (summary.metrics, summary.curve) = (record.manifest.metrics, record.metrics);
+                ("done", None)
             } else {
-                summary.status = "damaged";
-                summary.reason = Some("the record is of another spec".to_owned());
+                ("damaged", Some("the record is of another spec".to_owned()))
             }
         }
-    }
+    };
+    (summary.status, summary.reason) = (status.to_owned(), reason);
     Ok(summary)
 }
 
@@ -199,7 +201,7 @@ fn statistics(seeds: &[SeedSummary]) -> Result<BTreeMap<String, stats::Summary>>
     }
     let failed = seeds
         .iter()
-        .filter(|seed| matches!(seed.status, "failed" | "damaged"))
+        .filter(|seed| matches!(seed.status.as_str(), "failed" | "damaged"))
         .count();
     let summarize = |(name, values): (&str, Vec<f64>)| {
         Ok((
@@ -255,6 +257,22 @@ pub fn agreed(variants: &[VariantSummary], metric: &str) -> Option<f64> {
 }
 
 impl Summary {
+    /// The document that a run left in `folder`, an experiment's folder of records.
+    ///
+    /// # Errors
+    /// [`Error::Record`] if there is none, or it cannot be read.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let file = folder.join("summary.json");
+        let text = std::fs::read_to_string(&file).map_err(|error| {
+            Error::Record(format!(
+                "{}: {error}; expected the folder of a finished experiment, such as results/NAME: see `run`",
+                file.display()
+            ))
+        })?;
+        let unreadable = |error| Error::Record(format!("{}: {error}; `run` the experiment again", file.display()));
+        serde_json::from_str(&text).map_err(unreadable)
+    }
+
     /// The document as JSON text.
     pub fn to_json(&self) -> Result<String> {
         let json = serde_json::to_string_pretty(self);
@@ -274,7 +292,7 @@ impl Summary {
         for variant in &self.variants {
             for seed in &variant.seeds {
                 let value = |name: &&String| seed.metrics.get(*name).map_or(String::new(), |value| value.to_string());
-                let start = [variant.name.clone(), seed.seed.to_string(), seed.status.to_owned()];
+                let start = [variant.name.clone(), seed.seed.to_string(), seed.status.clone()];
                 writer
                     .write_record(start.into_iter().chain(names.iter().map(value)))
                     .map_err(failed)?;
@@ -304,7 +322,7 @@ mod tests {
     fn variant(scores: &[(u64, f64)]) -> VariantSummary {
         let seeds = scores.iter().map(|(seed, value)| SeedSummary {
             seed: *seed,
-            status: "done",
+            status: "done".to_owned(),
             reason: None,
             metrics: BTreeMap::from([("test/oracle".to_owned(), *value)]),
             curve: Vec::new(),

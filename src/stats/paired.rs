@@ -5,11 +5,11 @@ use super::aggregate::{mean, standard_deviation};
 use super::bootstrap::Bootstrap;
 use super::scores::Scores;
 use crate::error::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One variant's score minus another's, over the seeds that both finished.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PairedDifference {
     /// The seeds that both finished.
     pub pairs: usize,

@@ -4,10 +4,10 @@ use super::aggregate::{SMALLEST_TRIMMED, interquartile_mean, mean, median, stand
 use super::bootstrap::Bootstrap;
 use super::scores::Scores;
 use crate::error::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The summary of the runs of one variant. Where no run finished, there are no numbers, but the failures are still there.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The runs that finished.
     pub count: usize,

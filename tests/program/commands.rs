@@ -163,6 +163,14 @@ fn json_is_one_document_the_same_as_the_summary() {
             .as_bytes(),
         summary
     );
+    let from_folder = laboratory.say(&["compare", "results/e", "--json"]).expect(0);
+    assert_eq!(from_folder.out.as_bytes(), summary);
+    let nothing = laboratory.say(&["compare", "results"]).expect(1);
+    assert!(
+        nothing.err.contains("summary.json") && nothing.err.contains("see `run`"),
+        "{}",
+        nothing.err
+    );
     let json = said.json();
     assert_eq!(
         (&json["experiment"], &json["question"]),

@@ -23,7 +23,7 @@ pub struct Beliefs {
 /// Of one block.
 #[derive(Debug, Clone)]
 pub(super) struct BeliefBlock {
-    /// E[x_t]. `[X, T·B]`
+    /// `E[x_t]`. `[X, T·B]`
     pub means: Vec<f64>,
     /// Spreads of the columns; none for points.
     pub chains: Vec<Chain>,
@@ -107,7 +107,7 @@ impl Beliefs {
         self
     }
 
-    /// E[x_t] of step `t` (from 0) of sequence `i`. `[X]`
+    /// `E[x_t]` of step `t` (from 0) of sequence `i`. `[X]`
     pub fn mean(&self, sequences: &Sequences, i: usize, t: usize) -> DVector<f64> {
         let (block, stride, column) = sequences.place(i, t);
         let means = &self.blocks[block].means;

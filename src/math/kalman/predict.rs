@@ -20,7 +20,7 @@ pub enum Horizon {
 /// Mean and covariance of one future observation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forecast {
-    /// E[o]. `[O]`
+    /// `E[o]`. `[O]`
     pub mean: DVector<f64>,
     /// Cov(o). `[O, O]`
     pub covariance: DMatrix<f64>,
