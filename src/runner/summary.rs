@@ -228,12 +228,17 @@ fn references(experiment: &Experiment, variants: &[VariantSummary], metric: &str
         "test/log_likelihood" => (agreed("test/oracle"), agreed("test/baseline")),
         "train/log_likelihood" => (None, agreed("train/baseline")),
         "rollout/success_rate" => {
-            let yardsticks = experiment.loaded.variants[0].spec.environment().yardsticks();
-            let find = |name| {
-                yardsticks
-                    .iter()
-                    .find(|reference| reference.name == name)
-                    .map(|found| found.value)
+            // A yardstick is drawn only where it is true of every variant's environment.
+            let find = |name: &str| {
+                let mut values = experiment.loaded.variants.iter().map(|variant| {
+                    let yardsticks = variant.spec.environment().yardsticks();
+                    yardsticks
+                        .into_iter()
+                        .find(|reference| reference.name == name)
+                        .map(|found| found.value)
+                });
+                let first = values.next()??;
+                values.all(|value| value == Some(first)).then_some(first)
             };
             (find("oracle"), find("random"))
         }
