@@ -10,6 +10,7 @@ pub mod initial;
 mod k_means;
 pub mod kalman;
 mod linear_algebra;
+pub mod linear_latent;
 pub mod linear_mixture;
 pub mod m_step;
 pub mod rows;
