@@ -100,6 +100,18 @@ fn equation(kind: Kind, name: &str) -> Option<&'static str> {
         (Kind::Model, "linear_gaussian_ssm") => {
             "log p(o, x | u) = log N(x_1; m₁, P₁) + Σ_t log N(x_{t+1}; A x_t + B u_t + b, Q) + Σ_t log N(o_t; C x_t + D u_t + d, R)"
         }
+        (Kind::Model, "nonlinear_gaussian_ssm") => {
+            "log p(o, x) = log N(x_1; m₁, P₁) + Σ_t log N(x_{t+1}; W φ(x_t, t), Q) + Σ_t log N(o_t; V ψ(x_t), R)"
+        }
+        (Kind::Posterior, "extended_kalman") => {
+            "N(x_1 … x_T) by the smoother's recursions with E[f(x)] = f(m), Cov(f(x)) = F P Fᵀ, F = ∂f/∂x at m"
+        }
+        (Kind::Posterior, "unscented_kalman") => {
+            "N(x_1 … x_T) by the smoother's recursions with E[f(x)] = Σ_k w_k f(m ± √(X + λ) √P_k), likewise Cov(f(x))"
+        }
+        (Kind::Posterior, "particle") => {
+            "x_T^s ~ w_T, then backwards x_t^s ~ w_t^i p_θ(x_{t+1}^s | x_t^i), w_t^i ∝ p_θ(o_t | x_t^i), with weights 1/S"
+        }
         (Kind::Posterior, "filter") => "Π_t p_θ(x_t | o_1 … o_t): the past only, steps independent of each other",
         (Kind::Posterior, "exact") => "every z, with weight w_z ∝ p_θ(z|x)^(1/temperature)",
         (Kind::Posterior, "sampled") => "z_1 … z_S ~ p_θ(z|x), with weights 1/S",
@@ -158,16 +170,23 @@ pub(super) fn example(kind: Kind, name: &str) -> String {
     let mut training = "optimizer = \"adam\"\nsteps = 200\nevaluate_every = 50";
     match (kind, name) {
         (Kind::Model, name) => {
+            if name == "nonlinear_gaussian_ssm" {
+                posterior = "particle";
+            }
             model = format!("kind = {name:?}");
             source = match name {
                 "linear_gaussian" | "conditional_mixture" => "inverse_sinusoid",
                 "linear_gaussian_ssm" => "lgssm",
+                "nonlinear_gaussian_ssm" => "growth",
                 _ => "ring",
             }
             .into();
         }
         (Kind::Posterior, name) => {
             posterior = name;
+            if matches!(name, "extended_kalman" | "unscented_kalman" | "particle") {
+                (model, source) = ("kind = \"nonlinear_gaussian_ssm\"".into(), "growth".into());
+            }
             if name == "filter" {
                 (model, source) = ("kind = \"linear_gaussian_ssm\"".into(), "lgssm".into());
             }
@@ -186,6 +205,9 @@ pub(super) fn example(kind: Kind, name: &str) -> String {
             }
             if name == "lgssm" {
                 model = "kind = \"linear_gaussian_ssm\"".into();
+            }
+            if name == "growth" {
+                (model, posterior) = ("kind = \"nonlinear_gaussian_ssm\"".into(), "particle");
             }
         }
         _ => {}

@@ -12,6 +12,7 @@ pub mod kalman;
 mod linear_algebra;
 pub mod linear_mixture;
 pub mod m_step;
+pub mod nonlinear;
 pub mod rows;
 pub mod streams;
 pub mod sweep;

@@ -11,6 +11,8 @@ pub mod gaussian_mixture;
 pub mod linear_gaussian;
 pub mod linear_gaussian_ssm;
 pub mod mixture;
+mod nonlinear;
+pub mod nonlinear_gaussian_ssm;
 mod predictive;
 mod state_space;
 
@@ -19,7 +21,8 @@ pub use predictive::MixtureRows;
 
 use crate::data::{Batch, Dataset, Table};
 use crate::error::Fault;
-use crate::math::kalman::{Beliefs, System};
+use crate::math::kalman::{Beliefs, Sequences, System};
+use crate::math::nonlinear::Dynamics;
 use crate::math::streams::{Generator, Streams};
 use crate::nn::Parameters;
 use crate::{Result, data::source::Widths};
@@ -58,7 +61,8 @@ pub trait Joint {
     /// The same, apart by term (`prior`, `likelihood`): they sum to [`Joint::log_joint`]. Each `[B, S]`, in nats.
     fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>>;
 
-    /// `log p_θ(x) = log Σ_z p_θ(x, z)`, exact, in nats. `[B]`
+    /// `log p_θ(x) = log Σ_z p_θ(x, z)`, in nats: exact, but for models without [`Abilities::exact_posterior`], which estimate
+    /// it. `[B]`
     fn log_prob(&self) -> Result<Tensor>;
 
     /// `E[y | x]` of a conditional model. `[B, D]`
@@ -66,6 +70,11 @@ pub trait Joint {
 
     /// Beliefs over trajectories, where the latent is one and they have a closed form.
     fn trajectories(&self) -> Option<&dyn Trajectories> {
+        None
+    }
+
+    /// The state space with its sequences, where the latent is a trajectory: what approximate posteriors work from.
+    fn dynamics(&self) -> Option<(&dyn Dynamics, &Sequences)> {
         None
     }
 
@@ -116,6 +125,11 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     /// where θ already is.
     fn natural(&self, theta: &Parameters) -> Result<BTreeMap<String, Tensor>>;
 
+    /// Single numbers of θ that have a name and a meaning of their own, reported as metrics `parameter/NAME`.
+    fn named(&self, _theta: &Parameters) -> Result<Vec<(String, f64)>> {
+        Ok(Vec::new())
+    }
+
     /// The distribution of the observed for each row of `given` (one row without): for sampling, densities, policies. An
     /// error where rows are the steps of sequences.
     fn predict(&self, theta: &Parameters, given: Option<&Table>) -> Result<MixtureRows>;
@@ -153,6 +167,9 @@ pub enum ModelConfig {
     /// A linear-Gaussian state space: x_{t+1} = A x_t + B u_t + b + w, o_t = C x_t + D u_t + d + v, for sequences with
     /// missing values.
     LinearGaussianSsm(Box<linear_gaussian_ssm::LinearGaussianSsm>),
+    /// A state space with Gaussian noise and named nonlinear means: x_{t+1} = f(x_t, t) + w, o_t = g(x_t) + v, for sequences
+    /// with missing values.
+    NonlinearGaussianSsm(Box<nonlinear_gaussian_ssm::NonlinearGaussianSsm>),
 }
 
 /// What a kind of model can do: the rows and columns of the table of lawful combinations.
@@ -166,6 +183,8 @@ pub struct Abilities {
     pub closed_form: bool,
     /// Models p(o_1 … o_T | u_1 … u_T), its latent variable a trajectory.
     pub sequential: bool,
+    /// Its posterior and its likelihood have a closed form.
+    pub exact_posterior: bool,
 }
 
 impl ModelConfig {
@@ -175,15 +194,21 @@ impl ModelConfig {
             Self::Gaussian(_) | Self::GaussianMixture(_) => (false, true),
             Self::LinearGaussian(_) => (true, true),
             Self::ConditionalMixture(config) => (true, config.has_closed_form()),
-            Self::LinearGaussianSsm(_) => (false, true),
+            Self::LinearGaussianSsm(_) | Self::NonlinearGaussianSsm(_) => (false, true),
         };
-        let sequential = matches!(self, Self::LinearGaussianSsm(_));
+        let sequential = matches!(self, Self::LinearGaussianSsm(_) | Self::NonlinearGaussianSsm(_));
         Abilities {
             conditional,
             finite_latent: !sequential,
             closed_form,
             sequential,
+            exact_posterior: !matches!(self, Self::NonlinearGaussianSsm(_)),
         }
+    }
+
+    /// Whether [`Model::named`] names any parameter.
+    pub fn has_named_parameters(&self) -> bool {
+        matches!(self, Self::NonlinearGaussianSsm(_))
     }
 
     /// Every fault of this table for data of these widths.
@@ -193,6 +218,7 @@ impl ModelConfig {
             Self::GaussianMixture(config) => config.check(widths),
             Self::ConditionalMixture(config) => config.check(widths),
             Self::LinearGaussianSsm(config) => return config.check(widths),
+            Self::NonlinearGaussianSsm(config) => return config.check(widths),
         };
         if self.abilities().conditional && widths.given == 0 {
             faults.push(Fault::new(
@@ -222,6 +248,7 @@ impl ModelConfig {
             Self::GaussianMixture(config) => config.build(train)?,
             Self::ConditionalMixture(config) => config.build(train)?,
             Self::LinearGaussianSsm(config) => return Ok(Box::new(config.build(train)?)),
+            Self::NonlinearGaussianSsm(config) => return Ok(Box::new(config.build(train)?)),
         }))
     }
 }

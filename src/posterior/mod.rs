@@ -6,13 +6,16 @@
 //! (`trajectory`).
 
 mod exact;
+mod gaussian;
 mod hard;
+mod particle;
 mod sampled;
 mod schedule;
 mod trajectory;
 
 pub use schedule::Schedule;
 
+use crate::math::nonlinear::Approximation;
 use crate::math::streams::Generator;
 use crate::model::{Joint, Latents};
 use crate::{Error, Result, error::Fault, nn};
@@ -109,6 +112,12 @@ pub enum PosteriorConfig {
     Hard(Plain),
     /// Of a trajectory, what the past alone says at each step: beliefs p(x_t | o_1 … o_t), independent of each other.
     Filter(Plain),
+    /// Of a trajectory, the Gaussian smoother of the model linearised at its own means (extended Kalman filter).
+    ExtendedKalman(Plain),
+    /// Of a trajectory, the Gaussian smoother that follows sigma points through the model (unscented Kalman filter).
+    UnscentedKalman(gaussian::UnscentedKalman),
+    /// Of a trajectory, draws by particles: a bootstrap filter forwards, a simulation backwards.
+    Particle(particle::Particle),
 }
 
 impl Default for PosteriorConfig {
@@ -121,7 +130,9 @@ impl PosteriorConfig {
     /// The options that every posterior has.
     pub fn common(&self) -> &Common {
         match self {
-            Self::Exact(plain) | Self::Hard(plain) | Self::Filter(plain) => &plain.common,
+            Self::Exact(plain) | Self::Hard(plain) | Self::Filter(plain) | Self::ExtendedKalman(plain) => &plain.common,
+            Self::UnscentedKalman(unscented) => &unscented.common,
+            Self::Particle(particle) => &particle.common,
             Self::Sampled(sampled) => &sampled.common,
         }
     }
@@ -133,14 +144,37 @@ impl PosteriorConfig {
 
     /// Every fault of this table.
     pub fn check(&self) -> Vec<Fault> {
-        self.common().temperature.check("temperature")
+        let mut faults = self.common().temperature.check("temperature");
+        if let Self::UnscentedKalman(unscented) = self {
+            faults.extend(unscented.check());
+        }
+        faults
+    }
+
+    /// How it pushes Gaussians through a model, where it is an approximate Kalman smoother.
+    fn approximation(&self) -> Option<Approximation> {
+        match self {
+            Self::ExtendedKalman(_) => Some(Approximation::Linearised),
+            Self::UnscentedKalman(unscented) => Some(unscented.approximation()),
+            _ => None,
+        }
+    }
+
+    /// Whether it has an approximation of `log p(x)` of its own: as an approximate Kalman smoother.
+    pub fn approximates_log_prob(&self) -> bool {
+        self.approximation().is_some()
+    }
+
+    /// The posterior's own approximation of `log p(x)`, where it has one, in nats. `[B]`
+    pub fn approximate_log_prob(&self, joint: &dyn Joint) -> Result<Tensor> {
+        trajectory::approximate_log_prob(self, joint)
     }
 
     /// Guesses for the rows of `joint`, at `step` (for the temperature), drawn by `generator`. Where the posterior is
     /// stale, `joint` is conditioned on the older θ.
     pub fn draws(&self, joint: &dyn Joint, step: u64, generator: &mut Generator) -> Result<Draws> {
-        if let Some(trajectories) = joint.trajectories() {
-            return trajectory::draws(self, trajectories, generator);
+        if joint.dynamics().is_some() {
+            return trajectory::draws(self, joint, generator);
         }
         let log_joint = joint.log_joint(&Latents::All)?.detach();
         let temperature = self.common().temperature.at(step);
@@ -152,7 +186,9 @@ impl PosteriorConfig {
             Self::Exact(_) => &exact::Exact,
             Self::Sampled(sampled) => sampled,
             Self::Hard(_) => &hard::Hard,
-            Self::Filter(_) => return Err(Error::Other("`filter` is a posterior of trajectories".into())),
+            Self::Filter(_) | Self::ExtendedKalman(_) | Self::UnscentedKalman(_) | Self::Particle(_) => {
+                return Err(trajectory::no_trajectories());
+            }
         };
         posterior.draws(&log_q, generator)
     }

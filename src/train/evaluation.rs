@@ -24,6 +24,12 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
     metrics.push(("train/log_likelihood".to_owned(), log_likelihood));
     let total = log_likelihood * train.total_weight();
     metrics.push(("train/total_log_likelihood".to_owned(), total));
+    if job.posterior.approximates_log_prob() {
+        let value = mean_over(job.model, theta, train, |joint, _| {
+            job.posterior.approximate_log_prob(joint)
+        })?;
+        metrics.push(("train/approximate_log_likelihood".to_owned(), value - units(train)));
+    }
     if let Some(validation) = &job.splits.validation {
         let value = mean_log_likelihood(job.model, theta, validation)? - units(validation);
         metrics.push(("validation/log_likelihood".to_owned(), value));
@@ -56,6 +62,9 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
     ));
     let bayesian = free * train.total_weight().ln() - 2.0 * total;
     metrics.push(("train/bayesian_information_criterion".to_owned(), bayesian));
+    for (name, value) in job.model.named(theta)? {
+        metrics.push((format!("parameter/{name}"), value));
+    }
     if let Some(truth) = &job.splits.true_prior
         && let Some(error) = prior_error(job.model, theta, truth)?
     {

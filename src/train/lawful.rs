@@ -18,7 +18,15 @@ pub struct Combination {
     pub optimizer: &'static str,
 }
 
-const POSTERIORS: [&str; 4] = ["exact", "sampled", "hard", "filter"];
+const POSTERIORS: [&str; 7] = [
+    "exact",
+    "sampled",
+    "hard",
+    "filter",
+    "extended_kalman",
+    "unscented_kalman",
+    "particle",
+];
 const OPTIMIZERS: [&str; 2] = ["adam", "em"];
 
 fn objectives() -> [(&'static str, ObjectiveConfig); 4] {
@@ -38,8 +46,24 @@ fn is_lawful(model: Abilities, posterior: &str, objective: &ObjectiveConfig, opt
     let mean_is_defined = !objective.needs_conditional() || model.conditional;
     let m_step_exists =
         optimizer != "em" || (model.closed_form && matches!(objective, ObjectiveConfig::ExpectedLogLikelihood(_)));
-    let posterior_exists = posterior != "filter" || model.sequential;
-    posterior_is_used && posterior_exists && mean_is_defined && m_step_exists
+    posterior_is_used
+        && posterior_exists(model, posterior)
+        && likelihood_exists(model, objective)
+        && mean_is_defined
+        && m_step_exists
+}
+
+/// Posteriors of trajectories need sequences; all that are not approximate need a closed form.
+fn posterior_exists(model: Abilities, posterior: &str) -> bool {
+    match posterior {
+        "extended_kalman" | "unscented_kalman" | "particle" => model.sequential,
+        "filter" => model.sequential && model.exact_posterior,
+        _ => model.exact_posterior,
+    }
+}
+
+fn likelihood_exists(model: Abilities, objective: &ObjectiveConfig) -> bool {
+    model.exact_posterior || !matches!(objective, ObjectiveConfig::MarginalLikelihood(_))
 }
 
 /// Every lawful combination with a model of these abilities.
@@ -74,6 +98,9 @@ pub fn unlawful(
         PosteriorConfig::Sampled(_) => "sampled",
         PosteriorConfig::Hard(_) => "hard",
         PosteriorConfig::Filter(_) => "filter",
+        PosteriorConfig::ExtendedKalman(_) => "extended_kalman",
+        PosteriorConfig::UnscentedKalman(_) => "unscented_kalman",
+        PosteriorConfig::Particle(_) => "particle",
     };
     let optimizer = match training {
         TrainingConfig::Adam(_) => "adam",
@@ -96,10 +123,22 @@ pub fn unlawful(
         )
     };
     if !is_lawful(abilities, posterior_kind, objective, optimizer) {
-        let (key, message, expected) = if posterior_kind == "filter" && !abilities.sequential {
+        let (key, message, expected) = if !likelihood_exists(abilities, objective) {
+            (
+                "objective.kind",
+                "this model's likelihood has no closed form".to_owned(),
+                "`expected_log_likelihood` or `elbo`",
+            )
+        } else if !posterior_exists(abilities, posterior_kind) && abilities.sequential {
             (
                 "posterior.kind",
-                "`filter` looks at the past of a sequence, and this model has none".to_owned(),
+                format!("this model's posterior has no closed form, and `{posterior_kind}` needs it"),
+                "`extended_kalman`, `unscented_kalman` or `particle`",
+            )
+        } else if !posterior_exists(abilities, posterior_kind) {
+            (
+                "posterior.kind",
+                format!("`{posterior_kind}` follows a trajectory through time, and this model has none"),
                 "`exact`, `sampled` or `hard`",
             )
         } else if objective.needs_conditional() && !abilities.conditional {

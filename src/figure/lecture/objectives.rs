@@ -79,12 +79,12 @@ fn look(spec: &Spec) -> Stroke {
             Stroke::solid(VARIANTS[2]).dash(Dash::DashDot)
         }
         PosteriorConfig::Exact(_) => Stroke::solid(MODEL),
-        PosteriorConfig::Hard(_) | PosteriorConfig::Filter(_) => Stroke::solid(FAILED),
         PosteriorConfig::Sampled(sampled) => match sampled.samples {
             1 => Stroke::solid(VARIANTS[4]),
             2..=16 => Stroke::solid(SAMPLED).dash(Dash::Dashed),
             _ => Stroke::solid(SAMPLED).dash(Dash::Dotted),
         },
+        _ => Stroke::solid(FAILED),
     }
 }
 
