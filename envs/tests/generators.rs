@@ -1,8 +1,8 @@
 //! Every generator keeps the promises of the trait; a new one is tested by its line in `all`.
 
 use latent_lab_envs::{
-    GaussianBlob, Generator, InverseSinusoid, Lgssm, LinearGaussian, MixtureOfTwenty, Ring, ThreeClusters, Tree,
-    TwoMoons,
+    GaussianBlob, Generator, Growth, InverseSinusoid, Lgssm, LinearGaussian, MixtureOfTwenty, Ring, ThreeClusters,
+    Tree, TwoMoons,
 };
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use schemars::JsonSchema;
@@ -19,6 +19,7 @@ fn all() -> Vec<Box<dyn Generator>> {
         Box::new(TwoMoons::default()),
         Box::new(Tree::default()),
         Box::new(Lgssm::default()),
+        Box::new(Growth::default()),
     ]
 }
 
@@ -153,4 +154,5 @@ fn structs_are_their_own_tables_of_keys() {
     keys::<Ring>();
     keys::<TwoMoons>();
     keys::<Tree>();
+    keys::<Growth>();
 }

@@ -58,12 +58,14 @@ fn heading(metric: &MetricDocument) -> String {
     format!("{} in {}{direction}\n\n", metric.name, metric.unit)
 }
 
-/// Variants as rows: how many seeds finished, mean and interquartile mean of `metric` with their intervals.
+/// Variants as rows: how many seeds finished, mean, standard deviation over seeds and interquartile mean of `metric`, the
+/// means with their intervals.
 fn rows(summary: &Summary, metric: &str) -> Table {
     let mut table = Table::new(&[
         "variant",
         "seeds",
         "mean",
+        "deviation",
         "95 % interval",
         "interquartile mean",
         "95 % interval",
@@ -75,11 +77,12 @@ fn rows(summary: &Summary, metric: &str) -> Table {
         let numbers = match variant.summary.get(metric) {
             Some(scores) => [
                 scores.mean.map_or_else(blank, number),
+                scores.standard_deviation.map_or_else(blank, number),
                 interval(scores.mean_interval),
                 scores.interquartile_mean.map_or_else(blank, number),
                 interval(scores.interquartile_mean_interval),
             ],
-            None => [(); 4].map(|()| blank()),
+            None => [(); 5].map(|()| blank()),
         };
         let cells: Vec<String> = [variant.name.clone(), seeds].into_iter().chain(numbers).collect();
         table.row(&cells);
@@ -94,7 +97,15 @@ pub(super) fn render(summary: &Summary) -> String {
     for (name, value) in [("oracle", summary.oracle), ("baseline", summary.baseline)] {
         if let Some(value) = value {
             let empty = String::new;
-            table.row(&[name.to_owned(), empty(), number(value), empty(), empty(), empty()]);
+            table.row(&[
+                name.to_owned(),
+                empty(),
+                number(value),
+                empty(),
+                empty(),
+                empty(),
+                empty(),
+            ]);
         }
     }
     text.push_str(&table.render());

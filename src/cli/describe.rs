@@ -100,6 +100,18 @@ fn equation(kind: Kind, name: &str) -> Option<&'static str> {
         (Kind::Model, "linear_gaussian_ssm") => {
             "log p(o, x | u) = log N(x_1; m₁, P₁) + Σ_t log N(x_{t+1}; A x_t + B u_t + b, Q) + Σ_t log N(o_t; C x_t + D u_t + d, R)"
         }
+        (Kind::Model, "nonlinear_gaussian_ssm") => {
+            "log p(o, x) = log N(x_1; m₁, P₁) + Σ_t log N(x_{t+1}; W φ(x_t, t), Q) + Σ_t log N(o_t; V ψ(x_t), R)"
+        }
+        (Kind::Posterior, "extended_kalman") => {
+            "N(x_1 … x_T) by the smoother's recursions with E[f(x)] = f(m), Cov(f(x)) = F P Fᵀ, F = ∂f/∂x at m"
+        }
+        (Kind::Posterior, "unscented_kalman") => {
+            "N(x_1 … x_T) by the smoother's recursions with E[f(x)] = Σ_k w_k f(m ± √(X + λ) √P_k), likewise Cov(f(x))"
+        }
+        (Kind::Posterior, "particle") => {
+            "x_T^s ~ w_T, then backwards x_t^s ~ w_t^i p_θ(x_{t+1}^s | x_t^i), w_t^i ∝ p_θ(o_t | x_t^i), with weights 1/S"
+        }
         (Kind::Posterior, "filter") => "Π_t p_θ(x_t | o_1 … o_t): the past only, steps independent of each other",
         (Kind::Model, "latent_gaussian") => "log p(x, z) = log p(z) + log p(x|z), p(x) = ∫ p(x|z) p(z) dz",
         (Kind::Posterior, "amortised") => "z_1 … z_S ~ q_φ(z|x), with weights 1/S; or every z, with weight q_φ(z|x)",
@@ -155,7 +167,11 @@ fn partners(kind: Kind, name: &str) -> String {
 
 /// A lawful combination with `model` that shows what is described: the usual ones where they are lawful.
 fn combination(kind: Kind, name: &str, model: &str) -> Combination {
-    let usual = [("expected_log_likelihood", "exact"), ("elbo", "amortised")];
+    let usual = [
+        ("expected_log_likelihood", "exact"),
+        ("elbo", "amortised"),
+        ("expected_log_likelihood", "particle"),
+    ];
     let rank = |lawful: &Combination| {
         let place = usual
             .iter()
@@ -189,9 +205,13 @@ pub(super) fn example(kind: Kind, name: &str) -> String {
             source = match name {
                 "linear_gaussian" | "conditional_mixture" => "inverse_sinusoid",
                 "linear_gaussian_ssm" => "lgssm",
+                "nonlinear_gaussian_ssm" => "growth",
                 _ => "ring",
             }
             .into();
+        }
+        (Kind::Posterior, "extended_kalman" | "unscented_kalman" | "particle") => {
+            (model, source) = ("kind = \"nonlinear_gaussian_ssm\"".into(), "growth".into());
         }
         (Kind::Posterior, "filter") => (model, source) = ("kind = \"linear_gaussian_ssm\"".into(), "lgssm".into()),
         (Kind::Posterior, "amortised" | "importance") | (Kind::Objective, "elbo" | "iwae") => {
@@ -208,6 +228,9 @@ pub(super) fn example(kind: Kind, name: &str) -> String {
             }
             if name == "lgssm" {
                 model = "kind = \"linear_gaussian_ssm\"".into();
+            }
+            if name == "growth" {
+                model = "kind = \"nonlinear_gaussian_ssm\"".into();
             }
         }
         _ => {}

@@ -5,7 +5,8 @@
 
 use super::{Dataset, Standardization, Table, file::FileConfig};
 use crate::error::Fault;
-use crate::math::kalman::{Filtered, System};
+use crate::math::kalman::{Conditional, Filtered, System};
+use crate::math::nonlinear::{Basis, BasisSystem, BootstrapFilter};
 use crate::math::streams::Streams;
 use latent_lab_envs as envs;
 use nalgebra::{DMatrix, DVector};
@@ -20,7 +21,7 @@ pub struct DataConfig {
     /// Where the rows come from.
     #[serde(flatten)]
     pub source: Source,
-    /// How many rows (for `tree`: demonstrations, for `lgssm`: steps) a generator draws for training; 1000 without this
+    /// How many rows (for `tree`: demonstrations, for `lgssm` and `growth`: steps) a generator draws for training; 1000 without this
     /// key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
@@ -65,6 +66,8 @@ pub enum Source {
     Tree(envs::Tree),
     /// Sequences from a linear-Gaussian state space whose likelihood is known.
     Lgssm(envs::Lgssm),
+    /// Sequences from the growth model: a state that jumps between two wells, seen through its square.
+    Growth(envs::Growth),
     /// The user's own CSV or NPZ file.
     File(FileConfig),
 }
@@ -101,7 +104,7 @@ impl Source {
     /// Whether rows are the steps of sequences.
     pub fn is_sequential(&self) -> bool {
         match self {
-            Self::Lgssm(_) => true,
+            Self::Lgssm(_) | Self::Growth(_) => true,
             Self::File(file) => file.is_sequential(),
             _ => false,
         }
@@ -119,6 +122,7 @@ impl Source {
             Self::TwoMoons(generator) => generator,
             Self::Tree(generator) => generator,
             Self::Lgssm(generator) => generator,
+            Self::Growth(generator) => generator,
             Self::File(_) => return None,
         })
     }
@@ -248,6 +252,7 @@ impl DataConfig {
         };
         let oracle = match (self.source.generator(), &test) {
             (_, Some(test)) if truth.is_some() => truth.as_ref().and_then(|truth| sequence_oracle(truth, test)),
+            (_, Some(test)) if let Source::Growth(generator) = &self.source => growth_oracle(generator, test),
             (Some(generator), Some(test)) => oracle(generator, test),
             _ => None,
         };
@@ -341,6 +346,30 @@ fn sequence_oracle(truth: &System, test: &Dataset) -> Option<f64> {
     let sequences = test.sequences().ok()?;
     let filtered = Filtered::new(truth, &sequences).ok()?;
     Some(filtered.log_likelihood().iter().sum::<f64>() / test.total_weight())
+}
+
+/// Log-likelihood of the sequences of `test` under the growth model that made them, in nats per observed step, as a
+/// bootstrap filter estimates it.
+fn growth_oracle(generator: &envs::Growth, test: &Dataset) -> Option<f64> {
+    const PARTICLES: usize = 10_000;
+    let envs::Growth { a, b, c, d, .. } = *generator;
+    let conditional = |coefficients: &[f64], variance: f64| Conditional {
+        coefficients: DMatrix::from_row_slice(1, coefficients.len(), coefficients),
+        noise: DMatrix::from_element(1, 1, variance),
+    };
+    let system = BasisSystem {
+        functions: [Basis::Growth, Basis::Square],
+        conditionals: [
+            conditional(&[0.0], 0.0),
+            conditional(&[a, b, c], generator.transition_variance),
+            conditional(&[d], generator.emission_variance),
+        ],
+    };
+    let sequences = test.sequences().ok()?;
+    let numbers = Streams::new(0).named("oracle");
+    let filter = BootstrapFilter::new(&system, &sequences, PARTICLES).ok()?;
+    let values = filter.log_likelihood(|i| numbers.at(i)).ok()?;
+    Some(values.iter().sum::<f64>() / test.total_weight())
 }
 
 /// How many of `rows` rows a fraction above 0 is: at least one, and never all unless there is only one.

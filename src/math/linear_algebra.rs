@@ -47,6 +47,15 @@ pub(super) fn clip_eigenvalues(a: DMatrix<f64>, least: f64) -> (DMatrix<f64>, bo
     (symmetric(&v * DMatrix::from_diagonal(&e) * v.transpose()), true)
 }
 
+/// Some `F` with `F Fᵀ = a` for positive semidefinite `a`; what rounding left below zero counts as zero.
+pub(super) fn square_root(a: &DMatrix<f64>) -> DMatrix<f64> {
+    let SymmetricEigen {
+        eigenvectors,
+        eigenvalues,
+    } = SymmetricEigen::new(a.clone());
+    eigenvectors * DMatrix::from_diagonal(&eigenvalues.map(|e| e.max(0.0).sqrt()))
+}
+
 /// `(a + aᵀ) / 2`: takes rounding errors out of a matrix that is symmetric by construction.
 pub(super) fn symmetric(a: DMatrix<f64>) -> DMatrix<f64> {
     (&a + a.transpose()) * 0.5

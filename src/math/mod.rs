@@ -14,6 +14,7 @@ mod linear_algebra;
 pub mod linear_latent;
 pub mod linear_mixture;
 pub mod m_step;
+pub mod nonlinear;
 pub mod quadrature;
 pub mod rows;
 pub mod streams;

@@ -38,8 +38,8 @@ pub enum Guess<'a> {
 /// One sweep: what the data said about the old θ, and the θ that follows.
 #[derive(Debug, Clone)]
 pub struct Improvement {
-    /// `Σ_i w_i log p_θ(x_i)` of the *old* θ, in nats.
-    pub log_likelihood: f64,
+    /// `Σ_i w_i log p_θ(x_i)` of the *old* θ, in nats; none where it has no closed form.
+    pub log_likelihood: Option<f64>,
     /// `Σ_i w_i Σ_z r_iz [log p_θ(x_i, z) − log r_iz]` of the old θ, in nats; equal to the former with exact guesses.
     pub lower_bound: f64,
     /// The maximiser.
@@ -329,7 +329,7 @@ impl Sweeps for MixtureSweeps<'_> {
             None => update.events.retain(|event| matches!(event, Event::Floored { .. })),
         }
         Ok(Improvement {
-            log_likelihood: statistics.log_likelihood,
+            log_likelihood: Some(statistics.log_likelihood),
             lower_bound: statistics.lower_bound,
             theta: model.theta_of(&update.mixture, theta.dtype(), &theta.device())?,
             events: update.events.iter().map(describe).collect(),

@@ -12,6 +12,8 @@ pub mod latent_gaussian;
 pub mod linear_gaussian;
 pub mod linear_gaussian_ssm;
 pub mod mixture;
+mod nonlinear;
+pub mod nonlinear_gaussian_ssm;
 mod predictive;
 mod state_space;
 
@@ -20,7 +22,8 @@ pub use predictive::MixtureRows;
 
 use crate::data::{Batch, Dataset, Table};
 use crate::error::Fault;
-use crate::math::kalman::{Beliefs, System};
+use crate::math::kalman::{Beliefs, Sequences, System};
+use crate::math::nonlinear::Dynamics;
 use crate::math::streams::{Generator, Streams};
 use crate::nn::Parameters;
 use crate::{Error, Result, data::source::Widths};
@@ -115,6 +118,11 @@ pub trait Joint {
         None
     }
 
+    /// The state space with its sequences, where the latent is a trajectory: what approximate posteriors work from.
+    fn dynamics(&self) -> Option<(&dyn Dynamics, &Sequences)> {
+        None
+    }
+
     /// What is observed: the y that [`Joint::mean`] is compared with. `[B, D]`
     fn observed(&self) -> &Tensor;
 
@@ -181,6 +189,11 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     /// where θ already is.
     fn natural(&self, theta: &Parameters) -> Result<BTreeMap<String, Tensor>>;
 
+    /// Single numbers of θ that have a name and a meaning of their own, reported as metrics `parameter/NAME`.
+    fn named(&self, _theta: &Parameters) -> Result<Vec<(String, f64)>> {
+        Ok(Vec::new())
+    }
+
     /// The distribution of the observed for each row of `given` (one row without): for sampling, densities, policies. An
     /// error where rows are the steps of sequences.
     fn predict(&self, theta: &Parameters, given: Option<&Table>) -> Result<MixtureRows>;
@@ -221,6 +234,9 @@ pub enum ModelConfig {
     /// A linear-Gaussian state space: x_{t+1} = A x_t + B u_t + b + w, o_t = C x_t + D u_t + d + v, for sequences with
     /// missing values.
     LinearGaussianSsm(Box<linear_gaussian_ssm::LinearGaussianSsm>),
+    /// A state space with Gaussian noise and named nonlinear means: x_{t+1} = f(x_t, t) + w, o_t = g(x_t) + v, for sequences
+    /// with missing values.
+    NonlinearGaussianSsm(Box<nonlinear_gaussian_ssm::NonlinearGaussianSsm>),
 }
 
 /// What a kind of model can do: the rows and columns of the table of lawful combinations.
@@ -245,19 +261,20 @@ pub struct Abilities {
 impl ModelConfig {
     /// What this model can do.
     pub fn abilities(&self) -> Abilities {
-        let sequential = matches!(self, Self::LinearGaussianSsm(_));
+        let sequential = matches!(self, Self::LinearGaussianSsm(_) | Self::NonlinearGaussianSsm(_));
         let continuous = matches!(self, Self::LatentGaussian(_));
-        let integral = matches!(self, Self::LatentGaussian(config) if !config.is_linear());
         let conditional = matches!(self, Self::LinearGaussian(_) | Self::ConditionalMixture(_));
+        let is_integral = matches!(self, Self::LatentGaussian(config) if !config.is_linear());
+        let is_exact = !is_integral && !matches!(self, Self::NonlinearGaussianSsm(_));
         Abilities {
             density: !conditional,
             conditional: conditional || continuous,
             finite_latent: !sequential && !continuous,
-            exact_likelihood: !integral,
-            exact_posterior: !integral,
+            exact_likelihood: is_exact,
+            exact_posterior: is_exact,
             closed_form: match self {
                 Self::ConditionalMixture(config) => config.has_closed_form(),
-                _ => !integral,
+                _ => !is_integral,
             },
             sequential,
         }
@@ -268,6 +285,11 @@ impl ModelConfig {
         matches!(self, Self::LatentGaussian(config) if config.likelihood == latent_gaussian::Likelihood::Bernoulli)
     }
 
+    /// Whether [`Model::named`] names any parameter.
+    pub fn has_named_parameters(&self) -> bool {
+        matches!(self, Self::NonlinearGaussianSsm(_))
+    }
+
     /// Every fault of this table for data of these widths.
     pub fn check(&self, widths: Widths) -> Vec<Fault> {
         let mut faults = match self {
@@ -276,6 +298,7 @@ impl ModelConfig {
             Self::ConditionalMixture(config) => config.check(widths),
             Self::LatentGaussian(config) => config.check(widths),
             Self::LinearGaussianSsm(config) => return config.check(widths),
+            Self::NonlinearGaussianSsm(config) => return config.check(widths),
         };
         let abilities = self.abilities();
         if !abilities.density && widths.given == 0 {
@@ -307,6 +330,7 @@ impl ModelConfig {
             Self::ConditionalMixture(config) => config.build(train)?,
             Self::LatentGaussian(config) => return Ok(Box::new(config.build(train)?)),
             Self::LinearGaussianSsm(config) => return Ok(Box::new(config.build(train)?)),
+            Self::NonlinearGaussianSsm(config) => return Ok(Box::new(config.build(train)?)),
         }))
     }
 }

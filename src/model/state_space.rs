@@ -44,17 +44,7 @@ impl StateSpace {
             rule.check()?;
         }
         if learning.emission.noise.free.contains(&true) {
-            for j in 0..train.observed.columns() {
-                let mut present = train.observed.column(j).filter(|v| !v.is_nan());
-                let first = present.next();
-                if present.all(|v| Some(v) == first) {
-                    return Err(Error::Data(format!(
-                        "observed column {} (from 1) is constant over the training steps: its noise would be learnt as zero; \
-                         leave the column out, or fix `emission_noise`",
-                        j + 1
-                    )));
-                }
-            }
+            refuse_constant_columns(train, "emission_noise")?;
         }
         let core = Arc::new(Core { settings, learning });
         Ok(Self { core, source })
@@ -75,6 +65,22 @@ impl StateSpace {
         }
         Ok(theta)
     }
+}
+
+/// Noise that is learnt, as the parameter `noise`, would be learnt as zero where an observed column is constant.
+pub(super) fn refuse_constant_columns(train: &Dataset, noise: &str) -> Result<()> {
+    for j in 0..train.observed.columns() {
+        let mut present = train.observed.column(j).filter(|v| !v.is_nan());
+        let first = present.next();
+        if present.all(|v| Some(v) == first) {
+            return Err(Error::Data(format!(
+                "observed column {} (from 1) is constant over the training steps: its noise would be learnt as zero; leave \
+                 the column out, or fix `{noise}`",
+                j + 1
+            )));
+        }
+    }
+    Ok(())
 }
 
 impl Core {
@@ -218,7 +224,7 @@ impl Sweeps for StateSpaceSweeps<'_> {
                     let one = Statistics::new(&self.sequences, belief, None)?;
                     statistics.add(&one, 1.0 / beliefs.len() as f64);
                 }
-                let bound = statistics.expected_log(&old)?.total() - log_q;
+                let bound = statistics.expected_log(&old).total() - log_q;
                 (statistics, bound)
             }
             Guess::Responsibilities(_) => {
@@ -227,7 +233,7 @@ impl Sweeps for StateSpaceSweeps<'_> {
         };
         let (system, floored) = self.model.core.learning.maximize(&old, &statistics)?;
         Ok(Improvement {
-            log_likelihood,
+            log_likelihood: Some(log_likelihood),
             lower_bound,
             theta: self.model.theta(&system, theta.dtype(), &theta.device())?,
             events: floored

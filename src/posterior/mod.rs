@@ -10,6 +10,8 @@ mod exact;
 mod gaussian;
 mod hard;
 pub mod importance;
+mod kalman;
+mod particle;
 mod recognition;
 mod sampled;
 mod schedule;
@@ -20,6 +22,7 @@ pub use recognition::{POSTERIOR, Recognised};
 pub use schedule::Schedule;
 
 use crate::data::Dataset;
+use crate::math::nonlinear::Approximation;
 use crate::math::streams::{Generator, Streams};
 use crate::model::{Joint, Latent, Latents};
 use crate::nn::Parameters;
@@ -154,6 +157,12 @@ pub enum PosteriorConfig {
     Importance(importance::Importance),
     /// Of a trajectory, what the past alone says at each step: beliefs p(x_t | o_1 … o_t), independent of each other.
     Filter(Plain),
+    /// Of a trajectory, the Gaussian smoother of the model linearised at its own means (extended Kalman filter).
+    ExtendedKalman(Plain),
+    /// Of a trajectory, the Gaussian smoother that follows sigma points through the model (unscented Kalman filter).
+    UnscentedKalman(kalman::UnscentedKalman),
+    /// Of a trajectory, draws by particles: a bootstrap filter forwards, a simulation backwards.
+    Particle(particle::Particle),
 }
 
 impl Default for PosteriorConfig {
@@ -166,7 +175,9 @@ impl PosteriorConfig {
     /// The options that every posterior has.
     pub fn common(&self) -> &Common {
         match self {
-            Self::Exact(plain) | Self::Hard(plain) | Self::Filter(plain) => &plain.common,
+            Self::Exact(plain) | Self::Hard(plain) | Self::Filter(plain) | Self::ExtendedKalman(plain) => &plain.common,
+            Self::UnscentedKalman(unscented) => &unscented.common,
+            Self::Particle(particle) => &particle.common,
             Self::Sampled(sampled) => &sampled.common,
             Self::Amortised(amortised) => &amortised.common,
             Self::Importance(importance) => &importance.common,
@@ -275,14 +286,36 @@ impl PosteriorConfig {
                 Fault::new(key, message, "`proposal = \"amortised\"` beside it", "remove it")
             }));
         }
+        if let Self::UnscentedKalman(unscented) = self {
+            faults.extend(unscented.check());
+        }
         faults
+    }
+
+    /// How it pushes Gaussians through a model, where it is an approximate Kalman smoother.
+    fn approximation(&self) -> Option<Approximation> {
+        match self {
+            Self::ExtendedKalman(_) => Some(Approximation::Linearised),
+            Self::UnscentedKalman(unscented) => Some(unscented.approximation()),
+            _ => None,
+        }
+    }
+
+    /// Whether it has an approximation of `log p(x)` of its own: as an approximate Kalman smoother.
+    pub fn approximates_log_prob(&self) -> bool {
+        self.approximation().is_some()
+    }
+
+    /// The posterior's own approximation of `log p(x)`, where it has one, in nats. `[B]`
+    pub fn approximate_log_prob(&self, joint: &dyn Joint) -> Result<Tensor> {
+        trajectory::approximate_log_prob(self, joint)
     }
 
     /// Guesses for the rows of `joint`, at `step` (for the temperature), drawn by `generator`; a recognition network reads
     /// its φ from `phi`. Where the posterior is stale, `joint` is conditioned on the older θ.
     pub fn draws(&self, joint: &dyn Joint, phi: &Parameters, step: u64, generator: &mut Generator) -> Result<Draws> {
-        if let Some(trajectories) = joint.trajectories() {
-            return trajectory::draws(self, trajectories, generator);
+        if joint.dynamics().is_some() {
+            return trajectory::draws(self, joint, generator);
         }
         let (dtype, device) = (joint.observed().dtype(), joint.observed().device());
         match self {
@@ -305,9 +338,7 @@ impl PosteriorConfig {
             Self::Exact(_) => &exact::Exact,
             Self::Sampled(sampled) => sampled,
             Self::Hard(_) => &hard::Hard,
-            Self::Filter(_) | Self::Amortised(_) | Self::Importance(_) => {
-                return Err(Error::Other("`filter` is a posterior of trajectories".into()));
-            }
+            _ => return Err(trajectory::no_trajectories()),
         };
         posterior.draws(&log_q, generator)
     }

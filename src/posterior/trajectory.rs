@@ -6,35 +6,48 @@
 //! | sampled | S points drawn from it |
 //! | hard | its mean, as if it were known |
 //! | filter | independent Gaussians p(x_t given o_1 … o_t) |
+//! | extended_kalman, unscented_kalman | an approximate smoother's Gaussian |
+//! | particle | S points drawn through the particles of a filter |
 //!
 //! Learning from `hard` takes every noise for too small, because what is uncertain counts as known; learning from
-//! `filter` also takes x_t and x_{t+1} for unrelated but for their means.
+//! `filter` also takes x_t and x_{t+1} for unrelated but for their means. The first four need a posterior in closed form, the
+//! others a state space of any kind.
 
-use super::{Draws, PosteriorConfig};
+use super::{Draws, PosteriorConfig, kalman};
 use crate::math::kalman::Beliefs;
+use crate::math::nonlinear::GaussianFiltered;
 use crate::math::streams::Generator;
-use crate::model::{Guesses, Latents, Trajectories};
+use crate::model::{Guesses, Joint, Latents, Trajectories};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use std::sync::Arc;
 
 /// The draws of `posterior`, in f64 on the processor.
-pub(super) fn draws(
-    posterior: &PosteriorConfig,
-    trajectories: &dyn Trajectories,
-    generator: &mut Generator,
-) -> Result<Draws> {
+pub(super) fn draws(posterior: &PosteriorConfig, joint: &dyn Joint, generator: &mut Generator) -> Result<Draws> {
+    let exact = || -> Result<&dyn Trajectories> {
+        joint.trajectories().ok_or_else(|| {
+            Error::Other(
+                "this model has no posterior in closed form: expected `extended_kalman`, `unscented_kalman` or `particle`".into(),
+            )
+        })
+    };
     let Guesses { beliefs, log_q } = match posterior {
-        PosteriorConfig::Exact(_) => trajectories.smoothed()?,
-        PosteriorConfig::Sampled(sampled) => trajectories.sampled(sampled.samples, generator)?,
+        PosteriorConfig::Exact(_) => exact()?.smoothed()?,
+        PosteriorConfig::Sampled(sampled) => exact()?.sampled(sampled.samples, generator)?,
         PosteriorConfig::Hard(_) => {
-            let Guesses { beliefs, log_q } = trajectories.smoothed()?;
+            let Guesses { beliefs, log_q } = exact()?.smoothed()?;
             Guesses {
                 beliefs: beliefs.into_iter().map(Beliefs::without_spread).collect(),
                 log_q: vec![0.0; log_q.len()],
             }
         }
-        PosteriorConfig::Filter(_) => trajectories.filtered()?,
+        PosteriorConfig::Filter(_) => exact()?.filtered()?,
+        PosteriorConfig::Particle(particle) => particle.draws(joint, generator)?,
+        PosteriorConfig::ExtendedKalman(_) | PosteriorConfig::UnscentedKalman(_) => {
+            let (system, sequences) = joint.dynamics().ok_or_else(no_trajectories)?;
+            let approximation = posterior.approximation().ok_or_else(no_trajectories)?;
+            kalman::smoothed(system, sequences, approximation)?
+        }
         PosteriorConfig::Amortised(_) | PosteriorConfig::Importance(_) => {
             return Err(Error::Other("no such guesses of trajectories".into()));
         }
@@ -46,4 +59,18 @@ pub(super) fn draws(
         latents: Latents::Trajectories(Arc::new(beliefs)),
         q: None,
     })
+}
+
+/// `log p(o)` of each sequence as the approximate Kalman filter behind the posterior has it. `[B]`
+pub(super) fn approximate_log_prob(posterior: &PosteriorConfig, joint: &dyn Joint) -> Result<Tensor> {
+    let approximation = posterior
+        .approximation()
+        .ok_or_else(|| Error::Other("this posterior does not approximate the likelihood".into()))?;
+    let (system, sequences) = joint.dynamics().ok_or_else(no_trajectories)?;
+    let filtered = GaussianFiltered::new(system, sequences, approximation)?;
+    Ok(Tensor::new(filtered.log_likelihood(), &Device::Cpu)?)
+}
+
+pub(super) fn no_trajectories() -> Error {
+    Error::Other("this posterior is one of trajectories, and the model has none".into())
 }

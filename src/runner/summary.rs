@@ -2,6 +2,7 @@
 
 use super::Experiment;
 use crate::control::EvaluationConfig;
+use crate::data::Source;
 use crate::record::{self, MetricsLine, State};
 use crate::stats::{self, Bootstrap, PairedDifference};
 use crate::train::metrics::{self, Metric};
@@ -250,8 +251,25 @@ fn references(experiment: &Experiment, variants: &[VariantSummary], metric: &str
             (find("oracle"), find("random"))
         }
         "test/oracle_gap" | "prior_error" => (Some(0.0), None),
+        name if name.starts_with("parameter/") => (true_parameter(experiment, name), None),
         _ => (None, None),
     }
+}
+
+/// The generator's own value of a parameter, where it is the same for all variants.
+fn true_parameter(experiment: &Experiment, metric: &str) -> Option<f64> {
+    let mut values = experiment.loaded.variants.iter().map(|variant| {
+        let Source::Growth(generator) = &variant.spec.data.source else {
+            return None;
+        };
+        let named = generator.parameters().into_iter();
+        named
+            .into_iter()
+            .find(|(name, _)| metric == format!("parameter/{name}"))
+            .map(|(_, value)| value)
+    });
+    let first = values.next()??;
+    values.all(|value| value == Some(first)).then_some(first)
 }
 
 /// The mean over seeds of a reference that does not depend on the variant; none where, for some seed, the variants

@@ -85,13 +85,13 @@ fn check_sequences(spec: &Spec) -> Option<Fault> {
             (
                 "this model is one of sequences, but these rows are independent",
                 "the steps of sequences",
-                "name `time`, `episode` or `input` columns of a file, or choose the source `lgssm`",
+                "name `time`, `episode` or `input` columns of a file, or choose the source `lgssm` or `growth`",
             )
         } else {
             (
                 "this model is one of independent rows, but these are the steps of sequences",
                 "a model of sequences",
-                "choose `linear_gaussian_ssm`, or name no `time`, `episode` and `input`",
+                "choose `linear_gaussian_ssm` or `nonlinear_gaussian_ssm`, or name no `time`, `episode` and `input`",
             )
         };
         return Some(Fault::new("model.kind", message, expected, help));
@@ -178,6 +178,11 @@ fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
             "a generator as `data.source`",
         ),
         (
+            family == "parameter" && !spec.model.has_named_parameters(),
+            "a model whose parameters have names",
+            "`nonlinear_gaussian_ssm`",
+        ),
+        (
             name == "mean_squared_error" && !spec.model.abilities().conditional,
             "a conditional model",
             "a model of p(y|x)",
@@ -255,6 +260,14 @@ fn check_evaluation(spec: &Spec) -> Option<Fault> {
             "only sampled actions draw a latent that could last",
             "`action = \"sample\"`",
             "remove `latent`, or sample",
+        ));
+    }
+    if evaluation.estimator_repeats > 0 && !spec.model.abilities().exact_posterior {
+        return Some(Fault::new(
+            "estimator_repeats",
+            "this model has no exact posterior to compare estimates with",
+            "0",
+            "remove it, or choose a model with a posterior in closed form",
         ));
     }
     if evaluation.estimator_repeats > 0 && !spec.objective.needs_posterior() {

@@ -29,6 +29,12 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
         metrics.push(("train/log_likelihood".to_owned(), value));
         let total = value * train.total_weight();
         metrics.push(("train/total_log_likelihood".to_owned(), total));
+        if job.posterior.approximates_log_prob() {
+            let value = mean_over(job.model, theta, train, ROWS, |joint, _| {
+                job.posterior.approximate_log_prob(joint)
+            })?;
+            metrics.push(("train/approximate_log_likelihood".to_owned(), value - units(train)));
+        }
     } else {
         objective.add_all(train)?;
     }
@@ -97,6 +103,9 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
             |name: &str, penalty: f64| (format!("train/{name}_information_criterion"), penalty - 2.0 * total);
         metrics.push(criterion("akaike", 2.0 * free));
         metrics.push(criterion("bayesian", free * train.total_weight().ln()));
+    }
+    for (name, value) in job.model.named(theta)? {
+        metrics.push((format!("parameter/{name}"), value));
     }
     if let Some(truth) = &job.splits.true_prior
         && let Some(error) = prior_error(job.model, theta, truth)?

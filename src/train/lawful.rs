@@ -18,7 +18,17 @@ pub struct Combination {
     pub optimizer: &'static str,
 }
 
-const POSTERIORS: [&str; 6] = ["exact", "sampled", "hard", "amortised", "importance", "filter"];
+const POSTERIORS: [&str; 9] = [
+    "exact",
+    "sampled",
+    "hard",
+    "amortised",
+    "importance",
+    "filter",
+    "extended_kalman",
+    "unscented_kalman",
+    "particle",
+];
 const OPTIMIZERS: [&str; 2] = ["adam", "em"];
 
 fn objectives() -> [(&'static str, ObjectiveConfig); 5] {
@@ -43,13 +53,18 @@ fn refusal(
 ) -> Option<(&'static str, String, &'static str)> {
     let (objective_kind, objective) = objective;
     let is_network = matches!(posterior, "amortised" | "importance");
+    let is_of_trajectories = matches!(
+        posterior,
+        "filter" | "extended_kalman" | "unscented_kalman" | "particle"
+    );
+    let needs_closed_form = matches!(posterior, "exact" | "sampled" | "hard" | "filter");
     let uses = objective.needs_posterior();
     let is_expected = matches!(objective, ObjectiveConfig::ExpectedLogLikelihood(_));
     let rules = [
         (
-            posterior == "filter" && !model.sequential,
+            is_of_trajectories && !model.sequential,
             "posterior.kind",
-            "`filter` looks at the past of a sequence, and this model has none".to_owned(),
+            format!("`{posterior}` follows a trajectory through time, and this model has none"),
             "`exact`, `sampled` or `hard`",
         ),
         (
@@ -107,16 +122,13 @@ fn refusal(
             "`exact`, `sampled`, `hard` or `filter`",
         ),
         (
-            uses && matches!(posterior, "exact" | "hard") && !model.exact_posterior,
+            uses && needs_closed_form && !model.exact_posterior,
             "posterior.kind",
-            "this model's true posterior has no closed form".to_owned(),
-            "`amortised` or `importance`",
-        ),
-        (
-            posterior == "sampled" && !model.exact_posterior,
-            "posterior.kind",
-            "this model's true posterior has no closed form to draw from".to_owned(),
-            "`amortised` or `importance`",
+            format!("this model's true posterior has no closed form, and `{posterior}` needs it"),
+            match model.sequential {
+                true => "`extended_kalman`, `unscented_kalman` or `particle`",
+                false => "`amortised` or `importance`",
+            },
         ),
         (
             matches!(objective, ObjectiveConfig::Elbo(_)) && posterior == "importance",
@@ -170,6 +182,9 @@ pub fn unlawful(
         PosteriorConfig::Amortised(_) => "amortised",
         PosteriorConfig::Importance(_) => "importance",
         PosteriorConfig::Filter(_) => "filter",
+        PosteriorConfig::ExtendedKalman(_) => "extended_kalman",
+        PosteriorConfig::UnscentedKalman(_) => "unscented_kalman",
+        PosteriorConfig::Particle(_) => "particle",
     };
     let optimizer = match training {
         TrainingConfig::Adam(_) => "adam",

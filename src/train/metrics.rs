@@ -27,19 +27,28 @@ pub const METRICS: &[Metric] = &[
     metric(
         "train/log_likelihood",
         "Σ_i w_i log p_θ(x_i) / Σ_i w_i over the training rows, in the data's own units; of sequences, a datum is a step \
-         at which anything is observed",
+         at which anything is observed. Of `nonlinear_gaussian_ssm` it is the logarithm of the bootstrap filter's estimate, \
+         with `model.likelihood_particles` particles: the likelihood without bias, its logarithm a little low",
         "nats per datum",
         Some(true),
     ),
     metric(
+        "train/approximate_log_likelihood",
+        "the same as the extended or unscented Kalman filter of the posterior approximates it, on either side of the true \
+         one; equal to it where the model is linear",
+        "nats per datum",
+        None,
+    ),
+    metric(
         "validation/log_likelihood",
-        "Σ_i w_i log p_θ(x_i) / Σ_i w_i over the validation rows, in the data's own units",
+        "Σ_i w_i log p_θ(x_i) / Σ_i w_i over the validation rows, in the data's own units; estimated where \
+         train/log_likelihood is",
         "nats per datum",
         Some(true),
     ),
     metric(
         "test/log_likelihood",
-        "Σ_i w_i log p_θ(x_i) / Σ_i w_i over the test rows, in the data's own units",
+        "Σ_i w_i log p_θ(x_i) / Σ_i w_i over the test rows, in the data's own units; estimated where train/log_likelihood is",
         "nats per datum",
         Some(true),
     ),
@@ -90,13 +99,14 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(
         "train/total_log_likelihood",
-        "Σ_i w_i log p_θ(x_i) over the training rows",
+        "Σ_i w_i log p_θ(x_i) over the training rows; estimated where train/log_likelihood is",
         "nats",
         Some(true),
     ),
     metric(
         "test/oracle",
-        "mean log-density of the test rows under the generator that made them",
+        "mean log-density of the test rows under the generator that made them; of `growth`, the bootstrap filter's estimate \
+         with 10,000 particles",
         "nats per datum",
         None,
     ),
@@ -147,6 +157,32 @@ pub const METRICS: &[Metric] = &[
         "‖p_θ(z) − p(z)‖₂ against the generator's weights",
         "probability",
         Some(false),
+    ),
+    metric(
+        "parameter/a",
+        "the learnt a of x' = a x + b x / (1 + x²) + c cos(1.2 t) + w, in the units that the model sees",
+        "units of the model",
+        None,
+    ),
+    metric("parameter/b", "the learnt b of the same", "units of the model", None),
+    metric("parameter/c", "the learnt c of the same", "units of the model", None),
+    metric(
+        "parameter/d",
+        "the learnt d of o = d x² + v, in the units that the model sees",
+        "units of the model",
+        None,
+    ),
+    metric(
+        "parameter/q",
+        "the learnt variance of w, in the units that the model sees",
+        "squared units of the state",
+        None,
+    ),
+    metric(
+        "parameter/r",
+        "the learnt variance of v, in the units that the model sees",
+        "squared units of the data",
+        None,
     ),
     metric(
         "train/expected_log_initial",

@@ -92,6 +92,28 @@ fn start(laboratory: &Laboratory) -> Child {
         .expect("the program starts")
 }
 
+/// EM by particles: every guess is drawn.
+const PARTICLES: &str = r#"question = "Does it remember?"
+seeds = 2
+
+[data]
+source = "growth"
+train = 60
+length = 25
+
+[model]
+kind = "nonlinear_gaussian_ssm"
+
+[posterior]
+kind = "particle"
+refresh_every = 2
+
+[training]
+optimizer = "em"
+steps = 150
+tolerance = 0.0
+"#;
+
 /// Starts the program and stops it once it has written `more` lines and its records exist; whether it was still running.
 fn stopped(laboratory: &Laboratory, more: usize, signal: Signal) -> bool {
     let before = lines(laboratory);
@@ -155,6 +177,11 @@ fn adam_survives_ctrl_c_and_then_a_kill() {
 #[test]
 fn em_survives_kills() {
     survives(EM, &[(0, Kill), (20, Kill)]);
+}
+
+#[test]
+fn particles_survive_a_kill_and_ctrl_c() {
+    survives(PARTICLES, &[(10, Kill), (20, Interrupt)]);
 }
 
 #[test]

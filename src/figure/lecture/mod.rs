@@ -4,6 +4,7 @@
 
 mod clusters;
 mod density;
+mod growth;
 mod guesses;
 mod latent_state;
 mod lower_bound;
@@ -96,6 +97,12 @@ pub const FIGURES: &[LectureFigure] = &[
         summary: "the level of the Nile as a latent state: filter, smoother and forecast with 95 % bands",
         experiment: "../latent_state/nile.toml",
         draw: nile::draw,
+    },
+    LectureFigure {
+        name: "growth",
+        summary: "a state in two wells seen through its square: particles against the truth, and every run's parameters",
+        experiment: "../latent_state/growth_study.toml",
+        draw: growth::draw,
     },
 ];
 

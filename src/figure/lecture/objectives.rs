@@ -81,12 +81,12 @@ fn look(spec: &Spec) -> Stroke {
         PosteriorConfig::Exact(_) | PosteriorConfig::Amortised(_) | PosteriorConfig::Importance(_) => {
             Stroke::solid(MODEL)
         }
-        PosteriorConfig::Hard(_) | PosteriorConfig::Filter(_) => Stroke::solid(FAILED),
         PosteriorConfig::Sampled(sampled) => match sampled.samples {
             1 => Stroke::solid(VARIANTS[4]),
             2..=16 => Stroke::solid(SAMPLED).dash(Dash::Dashed),
             _ => Stroke::solid(SAMPLED).dash(Dash::Dotted),
         },
+        _ => Stroke::solid(FAILED),
     }
 }
 

@@ -100,6 +100,62 @@ impl Beliefs {
         }
     }
 
+    /// Beliefs of any origin: by sequence, means `[T, X]` and, but for points, Cov(x_t) and Cov(x_{t+1}, x_t) of every step.
+    pub(in crate::math) fn from_steps(
+        sequences: &Sequences,
+        states: usize,
+        means: &[Vec<f64>],
+        spreads: Option<Vec<Vec<(DMatrix<f64>, DMatrix<f64>)>>>,
+    ) -> Self {
+        let table = |block: &Block| BeliefBlock {
+            means: vec![0.0; states * block.stride()],
+            chains: Vec::new(),
+        };
+        let mut beliefs = Self {
+            states,
+            blocks: sequences.blocks.iter().map(table).collect(),
+            spreads: Vec::new(),
+        };
+        for (i, own) in means.iter().enumerate() {
+            for (t, mean) in own.chunks_exact(states).enumerate() {
+                let (block, stride, column) = sequences.place(i, t);
+                for (j, value) in mean.iter().enumerate() {
+                    beliefs.blocks[block].means[j * stride + column] = *value;
+                }
+            }
+        }
+        for (i, own) in spreads.into_iter().flatten().enumerate() {
+            let (block, _, column) = sequences.place(i, 0);
+            let first = beliefs.spreads.len() as u32;
+            beliefs.blocks[block].chains.push(Chain {
+                columns: column..column + 1,
+                steps: (first..first + own.len() as u32).collect(),
+            });
+            let spread = |(covariance, lag)| Spread { covariance, lag };
+            beliefs.spreads.extend(own.into_iter().map(spread));
+        }
+        beliefs
+    }
+
+    /// X.
+    pub(in crate::math) fn states(&self) -> usize {
+        self.states
+    }
+
+    /// Whether these are points, without spread.
+    pub(in crate::math) fn is_point(&self) -> bool {
+        self.spreads.is_empty()
+    }
+
+    /// Writes `E[x_t]` of step `t` (from 0) of sequence `i` into every `stride`-th number of `to`.
+    pub(in crate::math) fn place(&self, sequences: &Sequences, i: usize, t: usize, to: &mut [f64], stride: usize) {
+        let (block, own, column) = sequences.place(i, t);
+        let means = &self.blocks[block].means;
+        for j in 0..self.states {
+            to[j * stride] = means[j * own + column];
+        }
+    }
+
     /// The means alone, as if they were known.
     pub fn without_spread(mut self) -> Self {
         self.blocks.iter_mut().for_each(|block| block.chains.clear());

@@ -5,7 +5,7 @@
 use super::beliefs::{BeliefBlock, reverses};
 use super::covariance::row_major;
 use super::{Beliefs, Filtered};
-use nalgebra::{DMatrix, SymmetricEigen};
+use crate::math::linear_algebra::square_root;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -16,7 +16,7 @@ impl Filtered<'_> {
         let reverse = reverses(self);
         let inner: Vec<Option<Vec<f64>>> = reverse
             .iter()
-            .map(|reverse| Some(root(&reverse.as_ref()?.covariance)))
+            .map(|reverse| Some(row_major(&square_root(&reverse.as_ref()?.covariance))))
             .collect();
         let mut last: Vec<Option<Vec<f64>>> = vec![None; self.gains.steps.len()];
         let mut blocks = Vec::with_capacity(self.blocks.len());
@@ -39,7 +39,8 @@ impl Filtered<'_> {
                             }
                             root
                         }
-                        _ => last[step].get_or_insert_with(|| root(&self.gains.steps[step].covariance)),
+                        _ => last[step]
+                            .get_or_insert_with(|| row_major(&square_root(&self.gains.steps[step].covariance))),
                     };
                     for i in 0..x {
                         paths[i * stride + at] += dot(&spread[i * x..(i + 1) * x], &noise);
@@ -61,14 +62,4 @@ impl Filtered<'_> {
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-/// Some `F` with `F Fᵀ = a` for positive semidefinite `a`, row-major.
-fn root(a: &DMatrix<f64>) -> Vec<f64> {
-    let SymmetricEigen {
-        eigenvectors,
-        eigenvalues,
-    } = SymmetricEigen::new(a.clone());
-    let deviations = DMatrix::from_diagonal(&eigenvalues.map(|e| e.max(0.0).sqrt()));
-    row_major(&(eigenvectors * deviations))
 }

@@ -10,13 +10,13 @@ use nalgebra::{DMatrix, DVector};
 
 /// Of every sequence.
 pub fn expected_logs(system: &System, sequences: &Sequences, beliefs: &Beliefs) -> Vec<ExpectedLog> {
-    let initial = Term::new(&system.initial_conditional());
-    let transition = Term::new(&system.transition_conditional());
+    let initial = Density::new(&system.initial_conditional());
+    let transition = Density::new(&system.transition_conditional());
     let emission = system.emission_conditional();
-    let emissions: Vec<Term> = sequences
+    let emissions: Vec<Density> = sequences
         .masks
         .iter()
-        .map(|mask| Term::new(&emission.rows(mask)))
+        .map(|mask| Density::new(&emission.rows(mask)))
         .collect();
     let x = system.states();
     let mut all = vec![ExpectedLog::default(); sequences.count()];
@@ -67,9 +67,9 @@ fn spread_out(
     block: &Block,
     spreads: &[Spread],
     steps: &[u32],
-    initial: &Term,
-    transition: &Term,
-    emissions: &[Term],
+    initial: &Density,
+    transition: &Density,
+    emissions: &[Density],
 ) -> ExpectedLog {
     let first = &spreads[steps[0] as usize].covariance;
     let mut lost = ExpectedLog {
@@ -99,20 +99,21 @@ fn spread_out(
 }
 
 /// One conditional Gaussian, ready to be evaluated.
-struct Term {
+#[derive(Debug, Clone)]
+pub(in crate::math) struct Density {
     coefficients: DMatrix<f64>,
     inverse: DMatrix<f64>,
+    /// ½ log det 2πΣ.
     log_norm: f64,
 }
 
-impl Term {
-    fn new(conditional: &Conditional) -> Self {
-        let size = conditional.noise.nrows() as f64;
-        let (inverse, log_det) = precision(&conditional.noise);
+impl Density {
+    pub fn new(conditional: &Conditional) -> Self {
+        let (inverse, log_det, _) = precision(&conditional.noise);
         Self {
             coefficients: conditional.coefficients.clone(),
             inverse,
-            log_norm: 0.5 * (size * (2.0 * std::f64::consts::PI).ln() + log_det),
+            log_norm: 0.5 * log_det,
         }
     }
 
@@ -126,5 +127,28 @@ impl Term {
                 .sum::<f64>()
         });
         -0.5 * error.dot(&(&self.inverse * &error)) - self.log_norm
+    }
+
+    /// The same of every column of `[y; z]` `[Y + Z, K]`, feature-major, into `logs` `[K]`.
+    pub fn columns(&self, table: &[f64], logs: &mut Vec<f64>) {
+        let (y, z) = self.coefficients.shape();
+        let count = table.len() / (y + z);
+        let row = |i: usize| &table[i * count..][..count];
+        let mut errors = table[..y * count].to_vec();
+        for (i, error) in errors.chunks_exact_mut(count).enumerate() {
+            for j in 0..z {
+                let w = self.coefficients[(i, j)];
+                error.iter_mut().zip(row(y + j)).for_each(|(e, z)| *e -= w * z);
+            }
+        }
+        logs.clear();
+        logs.resize(count, -self.log_norm);
+        for (i, a) in errors.chunks_exact(count).enumerate() {
+            for (j, b) in errors.chunks_exact(count).enumerate() {
+                let half = 0.5 * self.inverse[(i, j)];
+                let pairs = logs.iter_mut().zip(a.iter().zip(b));
+                pairs.for_each(|(log, (a, b))| *log -= half * a * b);
+            }
+        }
     }
 }

@@ -92,8 +92,8 @@ impl<'a> Filtered<'a> {
     /// The entropy of [`Filtered::beliefs`] of each sequence, in nats.
     pub fn entropy(&self) -> Vec<f64> {
         let entropy = |gain: &Gain| {
-            let size = gain.covariance.nrows() as f64;
-            0.5 * (size * (2.0 * std::f64::consts::PI * std::f64::consts::E).ln() + precision(&gain.covariance).1)
+            let (_, log_det, directions) = precision(&gain.covariance);
+            0.5 * (directions as f64 + log_det)
         };
         let each: Vec<f64> = self.gains.steps.iter().map(entropy).collect();
         let mut all = vec![0.0; self.sequences.count()];

@@ -105,6 +105,16 @@ impl Learning {
     /// The system that maximises the expected log joint of `statistics` over what is learnt of `system`, and which noises
     /// had to be held above their floor.
     pub fn maximize(&self, system: &System, statistics: &Statistics) -> Result<(System, Vec<&'static str>)> {
+        let (conditionals, floored) = self.maximize_each(system.conditionals(), statistics)?;
+        Ok((System::from_conditionals(conditionals), floored))
+    }
+
+    /// The same of these three: `x_1`, `x_{t+1}` and `o_t`, each given its regressors.
+    pub fn maximize_each(
+        &self,
+        [initial, transition, emission]: [Conditional; 3],
+        statistics: &Statistics,
+    ) -> Result<([Conditional; 3], Vec<&'static str>)> {
         let mut floored = Vec::new();
         let mut regress = |name, rule: &Regression, old: Conditional, evidence: &dyn Fn(bool) -> Evidence| {
             let joint = rule.noise.form == NoiseForm::Full;
@@ -118,34 +128,24 @@ impl Learning {
             true => Evidence::Joint(moments.clone()),
             false => Evidence::ByRow((0..targets).map(|i| row(moments, targets, i)).collect()),
         };
-        let x = system.states();
-        let new = System::from_conditionals(
-            regress(
-                "initial_covariance",
-                &self.initial,
-                system.initial_conditional(),
-                &|joint| own(&statistics.initial, x, joint),
-            )?,
-            regress(
-                "transition_noise",
-                &self.transition,
-                system.transition_conditional(),
-                &|joint| own(&statistics.transition, x, joint),
-            )?,
-            regress(
-                "emission_noise",
-                &self.emission,
-                system.emission_conditional(),
-                &|joint| match joint {
-                    true => Evidence::Joint(filled_in(statistics, &system.emission_conditional())),
-                    false => Evidence::ByRow(
-                        (0..system.outputs())
-                            .map(|i| observed_row(statistics, system, i))
-                            .collect(),
-                    ),
-                },
-            )?,
-        );
+        let x = transition.noise.nrows();
+        let old = emission.clone();
+        let new = [
+            regress("initial_covariance", &self.initial, initial, &|joint| {
+                own(&statistics.initial, x, joint)
+            })?,
+            regress("transition_noise", &self.transition, transition, &|joint| {
+                own(&statistics.transition, x, joint)
+            })?,
+            regress("emission_noise", &self.emission, emission, &|joint| match joint {
+                true => Evidence::Joint(filled_in(statistics, &old)),
+                false => Evidence::ByRow(
+                    (0..old.noise.nrows())
+                        .map(|i| observed_row(statistics, &old, i))
+                        .collect(),
+                ),
+            })?,
+        ];
         Ok((new, floored))
     }
 
@@ -228,7 +228,7 @@ impl Regression {
             }
             return Ok(());
         }
-        let (inverse, _) = precision(&conditional.noise);
+        let (inverse, ..) = precision(&conditional.noise);
         let places: Vec<(usize, usize)> = (0..y)
             .flat_map(|i| free_of(i).into_iter().map(move |j| (i, j)))
             .collect();
@@ -257,13 +257,9 @@ fn row(moments: &Moments, targets: usize, i: usize) -> Moments {
     }
 }
 
-/// The moments of `[o_i; x; u; 1]` over the steps where o_i is observed.
-fn observed_row(statistics: &Statistics, system: &System, i: usize) -> Moments {
-    let size = system.states() + system.inputs() + 2;
-    let mut sum = Moments {
-        count: 0.0,
-        second: DMatrix::zeros(size, size),
-    };
+/// The moments of `[o_i; z]` over the steps where o_i is observed.
+fn observed_row(statistics: &Statistics, emission: &Conditional, i: usize) -> Moments {
+    let mut sum = Moments::zeros(1 + emission.coefficients.ncols());
     for (mask, moments) in &statistics.emission {
         if let Ok(place) = mask.binary_search(&i) {
             let own = row(moments, mask.len(), place);
@@ -274,7 +270,7 @@ fn observed_row(statistics: &Statistics, system: &System, i: usize) -> Moments {
     sum
 }
 
-/// The moments of `[o; x; u; 1]` with what is missing of o expected given what is observed and the state.
+/// The moments of `[o; z]` with what is missing of o expected given what is observed and the state.
 fn filled_in(statistics: &Statistics, emission: &Conditional) -> Moments {
     let (o, z) = emission.coefficients.shape();
     let mut sum = Moments {

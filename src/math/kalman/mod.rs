@@ -23,9 +23,10 @@ mod statistics;
 mod subspace;
 mod system;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use beliefs::Beliefs;
+pub(super) use expected::Density;
 pub use expected::expected_logs;
 pub use filter::Filtered;
 pub use m_step::{Learning, Noise, NoiseForm, Regression};

@@ -194,6 +194,16 @@ impl Sequences {
         (observed, inputs)
     }
 
+    /// Every pattern of observed entries, ascending; pattern 0 is complete.
+    pub fn masks(&self) -> &[Vec<usize>] {
+        &self.masks
+    }
+
+    /// The number of the pattern of step `t` (from 0) of sequence `i`.
+    pub fn mask(&self, i: usize, t: usize) -> usize {
+        self.blocks[self.places[i].0].masks[t] as usize
+    }
+
     /// The sequences numbered in `indices`, in that order.
     pub fn select(&self, indices: &[usize]) -> Result<Self> {
         let (mut observed, mut inputs) = (Vec::new(), Vec::new());

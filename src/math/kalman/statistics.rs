@@ -29,7 +29,8 @@ pub struct Moments {
 }
 
 impl Moments {
-    fn zeros(size: usize) -> Self {
+    /// None of vectors of `size` numbers.
+    pub(in crate::math) fn zeros(size: usize) -> Self {
         Self {
             count: 0.0,
             second: DMatrix::zeros(size, size),
@@ -148,28 +149,35 @@ impl Statistics {
     }
 
     /// The expected log joint under `system`.
-    pub fn expected_log(&self, system: &System) -> Result<ExpectedLog> {
-        let emission = system.emission_conditional();
-        let mut sum = 0.0;
-        for (mask, moments) in &self.emission {
-            sum += expected_log(&emission.rows(mask), moments)?;
+    pub fn expected_log(&self, system: &System) -> ExpectedLog {
+        self.expected_log_of(&system.conditionals())
+    }
+
+    /// The same under these three: `x_1`, `x_{t+1}` and `o_t`, each given its regressors.
+    pub fn expected_log_of(&self, [initial, transition, emission]: &[Conditional; 3]) -> ExpectedLog {
+        let emissions = self.emission.iter();
+        ExpectedLog {
+            initial: expected_log(initial, &self.initial),
+            transition: expected_log(transition, &self.transition),
+            emission: emissions
+                .map(|(mask, moments)| expected_log(&emission.rows(mask), moments))
+                .sum(),
         }
-        Ok(ExpectedLog {
-            initial: expected_log(&system.initial_conditional(), &self.initial)?,
-            transition: expected_log(&system.transition_conditional(), &self.transition)?,
-            emission: sum,
-        })
     }
 
     /// The gradient of [`Statistics::expected_log`] in every entry of the system (both halves of a covariance count).
-    pub fn gradient(&self, system: &System) -> Result<System> {
-        let emission = system.emission_conditional();
+    pub fn gradient(&self, system: &System) -> System {
+        System::from_conditionals(self.gradient_of(&system.conditionals()))
+    }
+
+    /// The gradient of [`Statistics::expected_log_of`].
+    pub fn gradient_of(&self, [initial, transition, emission]: &[Conditional; 3]) -> [Conditional; 3] {
         let mut sum = Conditional {
-            coefficients: DMatrix::zeros(system.outputs(), system.states() + system.inputs() + 1),
-            noise: DMatrix::zeros(system.outputs(), system.outputs()),
+            coefficients: emission.coefficients.map(|_| 0.0),
+            noise: emission.noise.map(|_| 0.0),
         };
         for (mask, moments) in &self.emission {
-            let part = gradient(&emission.rows(mask), moments)?;
+            let part = gradient(&emission.rows(mask), moments);
             for (i, &row) in mask.iter().enumerate() {
                 for j in 0..sum.coefficients.ncols() {
                     sum.coefficients[(row, j)] += part.coefficients[(i, j)];
@@ -179,17 +187,17 @@ impl Statistics {
                 }
             }
         }
-        Ok(System::from_conditionals(
-            gradient(&system.initial_conditional(), &self.initial)?,
-            gradient(&system.transition_conditional(), &self.transition)?,
+        [
+            gradient(initial, &self.initial),
+            gradient(transition, &self.transition),
             sum,
-        ))
+        ]
     }
 }
 
 impl Conditional {
     /// The same of the targets `rows` alone.
-    pub(super) fn rows(&self, rows: &[usize]) -> Self {
+    pub(in crate::math) fn rows(&self, rows: &[usize]) -> Self {
         Self {
             coefficients: self.coefficients.select_rows(rows),
             noise: self.noise.select_rows(rows).select_columns(rows),
@@ -208,11 +216,14 @@ impl Conditional {
     }
 }
 
-/// Σ⁻¹ and log det Σ. A direction without noise is known for certain: it has no density and is left out.
-pub(super) fn precision(noise: &DMatrix<f64>) -> (DMatrix<f64>, f64) {
+/// Σ⁻¹, log det 2πΣ, and the number of directions with noise. A direction without noise is known for certain: it has no
+/// density and is left out.
+pub(super) fn precision(noise: &DMatrix<f64>) -> (DMatrix<f64>, f64, usize) {
+    let log_2pi = (2.0 * std::f64::consts::PI).ln();
     if let Some(l) = cholesky(noise.clone()) {
         let inverse = inverse_lower(&l);
-        return (inverse.transpose() * inverse, 2.0 * l.diagonal().map(f64::ln).sum());
+        let log_det = l.diagonal().iter().map(|d| 2.0 * d.ln() + log_2pi).sum();
+        return (inverse.transpose() * inverse, log_det, noise.nrows());
     }
     let SymmetricEigen {
         eigenvectors,
@@ -221,27 +232,30 @@ pub(super) fn precision(noise: &DMatrix<f64>) -> (DMatrix<f64>, f64) {
     let least = 1e-12 * eigenvalues.max();
     let kept = |e: f64| e > least;
     let inverse = DMatrix::from_diagonal(&eigenvalues.map(|e| if kept(e) { e.recip() } else { 0.0 }));
-    let log_det = eigenvalues.iter().filter(|e| kept(**e)).map(|e| e.ln()).sum();
-    (&eigenvectors * inverse * eigenvectors.transpose(), log_det)
+    let spread = || eigenvalues.iter().filter(|e| kept(**e));
+    let log_det = spread().map(|e| e.ln() + log_2pi).sum();
+    (
+        &eigenvectors * inverse * eigenvectors.transpose(),
+        log_det,
+        spread().count(),
+    )
 }
 
-fn expected_log(conditional: &Conditional, moments: &Moments) -> Result<f64> {
-    let (inverse, log_det) = precision(&conditional.noise);
-    let size = conditional.noise.nrows() as f64;
-    let norm = size * (2.0 * std::f64::consts::PI).ln() + log_det;
-    Ok(-0.5 * (moments.count * norm + inverse.dot(&conditional.residual(moments))))
+fn expected_log(conditional: &Conditional, moments: &Moments) -> f64 {
+    let (inverse, log_det, _) = precision(&conditional.noise);
+    -0.5 * (moments.count * log_det + inverse.dot(&conditional.residual(moments)))
 }
 
-fn gradient(conditional: &Conditional, moments: &Moments) -> Result<Conditional> {
+fn gradient(conditional: &Conditional, moments: &Moments) -> Conditional {
     let (y, z) = conditional.coefficients.shape();
-    let (inverse, _) = precision(&conditional.noise);
+    let (inverse, ..) = precision(&conditional.noise);
     let yz = moments.second.view((0, y), (y, z));
     let zz = moments.second.view((y, y), (z, z));
     let residual = conditional.residual(moments);
-    Ok(Conditional {
+    Conditional {
         coefficients: &inverse * (yz - &conditional.coefficients * zz),
         noise: (&inverse * residual * &inverse - &inverse * moments.count) * 0.5,
-    })
+    }
 }
 
 /// Lower triangles of all moments.

@@ -79,8 +79,17 @@ impl System {
         }
     }
 
+    /// All three.
+    pub fn conditionals(&self) -> [Conditional; 3] {
+        [
+            self.initial_conditional(),
+            self.transition_conditional(),
+            self.emission_conditional(),
+        ]
+    }
+
     /// The system that these three make.
-    pub fn from_conditionals(initial: Conditional, transition: Conditional, emission: Conditional) -> Self {
+    pub fn from_conditionals([initial, transition, emission]: [Conditional; 3]) -> Self {
         let x = transition.coefficients.nrows();
         let u = transition.coefficients.ncols() - x - 1;
         let (a, c) = (&transition.coefficients, &emission.coefficients);

@@ -280,7 +280,7 @@ impl Sweeps for LinearSweeps<'_> {
         };
         let new = old.em_step(&self.rows, &learning)?;
         Ok(Improvement {
-            log_likelihood,
+            log_likelihood: Some(log_likelihood),
             lower_bound: log_likelihood,
             theta: self.model.theta_of(&new, theta.dtype(), &theta.device())?,
             events: match new

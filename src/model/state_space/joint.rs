@@ -6,6 +6,7 @@
 
 use super::Core;
 use crate::math::kalman::{Beliefs, ExpectedLog, Filtered, Sequences, Statistics, System, expected_logs};
+use crate::math::nonlinear::Dynamics;
 use crate::math::streams::Generator;
 use crate::model::{Guesses, Joint, Latent, Latents, Trajectories};
 use crate::{Error, Result};
@@ -100,6 +101,10 @@ impl Joint for StateSpaceJoint<'_> {
         Some(self)
     }
 
+    fn dynamics(&self) -> Option<(&dyn Dynamics, &Sequences)> {
+        Some((&self.system, &self.sequences))
+    }
+
     fn observed(&self) -> &Tensor {
         self.observed
     }
@@ -182,7 +187,7 @@ impl Operation {
                 }
             }
         }
-        let gradient = sum.gradient(&system)?;
+        let gradient = sum.gradient(&system);
         Ok(self.core.settings.pull_back(flat, &system, &gradient))
     }
 }

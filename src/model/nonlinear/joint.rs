@@ -1,0 +1,140 @@
+//! `log p_θ(o, x)` of a batch of sequences under a nonlinear state space, as a function of θ that candle can differentiate,
+//! and an estimate of `log p_θ(o)`.
+//!
+//! The expected log joint is one operation on θ in one row `[P]`; backward, its gradient is that of the moments. There is
+//! no exact `log p_θ(o)`: [`Joint::log_prob`] is the logarithm of the bootstrap filter's unbiased estimate, and so a little low
+//! on average. Its random numbers are the same for every θ and every call, as the nodes of a quadrature would be.
+
+use super::Settings;
+use crate::math::kalman::{Beliefs, ExpectedLog, Sequences};
+use crate::math::nonlinear::{BasisSystem, BootstrapFilter, Dynamics, expected_logs, statistics};
+use crate::math::streams::Streams;
+use crate::model::{Joint, Latent, Latents};
+use crate::{Error, Result};
+use candle_core::{CpuStorage, CustomOp1, Device, Layout, Shape, Tensor};
+use std::sync::Arc;
+
+/// A batch of sequences under one θ.
+pub(super) struct NonlinearJoint<'a> {
+    settings: &'a Arc<Settings>,
+    /// `[P]`
+    flat: Tensor,
+    system: BasisSystem,
+    sequences: Arc<Sequences>,
+    observed: &'a Tensor,
+}
+
+impl<'a> NonlinearJoint<'a> {
+    pub fn new(
+        settings: &'a Arc<Settings>,
+        flat: Tensor,
+        sequences: Arc<Sequences>,
+        observed: &'a Tensor,
+    ) -> Result<Self> {
+        let system = settings.decode(&flat.to_vec1::<f64>()?);
+        Ok(Self {
+            settings,
+            flat,
+            system,
+            sequences,
+            observed,
+        })
+    }
+}
+
+fn beliefs(latents: &Latents) -> Result<&Arc<Vec<Beliefs>>> {
+    match latents {
+        Latents::Trajectories(beliefs) => Ok(beliefs),
+        _ => Err(Error::Other("a trajectory was asked for another kind of value".into())),
+    }
+}
+
+/// `[S][B]` numbers as a row-major `[B, S]`.
+fn by_sequence(values: &[Vec<ExpectedLog>], pick: impl Fn(&ExpectedLog) -> f64) -> Vec<f64> {
+    let count = values.first().map_or(0, Vec::len);
+    (0..count)
+        .flat_map(|b| values.iter().map(|own| pick(&own[b])).collect::<Vec<_>>())
+        .collect()
+}
+
+impl Joint for NonlinearJoint<'_> {
+    fn latent(&self) -> Latent {
+        Latent::Trajectory(self.system.states())
+    }
+
+    fn log_joint(&self, latents: &Latents) -> Result<Tensor> {
+        Ok(self.flat.apply_op1(Operation {
+            settings: self.settings.clone(),
+            sequences: self.sequences.clone(),
+            beliefs: beliefs(latents)?.clone(),
+        })?)
+    }
+
+    fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>> {
+        let beliefs = beliefs(latents)?;
+        let all = expected_logs(&self.system, &self.sequences, beliefs);
+        let term = |name, pick: fn(&ExpectedLog) -> f64| {
+            let shape = (self.sequences.count(), beliefs.len());
+            let values = Tensor::from_vec(by_sequence(&all, pick), shape, &Device::Cpu)?;
+            Ok::<_, Error>((name, values))
+        };
+        Ok(vec![
+            term("initial", |e| e.initial)?,
+            term("transition", |e| e.transition)?,
+            term("emission", |e| e.emission)?,
+        ])
+    }
+
+    fn log_prob(&self) -> Result<Tensor> {
+        let numbers = Streams::new(0).named("likelihood");
+        let filter = BootstrapFilter::new(&self.system, &self.sequences, self.settings.likelihood_particles)?;
+        let values = filter.log_likelihood(|i| numbers.at(i))?;
+        Ok(Tensor::new(values, &Device::Cpu)?)
+    }
+
+    fn mean(&self) -> Result<Tensor> {
+        Err(Error::Other("a state space has no mean of independent rows".into()))
+    }
+
+    fn dynamics(&self) -> Option<(&dyn Dynamics, &Sequences)> {
+        Some((&self.system, &self.sequences))
+    }
+
+    fn observed(&self) -> &Tensor {
+        self.observed
+    }
+}
+
+/// `[P] → [B, S]`: the expected log joint under S beliefs.
+struct Operation {
+    settings: Arc<Settings>,
+    sequences: Arc<Sequences>,
+    beliefs: Arc<Vec<Beliefs>>,
+}
+
+impl CustomOp1 for Operation {
+    fn name(&self) -> &'static str {
+        "nonlinear_state_space"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        let flat = match (storage, layout.contiguous_offsets()) {
+            (CpuStorage::F64(values), Some((start, end))) => &values[start..end],
+            _ => candle_core::bail!("a state space takes one contiguous row of f64"),
+        };
+        let all = expected_logs(&self.settings.decode(flat), &self.sequences, &self.beliefs);
+        let shape = (self.sequences.count(), self.beliefs.len());
+        Ok((CpuStorage::F64(by_sequence(&all, ExpectedLog::total)), shape.into()))
+    }
+
+    fn bwd(&self, flat: &Tensor, _value: &Tensor, slopes: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        let system = self.settings.decode(&flat.to_vec1::<f64>()?);
+        let slopes = slopes.flatten_all()?.to_vec1::<f64>()?; // [B, S]
+        let samples = self.beliefs.len();
+        let moments = statistics(&system, &self.sequences, &self.beliefs, |b, s| slopes[b * samples + s]);
+        let gradient = self
+            .settings
+            .pull_back(&system, &moments.gradient_of(&system.conditionals));
+        Ok(Some(Tensor::from_vec(gradient, flat.shape(), &Device::Cpu)?))
+    }
+}

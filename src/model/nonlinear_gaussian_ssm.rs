@@ -1,0 +1,245 @@
+//! A state space with Gaussian noise and named mean functions that are linear in their coefficients, for sequences with
+//! missing values: `x_1 ~ N(m₁, P₁)`, `x_{t+1} = W φ(x_t, t) + w`, `o_t = V ψ(x_t) + v`, `w ~ N(0, Q)`, `v ~ N(0, R)`, Q, R
+//! and P₁ diagonal. This file is its table in an experiment file; the model is in `nonlinear`.
+//!
+//! Every parameter is learnt from where it starts, fixed, or fixed entry by entry. No likelihood is exact: posteriors
+//! linearise, follow sigma points, or simulate particles, and what is reported is the bootstrap filter's estimate.
+
+use super::linear_gaussian_ssm::VectorKeys;
+use super::nonlinear::{Entries, NonlinearStateSpace, Settings};
+use crate::error::Fault;
+use crate::math::nonlinear::Basis;
+use crate::{Error, Result, data::Dataset, data::source::Widths};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How a state leads to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TransitionFunction {
+    /// a x + b x / (1 + x²) + c cos(1.2 t), t from 1; one-dimensional. Starts at 0.5, 25, 8.
+    Growth,
+}
+
+/// How a state is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EmissionFunction {
+    /// d x², one-dimensional. Starts at 0.05.
+    Square,
+}
+
+/// What the file says of the transition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TransitionKeys {
+    /// The function.
+    pub function: TransitionFunction,
+    /// Coefficients that are not learnt; an entry `nan` is learnt.
+    #[serde(flatten)]
+    pub coefficients: VectorKeys,
+}
+
+impl Default for TransitionKeys {
+    fn default() -> Self {
+        Self {
+            function: TransitionFunction::Growth,
+            coefficients: VectorKeys::default(),
+        }
+    }
+}
+
+/// What the file says of the emission.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct EmissionKeys {
+    /// The function.
+    pub function: EmissionFunction,
+    /// Coefficients that are not learnt; an entry `nan` is learnt.
+    #[serde(flatten)]
+    pub coefficients: VectorKeys,
+}
+
+impl Default for EmissionKeys {
+    fn default() -> Self {
+        Self {
+            function: EmissionFunction::Square,
+            coefficients: VectorKeys::default(),
+        }
+    }
+}
+
+/// Where first values come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstValues {
+    /// Each is its `start`.
+    Given,
+    /// Each is drawn uniformly within ± `spread` of its `start`.
+    Random,
+}
+
+/// Keys of `kind = "nonlinear_gaussian_ssm"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct NonlinearGaussianSsm {
+    /// f: its `function` with the coefficients W, of which `fixed` ones are not learnt (but for entries `nan`) and `start`
+    /// is where learning begins.
+    pub transition: TransitionKeys,
+    /// g: its `function` with the coefficients V, of which `fixed` ones are not learnt (but for entries `nan`) and `start`
+    /// is where learning begins.
+    pub emission: EmissionKeys,
+    /// The diagonal of Q: `fixed` and `start`, which is 0.1 without this key. `[X]`
+    pub transition_variances: VectorKeys,
+    /// The diagonal of R: `fixed` and `start`, which is 0.1 without this key. `[O]`
+    pub emission_variances: VectorKeys,
+    /// m₁: `fixed` and `start`; fixed at zero without this key. `[X]`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial_mean: Option<VectorKeys>,
+    /// The diagonal of P₁: `fixed` and `start`; fixed at zero (x₁ is known) without this key. `[X]`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial_variances: Option<VectorKeys>,
+    /// Where first values come from.
+    pub first_values: FirstValues,
+    /// With `first_values = "random"`, how far they lie from `start` at most, as a fraction of it.
+    #[schemars(range(min = 0.0, max = 0.99))]
+    pub spread: f64,
+    /// Particles of the bootstrap filter that estimates the log-likelihood in evaluations.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub likelihood_particles: usize,
+}
+
+impl Default for NonlinearGaussianSsm {
+    fn default() -> Self {
+        Self {
+            transition: TransitionKeys::default(),
+            emission: EmissionKeys::default(),
+            transition_variances: VectorKeys::default(),
+            emission_variances: VectorKeys::default(),
+            initial_mean: None,
+            initial_variances: None,
+            first_values: FirstValues::Random,
+            spread: 0.5,
+            likelihood_particles: 1000,
+        }
+    }
+}
+
+impl NonlinearGaussianSsm {
+    /// Every fault for data of these widths.
+    pub fn check(&self, widths: Widths) -> Vec<Fault> {
+        let outputs = self.functions()[1].sizes().1;
+        if widths.observed != outputs || widths.given > 0 {
+            let (observed, given) = (widths.observed, widths.given);
+            return vec![Fault::new(
+                "emission.function",
+                format!("the data have {observed} observed columns and {given} inputs"),
+                format!("{outputs} observed and no input for this function"),
+                "choose other columns, or `linear_gaussian_ssm`",
+            )];
+        }
+        self.settings().err().into_iter().collect()
+    }
+
+    fn functions(&self) -> [Basis; 2] {
+        [
+            match self.transition.function {
+                TransitionFunction::Growth => Basis::Growth,
+            },
+            match self.emission.function {
+                EmissionFunction::Square => Basis::Square,
+            },
+        ]
+    }
+
+    /// What is fixed and what starts where.
+    fn settings(&self) -> std::result::Result<Settings, Fault> {
+        let functions = self.functions();
+        let (states, outputs) = functions[1].sizes();
+        let starts: [&[f64]; 2] = [
+            match self.transition.function {
+                TransitionFunction::Growth => &[0.5, 25.0, 8.0],
+            },
+            match self.emission.function {
+                EmissionFunction::Square => &[0.05],
+            },
+        ];
+        let zero = VectorKeys {
+            fixed: Some(vec![super::linear_gaussian_ssm::Entry(0.0); states]),
+            start: None,
+        };
+        let mean = self.initial_mean.as_ref().unwrap_or(&zero);
+        let variances = self.initial_variances.as_ref().unwrap_or(&zero);
+        let noise = |key, keys, size, least| entries(key, keys, &vec![0.1; size], Some(least));
+        Ok(Settings {
+            functions,
+            entries: [
+                entries("initial_mean", mean, &vec![0.0; states], None)?,
+                noise("initial_variances", variances, states, 0.0)?,
+                entries("transition", &self.transition.coefficients, starts[0], None)?,
+                noise("transition_variances", &self.transition_variances, states, 0.0)?,
+                entries("emission", &self.emission.coefficients, starts[1], None)?,
+                noise(
+                    "emission_variances",
+                    &self.emission_variances,
+                    outputs,
+                    f64::MIN_POSITIVE,
+                )?,
+            ],
+            spread: match self.first_values {
+                FirstValues::Given => 0.0,
+                FirstValues::Random => self.spread,
+            },
+            likelihood_particles: self.likelihood_particles,
+        })
+    }
+
+    /// The model for sequences like `train`.
+    pub fn build(&self, train: &Dataset) -> Result<NonlinearStateSpace> {
+        let settings = self.settings().map_err(|fault| Error::Other(fault.to_string()))?;
+        NonlinearStateSpace::new(settings, train)
+    }
+}
+
+/// One parameter; of variances, `least` is the smallest that may be fixed, and learnt ones start positive.
+fn entries(key: &str, keys: &VectorKeys, otherwise: &[f64], least: Option<f64>) -> std::result::Result<Entries, Fault> {
+    let fixed = keys
+        .fixed
+        .as_ref()
+        .map(|fixed| fixed.iter().map(|entry| entry.0).collect::<Vec<_>>());
+    for (name, values) in [("fixed", &fixed), ("start", &keys.start)] {
+        let Some(values) = values else { continue };
+        let at = format!("{key}.{name}");
+        if values.len() != otherwise.len() {
+            let (came, wanted) = (values.len(), otherwise.len());
+            return Err(Fault::new(
+                at,
+                format!("{came} numbers do not fit"),
+                format!("{wanted} numbers"),
+                "one for each coefficient or dimension, in the order of the formula; `nan` in `fixed` for what is learnt",
+            ));
+        }
+        let least = match name {
+            "fixed" => least,
+            _ => least.map(|_| f64::MIN_POSITIVE),
+        };
+        let lawful =
+            |v: &f64| (v.is_nan() && name == "fixed") || (v.is_finite() && least.is_none_or(|least| *v >= least));
+        if let Some(bad) = values.iter().find(|v| !lawful(v)) {
+            return Err(Fault::new(
+                at,
+                format!("it holds {bad}"),
+                if least.is_some() {
+                    "positive variances"
+                } else {
+                    "finite numbers"
+                },
+                "variances that are learnt start above 0, as does any of an observation; `nan` in `fixed` is learnt",
+            ));
+        }
+    }
+    Ok(Entries {
+        fixed: fixed.unwrap_or_else(|| vec![f64::NAN; otherwise.len()]),
+        start: keys.start.clone().unwrap_or_else(|| otherwise.to_vec()),
+    })
+}

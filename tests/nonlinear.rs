@@ -1,0 +1,325 @@
+//! The nonlinear state space through the rooms, and the approximate posteriors on a linear one: the exact posterior is
+//! their oracle there; slopes, what is fixed, first values, bad input.
+
+use candle_core::{DType, Device, Tensor};
+use latent_lab::data::{Batch, DataConfig, Splits};
+use latent_lab::math::streams::Streams;
+use latent_lab::model::{Guess, Latents, Model, ModelConfig};
+use latent_lab::nn::Parameters;
+use latent_lab::objective::ObjectiveConfig;
+use latent_lab::posterior::PosteriorConfig;
+use latent_lab::spec::load_experiment;
+use std::path::Path;
+
+const LINEAR: (&str, &str) = (
+    "kind = 'linear_gaussian_ssm'\nstates = 2\nfirst_values = 'random'",
+    "source = 'lgssm'\ntrain = 40\nlength = 12\nmissing = 0.2",
+);
+const GROWTH: (&str, &str) = (
+    "kind = 'nonlinear_gaussian_ssm'",
+    "source = 'growth'\ntrain = 90\nlength = 25\nmissing = 0.1",
+);
+
+struct Case {
+    model: Box<dyn Model>,
+    theta: Parameters,
+    splits: Splits,
+    streams: Streams,
+}
+
+fn case((model, data): (&str, &str)) -> Case {
+    let streams = Streams::new(5);
+    let data: DataConfig = toml::from_str(data).expect("data");
+    let splits = data.load(Path::new(""), &streams).expect("rows");
+    let config: ModelConfig = toml::from_str(model).expect("a model");
+    let model = config.build(&splits.train).expect("a model");
+    let theta = model
+        .initial(&splits.train, &streams, 0, DType::F64, &Device::Cpu)
+        .expect("first values");
+    Case {
+        model,
+        theta,
+        splits,
+        streams,
+    }
+}
+
+impl Case {
+    fn batch(&self) -> Batch {
+        Batch::whole(&self.splits.train, DType::F64, &Device::Cpu).expect("a batch")
+    }
+
+    /// The objective's mean, in nats per step, and its gradient in one row.
+    fn ascend(&self, objective: &str, posterior: &str, index: u64) -> Vec<f64> {
+        let objective: ObjectiveConfig = toml::from_str(&format!("kind = '{objective}'")).expect("an objective");
+        let posterior: PosteriorConfig = toml::from_str(&format!("kind = {posterior}")).expect("a posterior");
+        let batch = self.batch();
+        let joint = self.model.joint(&self.theta, &batch).expect("a joint");
+        let generator = &mut self.streams.named("guesses").at(index);
+        let values = objective
+            .value(joint.as_ref(), 0, || {
+                posterior.draws(joint.as_ref(), &self.theta, 0, generator)
+            })
+            .expect("values");
+        let mean = batch.mean(&values).expect("a mean");
+        let gradients = mean.backward().expect("gradients");
+        let all = self.theta.iter().flat_map(|(_, var)| match gradients.get(var) {
+            Some(gradient) => gradient
+                .flatten_all()
+                .and_then(|g| g.to_vec1::<f64>())
+                .expect("numbers"),
+            None => vec![0.0; var.elem_count()],
+        });
+        std::iter::once(mean.to_scalar().expect("a number"))
+            .chain(all)
+            .collect()
+    }
+}
+
+fn norm(values: &[f64]) -> f64 {
+    values.iter().map(|v| v * v).sum::<f64>().sqrt()
+}
+
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    norm(&a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<_>>())
+}
+
+#[test]
+fn on_a_linear_model_the_approximate_kalman_smoothers_are_the_exact_posterior() {
+    let case = case(LINEAR);
+    let exact = case.ascend("expected_log_likelihood", "'exact'", 0);
+    let bound = case.ascend("elbo", "'exact'", 0);
+    let batch = case.batch();
+    let joint = case.model.joint(&case.theta, &batch).expect("a joint");
+    let likelihood = joint.log_prob().and_then(|v| Ok(v.to_vec1::<f64>()?)).expect("values");
+    for posterior in [
+        "'extended_kalman'",
+        "'unscented_kalman'",
+        "'unscented_kalman'\nalpha = 0.3\nbeta = 2.0",
+    ] {
+        let own = case.ascend("expected_log_likelihood", posterior, 0);
+        assert!(distance(&own, &exact) < 1e-8 * norm(&exact), "{posterior}");
+        let own = case.ascend("elbo", posterior, 0);
+        assert!(
+            (own[0] - bound[0]).abs() < 1e-8 * bound[0].abs(),
+            "{posterior}: {} {}",
+            own[0],
+            bound[0]
+        );
+        let config: PosteriorConfig = toml::from_str(&format!("kind = {posterior}")).expect("a posterior");
+        let approximate = config.approximate_log_prob(joint.as_ref());
+        let approximate = approximate.and_then(|v| Ok(v.to_vec1::<f64>()?)).expect("values");
+        assert!(
+            distance(&approximate, &likelihood) < 1e-8 * norm(&likelihood),
+            "{posterior}"
+        );
+    }
+}
+
+#[test]
+fn on_a_linear_model_particles_estimate_the_exact_value_and_gradient() {
+    const REPEATS: usize = 200;
+    let case = case(LINEAR);
+    let exact = case.ascend("expected_log_likelihood", "'exact'", 0);
+    let particles = "'particle'\nparticles = 2000\nsamples = 20";
+    let estimates: Vec<Vec<f64>> = (0..REPEATS as u64)
+        .map(|index| case.ascend("expected_log_likelihood", particles, index))
+        .collect();
+    for (i, exact) in exact.iter().enumerate() {
+        let mean = estimates.iter().map(|e| e[i]).sum::<f64>() / REPEATS as f64;
+        let variance = estimates.iter().map(|e| (e[i] - mean).powi(2)).sum::<f64>() / (REPEATS - 1) as f64;
+        // A bias of order 1/N beside the standard error.
+        let error = 6.0 * (variance / REPEATS as f64).sqrt() + 2e-3 * exact.abs().max(1.0);
+        assert!((mean - exact).abs() < error, "{i}: {mean} {exact} ± {error}");
+    }
+}
+
+#[test]
+fn gradients_are_slopes_under_every_posterior() {
+    let case = case(GROWTH);
+    let batch = case.batch();
+    for posterior in [
+        "'particle'\nparticles = 50\nsamples = 5",
+        "'unscented_kalman'",
+        "'extended_kalman'",
+    ] {
+        let gradient = case.ascend("expected_log_likelihood", posterior, 0);
+        let config: PosteriorConfig = toml::from_str(&format!("kind = {posterior}")).expect("a posterior");
+        let joint = case.model.joint(&case.theta, &batch).expect("a joint");
+        let draws = config
+            .draws(joint.as_ref(), &case.theta, 0, &mut case.streams.named("guesses").at(0))
+            .expect("draws");
+        let value = |theta: &Parameters| -> f64 {
+            let joint = case.model.joint(theta, &batch).expect("a joint");
+            let values = joint.log_joint(&draws.latents).expect("values");
+            let mean = batch.mean(&values.mean(1).expect("over samples")).expect("a mean");
+            mean.to_scalar().expect("a number")
+        };
+        let mut at = 1;
+        for (name, var) in case.theta.iter() {
+            for i in 0..var.elem_count() {
+                let nudged = |amount: f64| {
+                    let theta = case.theta.snapshot().expect("a copy");
+                    let (_, var) = theta.iter().find(|(other, _)| *other == name).expect("a parameter");
+                    let mut values = var.flatten_all().and_then(|v| v.to_vec1::<f64>()).expect("numbers");
+                    values[i] += amount;
+                    var.set(&Tensor::from_vec(values, var.shape(), &Device::Cpu).expect("a tensor"))
+                        .expect("the same shape");
+                    value(&theta)
+                };
+                let slope = (nudged(1e-6) - nudged(-1e-6)) / 2e-6;
+                let scale = norm(&gradient).max(1.0);
+                assert!(
+                    (slope - gradient[at]).abs() < 1e-6 * scale,
+                    "{posterior}: {name}: {slope} {}",
+                    gradient[at]
+                );
+                at += 1;
+            }
+        }
+        assert_eq!(at, gradient.len());
+    }
+}
+
+/// EM by particles from `theta`, `sweeps` sweeps.
+fn climbed(case: &Case, posterior: &str, sweeps: u64) -> Parameters {
+    let posterior: PosteriorConfig = toml::from_str(&format!("kind = {posterior}")).expect("a posterior");
+    let batch = case.batch();
+    let closed_form = case.model.closed_form().expect("a closed form");
+    let all = closed_form.sweeps(&case.splits.train).expect("sweeps");
+    let mut theta = case.theta.snapshot().expect("a copy");
+    for sweep in 0..sweeps {
+        let joint = case.model.joint(&theta, &batch).expect("a joint");
+        let draws = posterior
+            .draws(joint.as_ref(), &theta, 0, &mut case.streams.named("guesses").at(sweep))
+            .expect("draws");
+        let Latents::Trajectories(beliefs) = &draws.latents else {
+            panic!("trajectories")
+        };
+        let log_q = draws.total_log_q().expect("a number");
+        let improved = all.improve(&theta, Guess::Trajectories { beliefs, log_q }, 1, None);
+        drop(joint);
+        theta = improved.expect("a sweep").theta;
+    }
+    theta
+}
+
+/// Many sequences leave little to chance: every parameter comes back, from a start that is off by a tenth to a half.
+#[test]
+fn em_by_particles_recovers_the_growth_model_from_many_sequences() {
+    let case = case((
+        "kind = 'nonlinear_gaussian_ssm'\nfirst_values = 'given'\ntransition.start = [0.45, 22.0, 7.0]\n\
+         emission.start = [0.06]\ntransition_variances.start = [1.0]\nemission_variances.start = [0.2]",
+        "source = 'growth'\ntrain = 1000\nlength = 50\ntransition_variance = 0.3\nemission_variance = 0.2\nmissing = 0.05",
+    ));
+    let theta = climbed(&case, "'particle'\nparticles = 200\nsamples = 10", 120);
+    let named = case.model.named(&theta).expect("parameters");
+    let expected = [
+        ("a", 0.5, 0.01),
+        ("b", 25.0, 1.5),
+        ("c", 8.0, 0.4),
+        ("d", 0.05, 0.004),
+        ("q", 0.3, 0.1),
+        ("r", 0.2, 0.08),
+    ];
+    for ((name, value), (letter, truth, margin)) in named.iter().zip(expected) {
+        assert!(
+            name == letter && (value - truth).abs() < margin,
+            "{name}: {value}, truth {truth}"
+        );
+    }
+}
+
+#[test]
+fn what_is_fixed_stays_fixed_and_first_values_lie_where_the_file_says() {
+    let text = "kind = 'nonlinear_gaussian_ssm'\nspread = 0.2\ntransition.fixed = [nan, 25.0, nan]\n\
+                emission_variances.fixed = [0.1]\ntransition.start = [0.6, 1.0, 9.0]\ninitial_mean.start = [0.3]\n\
+                initial_variances = { fixed = [0.2] }";
+    let case = case((text, GROWTH.1));
+    let natural = |theta: &Parameters, name: &str| -> Vec<f64> {
+        let all = case.model.natural(theta).expect("terms");
+        all[name].to_vec1().expect("numbers")
+    };
+    for start in 0..20 {
+        let theta = case
+            .model
+            .initial(&case.splits.train, &case.streams, start, DType::F64, &Device::Cpu)
+            .expect("first values");
+        let w = natural(&theta, "transition");
+        assert!(
+            w[1] == 25.0 && (0.48..0.72).contains(&w[0]) && (7.2..10.8).contains(&w[2]),
+            "{w:?}"
+        );
+        assert!((0.04..0.06).contains(&natural(&theta, "emission")[0]));
+        assert!((0.08..0.12).contains(&natural(&theta, "transition_variances")[0]));
+        assert_eq!(natural(&theta, "emission_variances"), [0.1]);
+    }
+    for posterior in ["'particle'", "'unscented_kalman'"] {
+        let theta = climbed(&case, posterior, 3);
+        assert_eq!(natural(&theta, "transition")[1], 25.0);
+        assert_eq!(
+            (
+                natural(&theta, "emission_variances"),
+                natural(&theta, "initial_variances")
+            ),
+            (vec![0.1], vec![0.2])
+        );
+        assert_ne!(natural(&theta, "initial_mean"), natural(&case.theta, "initial_mean"));
+        let names: Vec<String> = case
+            .model
+            .named(&theta)
+            .expect("parameters")
+            .into_iter()
+            .map(|named| named.0)
+            .collect();
+        assert_eq!(names, ["a", "c", "d", "q"]);
+        assert_eq!(case.model.free_parameters(&theta), 5);
+    }
+}
+
+/// The faults of an experiment with this model and source.
+fn faults(model: &str, rest: &str) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("question.toml");
+    let text = format!(
+        "question = \"?\"\nseeds = 1\n[data]\nsource = \"growth\"\n[model]\nkind = \"nonlinear_gaussian_ssm\"\n{model}\n\
+         [training]\noptimizer = \"em\"\n{rest}"
+    );
+    std::fs::write(&file, text).expect("a file");
+    load_experiment(&file, &[]).expect_err("a fault").render(false)
+}
+
+#[test]
+fn faults_name_the_key_and_what_to_try() {
+    let particle = "[posterior]\nkind = \"particle\"\n";
+    for (model, rest, message) in [
+        ("", "", "`exact` needs it"),
+        ("", "[posterior]\nkind = \"hard\"\n", "`hard` needs it"),
+        (
+            "",
+            "[objective]\nkind = \"marginal_likelihood\"\n",
+            "likelihood has no closed form",
+        ),
+        ("transition.start = [1.0]", particle, "1 numbers do not fit"),
+        ("transition_variances.start = [-0.1]", particle, "it holds -0.1"),
+        ("emission_variances.fixed = [0.0]", particle, "it holds 0"),
+        (
+            "",
+            "[posterior]\nkind = \"particle\"\n[evaluation]\nestimator_repeats = 5\n",
+            "no exact posterior to compare",
+        ),
+        (
+            "",
+            "[posterior]\nkind = \"unscented_kalman\"\nkappa = -2.0\n",
+            "no room between the sigma points",
+        ),
+        (
+            "",
+            "[posterior]\nkind = \"particle\"\ntemperature = 2.0\n",
+            "no temperature",
+        ),
+    ] {
+        let text = faults(model, rest);
+        assert!(text.contains(message), "{message}: {text}");
+    }
+}
