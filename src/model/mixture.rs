@@ -419,7 +419,11 @@ impl Joint for MixtureJoint<'_> {
     }
 
     fn log_prob(&self) -> Result<Tensor> {
-        nn::log_sum_exp(self.all()?)
+        if let Some(all) = self.all.get() {
+            return nn::log_sum_exp(all);
+        }
+        let [logits, means, scales] = self.parts.heads();
+        nn::mixture_log_prob(self.observed, logits, means, scales, self.shape)
     }
 
     fn mean(&self) -> Result<Tensor> {

@@ -18,6 +18,7 @@ mod log_sum_exp;
 mod matmul;
 pub mod mixture;
 mod mixture_kernel;
+mod mixture_operation;
 pub mod parameters;
 pub mod perceptron;
 #[cfg(test)]
@@ -32,7 +33,7 @@ pub use dense::dense;
 pub use density::{bernoulli_log_density, gaussian_log_density};
 pub use gradients::backward;
 pub use log_sum_exp::{log_softmax, log_sum_exp};
-pub use mixture::{ConditionalCovariance, Head, MixtureShape, mixture_log_joint, mixture_terms};
+pub use mixture::{ConditionalCovariance, Head, MixtureShape, mixture_log_joint, mixture_log_prob, mixture_terms};
 pub use parameters::Parameters;
 pub use perceptron::Perceptron;
 pub use weighted_sum::weighted_sum;
