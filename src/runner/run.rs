@@ -116,8 +116,11 @@ impl PlannedRun {
             streams: &streams,
             threads,
         };
-        let Trained { theta, steps } = train::train(&job, resume, recorder)?;
-        let mut metrics = evaluation::evaluate(&job, &theta, steps)?;
+        let Trained { theta, steps, metrics } = train::train(&job, resume, recorder)?;
+        let mut metrics = match metrics {
+            Some(metrics) => metrics,
+            None => evaluation::evaluate(&job, &theta, steps)?,
+        };
         metrics.push(("steps".to_owned(), steps as f64));
         metrics.push(baseline::log_likelihood(&splits, &streams)?);
         let horizons = forecast::Settings {
