@@ -10,8 +10,8 @@ use latent_lab::Result;
 use latent_lab::math::streams::Streams;
 use latent_lab::nn::{
     Activation, Adam, AdamSettings, ConditionalCovariance, Head, MixtureShape, Parameters, Perceptron, backward,
-    bernoulli_log_density, dense, gaussian_log_density, log_softmax, log_sum_exp, mixture_log_joint, mixture_log_prob,
-    weighted_sum,
+    bernoulli_log_density, dense, gaussian_log_density, log_softmax, log_sum_exp, mean, mixture_log_joint,
+    mixture_log_prob, weighted_sum,
 };
 use rand_distr::{Distribution, StandardNormal};
 use std::hint::black_box;
@@ -67,7 +67,7 @@ impl Job {
             offset,
         });
         let log_prob = mixture_log_prob(&self.y, logits, means, scales, &MIXTURE)?; // [B]
-        let loss = log_prob.mean_all()?.neg()?;
+        let loss = mean(&log_prob)?.neg()?;
         self.adam.step(&self.parameters, &backward(&loss)?, 1e-3, None)
     }
 }

@@ -7,7 +7,7 @@
 use crate::{array, pool};
 use candle_core::{Tensor, npy::NpzTensors};
 use latent_lab::nn::{
-    Activation, Adam, AdamSettings, ConditionalCovariance, Head, MixtureShape, Parameters, Perceptron, backward,
+    Activation, Adam, AdamSettings, ConditionalCovariance, Head, MixtureShape, Parameters, Perceptron, backward, mean,
     mixture_log_prob,
 };
 use latent_lab::{Error, Result};
@@ -97,7 +97,7 @@ impl Run {
                 offset,
             });
             let log_prob = mixture_log_prob(y, logits, means, scales, &MIXTURE)?; // [B]
-            let loss = log_prob.mean_all()?.neg()?;
+            let loss = mean(&log_prob)?.neg()?;
             losses.push(loss.to_scalar()?);
             let norm = self.adam.step(&self.parameters, &backward(&loss)?, 1e-3, None)?;
             if !norm.is_finite() {

@@ -427,13 +427,8 @@ impl Joint for MixtureJoint<'_> {
     }
 
     fn mean(&self) -> Result<Tensor> {
-        let (k, d) = (self.shape.components, self.shape.dimension);
-        let logits = self.parts.logits.0.narrow(1, self.parts.logits.1, k)?;
-        let weights = nn::log_softmax(&logits)?.exp()?.unsqueeze(2)?; // [R, K, 1]
-        let means = self.parts.means.0.narrow(1, self.parts.means.1, k * d)?;
-        let means = means.reshape(((), k, d))?; // [R, K, D]
-        let mean = weights.broadcast_mul(&means)?.sum(1)?; // [R, D]
-        Ok(mean.broadcast_as(self.observed.shape())?)
+        let [logits, means, scales] = self.parts.heads();
+        nn::mixture_mean(self.observed, logits, means, scales, self.shape)
     }
 
     fn observed(&self) -> &Tensor {

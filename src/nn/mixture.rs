@@ -118,6 +118,15 @@ pub fn mixture_terms(
     Ok((prior, likelihood))
 }
 
+/// The mean `Σ_k p(z = k) μ_k` of the mixture of every row of `y` `[B, D]`, whose values play no part: `[B, D]`.
+pub fn mixture_mean(y: &Tensor, logits: Head, means: Head, scales: Head, shape: &MixtureShape) -> Result<Tensor> {
+    check(y, [logits, means, scales], shape)?;
+    if composed::wanted(y) {
+        return composed::mixture_mean(y.dim(0)?, logits, means, shape);
+    }
+    apply(y, [logits, means, scales], shape, Quantity::Mean)
+}
+
 /// The fused `quantity`; heads in the same tensor are one argument.
 fn apply(y: &Tensor, heads: [Head; 3], shape: &MixtureShape, quantity: Quantity) -> Result<Tensor> {
     let mut tensors: Vec<&Tensor> = Vec::with_capacity(3);

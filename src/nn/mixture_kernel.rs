@@ -207,6 +207,17 @@ fn normalize<T: Float>(logits: &mut [Lanes<T>]) {
     }
 }
 
+/// Turns logits into probabilities. `[K]` lanes
+#[inline(always)]
+fn probabilities<T: Float>(logits: &mut [Lanes<T>]) {
+    normalize(logits);
+    for logits in logits {
+        for l in 0..LANES {
+            logits[l] = logits[l].exp();
+        }
+    }
+}
+
 /// Where gradients go: to that of each argument, and which argument each head is in.
 pub(crate) struct Slopes<'a, T> {
     pub(crate) of: &'a mut [Vec<T>],
@@ -319,6 +330,70 @@ vectorised! {
             }
             innovations.gradients(&tile, shape, &mut slope);
             softmax_slope(&tile.logits, &mut slope.logits);
+            slopes.add(&slope, &heads, row, rows);
+        }
+    }
+}
+
+vectorised! {
+    /// `out` `[B, D]`, the mean `m = Σ_k π_k μ_k` of each row.
+    pub(crate) fn mean<'a, T>(y: &'a [T], heads: [Columns<'a, T>; 3], shape: &'a MixtureShape, out: &'a mut [T]) {
+        let d = shape.dimension;
+        let mut tile = Tile::new(shape);
+        let mut mean = vec![[T::zero(); LANES]; d];
+        for (index, out) in out.chunks_mut(LANES * d).enumerate() {
+            tile.load(y, &heads, index * LANES, out.len() / d);
+            probabilities(&mut tile.logits);
+            mean.fill([T::zero(); LANES]);
+            for (p, means) in tile.logits.iter().zip(tile.means.chunks_exact(d)) {
+                for (sum, mean) in mean.iter_mut().zip(means) {
+                    for l in 0..LANES {
+                        sum[l] += p[l] * mean[l];
+                    }
+                }
+            }
+            store(&mean, out, d, 0, out.len() / d);
+        }
+    }
+}
+
+vectorised! {
+    /// Adds to `slopes` the gradient of `Σ_bi g_bi m_bi`: with `s_k = Σ_i g_i μ_ki`, that of `μ_ki` is `π_k g_i`, that of
+    /// logit k `π_k (s_k - Σ_j π_j s_j)`.
+    pub(crate) fn mean_backward<'a, T>(
+        y: &'a [T],
+        heads: [Columns<'a, T>; 3],
+        shape: &'a MixtureShape,
+        g: &'a [T],
+        slopes: Slopes<'a, T>,
+    ) {
+        let d = shape.dimension;
+        let mut slopes = slopes;
+        let (mut tile, mut slope) = (Tile::new(shape), Tile::new(shape));
+        for (index, g) in g.chunks(LANES * d).enumerate() {
+            let (row, rows) = (index * LANES, g.len() / d);
+            tile.load(y, &heads, row, rows);
+            probabilities(&mut tile.logits);
+            load(&mut slope.y, g, d, 0, rows);
+            let mut average = [T::zero(); LANES];
+            for (c, (p, s)) in tile.logits.iter().zip(&mut slope.logits).enumerate() {
+                *s = [T::zero(); LANES];
+                let means = tile.means[c * d..][..d].iter().zip(&mut slope.means[c * d..][..d]);
+                for ((mean, d_mean), g) in means.zip(&slope.y) {
+                    for l in 0..LANES {
+                        d_mean[l] = p[l] * g[l];
+                        s[l] += g[l] * mean[l];
+                    }
+                }
+                for l in 0..LANES {
+                    average[l] += p[l] * s[l];
+                }
+            }
+            for (p, s) in tile.logits.iter().zip(&mut slope.logits) {
+                for l in 0..LANES {
+                    s[l] = p[l] * (s[l] - average[l]);
+                }
+            }
             slopes.add(&slope, &heads, row, rows);
         }
     }

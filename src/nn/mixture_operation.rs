@@ -7,7 +7,7 @@
 
 use super::float::{Float, elements, with_elements, with_float};
 use super::mixture::MixtureShape;
-use super::mixture_kernel::{Columns, Slopes, backward, forward, log_prob, scale_rows};
+use super::mixture_kernel::{Columns, Slopes, backward, forward, log_prob, mean, mean_backward, scale_rows};
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Shape, Tensor, WithDType};
 use std::sync::Mutex;
 
@@ -27,6 +27,8 @@ pub(crate) enum Quantity {
     LogLikelihood,
     /// `log p(y)`. `[B]`
     LogProb,
+    /// `Σ_k p(z = k) μ_k`. `[B, D]`
+    Mean,
 }
 
 pub(crate) struct Operation {
@@ -71,8 +73,9 @@ impl Operation {
     fn forward(&self, arguments: &[(&CpuStorage, &Layout)]) -> candle_core::Result<(CpuStorage, Shape)> {
         let (rows, k) = (self.y.dim(0)?, self.shape.components);
         let out_shape: Shape = match self.quantity {
+            Quantity::LogJoint | Quantity::LogLikelihood => (rows, k).into(),
             Quantity::LogProb => rows.into(),
-            _ => (rows, k).into(),
+            Quantity::Mean => (rows, self.shape.dimension).into(),
         };
         with_float!(self.y.dtype(), "mixture", T => {
             let arguments = arguments
@@ -93,6 +96,7 @@ impl Operation {
                         *self.kept() = Some(of.into_iter().map(T::to_cpu_storage_owned).collect());
                     }
                     Quantity::LogProb => log_prob(y, heads, &self.shape, None, &mut out, None),
+                    Quantity::Mean => mean(y, heads, &self.shape, &mut out),
                 }
                 Ok(())
             })?;
@@ -132,6 +136,7 @@ impl Operation {
                         let mut values = vec![T::of(0.0); g.len()];
                         log_prob(y, heads, &self.shape, Some(g), &mut values, Some(slopes));
                     }
+                    Quantity::Mean => mean_backward(y, heads, &self.shape, g, slopes),
                 }
                 Ok(of)
             }))?;

@@ -16,6 +16,7 @@ mod gradients;
 mod layers;
 mod log_sum_exp;
 mod matmul;
+mod mean;
 pub mod mixture;
 mod mixture_kernel;
 mod mixture_operation;
@@ -33,7 +34,10 @@ pub use dense::dense;
 pub use density::{bernoulli_log_density, gaussian_log_density};
 pub use gradients::backward;
 pub use log_sum_exp::{log_softmax, log_sum_exp};
-pub use mixture::{ConditionalCovariance, Head, MixtureShape, mixture_log_joint, mixture_log_prob, mixture_terms};
+pub use mean::mean;
+pub use mixture::{
+    ConditionalCovariance, Head, MixtureShape, mixture_log_joint, mixture_log_prob, mixture_mean, mixture_terms,
+};
 pub use parameters::Parameters;
 pub use perceptron::Perceptron;
 pub use weighted_sum::weighted_sum;

@@ -4,7 +4,7 @@ use super::{agrees, normal};
 use crate::Result;
 use crate::nn::{
     Activation, ConditionalCovariance, Head, MixtureShape, bernoulli_log_density, dense, gaussian_log_density,
-    log_softmax, log_sum_exp, mixture_log_joint, mixture_log_prob, mixture_terms, weighted_sum,
+    log_softmax, log_sum_exp, mean, mixture_log_joint, mixture_log_prob, mixture_mean, mixture_terms, weighted_sum,
 };
 use candle_core::Tensor;
 
@@ -33,6 +33,13 @@ fn log_sum_exp_and_log_softmax() {
         agrees(&format!("log_softmax {n} {k}"), &x, |a| log_softmax(&a[0]));
     }
     agrees("log_sum_exp, rank 3", &[normal("x", (2, 3, 4))], |a| log_sum_exp(&a[0]));
+}
+
+#[test]
+fn means() {
+    for b in [1, 3, 16, 37] {
+        agrees(&format!("mean {b}"), &[normal("x", b)], |a| mean(&a[0]));
+    }
 }
 
 #[test]
@@ -70,9 +77,10 @@ fn densities() {
 
 /// Every function of a mixture's arguments, `y` in the type of the heads.
 type OfMixture = fn(&Tensor, Head, Head, Head, &MixtureShape) -> Result<Tensor>;
-const OF_MIXTURE: [(&str, OfMixture); 4] = [
+const OF_MIXTURE: [(&str, OfMixture); 5] = [
     ("log joint", mixture_log_joint),
     ("log prob", mixture_log_prob),
+    ("mean", mixture_mean),
     ("prior", |y, l, m, s, shape| Ok(mixture_terms(y, l, m, s, shape)?.0)),
     (
         "likelihood",
