@@ -211,11 +211,7 @@ fn normalize<T: Float>(logits: &mut [Lanes<T>]) {
 #[inline(always)]
 fn probabilities<T: Float>(logits: &mut [Lanes<T>]) {
     normalize(logits);
-    for logits in logits {
-        for l in 0..LANES {
-            logits[l] = logits[l].exp();
-        }
-    }
+    logits.as_flattened_mut().iter_mut().for_each(|p| *p = p.exp());
 }
 
 /// Where gradients go: to that of each argument, and which argument each head is in.

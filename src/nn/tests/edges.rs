@@ -134,7 +134,7 @@ fn a_mixture_survives_extreme_heads() {
                             false => log_sum_exp(&mixture_log_joint(&y, logits, means, scales, &shape)?),
                         }
                     };
-                    let (value, gradients) = value_and_gradients(&marginal, &[x.clone()], false).unwrap();
+                    let (value, gradients) = value_and_gradients(&marginal, std::slice::from_ref(&x), false).unwrap();
                     assert!(numbers(&value).iter().all(|v| v.is_finite()), "{shape:?} {value}");
                     let gradient = numbers(&gradients[0]);
                     assert!(gradient.iter().all(|g| g.is_finite()), "{shape:?} {gradient:?}");
