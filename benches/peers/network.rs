@@ -7,8 +7,8 @@
 use crate::{array, pool};
 use candle_core::{Tensor, npy::NpzTensors};
 use latent_lab::nn::{
-    Activation, Adam, AdamSettings, ConditionalCovariance, Head, MixtureShape, Parameters, Perceptron, backward,
-    log_sum_exp, mixture_log_joint,
+    Activation, Adam, AdamSettings, ConditionalCovariance, Head, MixtureShape, Parameters, Perceptron, backward, mean,
+    mixture_log_prob,
 };
 use latent_lab::{Error, Result};
 use rayon::prelude::*;
@@ -96,8 +96,8 @@ impl Run {
                 values: &values,
                 offset,
             });
-            let joint = mixture_log_joint(y, logits, means, scales, &MIXTURE)?; // [B, K]
-            let loss = log_sum_exp(&joint)?.mean_all()?.neg()?;
+            let log_prob = mixture_log_prob(y, logits, means, scales, &MIXTURE)?; // [B]
+            let loss = mean(&log_prob)?.neg()?;
             losses.push(loss.to_scalar()?);
             let norm = self.adam.step(&self.parameters, &backward(&loss)?, 1e-3, None)?;
             if !norm.is_finite() {

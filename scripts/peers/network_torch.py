@@ -21,8 +21,9 @@ def loss(parameters, x, y):
     return -torch.logsumexp(joint, -1).mean()
 
 
-def network(file, batch, hidden, steps, seeds, threads):
-    if torch.get_num_threads() != threads:
+def network(file, batch, hidden, steps, seeds, threads=None, fused=None):
+    """`threads` and `fused` as PyTorch itself chooses, unless given."""
+    if threads is not None and torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
     arrays = {name: torch.from_numpy(array) for name, array in np.load(file).items()}
     batches = list(zip(arrays["x"].split(batch), arrays["y"].split(batch)))
@@ -30,7 +31,7 @@ def network(file, batch, hidden, steps, seeds, threads):
     for seed in seeds:
         layers = [arrays[f"{kind}.{i}"][seed] for i in range(3) for kind in ("weight", "bias")]
         parameters = [layer.clone().requires_grad_() for layer in layers]
-        adam = torch.optim.Adam(parameters, lr=1e-3, fused=True)  # the fastest of its forms
+        adam = torch.optim.Adam(parameters, lr=1e-3, fused=fused)
         own = []
         start = time.perf_counter()
         for t in range(steps):

@@ -86,7 +86,7 @@ def memory(folder):
             run_program("run", file, "--fresh", "--quiet", "--results", folder / "results", memory=True)
         ]
     }
-    every_seed = {"seeds": list(range(network.SEEDS)), "threads": 2}
+    every_seed = {"seeds": list(range(network.SEEDS))}
     for name, worker, extra in [
         ("bare steps", latent_lab(), {"threads": 2}),
         ("JAX", peer("jax"), {}),

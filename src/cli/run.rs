@@ -3,7 +3,7 @@
 use super::{Overrides, Stop, compare, load, progress::Bars, say};
 use crate::error::Error;
 use crate::figure::experiment as figures;
-use crate::runner::{Experiment, Options, Outcome, Summary, execute, summarize};
+use crate::runner::{Experiment, Options, Outcome, Summary, execute, pool, summarize};
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -82,12 +82,14 @@ pub(super) fn run(
     if outcomes.contains(&Outcome::Interrupted) {
         return Err(Stop::Interrupted);
     }
-    let summary = summarize(experiment)?;
-    let dir = experiment.dir();
-    crate::record::write_atomically(&dir.join("summary.json"), summary.to_json()?.as_bytes())?;
-    crate::record::write_atomically(&dir.join("summary.csv"), summary.to_csv()?.as_bytes())?;
-    let figures = figures::write(&summary, &dir.join("figures"))?;
-    Ok((summary, figures))
+    pool(jobs)?.install(|| {
+        let summary = summarize(experiment)?;
+        let dir = experiment.dir();
+        crate::record::write_atomically(&dir.join("summary.json"), summary.to_json()?.as_bytes())?;
+        crate::record::write_atomically(&dir.join("summary.csv"), summary.to_csv()?.as_bytes())?;
+        let figures = figures::write(&summary, &dir.join("figures"))?;
+        Ok((summary, figures))
+    })
 }
 
 /// The flag that the first Ctrl-C sets; the second ends the process at once.

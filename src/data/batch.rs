@@ -121,7 +121,7 @@ impl Batch {
                 &(weights.reshape((1, ()))? / self.len() as f64)?,
             )?
             .squeeze(0)?,
-            None => values.mean(0)?,
+            None => crate::nn::mean(values)?,
         })
     }
 }

@@ -21,9 +21,14 @@ pub fn write(summary: &Summary, folder: &Path) -> Result<Vec<PathBuf>> {
         .iter()
         .map(|variant| row(variant, &metric.name))
         .collect();
-    let mut files = comparison(&rows, summary.oracle, summary.baseline, &labels)?
-        .write(&folder.join("comparison"))?
-        .to_vec();
+    let comparison = || comparison(&rows, summary.oracle, summary.baseline, &labels)?.write(&folder.join("comparison"));
+    let (comparison, curves) = rayon::join(comparison, || write_curves(summary, folder));
+    Ok(comparison?.into_iter().chain(curves?.into_iter().flatten()).collect())
+}
+
+/// Draws `learning_curves` where there is a curve to show.
+fn write_curves(summary: &Summary, folder: &Path) -> Result<Option<[PathBuf; 2]>> {
+    let metric = &summary.metric;
     // A metric of roll-outs is measured once, at the end: its curve is that of the likelihood.
     let measured_along = |name: &str| {
         let lines = summary
@@ -40,12 +45,12 @@ pub fn write(summary: &Summary, folder: &Path) -> Result<Vec<PathBuf>> {
         "train/log_likelihood",
     ];
     let Some(name) = along.into_iter().find(|name| measured_along(name)) else {
-        return Ok(files);
+        return Ok(None);
     };
     let curves: Vec<Curve> = summary.variants.iter().map(|variant| curve(variant, name)).collect();
     // A start and an end make no curve.
     if curves.iter().all(|curve| curve.steps.len() < 3) {
-        return Ok(files);
+        return Ok(None);
     }
     let (oracle, baseline) = match name == metric.name {
         true => (summary.oracle, summary.baseline),
@@ -62,10 +67,8 @@ pub fn write(summary: &Summary, folder: &Path) -> Result<Vec<PathBuf>> {
         x: "steps".to_owned(),
         y: format!("{name} ({unit})"),
     };
-    files.extend(
-        learning_curves(&curves, oracle, baseline, &interval, &labels)?.write(&folder.join("learning_curves"))?,
-    );
-    Ok(files)
+    let figure = learning_curves(&curves, oracle, baseline, &interval, &labels)?;
+    Ok(Some(figure.write(&folder.join("learning_curves"))?))
 }
 
 fn row(variant: &VariantSummary, metric: &str) -> Row {

@@ -115,7 +115,7 @@ impl Raster {
                     let at = 3 * (row * self.width + x);
                     for (pixel, ink) in self.pixels[at..at + 3].iter_mut().zip(color.rgb) {
                         let now = f32::from(*pixel);
-                        *pixel = (now + cover * (FINENESS * f32::from(ink) - now)).round() as u16;
+                        *pixel = (now + cover * (FINENESS * f32::from(ink) - now) + 0.5) as u16;
                     }
                 }
             }
@@ -124,8 +124,9 @@ impl Raster {
 
     /// The image: three bytes per pixel, row by row.
     pub fn into_rgb(self) -> Vec<u8> {
-        let byte = |channel: u16| (f32::from(channel) / FINENESS).round() as u8;
-        self.pixels.into_iter().map(byte).collect()
+        let fineness = FINENESS as u16;
+        let byte = |channel: &u16| ((channel + fineness / 2) / fineness) as u8;
+        self.pixels.iter().map(byte).collect()
     }
 }
 

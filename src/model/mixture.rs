@@ -431,17 +431,16 @@ impl Joint for MixtureJoint<'_> {
     }
 
     fn log_prob(&self) -> Result<Tensor> {
-        nn::log_sum_exp(self.all()?)
+        if let Some(all) = self.all.get() {
+            return nn::log_sum_exp(all);
+        }
+        let [logits, means, scales] = self.parts.heads();
+        nn::mixture_log_prob(&self.batch.observed, logits, means, scales, self.shape)
     }
 
     fn mean(&self) -> Result<Tensor> {
-        let (k, d) = (self.shape.components, self.shape.dimension);
-        let logits = self.parts.logits.0.narrow(1, self.parts.logits.1, k)?;
-        let weights = nn::log_softmax(&logits)?.exp()?.unsqueeze(2)?; // [R, K, 1]
-        let means = self.parts.means.0.narrow(1, self.parts.means.1, k * d)?;
-        let means = means.reshape(((), k, d))?; // [R, K, D]
-        let mean = weights.broadcast_mul(&means)?.sum(1)?; // [R, D]
-        Ok(mean.broadcast_as(self.batch.observed.shape())?)
+        let [logits, means, scales] = self.parts.heads();
+        nn::mixture_mean(&self.batch.observed, logits, means, scales, self.shape)
     }
 
     fn sample_latents(&self, samples: usize, generator: &mut Generator) -> Result<Latents> {

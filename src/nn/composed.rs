@@ -143,6 +143,15 @@ pub(crate) fn mixture_terms(
     Ok((prior, likelihood))
 }
 
+/// [`super::mixture_mean()`].
+pub(crate) fn mixture_mean(rows: usize, logits: Head, means: Head, shape: &MixtureShape) -> Result<Tensor> {
+    let (k, d) = (shape.components, shape.dimension);
+    let prior = log_softmax(&logits.values.narrow(1, logits.offset, k)?)?.exp()?; // [R, K]
+    let means = means.values.narrow(1, means.offset, k * d)?.reshape(((), k, d))?; // [R, K, D]
+    let mean = prior.unsqueeze(2)?.broadcast_mul(&means)?.sum(1)?; // [R, D]
+    Ok(mean.broadcast_as((rows, d))?)
+}
+
 /// `e_i + Σ_{j<i} L_ij e_j`: `e` `[B, K, D]`, `scale` `[R, K, F]`.
 fn innovations(e: &Tensor, scale: &Tensor, d: usize) -> Result<Tensor> {
     let mut columns = vec![e.narrow(2, 0, 1)?];

@@ -12,10 +12,10 @@
 //! are its outgoing ones, however extreme its numbers.
 
 use super::composed;
-use super::float::{elements, with_elements, with_float};
-use super::mixture_kernel::{Columns, backward, forward};
+use super::log_sum_exp::log_softmax;
+use super::mixture_operation::{Operation, Place, Quantity};
 use crate::{Error, Result};
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Shape, Tensor, WithDType};
+use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -87,8 +87,50 @@ pub fn mixture_log_joint(y: &Tensor, logits: Head, means: Head, scales: Head, sh
     if composed::wanted(y) {
         return composed::mixture_log_joint(y, logits, means, scales, shape);
     }
+    apply(y, [logits, means, scales], shape, Quantity::LogJoint) // [B, K]
+}
+
+/// `log p(y) = log Σ_k p(z = k, y)`: `[B]`, in nats, of the same arguments as [`mixture_log_joint`].
+///
+/// Values and gradients are found in one pass over the arguments.
+pub fn mixture_log_prob(y: &Tensor, logits: Head, means: Head, scales: Head, shape: &MixtureShape) -> Result<Tensor> {
+    check(y, [logits, means, scales], shape)?;
+    if composed::wanted(y) {
+        return composed::log_sum_exp(&composed::mixture_log_joint(y, logits, means, scales, shape)?);
+    }
+    apply(y, [logits, means, scales], shape, Quantity::LogProb) // [B]
+}
+
+/// The two terms of the log joint: `log p(z = k)` `[B, K]` or `[1, K]`, and `log p(y | z = k)` `[B, K]`.
+pub fn mixture_terms(
+    y: &Tensor,
+    logits: Head,
+    means: Head,
+    scales: Head,
+    shape: &MixtureShape,
+) -> Result<(Tensor, Tensor)> {
+    check(y, [logits, means, scales], shape)?;
+    if composed::wanted(y) {
+        return composed::mixture_terms(y, logits, means, scales, shape);
+    }
+    let prior = log_softmax(&logits.values.narrow(1, logits.offset, shape.components)?)?;
+    let likelihood = apply(y, [logits, means, scales], shape, Quantity::LogLikelihood)?;
+    Ok((prior, likelihood))
+}
+
+/// The mean `Σ_k p(z = k) μ_k` of the mixture of every row of `y` `[B, D]`, whose values play no part: `[B, D]`.
+pub fn mixture_mean(y: &Tensor, logits: Head, means: Head, scales: Head, shape: &MixtureShape) -> Result<Tensor> {
+    check(y, [logits, means, scales], shape)?;
+    if composed::wanted(y) {
+        return composed::mixture_mean(y.dim(0)?, logits, means, shape);
+    }
+    apply(y, [logits, means, scales], shape, Quantity::Mean)
+}
+
+/// The fused `quantity`; heads in the same tensor are one argument.
+fn apply(y: &Tensor, heads: [Head; 3], shape: &MixtureShape, quantity: Quantity) -> Result<Tensor> {
     let mut tensors: Vec<&Tensor> = Vec::with_capacity(3);
-    let heads = [logits, means, scales].map(|head| {
+    let heads = heads.map(|head| {
         let known = tensors.iter().position(|tensor| tensor.id() == head.values.id());
         let argument = known.unwrap_or_else(|| {
             tensors.push(head.values);
@@ -99,31 +141,14 @@ pub fn mixture_log_joint(y: &Tensor, logits: Head, means: Head, scales: Head, sh
             offset: head.offset,
         }
     });
-    let operation = LogJoint {
-        y: y.contiguous()?.detach(),
-        heads,
-        shape: *shape,
-    };
+    let tracked = tensors.iter().any(|tensor| tensor.track_op());
+    let operation = Operation::new(y.contiguous()?.detach(), heads, *shape, quantity, tracked);
     let first = tensors[0].contiguous()?;
-    let joint = match tensors[1..] {
+    Ok(match tensors[1..] {
         [] => first.apply_op1(operation)?,
         [second] => first.apply_op2(&second.contiguous()?, operation)?,
         [second, third, ..] => first.apply_op3(&second.contiguous()?, &third.contiguous()?, operation)?,
-    };
-    Ok(joint) // [B, K]
-}
-
-/// The two terms of the log joint: `log p(z = k)` `[B, K]` or `[1, K]`, and `log p(y | z = k)` `[B, K]`, of plain tensor
-/// operations, on any device.
-pub fn mixture_terms(
-    y: &Tensor,
-    logits: Head,
-    means: Head,
-    scales: Head,
-    shape: &MixtureShape,
-) -> Result<(Tensor, Tensor)> {
-    check(y, [logits, means, scales], shape)?;
-    composed::mixture_terms(y, logits, means, scales, shape)
+    })
 }
 
 fn check(y: &Tensor, heads: [Head; 3], shape: &MixtureShape) -> Result<()> {
@@ -158,146 +183,4 @@ fn check(y: &Tensor, heads: [Head; 3], shape: &MixtureShape) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Where a head's columns are: which argument of the operation, from which column.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    argument: usize,
-    offset: usize,
-}
-
-struct LogJoint {
-    y: Tensor, // [B, D]
-    heads: [Place; 3],
-    shape: MixtureShape,
-}
-
-impl LogJoint {
-    fn columns<'a, T>(&self, arguments: &[(&'a [T], &[usize])]) -> [Columns<'a, T>; 3] {
-        let rows = self.y.dims()[0];
-        self.heads.map(|place| {
-            let (data, dims) = arguments[place.argument];
-            Columns {
-                data,
-                width: dims[1],
-                offset: place.offset,
-                broadcast: dims[0] != rows,
-            }
-        })
-    }
-
-    fn forward(&self, arguments: &[(&CpuStorage, &Layout)]) -> candle_core::Result<(CpuStorage, Shape)> {
-        let shape = (self.y.dim(0)?, self.shape.components);
-        with_float!(self.y.dtype(), "mixture_log_joint", T => {
-            let arguments = arguments
-                .iter()
-                .map(|(storage, layout)| Ok((elements::<T>(storage, layout)?, layout.dims())))
-                .collect::<candle_core::Result<Vec<_>>>()?;
-            let mut out = vec![T::from_f64(0.0); shape.0 * shape.1];
-            with_elements::<T, _>(&self.y, |y| {
-                forward(y, self.columns(&arguments), &self.shape, &mut out);
-                Ok(())
-            })?;
-            Ok((T::to_cpu_storage_owned(out), shape.into()))
-        })
-    }
-
-    fn backward(&self, arguments: &[&Tensor], g: &Tensor) -> candle_core::Result<[Option<Tensor>; 3]> {
-        let g = g.contiguous()?;
-        let guards: Vec<_> = arguments.iter().map(|tensor| tensor.storage_and_layout()).collect();
-        with_float!(self.y.dtype(), "mixture_log_joint", T => {
-            let mut slices = Vec::with_capacity(3);
-            for (storage, layout) in &guards {
-                match &**storage {
-                    candle_core::Storage::Cpu(storage) => slices.push((elements::<T>(storage, layout)?, layout.dims())),
-                    _ => candle_core::bail!("mixture_log_joint expects tensors on the CPU"),
-                }
-            }
-            let mut slopes: Vec<Vec<T>> = slices.iter().map(|(data, _)| vec![T::from_f64(0.0); data.len()]).collect();
-            with_elements::<T, _>(&self.y, |y| with_elements::<T, _>(&g, |g| {
-                backward(y, self.columns(&slices), &self.shape, g, &mut slopes, self.heads.map(|place| place.argument));
-                Ok(())
-            }))?;
-            let mut gradients = [None, None, None];
-            for ((gradient, slope), tensor) in gradients.iter_mut().zip(slopes).zip(arguments) {
-                if tensor.track_op() {
-                    *gradient = Some(Tensor::from_vec(slope, tensor.shape(), tensor.device())?);
-                }
-            }
-            Ok(gradients)
-        })
-    }
-}
-
-impl CustomOp1 for LogJoint {
-    fn name(&self) -> &'static str {
-        "mixture_log_joint"
-    }
-
-    fn cpu_fwd(&self, s: &CpuStorage, l: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.forward(&[(s, l)])
-    }
-
-    fn bwd(&self, a: &Tensor, _: &Tensor, g: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        let [a, ..] = self.backward(&[a], g)?;
-        Ok(a)
-    }
-}
-
-impl CustomOp2 for LogJoint {
-    fn name(&self) -> &'static str {
-        "mixture_log_joint"
-    }
-
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.forward(&[(s1, l1), (s2, l2)])
-    }
-
-    fn bwd(
-        &self,
-        a: &Tensor,
-        b: &Tensor,
-        _: &Tensor,
-        g: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let [a, b, _] = self.backward(&[a, b], g)?;
-        Ok((a, b))
-    }
-}
-
-impl CustomOp3 for LogJoint {
-    fn name(&self) -> &'static str {
-        "mixture_log_joint"
-    }
-
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-        s3: &CpuStorage,
-        l3: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.forward(&[(s1, l1), (s2, l2), (s3, l3)])
-    }
-
-    fn bwd(
-        &self,
-        a: &Tensor,
-        b: &Tensor,
-        c: &Tensor,
-        _: &Tensor,
-        g: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let [a, b, c] = self.backward(&[a, b, c], g)?;
-        Ok((a, b, c))
-    }
 }

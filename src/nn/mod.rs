@@ -16,8 +16,10 @@ mod gradients;
 mod layers;
 mod log_sum_exp;
 mod matmul;
+mod mean;
 pub mod mixture;
 mod mixture_kernel;
+mod mixture_operation;
 pub mod parameters;
 pub mod perceptron;
 #[cfg(test)]
@@ -33,7 +35,10 @@ pub(crate) use density::RAW_LIMIT;
 pub use density::{bernoulli_log_density, gaussian_log_density};
 pub use gradients::backward;
 pub use log_sum_exp::{log_softmax, log_sum_exp};
-pub use mixture::{ConditionalCovariance, Head, MixtureShape, mixture_log_joint, mixture_terms};
+pub use mean::mean;
+pub use mixture::{
+    ConditionalCovariance, Head, MixtureShape, mixture_log_joint, mixture_log_prob, mixture_mean, mixture_terms,
+};
 pub use parameters::Parameters;
 pub use perceptron::Perceptron;
 pub use weighted_sum::weighted_sum;

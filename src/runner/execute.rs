@@ -28,15 +28,18 @@ pub trait Watcher: Sync {
     fn finished(&self, run: usize, outcome: &Outcome);
 }
 
+/// A pool of `threads` threads.
+pub fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|error| Error::Other(format!("cannot start {threads} threads: {error}")))
+}
+
 /// Runs what is missing of `runs` and says how each ended, in their order.
 ///
 /// # Errors
 /// The first record that could not be written, after all other runs have ended.
 pub fn execute(runs: &[PlannedRun], options: Options, watcher: &dyn Watcher) -> Result<Vec<Outcome>> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(options.jobs)
-        .build()
-        .map_err(|error| Error::Other(format!("cannot start {} threads: {error}", options.jobs)))?;
+    let pool = pool(options.jobs)?;
     // Fewer runs than threads: what is left over helps the closed-form sweeps, whose numbers do not depend on it.
     let threads = (options.jobs / runs.len().max(1)).max(1);
     let interrupted = || options.interrupt.load(Ordering::Relaxed);

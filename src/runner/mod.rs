@@ -8,7 +8,7 @@ mod reload;
 mod run;
 mod summary;
 
-pub use execute::{Options, Watcher, execute};
+pub use execute::{Options, Watcher, execute, pool};
 pub use reload::{Reloaded, reload};
 pub use run::{Outcome, PlannedRun};
 pub use summary::{MetricDocument, SeedSummary, Summary, VariantSummary, agreed, summarize};

@@ -117,8 +117,11 @@ impl PlannedRun {
             threads,
             bound_samples: self.spec.evaluation.bound_samples,
         };
-        let Trained { theta, steps } = train::train(&job, resume, recorder)?;
-        let mut metrics = evaluation::evaluate(&job, &theta, steps)?;
+        let Trained { theta, steps, metrics } = train::train(&job, resume, recorder)?;
+        let mut metrics = match metrics {
+            Some(metrics) => metrics,
+            None => evaluation::evaluate(&job, &theta, steps)?,
+        };
         metrics.push(("steps".to_owned(), steps as f64));
         metrics.push(match self.spec.model.is_binary() {
             true => baseline::binary_log_likelihood(&splits),

@@ -8,6 +8,7 @@ use crate::stats::{self, Bootstrap, PairedDifference};
 use crate::train::metrics::{self, Metric};
 use crate::{Error, Result};
 use latent_lab_envs::Environment;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -204,13 +205,14 @@ fn statistics(seeds: &[SeedSummary]) -> Result<BTreeMap<String, stats::Summary>>
         .iter()
         .filter(|seed| matches!(seed.status.as_str(), "failed" | "damaged"))
         .count();
+    // Each resamples a stream of its own: neither their order nor their number of threads matters.
     let summarize = |(name, values): (&str, Vec<f64>)| {
         Ok((
             name.to_owned(),
             stats::Summary::new(&values, failed, Bootstrap::default())?,
         ))
     };
-    by_metric.into_iter().map(summarize).collect()
+    by_metric.into_par_iter().map(summarize).collect()
 }
 
 /// The metric that the file names, or the first of the usual ones that any run has.

@@ -22,15 +22,17 @@ pub(super) fn train(
 ) -> Result<Trained> {
     let fresh = resume.is_none();
     let mut run = Run::new(job, config, resume)?;
+    let mut metrics = None; // of the current step
     if fresh {
-        run.evaluate(observer)?;
+        metrics = Some(run.evaluate(observer)?);
     }
     while run.step < config.steps && !run.out_of_patience() {
         run.advance()?;
+        metrics = None;
         observer.progressed(run.step, config.steps);
         let stop = observer.interrupted() && run.step < config.steps;
         if run.step.is_multiple_of(config.evaluate_every) || run.step == config.steps {
-            run.evaluate(observer)?;
+            metrics = Some(run.evaluate(observer)?);
         }
         if stop {
             observer.checkpoint(true, &|| run.state())?;
@@ -38,10 +40,11 @@ pub(super) fn train(
         }
     }
     observer.checkpoint(true, &|| run.state())?;
-    let steps = run.step;
     Ok(Trained {
+        steps: run.step,
+        // With early stopping, the parameters to use may be older than the last evaluation.
+        metrics: metrics.filter(|_| run.best.is_none()),
         theta: run.into_theta(),
-        steps,
     })
 }
 
@@ -223,7 +226,7 @@ impl<'a> Run<'a> {
         self.average.as_ref().unwrap_or(&self.theta)
     }
 
-    fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<()> {
+    fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<Vec<(String, f64)>> {
         let metrics = evaluation::evaluate(self.job, self.current(), self.step)?;
         if self.config.early_stopping.is_some() {
             let value = metrics.iter().find(|(name, _)| name.starts_with("validation/"));
@@ -249,7 +252,8 @@ impl<'a> Run<'a> {
             }
         }
         observer.evaluated(self.step, &metrics)?;
-        observer.checkpoint(false, &|| self.state())
+        observer.checkpoint(false, &|| self.state())?;
+        Ok(metrics)
     }
 
     fn out_of_patience(&self) -> bool {

@@ -264,13 +264,16 @@ impl Run<'_> {
         if end.converged {
             observer.noted(end.sweep, "converged")?;
         }
+        let mut metrics = None;
         if end.sweep > evaluated {
-            observer.evaluated(end.sweep, &evaluation::evaluate(self.job, &end.theta, end.sweep)?)?;
+            let last = metrics.insert(evaluation::evaluate(self.job, &end.theta, end.sweep)?);
+            observer.evaluated(end.sweep, last)?;
         }
         observer.checkpoint(true, &|| state(&end))?;
         Ok(Trained {
             theta: end.theta,
             steps: end.sweep,
+            metrics,
         })
     }
 }

@@ -81,6 +81,8 @@ pub struct Trained {
     pub theta: Parameters,
     /// Steps (or sweeps) done.
     pub steps: u64,
+    /// What [`evaluation::evaluate`] says of these parameters after these steps, where training has just asked it.
+    pub metrics: Option<Vec<(String, f64)>>,
 }
 
 /// Trains, from the beginning or from `resume`.

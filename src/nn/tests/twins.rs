@@ -4,7 +4,7 @@ use super::{agrees, normal};
 use crate::Result;
 use crate::nn::{
     Activation, ConditionalCovariance, Head, MixtureShape, bernoulli_log_density, dense, gaussian_log_density,
-    log_softmax, log_sum_exp, mixture_log_joint, weighted_sum,
+    log_softmax, log_sum_exp, mean, mixture_log_joint, mixture_log_prob, mixture_mean, mixture_terms, weighted_sum,
 };
 use candle_core::Tensor;
 
@@ -33,6 +33,13 @@ fn log_sum_exp_and_log_softmax() {
         agrees(&format!("log_softmax {n} {k}"), &x, |a| log_softmax(&a[0]));
     }
     agrees("log_sum_exp, rank 3", &[normal("x", (2, 3, 4))], |a| log_sum_exp(&a[0]));
+}
+
+#[test]
+fn means() {
+    for b in [1, 3, 16, 37] {
+        agrees(&format!("mean {b}"), &[normal("x", b)], |a| mean(&a[0]));
+    }
 }
 
 #[test]
@@ -68,14 +75,30 @@ fn densities() {
     }
 }
 
-/// `y` in the type of the heads.
-fn joint(y: &Tensor, shape: &MixtureShape, logits: Head, means: Head, scales: Head) -> Result<Tensor> {
-    mixture_log_joint(&y.to_dtype(logits.values.dtype())?, logits, means, scales, shape)
-}
+/// Every function of a mixture's arguments, `y` in the type of the heads.
+type OfMixture = fn(&Tensor, Head, Head, Head, &MixtureShape) -> Result<Tensor>;
+const OF_MIXTURE: [(&str, OfMixture); 5] = [
+    ("log joint", mixture_log_joint),
+    ("log prob", mixture_log_prob),
+    ("mean", mixture_mean),
+    ("prior", |y, l, m, s, shape| Ok(mixture_terms(y, l, m, s, shape)?.0)),
+    (
+        "likelihood",
+        |y, l, m, s, shape| Ok(mixture_terms(y, l, m, s, shape)?.1),
+    ),
+];
 
 /// Every covariance, with heads in one tensor, in two and in three, with rows of their own or shared.
 #[test]
-fn mixture_log_joints() {
+fn mixtures() {
+    for (name, f) in OF_MIXTURE {
+        mixture_agrees(name, |shape, y, [logits, means, scales]| {
+            f(&y.to_dtype(logits.values.dtype())?, logits, means, scales, shape)
+        });
+    }
+}
+
+fn mixture_agrees(name: &str, of: impl Fn(&MixtureShape, &Tensor, [Head; 3]) -> Result<Tensor>) {
     use ConditionalCovariance::{Diagonal, Full, Spherical};
     for covariance in [Spherical, Diagonal, Full] {
         for (b, k, d) in [(1, 1, 1), (3, 2, 1), (17, 3, 2), (5, 2, 4), (33, 1, 3)] {
@@ -83,33 +106,33 @@ fn mixture_log_joints() {
                 components: k,
                 dimension: d,
                 covariance,
-                deviation_floor: 0.05,
+                // Wide enough that no responsibility is negligible: of those, only the composed one keeps the gradient.
+                deviation_floor: 1.0,
             };
             let f = covariance.raw_count(d);
             let y = normal("y", (b, d));
-            let what = format!("mixture {shape:?}, {b} rows");
+            let what = format!("{name} of {shape:?}, {b} rows");
             agrees(
                 &format!("{what}, one tensor"),
                 &[normal("all", (b, shape.columns() + 2))],
                 |a| {
                     let head = |offset| Head { values: &a[0], offset };
-                    joint(&y, &shape, head(1), head(1 + k), head(1 + k + k * d))
+                    of(&shape, &y, [1, 1 + k, 1 + k + k * d].map(head))
                 },
             );
             for (r, q) in [(b, b), (b, 1), (1, b), (1, 1)] {
                 let two = [normal("left", (r, k)), normal("right", (q, k * d + k * f))];
                 agrees(&format!("{what}, two tensors of {r} and {q} rows"), &two, |a| {
-                    let [logits, means, scales] =
-                        [(0, 0), (1, 0), (1, k * d)].map(|(i, offset)| Head { values: &a[i], offset });
-                    joint(&y, &shape, logits, means, scales)
+                    let head = |(i, offset): (usize, usize)| Head { values: &a[i], offset };
+                    of(&shape, &y, [(0, 0), (1, 0), (1, k * d)].map(head))
                 });
                 let three = [normal("l", (b, k)), normal("m", (r, k * d)), normal("s", (q, k * f))];
                 agrees(&format!("{what}, three tensors of {b}, {r}, {q} rows"), &three, |a| {
-                    let [logits, means, scales] = [0, 1, 2].map(|i| Head {
+                    let head = |i: usize| Head {
                         values: &a[i],
                         offset: 0,
-                    });
-                    joint(&y, &shape, logits, means, scales)
+                    };
+                    of(&shape, &y, [0, 1, 2].map(head))
                 });
             }
         }
