@@ -7,6 +7,7 @@
 mod environments;
 mod mixture;
 mod network;
+mod state_space;
 
 use latent_lab::{Error, Result};
 use serde_json::{Value, json};
@@ -44,6 +45,7 @@ fn answer_to(line: &str) -> Result<Value> {
     enum Request {
         Network(network::Request),
         Mixture(mixture::Request),
+        Expectation(state_space::Request),
         CartPole(environments::Request),
         Pendulum(environments::Request),
         CartPoleBatch(environments::Request),
@@ -55,6 +57,7 @@ fn answer_to(line: &str) -> Result<Value> {
     match request {
         Request::Network(request) => request.answer(),
         Request::Mixture(request) => request.answer(),
+        Request::Expectation(request) => request.answer(),
         Request::CartPole(request) => Ok(request.cart_pole()),
         Request::Pendulum(request) => Ok(request.pendulum()),
         Request::CartPoleBatch(request) => Ok(request.cart_pole_batch()),

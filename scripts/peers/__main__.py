@@ -5,10 +5,16 @@ import pathlib
 import sys
 import tempfile
 
-from . import environments, mixture, network, program, report
+from . import environments, mixture, network, program, report, state_space
 from .measure import ROOT, latent_lab
 
-BENCHMARKS = {"network": network, "mixture": mixture, "environments": environments, "program": program}
+BENCHMARKS = {
+    "network": network,
+    "mixture": mixture,
+    "state_space": state_space,
+    "environments": environments,
+    "program": program,
+}
 
 
 def main():

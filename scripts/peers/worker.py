@@ -13,6 +13,7 @@ PEERS = {
     "jax": "peers.network_jax",
     "torch": "peers.network_torch",
     "sklearn": "peers.mixture_sklearn",
+    "dynamax": "peers.state_space_dynamax",
     "gymnasium": "peers.environments_gymnasium",
 }
 
