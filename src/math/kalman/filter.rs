@@ -3,13 +3,14 @@
 //! With the whitened innovation `e = L⁻¹ (o − C m' − D u − d)` a step is `m = m' + P' Cᵀ L⁻ᵀ e`, and adds
 //! `−½ (eᵀe + log det 2πS)` to the log-likelihood; then `m' = A m + B u + b`.
 
-use super::covariance::{EDGE, Gain, Gains, row_major};
-use super::lanes::combine;
+use super::covariance::{EDGE, Gains};
+use super::lanes::{Place, Start, apply};
 use super::sequences::{Block, Sequences};
+use super::small::{coefficients, table};
 use super::statistics::precision;
 use super::{Beliefs, System};
 use crate::Result;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Arch, Scalar, Simd, WithSimd};
 
 /// What the filter says of every sequence under one system.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl<'a> Filtered<'a> {
                 sequences.inputs()
             )));
         }
-        let mut gains = Gains::new(share);
+        let mut gains = Gains::new(system, share);
         let mut log_likelihood = vec![0.0; sequences.count()];
         let mut blocks = Vec::with_capacity(sequences.blocks.len());
         let linear = Linear::new(system);
@@ -64,7 +65,7 @@ impl<'a> Filtered<'a> {
                 steps.push(step);
             }
             let mut own = vec![0.0; block.members.len()];
-            let filtered = linear.filter(sequences, block, &gains.steps, steps, &mut own);
+            let filtered = linear.filter(sequences, block, &gains, steps, &mut own);
             for (&i, value) in block.members.iter().zip(own) {
                 log_likelihood[i] = value;
             }
@@ -91,11 +92,12 @@ impl<'a> Filtered<'a> {
 
     /// The entropy of [`Filtered::beliefs`] of each sequence, in nats.
     pub fn entropy(&self) -> Vec<f64> {
-        let entropy = |gain: &Gain| {
-            let size = gain.covariance.nrows() as f64;
-            0.5 * (size * (2.0 * std::f64::consts::PI * std::f64::consts::E).ln() + precision(&gain.covariance).1)
+        let size = self.system.states() as f64;
+        let entropy = |id: u32| {
+            let log_det = precision(&self.gains.covariance(id)).1;
+            0.5 * (size * (2.0 * std::f64::consts::PI * std::f64::consts::E).ln() + log_det)
         };
-        let each: Vec<f64> = self.gains.steps.iter().map(entropy).collect();
+        let each: Vec<f64> = (0..self.gains.steps.len() as u32).map(entropy).collect();
         let mut all = vec![0.0; self.sequences.count()];
         for (own, block) in self.blocks.iter().zip(&self.sequences.blocks) {
             for (&i, &length) in block.members.iter().zip(&block.lengths) {
@@ -111,17 +113,17 @@ impl<'a> Filtered<'a> {
     }
 }
 
-/// The system's matrices, row-major.
+/// How means advance.
 struct Linear {
     states: usize,
     inputs: usize,
     initial_mean: Vec<f64>,
+    /// A.
     transition: Vec<f64>,
+    /// B.
     transition_input: Vec<f64>,
+    /// b.
     transition_offset: Vec<f64>,
-    /// −D.
-    emission_input: Vec<f64>,
-    emission_offset: Vec<f64>,
 }
 
 impl Linear {
@@ -130,11 +132,9 @@ impl Linear {
             states: system.states(),
             inputs: system.inputs(),
             initial_mean: system.initial_mean.as_slice().to_vec(),
-            transition: row_major(&system.transition),
-            transition_input: row_major(&system.transition_input),
+            transition: table(&system.transition),
+            transition_input: table(&system.transition_input),
             transition_offset: system.transition_offset.as_slice().to_vec(),
-            emission_input: row_major(&-&system.emission_input),
-            emission_offset: system.emission_offset.as_slice().to_vec(),
         }
     }
 
@@ -142,7 +142,7 @@ impl Linear {
         &self,
         sequences: &Sequences,
         block: &Block,
-        gains: &[Gain],
+        gains: &Gains,
         steps: Vec<u32>,
         log_likelihood: &mut [f64],
     ) -> FilteredBlock {
@@ -158,6 +158,8 @@ impl Linear {
             block,
             gains,
             filtered: &mut filtered,
+            innovation: vec![0.0; sequences.outputs() * block.members.len()],
+            present: vec![0.0; sequences.outputs() * block.members.len()],
             log_likelihood,
         });
         filtered
@@ -169,8 +171,12 @@ struct Pass<'a> {
     linear: &'a Linear,
     sequences: &'a Sequences,
     block: &'a Block,
-    gains: &'a [Gain],
+    gains: &'a Gains,
     filtered: &'a mut FilteredBlock,
+    /// The whitened innovation of a step. `[k, B]`
+    innovation: Vec<f64>,
+    /// What is observed at a step that misses something. `[k, B]`
+    present: Vec<f64>,
     log_likelihood: &'a mut [f64],
 }
 
@@ -178,77 +184,105 @@ impl WithSimd for Pass<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self {
-            linear,
-            sequences,
-            block,
-            gains,
-            filtered,
-            log_likelihood,
-        } = self;
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        for t in 0..self.block.masks.len() {
+            let active = self.block.active[t];
+            let whole = active - active % S::F64_LANES;
+            for column in (0..whole).step_by(S::F64_LANES) {
+                self.step(simd, t, column);
+            }
+            for column in whole..active {
+                self.step(Scalar::new(), t, column);
+            }
+        }
+    }
+}
+
+impl Pass<'_> {
+    /// Step t of the lanes from `column` on.
+    #[inline(always)]
+    fn step<S: Simd>(&mut self, simd: S, t: usize, column: usize) {
+        let (linear, block) = (self.linear, self.block);
+        let (x, u, width, stride) = (linear.states, linear.inputs, block.members.len(), block.stride());
         let FilteredBlock {
             steps,
             predicted,
             means,
-        } = filtered;
-        let (x, u, width, stride) = (linear.states, linear.inputs, block.members.len(), block.stride());
-        // o − D u − d, for all steps at once.
-        let mut centred = block.observed.clone();
-        for (j, row) in centred.chunks_exact_mut(stride).enumerate() {
-            row.iter_mut().for_each(|o| *o -= linear.emission_offset[j]);
-            let d = &linear.emission_input[j * u..(j + 1) * u];
-            combine(simd, row, d, &block.inputs, stride, 0);
-        }
-        let mut innovation = vec![0.0; sequences.outputs() * width]; // [k, B]
-        for (t, &step) in steps.iter().enumerate() {
-            let (gain, at, active) = (&gains[step as usize], t * width, block.active[t]);
-            let entries = &sequences.masks[gain.mask as usize];
-            let k = entries.len();
-            for i in 0..x {
-                let to = &mut predicted[i * stride + at..][..active];
-                if t == 0 {
-                    to.fill(linear.initial_mean[i]);
-                } else {
-                    to.fill(linear.transition_offset[i]);
-                    let before = at - width;
-                    combine(simd, to, &linear.transition[i * x..(i + 1) * x], means, stride, before);
-                    combine(
-                        simd,
-                        to,
-                        &linear.transition_input[i * u..(i + 1) * u],
-                        &block.inputs,
-                        stride,
-                        before,
-                    );
-                }
+        } = &mut *self.filtered;
+        let (id, at) = (steps[t], t * width + column);
+        let (step, update) = (&self.gains.steps[id as usize], self.gains.update(id));
+        let (k, entries) = (step.observed, &self.sequences.masks[step.mask as usize]);
+        let (now, scratch) = (
+            Place { stride, at },
+            Place {
+                stride: width,
+                at: column,
+            },
+        );
+        // m' = A m + B u + b.
+        if t == 0 {
+            for (i, &mean) in linear.initial_mean.iter().enumerate() {
+                now.of_mut(predicted).store(simd, i, simd.splat_f64s(mean));
             }
-            for r in 0..k {
-                let e = &mut innovation[r * width..][..active];
-                e.fill(0.0);
-                combine(simd, e, &gain.projection[r * x..(r + 1) * x], predicted, stride, at);
-                for (s, &j) in entries[..=r].iter().enumerate() {
-                    combine(
-                        simd,
-                        e,
-                        &gain.whitening[r * k + s..=r * k + s],
-                        &centred[j * stride..],
-                        stride,
-                        at,
-                    );
-                }
-                for (sum, e) in log_likelihood.iter_mut().zip(&*e) {
-                    *sum -= 0.5 * e * e;
-                }
-            }
-            log_likelihood[..active]
-                .iter_mut()
-                .for_each(|sum| *sum -= gain.log_norm);
-            for i in 0..x {
-                let to = &mut means[i * stride + at..][..active];
-                to.copy_from_slice(&predicted[i * stride + at..][..active]);
-                combine(simd, to, &gain.gain[i * k..(i + 1) * k], &innovation, width, 0);
+        } else {
+            let before = Place { stride, at: at - width };
+            let a = coefficients(&linear.transition, x, x);
+            let start = Start::Constants(&linear.transition_offset);
+            apply(simd, now.of_mut(predicted), start, a, before.of(means));
+            if u > 0 {
+                let b = coefficients(&linear.transition_input, x, u);
+                apply(simd, now.of_mut(predicted), Start::Itself, b, before.of(&block.inputs));
             }
         }
+        // e = L⁻¹ (o − C m' − D u − d).
+        let mut observed = now.of(&block.observed);
+        if k < self.sequences.outputs() {
+            for (i, &entry) in entries.iter().enumerate() {
+                let value = observed.load(simd, entry);
+                scratch.of_mut(&mut self.present).store(simd, i, value);
+            }
+            observed = scratch.of(&self.present);
+        }
+        let e = &mut self.innovation;
+        apply(
+            simd,
+            scratch.of_mut(e),
+            Start::Constants(update.offset),
+            update.whitening,
+            observed,
+        );
+        if u > 0 {
+            apply(
+                simd,
+                scratch.of_mut(e),
+                Start::Itself,
+                update.input,
+                now.of(&block.inputs),
+            );
+        }
+        apply(
+            simd,
+            scratch.of_mut(e),
+            Start::Itself,
+            update.projection,
+            now.of(predicted),
+        );
+        let e = scratch.of(e);
+        // −½ (eᵀe + log det 2πS).
+        let mut value = simd.splat_f64s(2.0 * step.log_norm);
+        for r in 0..k {
+            value = simd.mul_add_e_f64s(e.load(simd, r), e.load(simd, r), value);
+        }
+        let mut sum = scratch.of_mut(self.log_likelihood);
+        let value = simd.mul_add_e_f64s(simd.splat_f64s(-0.5), value, sum.load(simd, 0));
+        sum.store(simd, 0, value);
+        // m = m' + P' Cᵀ L⁻ᵀ e.
+        apply(
+            simd,
+            now.of_mut(means),
+            Start::Column(now.of(predicted)),
+            update.gain,
+            e,
+        );
     }
 }
