@@ -6,7 +6,7 @@
 
 use super::covariance::{EDGE, Reverses, Smoothing, Spreads};
 use super::filter::{Filtered, FilteredBlock};
-use super::lanes::{Place, Start, apply};
+use super::lanes::{Matrix, Place, Start, apply};
 use super::sequences::{Block, Sequences};
 use nalgebra::{DMatrix, DVector};
 use pulp::{Arch, Scalar, Simd, WithSimd};
@@ -143,11 +143,12 @@ impl WithSimd for Pass<'_> {
         for t in (1..self.block.masks.len()).rev() {
             let active = self.block.active[t];
             let whole = active - active % S::F64_LANES;
+            let gain = self.reverses.gain(self.filtered.steps[t - 1]);
             for column in (0..whole).step_by(S::F64_LANES) {
-                self.step(simd, t, column);
+                self.step(simd, t, gain, column);
             }
             for column in whole..active {
-                self.step(Scalar::new(), t, column);
+                self.step(Scalar::new(), t, gain, column);
             }
         }
     }
@@ -156,22 +157,18 @@ impl WithSimd for Pass<'_> {
 impl Pass<'_> {
     /// From step t to the one before it, in the lanes from `column` on.
     #[inline(always)]
-    fn step<S: Simd>(&mut self, simd: S, t: usize, column: usize) {
+    fn step<S: Simd>(&mut self, simd: S, t: usize, gain: Matrix, column: usize) {
         let (width, stride) = (self.block.members.len(), self.block.stride());
         let at = t * width + column;
-        let (now, before) = (Place { stride, at }, Place { stride, at: at - width });
-        let scratch = Place {
-            stride: width,
-            at: column,
-        };
+        let (now, before) = (Place::new(stride, at), Place::new(stride, at - width));
+        let scratch = Place::new(width, column);
         for i in 0..self.states {
             let mean = now.of(self.means).load(simd, i);
             let surprise = simd.sub_f64s(mean, now.of(&self.filtered.predicted).load(simd, i));
             scratch.of_mut(&mut self.surprise).store(simd, i, surprise);
         }
-        let gain = self.reverses.gain(self.filtered.steps[t - 1]);
         let surprise = scratch.of(&self.surprise);
-        apply(simd, before.of_mut(self.means), Start::Itself, gain, surprise);
+        apply(simd, before.of_mut(self.means), Start::Itself, [(gain, surprise)]);
     }
 }
 

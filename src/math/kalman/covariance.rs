@@ -49,8 +49,9 @@ impl Pace {
             let variance = new[j * stride + j];
             for i in 0..=j {
                 let difference = new[j * stride + i] - old[j * stride + i];
-                if difference != 0.0 {
-                    square = square.max(difference * difference / (variance * new[i * stride + i]));
+                let scale = variance * new[i * stride + i];
+                if difference * difference > square * scale {
+                    square = difference * difference / scale;
                 }
             }
         }
@@ -171,11 +172,11 @@ impl Emission {
 #[derive(Debug)]
 pub(super) struct Gain {
     /// Which entries are observed.
-    pub mask: u32,
+    mask: u32,
     /// How many: k.
-    pub observed: usize,
+    observed: usize,
     /// ½ log det 2πS, nats; S is the innovation's covariance.
-    pub log_norm: f64,
+    log_norm: f64,
     /// Where its matrices begin.
     start: usize,
     pace: Pace,
@@ -183,6 +184,10 @@ pub(super) struct Gain {
 
 /// What a filter step does to data, with L Lᵀ = S.
 pub(super) struct Update<'a> {
+    /// Which entries are observed.
+    pub mask: u32,
+    /// ½ log det 2πS, nats.
+    pub log_norm: f64,
     /// L⁻¹. `[k, k]`
     pub whitening: Matrix<'a>,
     /// −L⁻¹ C. `[k, X]`
@@ -285,6 +290,8 @@ impl Gains {
             parts(&self.values[step.start..], sizes(&self.dynamics, k, u));
         let (offset, input) = offsets.split_at(padded(k));
         Update {
+            mask: step.mask,
+            log_norm: step.log_norm,
             whitening: coefficients(whitening, k, k),
             projection: coefficients(projection, k, x),
             gain: coefficients(gain, x, k),

@@ -3,7 +3,7 @@
 //! With the whitened innovation `e = L⁻¹ (o − C m' − D u − d)` a step is `m = m' + P' Cᵀ L⁻ᵀ e`, and adds
 //! `−½ (eᵀe + log det 2πS)` to the log-likelihood; then `m' = A m + B u + b`.
 
-use super::covariance::{EDGE, Gains};
+use super::covariance::{EDGE, Gains, Update};
 use super::lanes::{Place, Start, apply};
 use super::sequences::{Block, Sequences};
 use super::small::{coefficients, table};
@@ -146,23 +146,25 @@ impl Linear {
         steps: Vec<u32>,
         log_likelihood: &mut [f64],
     ) -> FilteredBlock {
-        let stride = block.stride();
-        let mut filtered = FilteredBlock {
-            steps,
-            predicted: vec![0.0; self.states * stride],
-            means: vec![0.0; self.states * stride],
-        };
+        let size = self.states * block.stride();
+        let (mut predicted, mut means) = (vec![0.0; size], vec![0.0; size]);
         Arch::new().dispatch(Pass {
             linear: self,
             sequences,
             block,
             gains,
-            filtered: &mut filtered,
+            steps: &steps,
+            predicted: &mut predicted,
+            means: &mut means,
             innovation: vec![0.0; sequences.outputs() * block.members.len()],
             present: vec![0.0; sequences.outputs() * block.members.len()],
             log_likelihood,
         });
-        filtered
+        FilteredBlock {
+            steps,
+            predicted,
+            means,
+        }
     }
 }
 
@@ -172,7 +174,9 @@ struct Pass<'a> {
     sequences: &'a Sequences,
     block: &'a Block,
     gains: &'a Gains,
-    filtered: &'a mut FilteredBlock,
+    steps: &'a [u32],
+    predicted: &'a mut [f64],
+    means: &'a mut [f64],
     /// The whitened innovation of a step. `[k, B]`
     innovation: Vec<f64>,
     /// What is observed at a step that misses something. `[k, B]`
@@ -185,14 +189,14 @@ impl WithSimd for Pass<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        for t in 0..self.block.masks.len() {
-            let active = self.block.active[t];
+        for (t, &step) in self.steps.iter().enumerate() {
+            let (active, update) = (self.block.active[t], self.gains.update(step));
             let whole = active - active % S::F64_LANES;
             for column in (0..whole).step_by(S::F64_LANES) {
-                self.step(simd, t, column);
+                self.step(simd, t, &update, column);
             }
             for column in whole..active {
-                self.step(Scalar::new(), t, column);
+                self.step(Scalar::new(), t, &update, column);
             }
         }
     }
@@ -201,75 +205,44 @@ impl WithSimd for Pass<'_> {
 impl Pass<'_> {
     /// Step t of the lanes from `column` on.
     #[inline(always)]
-    fn step<S: Simd>(&mut self, simd: S, t: usize, column: usize) {
+    fn step<S: Simd>(&mut self, simd: S, t: usize, update: &Update, column: usize) {
         let (linear, block) = (self.linear, self.block);
         let (x, u, width, stride) = (linear.states, linear.inputs, block.members.len(), block.stride());
-        let FilteredBlock {
-            steps,
-            predicted,
-            means,
-        } = &mut *self.filtered;
-        let (id, at) = (steps[t], t * width + column);
-        let (step, update) = (&self.gains.steps[id as usize], self.gains.update(id));
-        let (k, entries) = (step.observed, &self.sequences.masks[step.mask as usize]);
-        let (now, scratch) = (
-            Place { stride, at },
-            Place {
-                stride: width,
-                at: column,
-            },
-        );
+        let at = t * width + column;
+        let (now, scratch) = (Place::new(stride, at), Place::new(width, column));
         // m' = A m + B u + b.
         if t == 0 {
             for (i, &mean) in linear.initial_mean.iter().enumerate() {
-                now.of_mut(predicted).store(simd, i, simd.splat_f64s(mean));
+                now.of_mut(self.predicted).store(simd, i, simd.splat_f64s(mean));
             }
         } else {
-            let before = Place { stride, at: at - width };
-            let a = coefficients(&linear.transition, x, x);
+            let before = Place::new(stride, at - width);
             let start = Start::Constants(&linear.transition_offset);
-            apply(simd, now.of_mut(predicted), start, a, before.of(means));
-            if u > 0 {
-                let b = coefficients(&linear.transition_input, x, u);
-                apply(simd, now.of_mut(predicted), Start::Itself, b, before.of(&block.inputs));
-            }
+            let a = coefficients(&linear.transition, x, x);
+            let b = coefficients(&linear.transition_input, x, u);
+            let terms = [(a, before.of(self.means)), (b, before.of(&block.inputs))];
+            apply(simd, now.of_mut(self.predicted), start, terms);
         }
         // e = L⁻¹ (o − C m' − D u − d).
         let mut observed = now.of(&block.observed);
+        let k = update.gain.columns;
         if k < self.sequences.outputs() {
-            for (i, &entry) in entries.iter().enumerate() {
+            for (i, &entry) in self.sequences.masks[update.mask as usize].iter().enumerate() {
                 let value = observed.load(simd, entry);
                 scratch.of_mut(&mut self.present).store(simd, i, value);
             }
             observed = scratch.of(&self.present);
         }
-        let e = &mut self.innovation;
-        apply(
-            simd,
-            scratch.of_mut(e),
-            Start::Constants(update.offset),
-            update.whitening,
-            observed,
-        );
-        if u > 0 {
-            apply(
-                simd,
-                scratch.of_mut(e),
-                Start::Itself,
-                update.input,
-                now.of(&block.inputs),
-            );
-        }
-        apply(
-            simd,
-            scratch.of_mut(e),
-            Start::Itself,
-            update.projection,
-            now.of(predicted),
-        );
-        let e = scratch.of(e);
+        let terms = [
+            (update.whitening, observed),
+            (update.input, now.of(&block.inputs)),
+            (update.projection, now.of(self.predicted)),
+        ];
+        let start = Start::Constants(update.offset);
+        apply(simd, scratch.of_mut(&mut self.innovation), start, terms);
+        let e = scratch.of(&self.innovation);
         // −½ (eᵀe + log det 2πS).
-        let mut value = simd.splat_f64s(2.0 * step.log_norm);
+        let mut value = simd.splat_f64s(2.0 * update.log_norm);
         for r in 0..k {
             value = simd.mul_add_e_f64s(e.load(simd, r), e.load(simd, r), value);
         }
@@ -277,12 +250,7 @@ impl Pass<'_> {
         let value = simd.mul_add_e_f64s(simd.splat_f64s(-0.5), value, sum.load(simd, 0));
         sum.store(simd, 0, value);
         // m = m' + P' Cᵀ L⁻ᵀ e.
-        apply(
-            simd,
-            now.of_mut(means),
-            Start::Column(now.of(predicted)),
-            update.gain,
-            e,
-        );
+        let start = Start::Column(now.of(self.predicted));
+        apply(simd, now.of_mut(self.means), start, [(update.gain, e)]);
     }
 }

@@ -17,11 +17,15 @@ const COLUMNS: usize = 256;
 /// Where the lanes of a step lie in tables of one stride: columns `at` and on.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
-    pub stride: usize,
-    pub at: usize,
+    stride: usize,
+    at: usize,
 }
 
 impl Place {
+    pub fn new(stride: usize, at: usize) -> Self {
+        Self { stride, at }
+    }
+
     pub fn of(self, table: &[f64]) -> Column<'_> {
         Column { table, place: self }
     }
@@ -85,28 +89,30 @@ pub(super) struct Matrix<'a> {
     pub stride: usize,
 }
 
-/// `to[i] = start[i] + Σ_j a[i, j] from[j]` for every row i of a, one vector each.
+/// A matrix and what it is applied to.
+pub(super) type Term<'a> = (Matrix<'a>, Column<'a>);
+
+/// `to[i] = start[i] + Σ_terms Σ_j a[i, j] from[j]` for every row i of the terms' matrices, one vector each.
 #[inline(always)]
-pub(super) fn apply<S: Simd>(simd: S, mut to: ColumnMut, start: Start, a: Matrix, from: Column) {
-    let mut first = 0;
-    while first < a.rows {
-        first += match a.rows - first {
-            8.. => tile::<S, 8>(simd, &mut to, start, a, from, first),
-            4.. => tile::<S, 4>(simd, &mut to, start, a, from, first),
-            2.. => tile::<S, 2>(simd, &mut to, start, a, from, first),
-            _ => tile::<S, 1>(simd, &mut to, start, a, from, first),
+pub(super) fn apply<S: Simd, const N: usize>(simd: S, mut to: ColumnMut, start: Start, terms: [Term; N]) {
+    let (rows, mut first) = (terms[0].0.rows, 0);
+    while first < rows {
+        first += match rows - first {
+            8.. => tile::<S, N, 8>(simd, &mut to, start, &terms, first),
+            4.. => tile::<S, N, 4>(simd, &mut to, start, &terms, first),
+            2.. => tile::<S, N, 2>(simd, &mut to, start, &terms, first),
+            _ => tile::<S, N, 1>(simd, &mut to, start, &terms, first),
         };
     }
 }
 
 /// Rows `first` to `first + H` of [`apply`]; H.
 #[inline(always)]
-fn tile<S: Simd, const H: usize>(
+fn tile<S: Simd, const N: usize, const H: usize>(
     simd: S,
     to: &mut ColumnMut,
     start: Start,
-    a: Matrix,
-    from: Column,
+    terms: &[Term; N],
     first: usize,
 ) -> usize {
     let mut sums = [simd.splat_f64s(0.0); H];
@@ -118,11 +124,13 @@ fn tile<S: Simd, const H: usize>(
             Start::Itself => *sum = to.load(simd, first + h),
         }
     }
-    for j in 0..a.columns {
-        let v = from.load(simd, j);
-        let a = &a.values[j * a.stride + first..][..H];
-        for h in 0..H {
-            sums[h] = simd.mul_add_e_f64s(simd.splat_f64s(a[h]), v, sums[h]);
+    for (a, from) in terms {
+        for j in 0..a.columns {
+            let v = from.load(simd, j);
+            let a = &a.values[j * a.stride + first..][..H];
+            for h in 0..H {
+                sums[h] = simd.mul_add_e_f64s(simd.splat_f64s(a[h]), v, sums[h]);
+            }
         }
     }
     for (h, sum) in sums.into_iter().enumerate() {

@@ -80,8 +80,8 @@ pub(super) fn times_transpose<S: Simd>(
 ) {
     let stride = padded(n);
     for at in (0..stride).step_by(S::F64_LANES) {
-        let place = Place { stride, at };
-        apply(simd, place.of_mut(out), start, coefficients(b, k, m), place.of(a));
+        let place = Place::new(stride, at);
+        apply(simd, place.of_mut(out), start, [(coefficients(b, k, m), place.of(a))]);
     }
 }
 
