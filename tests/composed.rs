@@ -56,6 +56,7 @@ fn trained(model: &str, data: &str, posterior: &str, objective: &str) -> (Parame
         splits: &splits,
         streams: &streams,
         threads: 1,
+        bound_samples: 10,
     };
     let mut last = Last::default();
     let trained = train(&job, None, &mut last).expect("training");

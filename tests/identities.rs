@@ -113,7 +113,9 @@ fn value_and_gradient(
     let joint = case.model.joint(&case.theta, &rows).expect("a joint");
     let generator = &mut case.streams.named("guesses").at(index);
     let values = objective
-        .value(joint.as_ref(), || posterior.draws(joint.as_ref(), 0, generator))
+        .value(joint.as_ref(), 0, || {
+            posterior.draws(joint.as_ref(), &case.theta, 0, generator)
+        })
         .expect("values");
     let mean = rows.mean(&values).expect("a mean");
     let gradients = backward(&mean).expect("gradients");
@@ -217,7 +219,7 @@ fn with_any_other_posterior_the_elbo_is_the_log_likelihood_less_the_divergence()
         let joint = case.model.joint(&case.theta, &rows).expect("a joint");
         let log = |posterior: &PosteriorConfig| {
             let draws = posterior
-                .draws(joint.as_ref(), 0, &mut case.streams.named("guesses").at(0))
+                .draws(joint.as_ref(), &case.theta, 0, &mut case.streams.named("guesses").at(0))
                 .expect("draws");
             draws
                 .log_q

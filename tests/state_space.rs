@@ -78,7 +78,9 @@ impl Case {
         let joint = self.model.joint(theta, &batch).expect("a joint");
         let generator = &mut self.streams.named("guesses").at(index);
         let values = objective
-            .value(joint.as_ref(), || posterior.draws(joint.as_ref(), 0, generator))
+            .value(joint.as_ref(), 0, || {
+                posterior.draws(joint.as_ref(), theta, 0, generator)
+            })
             .expect("values");
         let mean = batch.mean(&values).expect("a mean");
         let gradients = mean.backward().expect("gradients");
@@ -115,7 +117,12 @@ fn fisher_holds_through_the_graph_and_the_gradient_is_the_slope() {
             let exact = PosteriorConfig::default();
             let guesses = case.model.joint(&case.theta, &batch).expect("a joint");
             let guesses = exact
-                .draws(guesses.as_ref(), 0, &mut case.streams.named("guesses").at(0))
+                .draws(
+                    guesses.as_ref(),
+                    &case.theta,
+                    0,
+                    &mut case.streams.named("guesses").at(0),
+                )
                 .expect("draws");
             let value = |theta: &Parameters| -> f64 {
                 let joint = case.model.joint(theta, &batch).expect("a joint");
@@ -259,7 +266,7 @@ fn every_guess_of_em_is_bounded_by_the_likelihood() {
             let posterior: PosteriorConfig = toml::from_str(&format!("kind = {kind}")).expect("a posterior");
             let joint = case.model.joint(&case.theta, &batch).expect("a joint");
             let draws = posterior
-                .draws(joint.as_ref(), 0, &mut case.streams.named("guesses").at(1))
+                .draws(joint.as_ref(), &case.theta, 0, &mut case.streams.named("guesses").at(1))
                 .expect("draws");
             let Latents::Trajectories(beliefs) = &draws.latents else {
                 panic!("trajectories")

@@ -5,7 +5,7 @@ use super::{Stop, say};
 use crate::figure::lecture;
 use crate::model::{Abilities, ModelConfig};
 use crate::spec::check::closest;
-use crate::train::{lawful_combinations, metrics};
+use crate::train::{Combination, lawful_combinations, metrics};
 use clap::Args;
 use std::fmt::Write;
 
@@ -101,12 +101,16 @@ fn equation(kind: Kind, name: &str) -> Option<&'static str> {
             "log p(o, x | u) = log N(x_1; m₁, P₁) + Σ_t log N(x_{t+1}; A x_t + B u_t + b, Q) + Σ_t log N(o_t; C x_t + D u_t + d, R)"
         }
         (Kind::Posterior, "filter") => "Π_t p_θ(x_t | o_1 … o_t): the past only, steps independent of each other",
+        (Kind::Model, "latent_gaussian") => "log p(x, z) = log p(z) + log p(x|z), p(x) = ∫ p(x|z) p(z) dz",
+        (Kind::Posterior, "amortised") => "z_1 … z_S ~ q_φ(z|x), with weights 1/S; or every z, with weight q_φ(z|x)",
+        (Kind::Posterior, "importance") => "z_1 … z_S ~ q, with weights w_s ∝ p_θ(x, z_s) / q(z_s)",
         (Kind::Posterior, "exact") => "every z, with weight w_z ∝ p_θ(z|x)^(1/temperature)",
         (Kind::Posterior, "sampled") => "z_1 … z_S ~ p_θ(z|x), with weights 1/S",
         (Kind::Posterior, "hard") => "z = argmax_z p_θ(z|x), with weight 1",
         (Kind::Objective, "marginal_likelihood") => "log Σ_z p_θ(x, z)",
         (Kind::Objective, "expected_log_likelihood") => "Σ_s w_s log p_θ(x, z_s)",
         (Kind::Objective, "elbo") => "Σ_s w_s [log p_θ(x, z_s) − β log q(z_s)]",
+        (Kind::Objective, "iwae") => "log 1/S Σ_s exp[log p_θ(x, z_s) − log q(z_s)]",
         (Kind::Objective, "mean_squared_error") => "−‖y − E_θ[y|x]‖²",
         (Kind::Optimizer, "em") => "θ ← argmax_θ Σ_i w_i Σ_s w_is log p_θ(x_i, z_is)",
         (Kind::Optimizer, "adam") => {
@@ -149,12 +153,35 @@ fn partners(kind: Kind, name: &str) -> String {
     text
 }
 
+/// A lawful combination with `model` that shows what is described: the usual ones where they are lawful.
+fn combination(kind: Kind, name: &str, model: &str) -> Combination {
+    let usual = [("expected_log_likelihood", "exact"), ("elbo", "amortised")];
+    let rank = |lawful: &Combination| {
+        let place = usual
+            .iter()
+            .position(|pair| *pair == (lawful.objective, lawful.posterior));
+        place.unwrap_or(usual.len())
+    };
+    let config: Option<ModelConfig> = toml::from_str(model).ok();
+    let lawful = config.map_or_else(Vec::new, |config| lawful_combinations(config.abilities()));
+    let shows = |lawful: &Combination| match kind {
+        Kind::Objective => lawful.objective == name,
+        Kind::Posterior => lawful.posterior == name,
+        Kind::Optimizer => lawful.optimizer == name,
+        _ => lawful.optimizer == "adam",
+    };
+    let fallback = Combination {
+        objective: usual[0].0,
+        posterior: usual[0].1,
+        optimizer: "adam",
+    };
+    lawful.into_iter().filter(shows).min_by_key(rank).unwrap_or(fallback)
+}
+
 /// A small experiment file around `name`; a test runs every one of them.
 pub(super) fn example(kind: Kind, name: &str) -> String {
     let mut model = "kind = \"gaussian_mixture\"\ncomponents = 3".to_owned();
     let mut source = "three_clusters".to_owned();
-    let mut posterior = "exact";
-    let mut objective = "expected_log_likelihood";
     let mut training = "optimizer = \"adam\"\nsteps = 200\nevaluate_every = 50";
     match (kind, name) {
         (Kind::Model, name) => {
@@ -166,17 +193,12 @@ pub(super) fn example(kind: Kind, name: &str) -> String {
             }
             .into();
         }
-        (Kind::Posterior, name) => {
-            posterior = name;
-            if name == "filter" {
-                (model, source) = ("kind = \"linear_gaussian_ssm\"".into(), "lgssm".into());
-            }
+        (Kind::Posterior, "filter") => (model, source) = ("kind = \"linear_gaussian_ssm\"".into(), "lgssm".into()),
+        (Kind::Posterior, "amortised" | "importance") | (Kind::Objective, "elbo" | "iwae") => {
+            (model, source) = ("kind = \"latent_gaussian\"".into(), "ring".into());
         }
-        (Kind::Objective, name) => {
-            objective = name;
-            if name == "mean_squared_error" {
-                (model, source) = ("kind = \"conditional_mixture\"\ncomponents = 1".into(), "tree".into());
-            }
+        (Kind::Objective, "mean_squared_error") => {
+            (model, source) = ("kind = \"conditional_mixture\"\ncomponents = 1".into(), "tree".into());
         }
         (Kind::Optimizer, "em") => training = "optimizer = \"em\"\nsteps = 50",
         (Kind::Data, name) => {
@@ -190,6 +212,9 @@ pub(super) fn example(kind: Kind, name: &str) -> String {
         }
         _ => {}
     }
+    let Combination {
+        posterior, objective, ..
+    } = combination(kind, name, &model);
     let data = match source.as_str() {
         "file" => {
             "source = \"file\"\npath = \"points.csv\"          # beside the experiment file\nobserved = [\"x\", \"y\"]"

@@ -40,6 +40,9 @@ pub struct EvaluationConfig {
     /// Repetitions over which the objective's estimate is compared with its exact value; 0 skips this.
     #[schemars(range(max = 10_000_000))]
     pub estimator_repeats: u64,
+    /// Draws per row behind `log_likelihood_bound` and `elbo`.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub bound_samples: usize,
     /// Steps at the start of each test sequence over which no prediction error counts; in free run the model sees the
     /// observations of these steps and no others.
     pub warm_up: usize,
@@ -57,6 +60,7 @@ impl Default for EvaluationConfig {
             action: ActionRule::Sample,
             latent: LatentRule::PerStep,
             estimator_repeats: 0,
+            bound_samples: 100,
             warm_up: 10,
             horizon: 10,
         }

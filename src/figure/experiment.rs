@@ -33,7 +33,12 @@ pub fn write(summary: &Summary, folder: &Path) -> Result<Vec<PathBuf>> {
             .flat_map(|seed| &seed.curve);
         lines.filter(|line| line.values.contains_key(name)).count() > 1
     };
-    let along = [metric.name.as_str(), "test/log_likelihood", "train/log_likelihood"];
+    let along = [
+        metric.name.as_str(),
+        "test/log_likelihood",
+        "test/log_likelihood_bound",
+        "train/log_likelihood",
+    ];
     let Some(name) = along.into_iter().find(|name| measured_along(name)) else {
         return Ok(files);
     };

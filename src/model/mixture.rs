@@ -20,10 +20,11 @@ use super::{Joint, Latent, Latents, MixtureRows, Model, closed_form::ClosedForm}
 use crate::data::{Batch, Dataset, Table};
 use crate::math::linear_mixture::Covariance;
 use crate::math::rows::Observations;
-use crate::math::streams::Streams;
+use crate::math::streams::{Generator, Streams};
 use crate::nn::{self, Activation, ConditionalCovariance, Head, MixtureShape, Parameters, Perceptron};
 use crate::{Error, Result};
 use candle_core::{D, DType, Device, Tensor};
+use rand::RngExt;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
@@ -230,6 +231,23 @@ struct Parts {
 }
 
 impl Parts {
+    /// The distribution of the observed as plain numbers, row by row.
+    fn rows(&self, shape: &MixtureShape) -> Result<MixtureRows> {
+        let (k, d) = (shape.components, shape.dimension);
+        let f = shape.covariance.raw_count(d);
+        let values = |part: &(Tensor, usize), columns: usize| -> Result<Vec<f64>> {
+            let part = part.0.narrow(1, part.1, columns)?.to_dtype(DType::F64)?;
+            Ok(part.flatten_all()?.to_vec1()?)
+        };
+        let logits = values(&self.logits, k)?;
+        Ok(MixtureRows::new(
+            *shape,
+            logits,
+            values(&self.means, k * d)?,
+            values(&self.scales, k * f)?,
+        ))
+    }
+
     fn heads(&self) -> [Head<'_>; 3] {
         [&self.logits, &self.means, &self.scales].map(|(values, offset)| Head {
             values,
@@ -321,7 +339,7 @@ impl Model for Mixture {
         Ok(Box::new(MixtureJoint {
             parts: self.parts(theta, batch.given.as_ref())?,
             shape: &self.shape,
-            observed: &batch.observed,
+            batch,
             all: OnceCell::new(),
         }))
     }
@@ -337,21 +355,7 @@ impl Model for Mixture {
             Ok(Tensor::from_slice(given.values(), shape, &device)?.to_dtype(theta.dtype())?)
         });
         let parts = self.parts(theta, x.transpose()?.as_ref())?;
-        let (k, d, f) = (
-            self.shape.components,
-            self.shape.dimension,
-            self.shape.covariance.raw_count(self.shape.dimension),
-        );
-        let values = |part: &(Tensor, usize), columns: usize| -> Result<Vec<f64>> {
-            let part = part.0.narrow(1, part.1, columns)?.to_dtype(DType::F64)?;
-            Ok(part.flatten_all()?.to_vec1()?)
-        };
-        Ok(MixtureRows::new(
-            self.shape,
-            values(&parts.logits, k)?,
-            values(&parts.means, k * d)?,
-            values(&parts.scales, k * f)?,
-        ))
+        parts.rows(&self.shape)
     }
 
     fn free_parameters(&self, theta: &Parameters) -> usize {
@@ -378,7 +382,7 @@ impl Model for Mixture {
 struct MixtureJoint<'a> {
     parts: Parts,
     shape: &'a MixtureShape,
-    observed: &'a Tensor,
+    batch: &'a Batch,
     all: OnceCell<Tensor>,
 }
 
@@ -389,7 +393,7 @@ impl MixtureJoint<'_> {
             return Ok(all);
         }
         let [logits, means, scales] = self.parts.heads();
-        let all = nn::mixture_log_joint(self.observed, logits, means, scales, self.shape)?;
+        let all = nn::mixture_log_joint(&self.batch.observed, logits, means, scales, self.shape)?;
         Ok(self.all.get_or_init(|| all))
     }
 }
@@ -399,18 +403,26 @@ fn at(all: &Tensor, latents: &Latents) -> Result<Tensor> {
     Ok(match latents {
         Latents::All => all.clone(),
         Latents::Index(index) => all.contiguous()?.gather(index, D::Minus1)?,
-        Latents::Trajectories(_) => return Err(Error::Other("a finite latent was asked for a trajectory".into())),
+        Latents::Continuous(_) | Latents::Trajectories(_) => {
+            return Err(Error::Other(
+                "a finite latent was asked for another kind of value".into(),
+            ));
+        }
     })
 }
 
 impl Joint for MixtureJoint<'_> {
+    fn latent(&self) -> Latent {
+        Latent::Finite(self.shape.components)
+    }
+
     fn log_joint(&self, latents: &Latents) -> Result<Tensor> {
         at(self.all()?, latents)
     }
 
     fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>> {
         let [logits, means, scales] = self.parts.heads();
-        let (prior, likelihood) = nn::mixture_terms(self.observed, logits, means, scales, self.shape)?;
+        let (prior, likelihood) = nn::mixture_terms(&self.batch.observed, logits, means, scales, self.shape)?;
         let prior = prior.broadcast_as(likelihood.shape())?;
         Ok(vec![
             ("prior", at(&prior, latents)?),
@@ -429,10 +441,40 @@ impl Joint for MixtureJoint<'_> {
         let means = self.parts.means.0.narrow(1, self.parts.means.1, k * d)?;
         let means = means.reshape(((), k, d))?; // [R, K, D]
         let mean = weights.broadcast_mul(&means)?.sum(1)?; // [R, D]
-        Ok(mean.broadcast_as(self.observed.shape())?)
+        Ok(mean.broadcast_as(self.batch.observed.shape())?)
+    }
+
+    fn sample_latents(&self, samples: usize, generator: &mut Generator) -> Result<Latents> {
+        let (rows, mixture) = (self.batch.len(), self.parts.rows(self.shape)?);
+        let draw = |at: usize| {
+            let row = if mixture.rows() == 1 { 0 } else { at / samples };
+            mixture.component_at(row, generator.random()) as u32
+        };
+        let index: Vec<u32> = (0..rows * samples).map(draw).collect();
+        let device = self.batch.observed.device();
+        Ok(Latents::Index(Tensor::from_vec(index, (rows, samples), device)?))
+    }
+
+    fn sample_observed(&self, latents: &Latents, generator: &mut Generator) -> Result<Tensor> {
+        let Latents::Index(index) = latents else {
+            return Err(Error::Other("rows of a mixture are drawn from values by number".into()));
+        };
+        let (index, mixture) = (index.flatten_all()?.to_vec1::<u32>()?, self.parts.rows(self.shape)?);
+        let draw = |(at, z): (usize, &u32)| {
+            let row = if mixture.rows() == 1 { 0 } else { at };
+            mixture.sample_from(row, *z as usize, generator)
+        };
+        let values: Vec<f64> = index.iter().enumerate().flat_map(draw).collect();
+        let observed = &self.batch.observed;
+        let values = Tensor::from_vec(values, observed.shape(), &Device::Cpu)?;
+        Ok(values.to_dtype(observed.dtype())?.to_device(observed.device())?)
     }
 
     fn observed(&self) -> &Tensor {
-        self.observed
+        &self.batch.observed
+    }
+
+    fn given(&self) -> Option<&Tensor> {
+        self.batch.given.as_ref()
     }
 }

@@ -8,6 +8,7 @@ mod closed_form;
 pub mod conditional_mixture;
 pub mod gaussian;
 pub mod gaussian_mixture;
+pub mod latent_gaussian;
 pub mod linear_gaussian;
 pub mod linear_gaussian_ssm;
 pub mod mixture;
@@ -22,7 +23,7 @@ use crate::error::Fault;
 use crate::math::kalman::{Beliefs, System};
 use crate::math::streams::{Generator, Streams};
 use crate::nn::Parameters;
-use crate::{Result, data::source::Widths};
+use crate::{Error, Result, data::source::Widths};
 use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,8 @@ use std::sync::Arc;
 pub enum Latent {
     /// One of K values. K = 1 is no latent variable at all.
     Finite(usize),
+    /// A point of this many real dimensions.
+    Continuous(usize),
     /// A trajectory x_1 … x_T of points with this many dimensions, one per sequence.
     Trajectory(usize),
 }
@@ -45,24 +48,57 @@ pub enum Latents {
     All,
     /// Values of a finite latent by number, u32. `[B, S]`
     Index(Tensor),
+    /// Points of a continuous latent. `[B, S, Z]`
+    Continuous(Tensor),
     /// S beliefs over the trajectories of all sequences. A joint is evaluated at a point, and averaged over a belief with
     /// spread, in closed form.
     Trajectories(Arc<Vec<Beliefs>>),
 }
 
+impl Latents {
+    /// The same values, through which no gradient flows.
+    pub fn detached(&self) -> Self {
+        match self {
+            Self::Continuous(z) => Self::Continuous(z.detach()),
+            other => other.clone(),
+        }
+    }
+}
+
 /// `log p_θ(x, z)` for the rows x of one batch, as a function of z.
 pub trait Joint {
+    /// Which values its latent takes.
+    fn latent(&self) -> Latent;
+
     /// `log p_θ(x, z_s)` in nats. `[B, S]`
     fn log_joint(&self, latents: &Latents) -> Result<Tensor>;
 
     /// The same, apart by term (`prior`, `likelihood`): they sum to [`Joint::log_joint`]. Each `[B, S]`, in nats.
     fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>>;
 
-    /// `log p_θ(x) = log Σ_z p_θ(x, z)`, exact, in nats. `[B]`
+    /// The term `prior`, `log p_θ(z_s)`, in nats; an error where the joint has no such term. `[B, S]`
+    fn log_prior(&self, latents: &Latents) -> Result<Tensor> {
+        let prior = self.terms(latents)?.into_iter().find(|(name, _)| *name == "prior");
+        prior
+            .map(|(_, term)| term)
+            .ok_or_else(|| Error::Other("this model has no term `prior`".into()))
+    }
+
+    /// `log p_θ(x) = log Σ_z p_θ(x, z)`, exact, in nats; an error unless [`Model::has_exact_likelihood`]. `[B]`
     fn log_prob(&self) -> Result<Tensor>;
 
     /// `E[y | x]` of a conditional model. `[B, D]`
     fn mean(&self) -> Result<Tensor>;
+
+    /// S values of the latent for each row, drawn from p_θ(z); no gradient reaches them. An error for trajectories.
+    fn sample_latents(&self, _samples: usize, _generator: &mut Generator) -> Result<Latents> {
+        Err(Error::Other("this model draws no latents of rows".into()))
+    }
+
+    /// One x for each row, drawn from p_θ(x|z) at `latents` (S = 1). An error for trajectories. `[B, D]`
+    fn sample_observed(&self, _latents: &Latents, _generator: &mut Generator) -> Result<Tensor> {
+        Err(Error::Other("this model draws no rows from latents".into()))
+    }
 
     /// Beliefs over trajectories, where the latent is one and they have a closed form.
     fn trajectories(&self) -> Option<&dyn Trajectories> {
@@ -71,6 +107,11 @@ pub trait Joint {
 
     /// What is observed: the y that [`Joint::mean`] is compared with. `[B, D]`
     fn observed(&self) -> &Tensor;
+
+    /// What is conditioned on, where anything is. `[B, C]`
+    fn given(&self) -> Option<&Tensor> {
+        None
+    }
 }
 
 /// What can be said of the latent trajectories of a batch under its own θ, exactly.
@@ -98,6 +139,11 @@ pub struct Guesses {
 pub trait Model: Send + Sync + std::fmt::Debug {
     /// Which values its latent variable takes.
     fn latent(&self) -> Latent;
+
+    /// Whether log p_θ(x) is known, in closed form or by a sum as good as one; otherwise it has bounds alone.
+    fn has_exact_likelihood(&self) -> bool {
+        true
+    }
 
     /// First parameters for `data`, the `start`-th choice. Networks draw from the streams `initial/…`.
     fn initial(
@@ -150,6 +196,9 @@ pub enum ModelConfig {
     /// A mixture whose parts depend on what is given: p(y|x) = Σ_z p(z|x) p(y|x,z). With perceptrons it is the mixture
     /// density network; with one component, the Gaussian policy.
     ConditionalMixture(conditional_mixture::ConditionalMixture),
+    /// A continuous latent variable: p(x) = ∫ p(x|z) p(z) dz, or p(y|x) = ∫ p(y|x,z) p(z|x) dz. With perceptrons it is the
+    /// decoder of a variational autoencoder; linear, probabilistic principal component analysis.
+    LatentGaussian(latent_gaussian::LatentGaussian),
     /// A linear-Gaussian state space: x_{t+1} = A x_t + B u_t + b + w, o_t = C x_t + D u_t + d + v, for sequences with
     /// missing values.
     LinearGaussianSsm(Box<linear_gaussian_ssm::LinearGaussianSsm>),
@@ -158,10 +207,16 @@ pub enum ModelConfig {
 /// What a kind of model can do: the rows and columns of the table of lawful combinations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Abilities {
-    /// Models p(y|x) rather than p(x).
+    /// Models p(x) where nothing is given.
+    pub density: bool,
+    /// Models p(y|x).
     pub conditional: bool,
     /// Its latent variable can be enumerated.
     pub finite_latent: bool,
+    /// log p(x) has a closed form to ascend.
+    pub exact_likelihood: bool,
+    /// p(z|x) is known in closed form.
+    pub exact_posterior: bool,
     /// Has a closed-form M-step.
     pub closed_form: bool,
     /// Models p(o_1 … o_T | u_1 … u_T), its latent variable a trajectory.
@@ -171,19 +226,26 @@ pub struct Abilities {
 impl ModelConfig {
     /// What this model can do.
     pub fn abilities(&self) -> Abilities {
-        let (conditional, closed_form) = match self {
-            Self::Gaussian(_) | Self::GaussianMixture(_) => (false, true),
-            Self::LinearGaussian(_) => (true, true),
-            Self::ConditionalMixture(config) => (true, config.has_closed_form()),
-            Self::LinearGaussianSsm(_) => (false, true),
-        };
         let sequential = matches!(self, Self::LinearGaussianSsm(_));
+        let continuous = matches!(self, Self::LatentGaussian(_));
+        let conditional = matches!(self, Self::LinearGaussian(_) | Self::ConditionalMixture(_));
         Abilities {
-            conditional,
-            finite_latent: !sequential,
-            closed_form,
+            density: !conditional,
+            conditional: conditional || continuous,
+            finite_latent: !sequential && !continuous,
+            exact_likelihood: !continuous,
+            exact_posterior: !continuous,
+            closed_form: match self {
+                Self::ConditionalMixture(config) => config.has_closed_form(),
+                _ => !continuous,
+            },
             sequential,
         }
+    }
+
+    /// Whether what it models are columns of 0 and 1.
+    pub fn is_binary(&self) -> bool {
+        matches!(self, Self::LatentGaussian(config) if config.likelihood == latent_gaussian::Likelihood::Bernoulli)
     }
 
     /// Every fault of this table for data of these widths.
@@ -192,9 +254,11 @@ impl ModelConfig {
             Self::Gaussian(_) | Self::LinearGaussian(_) => Vec::new(),
             Self::GaussianMixture(config) => config.check(widths),
             Self::ConditionalMixture(config) => config.check(widths),
+            Self::LatentGaussian(config) => config.check(widths),
             Self::LinearGaussianSsm(config) => return config.check(widths),
         };
-        if self.abilities().conditional && widths.given == 0 {
+        let abilities = self.abilities();
+        if !abilities.density && widths.given == 0 {
             faults.push(Fault::new(
                 "kind",
                 "this model is conditional, p(y|x), but the data give no x",
@@ -203,7 +267,7 @@ impl ModelConfig {
                  `tree`), or a density model (`gaussian`, `gaussian_mixture`)",
             ));
         }
-        if !self.abilities().conditional && widths.given > 0 {
+        if !abilities.conditional && widths.given > 0 {
             faults.push(Fault::new(
                 "kind",
                 "this model is a density, p(x), but the data give columns to condition on",
@@ -221,6 +285,7 @@ impl ModelConfig {
             Self::LinearGaussian(config) => config.build(train)?,
             Self::GaussianMixture(config) => config.build(train)?,
             Self::ConditionalMixture(config) => config.build(train)?,
+            Self::LatentGaussian(config) => return Ok(Box::new(config.build(train)?)),
             Self::LinearGaussianSsm(config) => return Ok(Box::new(config.build(train)?)),
         }))
     }

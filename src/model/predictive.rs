@@ -175,16 +175,8 @@ impl MixtureRows {
 
     /// The component that a uniform number chooses: a draw with the probabilities π of `row`.
     pub fn component_at(&self, row: usize, uniform: f64) -> usize {
-        let mut left = uniform;
-        let weights = self.log_weights(row);
-        for (k, weight) in weights.iter().enumerate() {
-            left -= weight.exp();
-            if left < 0.0 {
-                return k;
-            }
-        }
-        // Only rounding leads here.
-        self.most_likely_component(row)
+        let weights: Vec<f64> = self.log_weights(row).iter().map(|w| w.exp()).collect();
+        choose(&weights, uniform)
     }
 
     /// Draws y from component `k` at `row`. `[D]`
@@ -201,4 +193,18 @@ impl MixtureRows {
             .map(|(e, m)| e + m)
             .collect()
     }
+}
+
+/// The value that a uniform number in [0, 1) chooses: a draw with these probabilities, which sum to 1. The last value with
+/// any probability takes what rounding leaves.
+pub(crate) fn choose(probabilities: &[f64], uniform: f64) -> usize {
+    let (mut left, mut chosen) = (uniform, 0);
+    for (z, p) in probabilities.iter().enumerate().filter(|(_, p)| **p > 0.0) {
+        chosen = z;
+        left -= p;
+        if left < 0.0 {
+            break;
+        }
+    }
+    chosen
 }

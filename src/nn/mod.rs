@@ -29,6 +29,7 @@ pub use activation::Activation;
 pub use adam::{Adam, AdamSettings};
 pub use composed::with_composed;
 pub use dense::dense;
+pub(crate) use density::RAW_LIMIT;
 pub use density::{bernoulli_log_density, gaussian_log_density};
 pub use gradients::backward;
 pub use log_sum_exp::{log_softmax, log_sum_exp};

@@ -49,6 +49,14 @@ impl Parameters {
         self.by_name.values().map(|var| var.elem_count()).sum()
     }
 
+    /// Those whose names do not begin with `prefix`; the numbers are shared.
+    pub fn without(&self, prefix: &str) -> Self {
+        let kept = self.by_name.iter().filter(|(name, _)| !name.starts_with(prefix));
+        Self {
+            by_name: kept.map(|(name, var)| (name.clone(), var.clone())).collect(),
+        }
+    }
+
     /// An independent copy: later steps on `self` do not reach it.
     pub fn snapshot(&self) -> Result<Self> {
         let mut copy = Self::new();

@@ -5,11 +5,18 @@
 //! | marginal_likelihood | `log Σ_z p_θ(x, z)`, exact |
 //! | expected_log_likelihood | `Σ_s w_s log p_θ(x, z_s)` |
 //! | elbo | `Σ_s w_s [log p_θ(x, z_s) − β log q(z_s)]` |
+//! | iwae | `log 1/S Σ_s exp[log p_θ(x, z_s) − log q(z_s)]` |
 //! | mean_squared_error | `−‖y − E[y|x]‖²`, in squared units of y |
 
+mod elbo;
+mod iwae;
+
+pub use elbo::Elbo;
+pub use iwae::{Gradient, Iwae};
+
+use crate::Result;
 use crate::model::Joint;
 use crate::posterior::Draws;
-use crate::{Result, nn};
 use candle_core::{D, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,21 +25,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct NoKeys {}
-
-/// Keys of `kind = "elbo"`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Elbo {
-    /// How much the entropy counts (β of Higgins et al. 2017): 1 bounds the log-likelihood from below.
-    #[schemars(range(min = 0.0, max = 1000.0))]
-    pub beta: f64,
-}
-
-impl Default for Elbo {
-    fn default() -> Self {
-        Self { beta: 1.0 }
-    }
-}
 
 /// The table `[objective]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +36,8 @@ pub enum ObjectiveConfig {
     ExpectedLogLikelihood(NoKeys),
     /// The expected log-likelihood plus the entropy of the guess: a lower bound of log p(x).
     Elbo(Elbo),
+    /// The importance-weighted bound: the logarithm of the mean of importance weights; larger and tighter with every draw.
+    Iwae(Iwae),
     /// Minus the squared distance to the mean of p(y|x): what regression does, whatever the spread.
     MeanSquaredError(NoKeys),
 }
@@ -57,7 +51,7 @@ impl Default for ObjectiveConfig {
 impl ObjectiveConfig {
     /// Whether it is a function of guesses; the others ignore the posterior.
     pub fn needs_posterior(&self) -> bool {
-        matches!(self, Self::ExpectedLogLikelihood(_) | Self::Elbo(_))
+        matches!(self, Self::ExpectedLogLikelihood(_) | Self::Elbo(_) | Self::Iwae(_))
     }
 
     /// Whether it compares y with E[y|x], and so needs a conditional model.
@@ -65,20 +59,26 @@ impl ObjectiveConfig {
         matches!(self, Self::MeanSquaredError(_))
     }
 
-    /// The value for each row of `joint`; `draws` are asked for once, if needed. `[B]`
-    pub fn value(&self, joint: &dyn Joint, draws: impl FnOnce() -> Result<Draws>) -> Result<Tensor> {
+    /// Whether its gradient in θ is the expected log-likelihood's on the same draws, as the evidence lower bound's is: one
+    /// pass can then teach φ as well.
+    pub fn shares_gradient_with_elbo(&self) -> bool {
+        match self {
+            Self::ExpectedLogLikelihood(_) => true,
+            Self::Elbo(elbo) => *elbo == Elbo::default(),
+            _ => false,
+        }
+    }
+
+    /// The value for each row of `joint` at `step`; `draws` are asked for once, if needed. `[B]`
+    pub fn value(&self, joint: &dyn Joint, step: u64, draws: impl FnOnce() -> Result<Draws>) -> Result<Tensor> {
         match self {
             Self::MarginalLikelihood(_) => joint.log_prob(),
             Self::ExpectedLogLikelihood(_) => {
                 let draws = draws()?;
-                nn::weighted_sum(&joint.log_joint(&draws.latents)?, &draws.weights)
+                draws.expectation(&joint.log_joint(&draws.latents)?)
             }
-            Self::Elbo(Elbo { beta }) => {
-                let draws = draws()?;
-                let expected = nn::weighted_sum(&joint.log_joint(&draws.latents)?, &draws.weights)?;
-                let entropy = nn::weighted_sum(&draws.log_q, &draws.weights)?.neg()?;
-                Ok((expected + (entropy * *beta)?)?)
-            }
+            Self::Elbo(elbo) => elbo.value(joint, &draws()?, step),
+            Self::Iwae(_) => iwae::bound(joint, &draws()?),
             Self::MeanSquaredError(_) => {
                 let error = (joint.observed() - joint.mean()?)?;
                 Ok(error.sqr()?.sum(D::Minus1)?.neg()?)

@@ -20,6 +20,7 @@ impl FromFinite for Exact {
             latents: Latents::All,
             weights,
             log_q: log_q.clone(),
+            q: None,
         })
     }
 }

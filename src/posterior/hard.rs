@@ -19,6 +19,7 @@ impl FromFinite for Hard {
         Ok(Draws {
             latents: Latents::Index(index),
             log_q: one.zeros_like()?,
+            q: None,
             weights: one,
         })
     }

@@ -5,22 +5,31 @@
 //! one file, one line in [`PosteriorConfig`]. A finite latent is enumerated; a trajectory has beliefs in closed form
 //! (`trajectory`).
 
+pub mod amortised;
 mod exact;
 mod hard;
+pub mod importance;
+mod recognition;
 mod sampled;
 mod schedule;
 mod trajectory;
 
+pub use amortised::{Fit, Phase};
+pub use recognition::{POSTERIOR, Recognised};
 pub use schedule::Schedule;
 
-use crate::math::streams::Generator;
-use crate::model::{Joint, Latents};
+use crate::data::Dataset;
+use crate::math::streams::{Generator, Streams};
+use crate::model::{Joint, Latent, Latents};
+use crate::nn::Parameters;
 use crate::{Error, Result, error::Fault, nn};
-use candle_core::{DType, Tensor};
+use candle_core::{D, DType, Tensor};
+use recognition::Recognition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Weighted guesses of the latent of each row. Weights are constants for the gradient.
+/// Weighted guesses of the latent of each row. Guesses and weights are constants for the gradient, unless a recognition
+/// network made them to be learnt through.
 #[derive(Debug, Clone)]
 pub struct Draws {
     /// The guesses.
@@ -29,6 +38,8 @@ pub struct Draws {
     pub weights: Tensor,
     /// log q of each guess, in nats. `[B, S]`
     pub log_q: Tensor,
+    /// The distribution that continuous guesses were drawn from with a gradient.
+    pub q: Option<Recognised>,
 }
 
 impl Draws {
@@ -49,7 +60,36 @@ impl Draws {
                 }
                 Ok(sums)
             }
-            Latents::Trajectories(_) => Err(Error::Other("trajectories have no responsibilities".into())),
+            Latents::Continuous(_) | Latents::Trajectories(_) => {
+                Err(Error::Other("only a finite latent has responsibilities".into()))
+            }
+        }
+    }
+
+    /// `Σ_s w_s v_s` of values `[B, S]`; a gradient reaches weights that are learnt through. `[B]`
+    pub fn expectation(&self, values: &Tensor) -> Result<Tensor> {
+        match self.weights.track_op() {
+            true => Ok((values * &self.weights)?.sum(D::Minus1)?),
+            false => nn::weighted_sum(values, &self.weights),
+        }
+    }
+
+    /// The same guesses as constants: no gradient reaches φ.
+    pub fn detached(&self) -> Self {
+        Self {
+            latents: self.latents.detached(),
+            weights: self.weights.detach(),
+            log_q: self.log_q.detach(),
+            q: self.q.as_ref().map(Recognised::detached),
+        }
+    }
+
+    /// log q of each guess, in nats, the gradient flowing through the guess alone and not through q's own parameters
+    /// (Roeder, Wu & Duvenaud 2017, section 3). `[B, S]`
+    pub fn path_log_q(&self) -> Result<Tensor> {
+        match &self.q {
+            Some(q) => q.detached().log_prob(&self.latents),
+            None => Ok(self.log_q.detach()),
         }
     }
 
@@ -107,6 +147,10 @@ pub enum PosteriorConfig {
     Sampled(sampled::Sampled),
     /// The single most likely z, as if it were known (k-means takes this shortcut).
     Hard(Plain),
+    /// A network's guess q_φ(z|x), learnt beside the model.
+    Amortised(amortised::Amortised),
+    /// Weighted draws from a proposal: close to the true posterior where there are many.
+    Importance(importance::Importance),
     /// Of a trajectory, what the past alone says at each step: beliefs p(x_t | o_1 … o_t), independent of each other.
     Filter(Plain),
 }
@@ -123,7 +167,66 @@ impl PosteriorConfig {
         match self {
             Self::Exact(plain) | Self::Hard(plain) | Self::Filter(plain) => &plain.common,
             Self::Sampled(sampled) => &sampled.common,
+            Self::Amortised(amortised) => &amortised.common,
+            Self::Importance(importance) => &importance.common,
         }
+    }
+
+    /// What the recognition network ascends, and where its pairs come from; none without a network.
+    pub fn fit(&self) -> Option<(Fit, Phase)> {
+        match self {
+            Self::Amortised(amortised) => Some((amortised.fit, Phase::Sleep)),
+            Self::Importance(importance) => importance.recognition().map(|_| (Fit::ForwardKl, importance.phase)),
+            _ => None,
+        }
+    }
+
+    fn recognition(&self) -> Option<Recognition<'_>> {
+        match self {
+            Self::Amortised(amortised) => Some(amortised.recognition()),
+            Self::Importance(importance) => importance.recognition(),
+            _ => None,
+        }
+    }
+
+    /// Adds first values of φ for a model with this latent and rows like `train`, where there is a network.
+    pub fn initial(
+        &self,
+        latent: Latent,
+        train: &Dataset,
+        streams: &Streams,
+        parameters: &mut Parameters,
+    ) -> Result<()> {
+        let Some(recognition) = self.recognition() else {
+            return Ok(());
+        };
+        let (dtype, device) = (parameters.dtype(), parameters.device());
+        let stream = streams.named("initial/posterior");
+        recognition.initial(latent, train, parameters, (dtype, &device), &stream)
+    }
+
+    /// `log q_φ(z|x)` at constant latents, φ learning through it; an error without a network. `[B, S]`
+    pub fn log_q(&self, joint: &dyn Joint, phi: &Parameters, latents: &Latents) -> Result<Tensor> {
+        amortised::log_q(self.recognition(), joint, phi, &latents.detached())
+    }
+
+    /// `samples` draws for each row from the network where there is one, else from p(z), equally weighted, with their log q:
+    /// for bounds of log p(x). No gradient reaches them.
+    pub fn proposal(
+        &self,
+        joint: &dyn Joint,
+        phi: &Parameters,
+        samples: usize,
+        generator: &mut Generator,
+    ) -> Result<Draws> {
+        let (latents, log_q) = importance::proposed(self.recognition(), joint, phi, samples, generator)?;
+        let log_q = log_q.detach();
+        Ok(Draws {
+            weights: Tensor::full(1.0 / samples as f64, log_q.shape(), log_q.device())?.to_dtype(log_q.dtype())?,
+            latents,
+            log_q,
+            q: None,
+        })
     }
 
     /// Whether this is the true posterior of the current θ, as is.
@@ -131,16 +234,61 @@ impl PosteriorConfig {
         matches!(self, Self::Exact(_)) && *self.common() == Common::default()
     }
 
-    /// Every fault of this table.
-    pub fn check(&self) -> Vec<Fault> {
-        self.common().temperature.check("temperature")
+    /// Every fault of this table beside a model whose latent is `finite` or not.
+    pub fn check(&self, finite_latent: bool) -> Vec<Fault> {
+        let mut faults = self.common().temperature.check("temperature");
+        if let Self::Amortised(amortised) = self {
+            if amortised.common != Common::default() {
+                let key = match amortised.common.refresh_every {
+                    1 => "temperature",
+                    _ => "refresh_every",
+                };
+                faults.push(Fault::new(
+                    key,
+                    "a network guesses by its own φ: its guesses are neither stale nor tempered",
+                    "no such key here",
+                    "remove it, or choose `importance`",
+                ));
+            }
+            if amortised.fit != Fit::ForwardKl && !amortised.has_gradient(finite_latent) {
+                faults.push(Fault::new(
+                    "samples",
+                    "drawn values of a finite latent carry no gradient for the network",
+                    "no such key, so that every value is weighted by q",
+                    "remove it, or set `fit = \"forward_kl\"`",
+                ));
+            }
+        }
+        if let Self::Importance(importance) = self
+            && importance.proposal == importance::Proposal::Prior
+        {
+            let defaults = importance::Importance::default();
+            let given = [
+                ("phase", importance.phase != defaults.phase),
+                ("hidden", importance.hidden != defaults.hidden),
+                ("activation", importance.activation != defaults.activation),
+            ];
+            let ignored = given.into_iter().filter(|(_, given)| *given);
+            faults.extend(ignored.map(|(key, _)| {
+                let message = format!("`{key}` is of the recognition network, and draws from p(z) use none");
+                Fault::new(key, message, "`proposal = \"amortised\"` beside it", "remove it")
+            }));
+        }
+        faults
     }
 
-    /// Guesses for the rows of `joint`, at `step` (for the temperature), drawn by `generator`. Where the posterior is
-    /// stale, `joint` is conditioned on the older θ.
-    pub fn draws(&self, joint: &dyn Joint, step: u64, generator: &mut Generator) -> Result<Draws> {
+    /// Guesses for the rows of `joint`, at `step` (for the temperature), drawn by `generator`; a recognition network reads
+    /// its φ from `phi`. Where the posterior is stale, `joint` is conditioned on the older θ.
+    pub fn draws(&self, joint: &dyn Joint, phi: &Parameters, step: u64, generator: &mut Generator) -> Result<Draws> {
         if let Some(trajectories) = joint.trajectories() {
             return trajectory::draws(self, trajectories, generator);
+        }
+        match self {
+            Self::Amortised(amortised) => return amortised.draws(joint, phi, generator),
+            Self::Importance(importance) => {
+                return importance.draws(joint, phi, importance.common.temperature.at(step), generator);
+            }
+            _ => {}
         }
         let log_joint = joint.log_joint(&Latents::All)?.detach();
         let temperature = self.common().temperature.at(step);
@@ -152,7 +300,9 @@ impl PosteriorConfig {
             Self::Exact(_) => &exact::Exact,
             Self::Sampled(sampled) => sampled,
             Self::Hard(_) => &hard::Hard,
-            Self::Filter(_) => return Err(Error::Other("`filter` is a posterior of trajectories".into())),
+            Self::Filter(_) | Self::Amortised(_) | Self::Importance(_) => {
+                return Err(Error::Other("`filter` is a posterior of trajectories".into()));
+            }
         };
         posterior.draws(&log_q, generator)
     }

@@ -33,26 +33,7 @@ impl Default for Sampled {
 
 impl FromFinite for Sampled {
     fn draws(&self, log_q: &Tensor, generator: &mut Generator) -> Result<Draws> {
-        let (rows, components) = log_q.dims2()?;
-        let probabilities = log_q.to_dtype(DType::F64)?.exp()?.flatten_all()?.to_vec1::<f64>()?;
-        let mut index = Vec::with_capacity(rows * self.samples);
-        for row in probabilities.chunks(components) {
-            let total: f64 = row.iter().sum();
-            for _ in 0..self.samples {
-                let mut left = generator.random::<f64>() * total;
-                let mut z = 0;
-                // The last value with any probability takes what rounding leaves.
-                for (k, p) in row.iter().enumerate().filter(|(_, p)| **p > 0.0) {
-                    z = k;
-                    left -= p;
-                    if left < 0.0 {
-                        break;
-                    }
-                }
-                index.push(z as u32);
-            }
-        }
-        let index = Tensor::from_vec(index, (rows, self.samples), log_q.device())?;
+        let index = index(log_q, self.samples, generator)?;
         let weights =
             Tensor::full(1.0 / self.samples as f64, index.shape(), log_q.device())?.to_dtype(log_q.dtype())?;
         let log_q = log_q.contiguous()?.gather(&index, 1)?;
@@ -60,6 +41,31 @@ impl FromFinite for Sampled {
             latents: Latents::Index(index),
             weights,
             log_q,
+            q: None,
         })
     }
+}
+
+/// `samples` values for each row, drawn with the probabilities `exp log_q`: `[B, K] → [B, S]`.
+pub(super) fn index(log_q: &Tensor, samples: usize, generator: &mut Generator) -> Result<Tensor> {
+    let (rows, components) = log_q.dims2()?;
+    let probabilities = log_q.to_dtype(DType::F64)?.exp()?.flatten_all()?.to_vec1::<f64>()?;
+    let mut index = Vec::with_capacity(rows * samples);
+    for row in probabilities.chunks(components) {
+        let total: f64 = row.iter().sum();
+        for _ in 0..samples {
+            let mut left = generator.random::<f64>() * total;
+            let mut z = 0;
+            // The last value with any probability takes what rounding leaves.
+            for (k, p) in row.iter().enumerate().filter(|(_, p)| **p > 0.0) {
+                z = k;
+                left -= p;
+                if left < 0.0 {
+                    break;
+                }
+            }
+            index.push(z as u32);
+        }
+    }
+    Ok(Tensor::from_vec(index, (rows, samples), log_q.device())?)
 }

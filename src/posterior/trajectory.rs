@@ -11,10 +11,10 @@
 //! `filter` also takes x_t and x_{t+1} for unrelated but for their means.
 
 use super::{Draws, PosteriorConfig};
-use crate::Result;
 use crate::math::kalman::Beliefs;
 use crate::math::streams::Generator;
 use crate::model::{Guesses, Latents, Trajectories};
+use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use std::sync::Arc;
 
@@ -35,11 +35,15 @@ pub(super) fn draws(
             }
         }
         PosteriorConfig::Filter(_) => trajectories.filtered()?,
+        PosteriorConfig::Amortised(_) | PosteriorConfig::Importance(_) => {
+            return Err(Error::Other("no such guesses of trajectories".into()));
+        }
     };
     let shape = (log_q.len() / beliefs.len(), beliefs.len()); // [B, S]
     Ok(Draws {
         weights: Tensor::full(1.0 / beliefs.len() as f64, shape, &Device::Cpu)?,
         log_q: Tensor::from_vec(log_q, shape, &Device::Cpu)?,
         latents: Latents::Trajectories(Arc::new(beliefs)),
+        q: None,
     })
 }

@@ -1,5 +1,5 @@
 //! The baseline that every likelihood is held against: one Gaussian (linear in x, where x is given), fitted in closed form;
-//! of sequences, a Gaussian for every column that knows nothing of time.
+//! of sequences, a Gaussian for every column that knows nothing of time; of binary rows, independent columns.
 
 use crate::Result;
 use crate::data::{Dataset, Splits};
@@ -7,6 +7,27 @@ use crate::math::streams::Streams;
 use crate::model::{Guess, ModelConfig, gaussian::Gaussian, linear_gaussian::LinearGaussian};
 use crate::train::evaluation::mean_log_likelihood;
 use candle_core::{DType, Device};
+
+/// `log_likelihood` of independent Bernoulli columns, a count of 1 added to the rows of either value, on the test rows (the
+/// training rows where there is no test), in nats per datum.
+pub(super) fn binary_log_likelihood(splits: &Splits) -> (String, f64) {
+    let (part, rows) = match &splits.test {
+        Some(test) => ("test", test),
+        None => ("train", &splits.train),
+    };
+    let train = &splits.train;
+    let mut sum = 0.0;
+    for j in 0..rows.observed.columns() {
+        let ones = |data: &Dataset| -> f64 {
+            let column = data.observed.column(j).enumerate();
+            column.map(|(i, v)| data.weight(i) * v).sum()
+        };
+        let p = (ones(train) + 1.0) / (train.total_weight() + 2.0);
+        let present = ones(rows);
+        sum += present * p.ln() + (rows.total_weight() - present) * (1.0 - p).ln();
+    }
+    (format!("{part}/baseline"), sum / rows.total_weight())
+}
 
 /// `log_likelihood` of the baseline on the test rows (the training rows where there is no test), in nats per datum in the
 /// data's units.

@@ -115,11 +115,15 @@ impl PlannedRun {
             splits: &splits,
             streams: &streams,
             threads,
+            bound_samples: self.spec.evaluation.bound_samples,
         };
         let Trained { theta, steps } = train::train(&job, resume, recorder)?;
         let mut metrics = evaluation::evaluate(&job, &theta, steps)?;
         metrics.push(("steps".to_owned(), steps as f64));
-        metrics.push(baseline::log_likelihood(&splits, &streams)?);
+        metrics.push(match self.spec.model.is_binary() {
+            true => baseline::binary_log_likelihood(&splits),
+            false => baseline::log_likelihood(&splits, &streams)?,
+        });
         let horizons = forecast::Settings {
             warm_up: self.spec.evaluation.warm_up,
             horizon: self.spec.evaluation.horizon,

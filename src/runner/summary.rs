@@ -215,7 +215,12 @@ fn statistics(seeds: &[SeedSummary]) -> Result<BTreeMap<String, stats::Summary>>
 /// The metric that the file names, or the first of the usual ones that any run has.
 fn chosen_metric(evaluation: &EvaluationConfig, variants: &[VariantSummary]) -> &'static Metric {
     let named = evaluation.metrics.first().and_then(|name| metrics::find(name));
-    let usual = ["rollout/success_rate", "test/log_likelihood", "train/log_likelihood"];
+    let usual = [
+        "rollout/success_rate",
+        "test/log_likelihood",
+        "test/log_likelihood_bound",
+        "train/log_likelihood",
+    ];
     let present = |name: &&&str| variants.iter().any(|variant| variant.summary.contains_key(**name));
     let usual = || usual.iter().find(present).and_then(|name| metrics::find(name));
     named.or_else(usual).unwrap_or(&metrics::METRICS[0])
@@ -225,7 +230,9 @@ fn chosen_metric(evaluation: &EvaluationConfig, variants: &[VariantSummary]) -> 
 fn references(experiment: &Experiment, variants: &[VariantSummary], metric: &str) -> (Option<f64>, Option<f64>) {
     let agreed = |name| agreed(variants, name);
     match metric {
-        "test/log_likelihood" => (agreed("test/oracle"), agreed("test/baseline")),
+        "test/log_likelihood" | "test/log_likelihood_bound" | "test/elbo" => {
+            (agreed("test/oracle"), agreed("test/baseline"))
+        }
         "train/log_likelihood" => (None, agreed("train/baseline")),
         "rollout/success_rate" => {
             // A yardstick is drawn only where it is true of every variant's environment.

@@ -61,7 +61,7 @@ fn check(spec: &Spec, folder: &Path) -> Vec<Fault> {
     }
     faults.extend(
         spec.posterior
-            .check()
+            .check(spec.model.abilities().finite_latent)
             .into_iter()
             .map(|fault| fault.within("posterior")),
     );

@@ -4,7 +4,7 @@
 //! another pass. Guesses at step t come from stream `posterior`, index t. So a run has no state but its step, its
 //! parameters and the optimiser's moments.
 
-use super::{AdamConfig, Job, Observer, State, Trained, evaluation, fact, store, stored};
+use super::{AdamConfig, Job, Observer, State, Trained, evaluation, fact, fit, store, stored};
 use crate::data::Batch;
 use crate::math::streams::Stream;
 use crate::nn::{Adam, AdamSettings, Parameters, backward};
@@ -66,6 +66,7 @@ struct Run<'a> {
     shuffled: Option<(u64, Batch)>,
     shuffles: Stream,
     guesses: Stream,
+    dreams: Stream,
     /// Of what is given, and of what is observed.
     noise: [Stream; 2],
 }
@@ -73,7 +74,9 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(job: &'a Job, config: &'a AdamConfig, resume: Option<State>) -> Result<Self> {
         let (dtype, device) = job.training.placement()?;
-        let theta = job.model.initial(&job.splits.train, job.streams, 0, dtype, &device)?;
+        let mut theta = job.model.initial(&job.splits.train, job.streams, 0, dtype, &device)?;
+        job.posterior
+            .initial(job.model.latent(), &job.splits.train, job.streams, &mut theta)?;
         let settings = AdamSettings {
             weight_decay: config.weight_decay,
             ..AdamSettings::default()
@@ -93,6 +96,7 @@ impl<'a> Run<'a> {
             shuffled: None,
             shuffles: job.streams.named("batches"),
             guesses: job.streams.named("posterior"),
+            dreams: job.streams.named("dreams"),
             noise: [job.streams.named("noise/given"), job.streams.named("noise/observed")],
             device,
         };
@@ -142,12 +146,14 @@ impl<'a> Run<'a> {
             match &self.stale {
                 Some(stale) => {
                     let older = self.job.model.joint(stale, batch)?;
-                    self.job.posterior.draws(older.as_ref(), self.step, generator)
+                    (self.job.posterior).draws(older.as_ref(), &self.theta, self.step, generator)
                 }
-                None => self.job.posterior.draws(joint.as_ref(), self.step, generator),
+                None => (self.job.posterior).draws(joint.as_ref(), &self.theta, self.step, generator),
             }
         };
-        let values = self.job.objective.value(joint.as_ref(), draws)?;
+        let dreams = &mut self.dreams.at(self.step);
+        let rows = (batch, joint.as_ref());
+        let values = fit::ascent(self.job, &self.theta, rows, self.step, dreams, draws)?;
         let mean = batch.mean(&values)?;
         let value = evaluation::scalar(&mean)?;
         if !value.is_finite() {
@@ -220,7 +226,7 @@ impl<'a> Run<'a> {
     fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let metrics = evaluation::evaluate(self.job, self.current(), self.step)?;
         if self.config.early_stopping.is_some() {
-            let value = metrics.iter().find(|(name, _)| name == "validation/log_likelihood");
+            let value = metrics.iter().find(|(name, _)| name.starts_with("validation/"));
             let value = value.map_or(f64::NEG_INFINITY, |(_, value)| *value);
             match &mut self.best {
                 Some(best) if value <= best.value => best.evaluations_since += 1,

@@ -94,7 +94,7 @@ impl Run<'_> {
         }
         let joint = job.model.joint(older, &self.rows)?;
         let guesses = &mut job.streams.named(&format!("posterior/{start}")).at(sweep);
-        let draws = job.posterior.draws(joint.as_ref(), sweep, guesses)?;
+        let draws = job.posterior.draws(joint.as_ref(), older, sweep, guesses)?;
         let responsibilities;
         let guess = match (&draws.latents, job.model.latent()) {
             (Latents::Trajectories(beliefs), _) => Guess::Trajectories {
@@ -105,8 +105,8 @@ impl Run<'_> {
                 responsibilities = draws.responsibilities(components)?;
                 Guess::Responsibilities(&responsibilities)
             }
-            (_, Latent::Trajectory(_)) => {
-                return Err(Error::Other("a trajectory was guessed as a finite latent".into()));
+            (_, Latent::Continuous(_) | Latent::Trajectory(_)) => {
+                return Err(Error::Other("a latent was guessed as another kind".into()));
             }
         };
         self.sweeps.improve(theta, guess, job.threads, rng)

@@ -28,9 +28,9 @@ pub fn measure(job: &Job, theta: &Parameters, repeats: u64) -> Result<Vec<(Strin
     let estimate = |posterior: &PosteriorConfig, repeat: u64| -> Result<(f64, Vec<f64>)> {
         let joint = job.model.joint(theta, &rows)?;
         let generator = &mut job.streams.named("estimator").at(repeat);
-        let values = job
-            .objective
-            .value(joint.as_ref(), || posterior.draws(joint.as_ref(), 0, generator))?;
+        let values = job.objective.value(joint.as_ref(), 0, || {
+            posterior.draws(joint.as_ref(), theta, 0, generator)
+        })?;
         let mean = rows.mean(&values)?;
         let gradients = backward(&mean)?;
         let mut all = Vec::new();

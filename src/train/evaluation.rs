@@ -4,58 +4,93 @@ use super::Job;
 use crate::Result;
 use crate::data::{Batch, Dataset};
 use crate::math::streams::Generator;
-use crate::model::{Joint, Model};
+use crate::model::{Joint, Latent, Latents, Model};
 use crate::nn::{self, Parameters};
+use crate::posterior::POSTERIOR;
 use candle_core::{D, DType, Tensor};
 
 /// Rows evaluated at once: enough to fill the kernels, few enough to stay in cache.
 const ROWS: usize = 2048;
+/// The same for rows × draws.
+const DRAWS: usize = 16_384;
 
 /// All metrics of `theta` after `step` steps, in a fixed order.
 pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String, f64)>> {
     let mut metrics = Vec::new();
     let train = &job.splits.train;
     let units = |data: &Dataset| job.splits.standardization.observed.log_scale_of(data);
-    let mut objective = Objective::new(job, step);
-    let log_likelihood = mean_over(job.model, theta, train, |joint, part| {
-        objective.add(joint, part)?;
-        joint.log_prob()
-    })? - units(train);
-    metrics.push(("train/log_likelihood".to_owned(), log_likelihood));
-    let total = log_likelihood * train.total_weight();
-    metrics.push(("train/total_log_likelihood".to_owned(), total));
-    if let Some(validation) = &job.splits.validation {
-        let value = mean_log_likelihood(job.model, theta, validation)? - units(validation);
-        metrics.push(("validation/log_likelihood".to_owned(), value));
+    let is_exact = job.model.has_exact_likelihood();
+    let mut objective = Objective::new(job, theta, step);
+    if is_exact {
+        let value = mean_over(job.model, theta, train, ROWS, |joint, part| {
+            objective.add(joint, part)?;
+            joint.log_prob()
+        })? - units(train);
+        metrics.push(("train/log_likelihood".to_owned(), value));
+        let total = value * train.total_weight();
+        metrics.push(("train/total_log_likelihood".to_owned(), total));
+    } else {
+        objective.add_all(train)?;
     }
+    if let Some(validation) = &job.splits.validation {
+        let (name, value) = match is_exact {
+            true => ("log_likelihood", mean_log_likelihood(job.model, theta, validation)?),
+            false => {
+                let mut bounds = Bounds::new(job, theta, validation, step);
+                ("log_likelihood_bound", bounds.measure()?.tight)
+            }
+        };
+        metrics.push((format!("validation/{name}"), value - units(validation)));
+    }
+    let mut exact = None;
     if let Some(test) = &job.splits.test {
         let mut error = test
             .given
             .as_ref()
-            .is_some_and(|_| test.lengths.is_none())
+            .is_some_and(|_| matches!(job.model.latent(), Latent::Finite(_)))
             .then(|| SquaredError::new(job, theta, test))
             .transpose()?;
-        let value = mean_over(job.model, theta, test, |joint, _| {
-            error.as_mut().map_or(Ok(()), |error| error.add(joint))?;
-            joint.log_prob()
-        })? - units(test);
-        metrics.push(("test/log_likelihood".to_owned(), value));
+        if is_exact {
+            let value = mean_over(job.model, theta, test, ROWS, |joint, _| {
+                error.as_mut().map_or(Ok(()), |error| error.add(joint))?;
+                joint.log_prob()
+            })? - units(test);
+            metrics.push(("test/log_likelihood".to_owned(), value));
+            exact = Some(value);
+        }
         if let Some(oracle) = job.splits.oracle {
             metrics.push(("test/oracle".to_owned(), oracle));
-            metrics.push(("test/oracle_gap".to_owned(), oracle - value));
+            metrics.extend(exact.map(|value| ("test/oracle_gap".to_owned(), oracle - value)));
         }
         if let Some(error) = error {
             metrics.push(("test/mean_squared_error".to_owned(), error.sum.mean()));
         }
     }
+    let has_network = job.posterior.fit().is_some();
+    if has_network || !is_exact {
+        let (part, data) = match &job.splits.test {
+            Some(test) => ("test", test),
+            None => ("train", train),
+        };
+        let bounds = Bounds::new(job, theta, data, step).measure()?;
+        if !is_exact {
+            metrics.push((format!("{part}/log_likelihood_bound"), bounds.tight - units(data)));
+        }
+        if has_network {
+            let elbo = bounds.evidence - units(data);
+            metrics.push((format!("{part}/elbo"), elbo));
+            metrics.extend(exact.map(|value| ("test/posterior_gap".to_owned(), value - elbo)));
+        }
+    }
     metrics.extend(objective.sums);
-    let free = job.model.free_parameters(theta) as f64;
-    metrics.push((
-        "train/akaike_information_criterion".to_owned(),
-        2.0 * free - 2.0 * total,
-    ));
-    let bayesian = free * train.total_weight().ln() - 2.0 * total;
-    metrics.push(("train/bayesian_information_criterion".to_owned(), bayesian));
+    let total = metrics.iter().find(|(name, _)| name == "train/total_log_likelihood");
+    if let Some(&(_, total)) = total {
+        let free = job.model.free_parameters(&theta.without(POSTERIOR)) as f64;
+        let criterion =
+            |name: &str, penalty: f64| (format!("train/{name}_information_criterion"), penalty - 2.0 * total);
+        metrics.push(criterion("akaike", 2.0 * free));
+        metrics.push(criterion("bayesian", free * train.total_weight().ln()));
+    }
     if let Some(truth) = &job.splits.true_prior
         && let Some(error) = prior_error(job.model, theta, truth)?
     {
@@ -66,21 +101,22 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
 
 /// Weighted mean of `log p_θ(x)` over `data`, in nats per datum, in the units that the model sees.
 pub fn mean_log_likelihood(model: &dyn Model, theta: &Parameters, data: &Dataset) -> Result<f64> {
-    mean_over(model, theta, data, |joint, _| joint.log_prob())
+    mean_over(model, theta, data, ROWS, |joint, _| joint.log_prob())
 }
 
-/// Weighted mean over `data` of whatever `values` says of the rows of a part of it, in order: each part is conditioned on
-/// once, so a joint that remembers what it has computed is not asked to compute it again for another metric.
+/// Weighted mean over `data` of whatever `values` says of the rows of a part (of `size`) of it, in order: each part is
+/// conditioned on once, so a joint that remembers what it has computed is not asked to compute it again for another metric.
 fn mean_over(
     model: &dyn Model,
     theta: &Parameters,
     data: &Dataset,
+    size: usize,
     mut values: impl FnMut(&dyn Joint, &Batch) -> Result<Tensor>,
 ) -> Result<f64> {
     let rows = Batch::whole(data, theta.dtype(), &theta.device())?;
     let mut sum = Sum::over(data);
-    for start in (0..rows.len()).step_by(ROWS) {
-        let part = rows.narrow(start, ROWS.min(rows.len() - start))?;
+    for start in (0..rows.len()).step_by(size) {
+        let part = rows.narrow(start, size.min(rows.len() - start))?;
         let joint = model.joint(theta, &part)?;
         sum.add(&values(joint.as_ref(), &part)?)?;
     }
@@ -149,34 +185,93 @@ impl<'a> SquaredError<'a> {
     }
 }
 
+/// What a proposal says of log p(x), in nats per datum: the evidence lower bound of q, and the importance-weighted bound of
+/// many draws.
+struct Measured {
+    evidence: f64,
+    tight: f64,
+}
+
+/// Bounds of log p_θ(x) over a data set, by draws of a stream of their own.
+struct Bounds<'a> {
+    job: &'a Job<'a>,
+    theta: &'a Parameters,
+    data: &'a Dataset,
+    generator: Generator,
+}
+
+impl<'a> Bounds<'a> {
+    fn new(job: &'a Job, theta: &'a Parameters, data: &'a Dataset, step: u64) -> Self {
+        Self {
+            job,
+            theta,
+            data,
+            generator: job.streams.named("bounds").at(step),
+        }
+    }
+
+    fn measure(&mut self) -> Result<Measured> {
+        let samples = self.job.bound_samples;
+        let mut evidence = Sum::over(self.data);
+        let size = (DRAWS / samples).clamp(1, ROWS);
+        let tight = mean_over(self.job.model, self.theta, self.data, size, |joint, _| {
+            let proposal = self.job.posterior;
+            if let Latent::Finite(_) = joint.latent() {
+                // Every value can be asked.
+                let log_q = proposal.log_q(joint, self.theta, &Latents::All)?;
+                let value = (joint.log_joint(&Latents::All)? - &log_q)?;
+                evidence.add(&nn::weighted_sum(&value, &log_q.exp()?)?)?;
+                return joint.log_prob();
+            }
+            let draws = proposal.proposal(joint, self.theta, samples, &mut self.generator)?;
+            let log_weights = (joint.log_joint(&draws.latents)? - &draws.log_q)?; // [B, S]
+            evidence.add(&log_weights.mean(D::Minus1)?)?;
+            Ok((nn::log_sum_exp(&log_weights)? - (samples as f64).ln())?)
+        })?;
+        Ok(Measured {
+            evidence: evidence.mean(),
+            tight,
+        })
+    }
+}
+
 /// The objective on the training rows, with guesses of its own stream, and the terms of the joint under these guesses.
 struct Objective<'a> {
     job: &'a Job<'a>,
+    theta: &'a Parameters,
     step: u64,
     generator: Generator,
     sums: Vec<(String, f64)>,
 }
 
 impl<'a> Objective<'a> {
-    fn new(job: &'a Job, step: u64) -> Self {
+    fn new(job: &'a Job, theta: &'a Parameters, step: u64) -> Self {
         Self {
             job,
+            theta,
             step,
             generator: job.streams.named("evaluation").at(step),
             sums: Vec::new(),
         }
     }
 
+    /// Adds all rows of `train`.
+    fn add_all(&mut self, train: &Dataset) -> Result<()> {
+        let rows = Batch::whole(train, self.theta.dtype(), &self.theta.device())?;
+        for start in (0..rows.len()).step_by(ROWS) {
+            let part = rows.narrow(start, ROWS.min(rows.len() - start))?;
+            self.add(self.job.model.joint(self.theta, &part)?.as_ref(), &part)?;
+        }
+        Ok(())
+    }
+
     fn add(&mut self, joint: &dyn Joint, part: &Batch) -> Result<()> {
-        let draws = self.job.posterior.draws(joint, self.step, &mut self.generator)?;
+        let draws = (self.job.posterior).draws(joint, self.theta, self.step, &mut self.generator)?;
         let share = part.len() as f64 / self.job.splits.train.len() as f64;
-        let value = self.job.objective.value(joint, || Ok(draws.clone()))?;
+        let value = (self.job.objective).value(joint, self.step, || Ok(draws.clone()))?;
         let mut parts = vec![("train/objective".to_owned(), value)];
         for (name, term) in joint.terms(&draws.latents)? {
-            parts.push((
-                format!("train/expected_log_{name}"),
-                nn::weighted_sum(&term, &draws.weights)?,
-            ));
+            parts.push((format!("train/expected_log_{name}"), draws.expectation(&term)?));
         }
         for (i, (name, values)) in parts.into_iter().enumerate() {
             let mean = scalar(&part.mean(&values)?)? * share;

@@ -4,7 +4,7 @@
 use super::TrainingConfig;
 use crate::error::Fault;
 use crate::model::{Abilities, ModelConfig};
-use crate::objective::{Elbo, NoKeys, ObjectiveConfig};
+use crate::objective::{Elbo, Iwae, NoKeys, ObjectiveConfig};
 use crate::posterior::{PosteriorConfig, Schedule};
 
 /// One combination of kinds.
@@ -18,10 +18,10 @@ pub struct Combination {
     pub optimizer: &'static str,
 }
 
-const POSTERIORS: [&str; 4] = ["exact", "sampled", "hard", "filter"];
+const POSTERIORS: [&str; 6] = ["exact", "sampled", "hard", "amortised", "importance", "filter"];
 const OPTIMIZERS: [&str; 2] = ["adam", "em"];
 
-fn objectives() -> [(&'static str, ObjectiveConfig); 4] {
+fn objectives() -> [(&'static str, ObjectiveConfig); 5] {
     [
         ("marginal_likelihood", ObjectiveConfig::MarginalLikelihood(NoKeys {})),
         (
@@ -29,17 +29,105 @@ fn objectives() -> [(&'static str, ObjectiveConfig); 4] {
             ObjectiveConfig::ExpectedLogLikelihood(NoKeys {}),
         ),
         ("elbo", ObjectiveConfig::Elbo(Elbo::default())),
+        ("iwae", ObjectiveConfig::Iwae(Iwae::default())),
         ("mean_squared_error", ObjectiveConfig::MeanSquaredError(NoKeys {})),
     ]
 }
 
-fn is_lawful(model: Abilities, posterior: &str, objective: &ObjectiveConfig, optimizer: &str) -> bool {
-    let posterior_is_used = objective.needs_posterior() || posterior == "exact";
-    let mean_is_defined = !objective.needs_conditional() || model.conditional;
-    let m_step_exists =
-        optimizer != "em" || (model.closed_form && matches!(objective, ObjectiveConfig::ExpectedLogLikelihood(_)));
-    let posterior_exists = posterior != "filter" || model.sequential;
-    posterior_is_used && posterior_exists && mean_is_defined && m_step_exists
+/// Why a combination means nothing: the key at fault, what is wrong with it, what was expected; none if it is lawful.
+fn refusal(
+    model: Abilities,
+    posterior: &str,
+    objective: (&str, &ObjectiveConfig),
+    optimizer: &str,
+) -> Option<(&'static str, String, &'static str)> {
+    let (objective_kind, objective) = objective;
+    let is_network = matches!(posterior, "amortised" | "importance");
+    let uses = objective.needs_posterior();
+    let is_expected = matches!(objective, ObjectiveConfig::ExpectedLogLikelihood(_));
+    let rules = [
+        (
+            posterior == "filter" && !model.sequential,
+            "posterior.kind",
+            "`filter` looks at the past of a sequence, and this model has none".to_owned(),
+            "`exact`, `sampled` or `hard`",
+        ),
+        (
+            objective.needs_conditional() && !model.conditional,
+            "objective.kind",
+            "a density has no E[y|x] to compare y with".to_owned(),
+            "a conditional model",
+        ),
+        (
+            objective.needs_conditional() && !model.finite_latent,
+            "objective.kind",
+            "this model's E[y|x] has no closed form".to_owned(),
+            "an objective of probabilities",
+        ),
+        (
+            optimizer == "em" && !model.closed_form,
+            "training.optimizer",
+            "this model has no closed-form M-step".to_owned(),
+            "`optimizer = \"adam\"`",
+        ),
+        (
+            optimizer == "em" && !is_expected,
+            "objective.kind",
+            format!("EM ascends the expected log-likelihood, not `{objective_kind}`"),
+            "`expected_log_likelihood`, or `optimizer = \"adam\"`",
+        ),
+        (
+            optimizer == "em" && is_network,
+            "posterior.kind",
+            format!("EM is for posteriors without a network, and `{posterior}` may have one"),
+            "`exact`, `sampled` or `hard`, or `optimizer = \"adam\"`",
+        ),
+        (
+            !uses && posterior != "exact",
+            "posterior.kind",
+            format!("`{objective_kind}` uses no posterior, so `{posterior}` would be ignored"),
+            "`exact`, or an objective that uses the posterior",
+        ),
+        (
+            matches!(objective, ObjectiveConfig::MarginalLikelihood(_)) && !model.exact_likelihood,
+            "objective.kind",
+            "this model's log p(x) has no closed form to ascend".to_owned(),
+            "`elbo`, `iwae` or `expected_log_likelihood`",
+        ),
+        (
+            is_network && model.sequential,
+            "posterior.kind",
+            format!("`{posterior}` guesses the latents of rows, and this model is one of sequences"),
+            "`exact`, `sampled`, `hard` or `filter`",
+        ),
+        (
+            uses && matches!(posterior, "exact" | "hard") && !model.exact_posterior,
+            "posterior.kind",
+            "this model's true posterior has no closed form".to_owned(),
+            "`amortised` or `importance`",
+        ),
+        (
+            posterior == "sampled" && !model.exact_posterior,
+            "posterior.kind",
+            "this model's true posterior has no closed form to draw from".to_owned(),
+            "`amortised` or `importance`",
+        ),
+        (
+            matches!(objective, ObjectiveConfig::Elbo(_)) && posterior == "importance",
+            "posterior.kind",
+            "self-normalised weights belong to no q whose entropy is known".to_owned(),
+            "`amortised`, or `objective.kind = \"expected_log_likelihood\"`",
+        ),
+        (
+            matches!(objective, ObjectiveConfig::Iwae(_))
+                && (model.sequential || posterior != if model.finite_latent { "sampled" } else { "amortised" }),
+            "posterior.kind",
+            format!("`iwae` needs equally likely draws from a known q(z|x), which `{posterior}` does not give here"),
+            "`amortised` with a continuous latent, `sampled` with a finite one",
+        ),
+    ];
+    let broken = rules.into_iter().find(|(is_broken, ..)| *is_broken);
+    broken.map(|(_, key, message, expected)| (key, message, expected))
 }
 
 /// Every lawful combination with a model of these abilities.
@@ -48,7 +136,7 @@ pub fn lawful_combinations(model: Abilities) -> Vec<Combination> {
     for (name, objective) in &objectives() {
         for posterior in POSTERIORS {
             for optimizer in OPTIMIZERS {
-                if is_lawful(model, posterior, objective, optimizer) {
+                if refusal(model, posterior, (name, objective), optimizer).is_none() {
                     lawful.push(Combination {
                         objective: name,
                         posterior,
@@ -73,6 +161,8 @@ pub fn unlawful(
         PosteriorConfig::Exact(_) => "exact",
         PosteriorConfig::Sampled(_) => "sampled",
         PosteriorConfig::Hard(_) => "hard",
+        PosteriorConfig::Amortised(_) => "amortised",
+        PosteriorConfig::Importance(_) => "importance",
         PosteriorConfig::Filter(_) => "filter",
     };
     let optimizer = match training {
@@ -95,40 +185,8 @@ pub fn unlawful(
             lines.join(", ")
         )
     };
-    if !is_lawful(abilities, posterior_kind, objective, optimizer) {
-        let (key, message, expected) = if posterior_kind == "filter" && !abilities.sequential {
-            (
-                "posterior.kind",
-                "`filter` looks at the past of a sequence, and this model has none".to_owned(),
-                "`exact`, `sampled` or `hard`",
-            )
-        } else if objective.needs_conditional() && !abilities.conditional {
-            (
-                "objective.kind",
-                "a density has no E[y|x] to compare y with".to_owned(),
-                "a conditional model",
-            )
-        } else if optimizer == "em" && !abilities.closed_form {
-            (
-                "training.optimizer",
-                "this model has no closed-form M-step".to_owned(),
-                "`optimizer = \"adam\"`",
-            )
-        } else if optimizer == "em" {
-            let message = format!("EM ascends the expected log-likelihood, not `{objective_kind}`");
-            (
-                "objective.kind",
-                message,
-                "`expected_log_likelihood`, or `optimizer = \"adam\"`",
-            )
-        } else {
-            let message = format!("`{objective_kind}` uses no posterior, so `{posterior_kind}` would be ignored");
-            (
-                "posterior.kind",
-                message,
-                "`exact`, or an objective that uses the posterior",
-            )
-        };
+    let refused = refusal(abilities, posterior_kind, (objective_kind, objective), optimizer);
+    if let Some((key, message, expected)) = refused {
         return Some(Fault::new(key, message, expected, list()));
     }
     if abilities.sequential && posterior.common().temperature != Schedule::Constant(1.0) {

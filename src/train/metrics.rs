@@ -44,6 +44,44 @@ pub const METRICS: &[Metric] = &[
         Some(true),
     ),
     metric(
+        "validation/log_likelihood_bound",
+        "test/log_likelihood_bound over the validation rows",
+        "nats per datum",
+        Some(true),
+    ),
+    metric(
+        "test/log_likelihood_bound",
+        "Σ_i w_i log 1/S Σ_s p_θ(x_i, z_s) / q(z_s | x_i) / Σ_i w_i over the test rows, z_s ~ q, S = evaluation.bound_samples: \
+         at most log p(x) in expectation (Burda et al. 2016); q is the recognition network, or p(z)",
+        "nats per datum",
+        Some(true),
+    ),
+    metric(
+        "train/log_likelihood_bound",
+        "the same over the training rows, where there is no test",
+        "nats per datum",
+        Some(true),
+    ),
+    metric(
+        "test/elbo",
+        "Σ_i w_i E_q[log p_θ(x_i, z) − log q(z | x_i)] / Σ_i w_i over the test rows, q the recognition network, by \
+         evaluation.bound_samples draws (a finite latent is enumerated)",
+        "nats per datum",
+        Some(true),
+    ),
+    metric(
+        "train/elbo",
+        "the same over the training rows, where there is no test",
+        "nats per datum",
+        Some(true),
+    ),
+    metric(
+        "test/posterior_gap",
+        "test/log_likelihood − test/elbo = mean KL(q(z | x) ‖ p_θ(z | x)) over the test rows",
+        "nats per datum",
+        Some(false),
+    ),
+    metric(
         "train/total_log_likelihood",
         "Σ_i w_i log p_θ(x_i) over the training rows",
         "nats",

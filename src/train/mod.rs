@@ -5,6 +5,7 @@ mod config;
 mod em;
 pub mod estimator;
 pub mod evaluation;
+mod fit;
 pub mod forecast;
 mod lawful;
 pub mod metrics;
@@ -39,6 +40,8 @@ pub struct Job<'a> {
     pub streams: &'a Streams,
     /// Threads that one closed-form sweep may use; no number depends on it.
     pub threads: usize,
+    /// Draws per row behind the bounds of a likelihood that has no exact form.
+    pub bound_samples: usize,
 }
 
 /// Everything that training needs to go on where it stopped.

@@ -5,13 +5,14 @@ use crate::laboratory::Laboratory;
 use latent_lab::model::ModelConfig;
 use latent_lab::train::{Combination, lawful_combinations};
 
-const OBJECTIVES: [&str; 4] = [
+const OBJECTIVES: [&str; 5] = [
     "marginal_likelihood",
     "expected_log_likelihood",
     "elbo",
+    "iwae",
     "mean_squared_error",
 ];
-const POSTERIORS: [&str; 4] = ["exact", "sampled", "hard", "filter"];
+const POSTERIORS: [&str; 6] = ["exact", "sampled", "hard", "amortised", "importance", "filter"];
 const OPTIMIZERS: [(&str, &str); 2] = [
     (
         "adam",
@@ -22,7 +23,7 @@ const OPTIMIZERS: [(&str, &str); 2] = [
 
 /// Models with their data: a density and a conditional, with and without a closed form, every form of covariance and
 /// every factorisation of p(y|x).
-const MODELS: [(&str, &str, &str); 12] = [
+const MODELS: [(&str, &str, &str); 14] = [
     ("gaussian", "three_clusters", "kind = \"gaussian\""),
     ("line", "linear_gaussian", "kind = \"linear_gaussian\""),
     ("full", "three_clusters", "kind = \"gaussian_mixture\", components = 2"),
@@ -65,6 +66,12 @@ const MODELS: [(&str, &str, &str); 12] = [
         "marginal",
         "inverse_sinusoid",
         "kind = \"conditional_mixture\", components = 2, hidden = [6], prior = \"marginal\"",
+    ),
+    ("decoder", "ring", "kind = \"latent_gaussian\", hidden = [6]"),
+    (
+        "latent policy",
+        "inverse_sinusoid",
+        "kind = \"latent_gaussian\", hidden = [6], latent_dimensions = 1, prior = \"given_x\"",
     ),
     ("states", "lgssm", "kind = \"linear_gaussian_ssm\", states = 2"),
 ];

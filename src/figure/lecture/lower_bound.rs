@@ -46,14 +46,14 @@ pub(super) fn along(
     let rows = Batch::whole(data, from.dtype(), &from.device())?;
     // The exact posterior draws nothing: its guesses are all values of z, weighted.
     let none = &mut Streams::new(0).named("posterior").at(0);
-    let guesses = PosteriorConfig::default().draws(model.joint(from, &rows)?.as_ref(), 0, none)?;
+    let guesses = PosteriorConfig::default().draws(model.joint(from, &rows)?.as_ref(), from, 0, none)?;
     let bound = ObjectiveConfig::Elbo(Elbo::default());
     let place = |s: &f64| -> Result<Place> {
         let theta = between(from, to, *s)?;
         let joint = model.joint(&theta, &rows)?;
         let log_likelihood = rows.mean(&joint.log_prob()?)?.to_scalar()?;
         let lower_bound = rows
-            .mean(&bound.value(joint.as_ref(), || Ok(guesses.clone()))?)?
+            .mean(&bound.value(joint.as_ref(), 0, || Ok(guesses.clone()))?)?
             .to_scalar()?;
         Ok(Place {
             s: *s,

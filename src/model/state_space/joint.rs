@@ -7,7 +7,7 @@
 use super::Core;
 use crate::math::kalman::{Beliefs, ExpectedLog, Filtered, Sequences, Statistics, System, expected_logs};
 use crate::math::streams::Generator;
-use crate::model::{Guesses, Joint, Latents, Trajectories};
+use crate::model::{Guesses, Joint, Latent, Latents, Trajectories};
 use crate::{Error, Result};
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Shape, Tensor};
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl<'a> StateSpaceJoint<'a> {
     fn beliefs<'l>(&self, latents: &'l Latents) -> Result<&'l Arc<Vec<Beliefs>>> {
         match latents {
             Latents::Trajectories(beliefs) => Ok(beliefs),
-            Latents::All | Latents::Index(_) => Err(Error::Other("a trajectory was asked for a finite latent".into())),
+            _ => Err(Error::Other("a trajectory was asked for another kind of value".into())),
         }
     }
 
@@ -57,6 +57,10 @@ fn by_sequence(values: &[Vec<ExpectedLog>], pick: impl Fn(&ExpectedLog) -> f64) 
 }
 
 impl Joint for StateSpaceJoint<'_> {
+    fn latent(&self) -> Latent {
+        Latent::Trajectory(self.system.states())
+    }
+
     fn log_joint(&self, latents: &Latents) -> Result<Tensor> {
         Ok(self.flat.apply_op1(Operation {
             core: self.core.clone(),

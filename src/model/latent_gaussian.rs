@@ -1,0 +1,340 @@
+//! A latent variable of real numbers: `p(x) = ∫ p(x|z) p(z) dz`, a simple p(z) and a simple p(x|z) whose parameters are a
+//! complicated function of z, so that p(x) is complicated.
+//!
+//! | part | forms |
+//! |---|---|
+//! | p(z) | N(0, I); a mixture of diagonal Gaussians, learnt; N(μ(x), diag σ(x)²) where x is given |
+//! | p(x given z) | diagonal Gaussian, or Bernoulli of every column, of a linear function or a perceptron |
+//!
+//! With everything linear and N(0, I) it is probabilistic principal component analysis (Tipping & Bishop 1999; one
+//! deviation) or factor analysis (one per column). With perceptrons it is the decoder of a variational autoencoder
+//! (Kingma & Welling 2014; Rezende, Mohamed & Wierstra 2014). Conditional, `p(y|x) = ∫ p(y|x,z) p(z|x) dz`, it is a policy
+//! with a latent variable.
+//!
+//! Parameters: `decoder.*`; `deviation` `[1, 1]` or `[1, D]`, raw, where it does not depend on z; of the prior,
+//! `prior.*` (given x) or `prior_logits` `[1, K]`, `prior_means` `[K, Z]`, `prior_deviations` `[K, Z]`, raw (a mixture). A
+//! raw number r is the deviation floor + exp r.
+
+mod joint;
+
+use super::{Joint, Latent, MixtureRows, Model};
+use crate::data::{Batch, Dataset, Table, source::Widths};
+use crate::error::Fault;
+use crate::math::streams::Streams;
+use crate::nn::{Activation, Parameters, Perceptron};
+use crate::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+use joint::LatentGaussianJoint;
+use rand_distr::{Distribution, StandardNormal};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What p(z) is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Prior {
+    /// N(0, I).
+    StandardNormal,
+    /// A mixture of diagonal Gaussians, learnt.
+    Mixture,
+    /// p(z|x) = N(μ(x), diag σ(x)²), by a network like the decoder; for conditional data.
+    GivenX,
+}
+
+/// What p(x|z) is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Likelihood {
+    /// Independent Gaussians.
+    Gaussian,
+    /// Independent columns of 0 and 1.
+    Bernoulli,
+}
+
+/// What the deviations of x depend on, given z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Deviation {
+    /// One number for all columns and all z.
+    Shared,
+    /// One per column, the same for all z.
+    PerColumn,
+    /// A function of z (and x), like the means.
+    GivenZ,
+}
+
+/// Keys of `kind = "latent_gaussian"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct LatentGaussian {
+    /// The number of dimensions of z.
+    #[schemars(range(min = 1, max = 1024))]
+    pub latent_dimensions: usize,
+    /// What p(z) is.
+    pub prior: Prior,
+    /// Components of a mixture prior.
+    #[schemars(range(min = 1, max = 1000))]
+    pub prior_components: usize,
+    /// What p(x|z) is.
+    pub likelihood: Likelihood,
+    /// What the deviations of a Gaussian likelihood depend on.
+    pub deviation: Deviation,
+    /// The shared deviation, held fixed, in the units that the model sees; learnt without this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1e-9, max = 1e9))]
+    pub fixed_deviation: Option<f64>,
+    /// The smallest deviation, relative to the data's.
+    #[schemars(range(min = 1e-9, max = 1.0))]
+    pub deviation_floor: f64,
+    /// Units of each hidden layer of the decoder; none makes it linear.
+    #[schemars(inner(range(min = 1, max = 65_536)))]
+    pub hidden: Vec<usize>,
+    /// The non-linearity between hidden layers.
+    pub activation: Activation,
+}
+
+impl Default for LatentGaussian {
+    fn default() -> Self {
+        Self {
+            latent_dimensions: 2,
+            prior: Prior::StandardNormal,
+            prior_components: 10,
+            likelihood: Likelihood::Gaussian,
+            deviation: Deviation::Shared,
+            fixed_deviation: None,
+            deviation_floor: 1e-2,
+            hidden: vec![64, 64],
+            activation: Activation::Tanh,
+        }
+    }
+}
+
+impl LatentGaussian {
+    /// Whether p(x, z) is one Gaussian, so that everything about it is known in closed form.
+    pub fn is_linear(&self) -> bool {
+        self.hidden.is_empty()
+            && self.prior == Prior::StandardNormal
+            && self.likelihood == Likelihood::Gaussian
+            && self.deviation != Deviation::GivenZ
+    }
+
+    /// Every fault for data of these widths.
+    pub fn check(&self, widths: Widths) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let defaults = Self::default();
+        if self.prior == Prior::GivenX && widths.given == 0 {
+            faults.push(Fault::new(
+                "prior",
+                "p(z|x) needs an x, and these data give none",
+                "`standard_normal` or `mixture`",
+                "choose a prior without x, or data with given columns",
+            ));
+        }
+        let mut ignored = |key: &str, wrong: bool, reason: &str| {
+            if wrong {
+                let message = format!("`{key}` would be ignored: {reason}");
+                faults.push(Fault::new(key, message, "no such key here", "remove it"));
+            }
+        };
+        ignored(
+            "prior_components",
+            self.prior != Prior::Mixture && self.prior_components != defaults.prior_components,
+            "the prior is no mixture",
+        );
+        let bernoulli = self.likelihood == Likelihood::Bernoulli;
+        ignored(
+            "deviation",
+            bernoulli && self.deviation != defaults.deviation,
+            "a Bernoulli likelihood has no deviation",
+        );
+        ignored(
+            "deviation_floor",
+            bernoulli && self.deviation_floor != defaults.deviation_floor,
+            "a Bernoulli likelihood has no deviation",
+        );
+        ignored(
+            "fixed_deviation",
+            self.fixed_deviation.is_some() && (bernoulli || self.deviation != Deviation::Shared),
+            "only a shared deviation of a Gaussian likelihood can be fixed",
+        );
+        faults
+    }
+
+    /// The model for rows like `train`.
+    ///
+    /// # Errors
+    /// Where a Bernoulli likelihood meets values other than 0 and 1.
+    pub fn build(&self, train: &Dataset) -> Result<LatentGaussianModel> {
+        let columns = train.observed.columns();
+        let given = train.given.as_ref().map_or(0, Table::columns);
+        if self.likelihood == Likelihood::Bernoulli
+            && let Some(at) = train.observed.values().iter().position(|v| *v != 0.0 && *v != 1.0)
+        {
+            return Err(Error::Data(format!(
+                "a Bernoulli likelihood models 0 and 1, but observed column {} (from 1) holds {} in training row {}; choose \
+                 `likelihood = \"gaussian\"`, or give binary columns without `standardize`",
+                at % columns + 1,
+                train.observed.values()[at],
+                at / columns + 1,
+            )));
+        }
+        let outputs = match (self.likelihood, self.deviation) {
+            (Likelihood::Gaussian, Deviation::GivenZ) => 2 * columns,
+            _ => columns,
+        };
+        let inputs = self.latent_dimensions + given;
+        let prior = (self.prior == Prior::GivenX)
+            .then(|| Perceptron::new(given, &self.hidden, 2 * self.latent_dimensions, self.activation))
+            .transpose()?
+            .map(|network| network.with_output_scale(0.1));
+        Ok(LatentGaussianModel {
+            decoder: Perceptron::new(inputs, &self.hidden, outputs, self.activation)?,
+            prior,
+            columns,
+            deviation_floor: match self.fixed_deviation {
+                Some(_) => 0.0,
+                None => self.deviation_floor * pooled_deviation(train),
+            },
+            config: self.clone(),
+        })
+    }
+}
+
+/// The root of the mean variance of the observed columns; 1 where all are constant.
+fn pooled_deviation(train: &Dataset) -> f64 {
+    let variance = moments(train).iter().map(|(_, variance)| variance).sum::<f64>();
+    let deviation = (variance / train.observed.columns() as f64).sqrt();
+    if deviation > 0.0 { deviation } else { 1.0 }
+}
+
+/// Weighted mean and variance of every observed column.
+fn moments(train: &Dataset) -> Vec<(f64, f64)> {
+    let total = train.total_weight();
+    let mean_of = |j: usize, f: &dyn Fn(f64) -> f64| {
+        let column = train.observed.column(j).enumerate();
+        column.map(|(i, v)| train.weight(i) * f(v)).sum::<f64>() / total
+    };
+    let both = |j| {
+        let mean = mean_of(j, &|v| v);
+        (mean, mean_of(j, &|v| (v - mean).powi(2)))
+    };
+    (0..train.observed.columns()).map(both).collect()
+}
+
+/// The name under which the decoder's parameters are kept.
+const DECODER: &str = "decoder";
+/// The same for the network of p(z|x).
+const PRIOR: &str = "prior";
+/// Deviations of a prior's parts stay above this: z has no other scale than 1.
+const PRIOR_FLOOR: f64 = 1e-3;
+
+/// The model for data of given widths.
+#[derive(Debug)]
+pub struct LatentGaussianModel {
+    config: LatentGaussian,
+    decoder: Perceptron,
+    prior: Option<Perceptron>,
+    /// Columns of the observed, D.
+    columns: usize,
+    deviation_floor: f64,
+}
+
+impl LatentGaussianModel {
+    /// The first bias of the decoder's last layer, so that it begins at the data's means and deviations. `[O]`
+    fn first_bias(&self, train: &Dataset) -> Vec<f64> {
+        let moments = moments(train);
+        let bias = moments.iter().map(|(mean, _)| match self.config.likelihood {
+            Likelihood::Gaussian => *mean,
+            Likelihood::Bernoulli => {
+                let p = mean.clamp(0.01, 0.99);
+                (p / (1.0 - p)).ln()
+            }
+        });
+        let raw = (self.decoder.outputs() > self.columns).then(|| moments.iter().map(|(_, v)| self.raw(v.sqrt())));
+        bias.chain(raw.into_iter().flatten()).collect()
+    }
+
+    /// The raw number of a deviation: the inverse of `floor + exp(raw)`, at least a tenth above the floor.
+    fn raw(&self, deviation: f64) -> f64 {
+        let floor = self.deviation_floor;
+        (deviation - floor).max(0.1 * floor).max(1e-12).ln()
+    }
+}
+
+impl Model for LatentGaussianModel {
+    fn latent(&self) -> Latent {
+        Latent::Continuous(self.config.latent_dimensions)
+    }
+
+    fn has_exact_likelihood(&self) -> bool {
+        false
+    }
+
+    fn initial(
+        &self,
+        data: &Dataset,
+        streams: &Streams,
+        start: u64,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Parameters> {
+        let mut theta = Parameters::new();
+        let tensor = |values: Vec<f64>, shape: (usize, usize)| -> Result<Tensor> {
+            Ok(Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?)
+        };
+        let stream = |name: &str| streams.named(&format!("initial/{name}/{start}"));
+        self.decoder
+            .initial(DECODER, &mut theta, dtype, device, &stream(DECODER))?;
+        let bias = self.first_bias(data);
+        let bias = tensor(bias, (1, self.decoder.outputs()))?.squeeze(0)?;
+        theta.insert(format!("{DECODER}.{}.bias", self.decoder.layers() - 1), &bias)?;
+        if self.config.likelihood == Likelihood::Gaussian && self.config.fixed_deviation.is_none() {
+            match self.config.deviation {
+                Deviation::Shared => {
+                    theta.insert("deviation", &tensor(vec![self.raw(pooled_deviation(data))], (1, 1))?)?
+                }
+                Deviation::PerColumn => {
+                    let raw = moments(data).iter().map(|(_, v)| self.raw(v.sqrt())).collect();
+                    theta.insert("deviation", &tensor(raw, (1, self.columns))?)?;
+                }
+                Deviation::GivenZ => {}
+            }
+        }
+        if let Some(network) = &self.prior {
+            network.initial(PRIOR, &mut theta, dtype, device, &stream(PRIOR))?;
+        }
+        if self.config.prior == Prior::Mixture {
+            let (k, z) = (self.config.prior_components, self.config.latent_dimensions);
+            let normal = StandardNormal.sample_iter(stream("prior_means").at(0));
+            theta.insert("prior_logits", &tensor(vec![0.0; k], (1, k))?)?;
+            theta.insert("prior_means", &tensor(normal.take(k * z).collect(), (k, z))?)?;
+            theta.insert("prior_deviations", &tensor(vec![0.5f64.ln(); k * z], (k, z))?)?;
+        }
+        Ok(theta)
+    }
+
+    fn joint<'a>(&'a self, theta: &'a Parameters, batch: &'a Batch) -> Result<Box<dyn Joint + 'a>> {
+        Ok(Box::new(LatentGaussianJoint {
+            model: self,
+            theta,
+            batch,
+        }))
+    }
+
+    fn natural(&self, _theta: &Parameters) -> Result<BTreeMap<String, Tensor>> {
+        Ok(BTreeMap::new())
+    }
+
+    fn predict(&self, _theta: &Parameters, _given: Option<&Table>) -> Result<MixtureRows> {
+        Err(Error::Other("p(x) of a continuous latent is no finite mixture".into()))
+    }
+
+    fn free_parameters(&self, theta: &Parameters) -> usize {
+        theta.count() - usize::from(self.config.prior == Prior::Mixture)
+    }
+
+    fn identified_prior(&self, _theta: &Parameters) -> Result<Option<Vec<f64>>> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,111 @@
+//! Self-normalised importance samples: S draws z_s from a proposal q, weighted by `w_s ∝ p(x, z_s) / q(z_s)`.
+//!
+//! The weighted draws come from the true posterior as S grows, whatever q. The proposal is the prior p(z), or a recognition
+//! network q_φ(z|x) that learns from the weighted draws (Bornschein & Bengio 2015, reweighted wake-sleep) or from dreams.
+
+use super::amortised::Phase;
+use super::recognition::Recognition;
+use super::{Common, Draws, amortised::Amortised};
+use crate::Result;
+use crate::math::streams::Generator;
+use crate::model::Joint;
+use crate::nn::{self, Activation, Parameters};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where importance samples are drawn from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Proposal {
+    /// p(z): no network, and few useful draws where p(z|x) is narrow.
+    Prior,
+    /// A recognition network q_φ(z|x).
+    Amortised,
+}
+
+/// Keys of `kind = "importance"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Importance {
+    /// Draws per row, S.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub samples: usize,
+    /// Where they are drawn from.
+    pub proposal: Proposal,
+    /// Where the recognition network learns: from the weighted draws (`wake`) or from the model's own (`sleep`). Either way
+    /// it ascends E log q, the forward KL.
+    pub phase: Phase,
+    /// Units of each hidden layer of the recognition network.
+    #[schemars(inner(range(min = 1, max = 65_536)))]
+    pub hidden: Vec<usize>,
+    /// The non-linearity between hidden layers.
+    pub activation: Activation,
+    /// Options that every posterior has.
+    #[serde(flatten)]
+    pub common: Common,
+}
+
+impl Default for Importance {
+    fn default() -> Self {
+        let Amortised { hidden, activation, .. } = Amortised::default();
+        Self {
+            samples: 10,
+            proposal: Proposal::Amortised,
+            phase: Phase::Wake,
+            hidden,
+            activation,
+            common: Common::default(),
+        }
+    }
+}
+
+impl Importance {
+    /// The network, where the proposal is one.
+    pub(super) fn recognition(&self) -> Option<Recognition<'_>> {
+        (self.proposal == Proposal::Amortised).then_some(Recognition {
+            hidden: &self.hidden,
+            activation: self.activation,
+        })
+    }
+
+    /// Draws at constant places, weighted by constants; log q alone carries a gradient for φ.
+    pub(super) fn draws(
+        &self,
+        joint: &dyn Joint,
+        phi: &Parameters,
+        temperature: f64,
+        generator: &mut Generator,
+    ) -> Result<Draws> {
+        let (latents, log_q) = proposed(self.recognition(), joint, phi, self.samples, generator)?;
+        let log_weights = ((joint.log_joint(&latents)? - &log_q)?.detach() / temperature)?;
+        Ok(Draws {
+            weights: nn::log_softmax(&log_weights)?.exp()?,
+            latents,
+            log_q,
+            q: None,
+        })
+    }
+}
+
+/// Draws from the network, or from p(z), at constant places, and their log q, through which φ can be reached.
+pub(super) fn proposed(
+    recognition: Option<Recognition>,
+    joint: &dyn Joint,
+    phi: &Parameters,
+    samples: usize,
+    generator: &mut Generator,
+) -> Result<(crate::model::Latents, candle_core::Tensor)> {
+    match recognition {
+        Some(recognition) => {
+            let q = recognition.apply(joint, phi)?;
+            let latents = q.draw(samples, generator)?.detached();
+            let log_q = q.log_prob(&latents)?;
+            Ok((latents, log_q))
+        }
+        None => {
+            let latents = joint.sample_latents(samples, generator)?;
+            let log_q = joint.log_prior(&latents)?.detach();
+            Ok((latents, log_q))
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The recognition network: a distribution q_φ(z|x) whose parameters are a perceptron of x (and of what is given).
+//!
+//! A continuous latent gets a diagonal Gaussian `N(μ(x), diag σ(x)²)`, σ = floor + exp(raw), whose draws `z = μ + σ ε` carry
+//! a gradient (Kingma & Welling 2014, section 2.4); a finite one gets a categorical distribution. φ is kept beside θ,
+//! under `posterior.*`.
+
+use crate::data::Dataset;
+use crate::math::streams::{Generator, Stream};
+use crate::model::{Joint, Latent, Latents};
+use crate::nn::{self, Activation, Parameters, Perceptron};
+use crate::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+use rand::RngExt;
+use rand_distr::StandardNormal;
+
+/// Where φ is kept among all parameters.
+pub const POSTERIOR: &str = "posterior";
+
+/// Deviations of q stay above this, in units of z.
+const DEVIATION_FLOOR: f64 = 1e-4;
+
+/// The sizes of a recognition network; its numbers live in [`Parameters`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recognition<'a> {
+    pub hidden: &'a [usize],
+    pub activation: Activation,
+}
+
+impl Recognition<'_> {
+    fn network(self, latent: Latent, inputs: usize) -> Result<Perceptron> {
+        let outputs = match latent {
+            Latent::Finite(components) => components,
+            Latent::Continuous(dimensions) => 2 * dimensions,
+            Latent::Trajectory(_) => return Err(Error::Other("q(z|x) of a trajectory needs more than rows".into())),
+        };
+        // First guesses hardly depend on x: N(0, I), or all values alike.
+        Ok(Perceptron::new(inputs, self.hidden, outputs, self.activation)?.with_output_scale(0.1))
+    }
+
+    /// Adds first values of φ for rows like `train`.
+    pub fn initial(
+        self,
+        latent: Latent,
+        train: &Dataset,
+        parameters: &mut Parameters,
+        (dtype, device): (DType, &Device),
+        stream: &Stream,
+    ) -> Result<()> {
+        let inputs = train.observed.columns() + train.given.as_ref().map_or(0, |given| given.columns());
+        self.network(latent, inputs)?
+            .initial(POSTERIOR, parameters, dtype, device, stream)
+    }
+
+    /// q_φ(z|x) for the rows of `joint`.
+    pub fn apply(self, joint: &dyn Joint, parameters: &Parameters) -> Result<Recognised> {
+        let x = match joint.given() {
+            Some(given) => Tensor::cat(&[joint.observed(), given], 1)?,
+            None => joint.observed().clone(),
+        };
+        let latent = joint.latent();
+        let output = self.network(latent, x.dim(1)?)?.forward(parameters, POSTERIOR, &x)?;
+        Ok(match latent {
+            Latent::Continuous(z) => Recognised::Gaussian {
+                mean: output.narrow(1, 0, z)?,
+                raw: output.narrow(1, z, z)?,
+            },
+            _ => Recognised::Categorical {
+                log_q: nn::log_softmax(&output)?,
+            },
+        })
+    }
+}
+
+/// q(z|x) of some rows.
+#[derive(Debug, Clone)]
+pub enum Recognised {
+    /// A diagonal Gaussian of a continuous latent.
+    Gaussian {
+        /// `[B, Z]`
+        mean: Tensor,
+        /// Deviations before exp and floor. `[B, Z]`
+        raw: Tensor,
+    },
+    /// A finite latent.
+    Categorical {
+        /// log q of every value, in nats. `[B, K]`
+        log_q: Tensor,
+    },
+}
+
+impl Recognised {
+    /// `samples` draws for each row; those of a Gaussian carry a gradient.
+    pub(super) fn draw(&self, samples: usize, generator: &mut Generator) -> Result<Latents> {
+        match self {
+            Self::Gaussian { mean, raw } => {
+                let (b, z) = mean.dims2()?;
+                let noise: Vec<f64> = (0..b * samples * z).map(|_| generator.sample(StandardNormal)).collect();
+                let noise = Tensor::from_vec(noise, (b, samples, z), mean.device())?.to_dtype(mean.dtype())?;
+                let limit = nn::RAW_LIMIT;
+                let deviation = (raw.clamp(-limit, limit)?.exp()? + DEVIATION_FLOOR)?.unsqueeze(1)?; // [B, 1, Z]
+                let z = noise.broadcast_mul(&deviation)?.broadcast_add(&mean.unsqueeze(1)?)?;
+                Ok(Latents::Continuous(z)) // [B, S, Z]
+            }
+            Self::Categorical { log_q } => Ok(Latents::Index(super::sampled::index(log_q, samples, generator)?)),
+        }
+    }
+
+    /// log q at `latents`, in nats. `[B, S]`
+    pub(super) fn log_prob(&self, latents: &Latents) -> Result<Tensor> {
+        match (self, latents) {
+            (Self::Gaussian { mean, raw }, Latents::Continuous(z)) => {
+                let (b, s, dims) = z.dims3()?;
+                let rows = |parameter: &Tensor| -> Result<Tensor> {
+                    let all = parameter.unsqueeze(1)?.broadcast_as((b, s, dims))?;
+                    Ok(all.reshape((b * s, dims))?)
+                };
+                let z = z.reshape((b * s, dims))?;
+                let values = nn::gaussian_log_density(&z, &rows(mean)?, &rows(raw)?, DEVIATION_FLOOR)?;
+                Ok(values.reshape((b, s))?)
+            }
+            (Self::Categorical { log_q }, Latents::All) => Ok(log_q.clone()),
+            (Self::Categorical { log_q }, Latents::Index(index)) => Ok(log_q.contiguous()?.gather(index, 1)?),
+            _ => Err(Error::Other("q(z|x) was asked for another kind of latent".into())),
+        }
+    }
+
+    /// The same distribution, through which no gradient reaches φ.
+    pub(super) fn detached(&self) -> Self {
+        match self {
+            Self::Gaussian { mean, raw } => Self::Gaussian {
+                mean: mean.detach(),
+                raw: raw.detach(),
+            },
+            Self::Categorical { log_q } => Self::Categorical { log_q: log_q.detach() },
+        }
+    }
+}
