@@ -8,6 +8,7 @@ mod environments;
 mod mixture;
 mod network;
 mod state_space;
+mod vae;
 
 use latent_lab::{Error, Result};
 use serde_json::{Value, json};
@@ -44,6 +45,7 @@ fn answer_to(line: &str) -> Result<Value> {
     #[serde(tag = "job", rename_all = "snake_case")]
     enum Request {
         Network(network::Request),
+        Vae(vae::Request),
         Mixture(mixture::Request),
         Expectation(state_space::Request),
         CartPole(environments::Request),
@@ -56,6 +58,7 @@ fn answer_to(line: &str) -> Result<Value> {
     let request = serde_json::from_str(line).map_err(|error| Error::Other(format!("cannot read {line:?}: {error}")))?;
     match request {
         Request::Network(request) => request.answer(),
+        Request::Vae(request) => request.answer(),
         Request::Mixture(request) => request.answer(),
         Request::Expectation(request) => request.answer(),
         Request::CartPole(request) => Ok(request.cart_pole()),

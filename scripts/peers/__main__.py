@@ -5,11 +5,12 @@ import pathlib
 import sys
 import tempfile
 
-from . import environments, mixture, network, program, report, state_space
+from . import environments, mixture, network, program, report, state_space, vae
 from .measure import ROOT, latent_lab
 
 BENCHMARKS = {
     "network": network,
+    "vae": vae,
     "mixture": mixture,
     "state_space": state_space,
     "environments": environments,

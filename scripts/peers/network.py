@@ -43,7 +43,7 @@ def measure(ours, folder, quick):
     for (batch, hidden), (steps, targets) in SIZES.items():
         few = max(20, steps // (10 if quick else 1))
         request = {"file": str(write(folder, hidden)), "batch": batch, "hidden": hidden, "steps": few}
-        arrangement, torch = better_arrangement(torches, request | {"steps": max(10, few // 10)})
+        arrangement, torch = better_arrangement(torches, "network", request | {"steps": max(10, few // 10)})
         contestants = {
             "latent-lab": lambda: ours.ask("network", threads=2, **request),
             "JAX": lambda: jax.ask("network", **request),
@@ -73,16 +73,16 @@ def measure(ours, folder, quick):
         worker.stop()
 
 
-def better_arrangement(workers, request):
-    """The faster way to train all seeds in PyTorch: what it is called, and a call of it."""
+def better_arrangement(workers, job, request):
+    """The faster way to train all seeds in PyTorch: what it is called, and a call of it with more to the request."""
 
-    def threads():
-        return workers[0].ask("network", seeds=list(range(SEEDS)), threads=2, **request)
+    def threads(**more):
+        return workers[0].ask(job, seeds=list(range(SEEDS)), threads=2, **request | more)
 
-    def processes():
+    def processes(**more):
         halves = [list(range(SEEDS // 2)), list(range(SEEDS // 2, SEEDS))]
         for worker, seeds in zip(workers, halves):
-            worker.send("network", seeds=seeds, threads=1, **request)
+            worker.send(job, seeds=seeds, threads=1, **request | more)
         answers = [worker.receive() for worker in workers]
         return {
             "seconds": max(answer["seconds"] for answer in answers),

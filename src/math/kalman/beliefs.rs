@@ -141,34 +141,41 @@ impl WithSimd for Pass<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         for t in (1..self.block.masks.len()).rev() {
-            let active = self.block.active[t];
-            let whole = active - active % S::F64_LANES;
+            let (active, mut column) = (self.block.active[t], 0);
             let gain = self.reverses.gain(self.filtered.steps[t - 1]);
-            for column in (0..whole).step_by(S::F64_LANES) {
-                self.step(simd, t, gain, column);
+            while column + 2 * S::F64_LANES <= active {
+                self.step::<S, 2>(simd, t, gain, column);
+                column += 2 * S::F64_LANES;
             }
-            for column in whole..active {
-                self.step(Scalar::new(), t, gain, column);
+            while column + S::F64_LANES <= active {
+                self.step::<S, 1>(simd, t, gain, column);
+                column += S::F64_LANES;
+            }
+            for column in column..active {
+                self.step::<Scalar, 1>(Scalar::new(), t, gain, column);
             }
         }
     }
 }
 
 impl Pass<'_> {
-    /// From step t to the one before it, in the lanes from `column` on.
+    /// From step t to the one before it, in V vectors from `column` on.
     #[inline(always)]
-    fn step<S: Simd>(&mut self, simd: S, t: usize, gain: Matrix, column: usize) {
+    fn step<S: Simd, const V: usize>(&mut self, simd: S, t: usize, gain: Matrix, column: usize) {
         let (width, stride) = (self.block.members.len(), self.block.stride());
         let at = t * width + column;
         let (now, before) = (Place::new(stride, at), Place::new(stride, at - width));
         let scratch = Place::new(width, column);
         for i in 0..self.states {
-            let mean = now.of(self.means).load(simd, i);
-            let surprise = simd.sub_f64s(mean, now.of(&self.filtered.predicted).load(simd, i));
+            let mut surprise: [_; V] = now.of(self.means).load(simd, i);
+            let predicted: [_; V] = now.of(&self.filtered.predicted).load(simd, i);
+            for v in 0..V {
+                surprise[v] = simd.sub_f64s(surprise[v], predicted[v]);
+            }
             scratch.of_mut(&mut self.surprise).store(simd, i, surprise);
         }
         let surprise = scratch.of(&self.surprise);
-        apply(simd, before.of_mut(self.means), Start::Itself, [(gain, surprise)]);
+        apply::<S, V, 1>(simd, before.of_mut(self.means), Start::Itself, [(gain, surprise)]);
     }
 }
 

@@ -283,6 +283,7 @@ impl Gains {
     }
 
     /// What step `id` does to data.
+    #[inline(always)]
     pub fn update(&self, id: u32) -> Update<'_> {
         let (x, u, step) = (self.dynamics.states, self.inputs, &self.steps[id as usize]);
         let k = step.observed;
@@ -313,6 +314,7 @@ impl Gains {
 }
 
 /// Numbers in the tables of a filter step that observes `k` entries.
+#[inline(always)]
 fn sizes(dynamics: &Dynamics, k: usize, inputs: usize) -> [usize; 6] {
     let (x, size) = (dynamics.states, dynamics.size());
     let (gain, projection) = (padded(x) * k, padded(k) * x);

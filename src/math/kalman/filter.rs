@@ -191,21 +191,26 @@ impl WithSimd for Pass<'_> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         for (t, &step) in self.steps.iter().enumerate() {
             let (active, update) = (self.block.active[t], self.gains.update(step));
-            let whole = active - active % S::F64_LANES;
-            for column in (0..whole).step_by(S::F64_LANES) {
-                self.step(simd, t, &update, column);
+            let mut column = 0;
+            while column + 2 * S::F64_LANES <= active {
+                self.step::<S, 2>(simd, t, &update, column);
+                column += 2 * S::F64_LANES;
             }
-            for column in whole..active {
-                self.step(Scalar::new(), t, &update, column);
+            while column + S::F64_LANES <= active {
+                self.step::<S, 1>(simd, t, &update, column);
+                column += S::F64_LANES;
+            }
+            for column in column..active {
+                self.step::<Scalar, 1>(Scalar::new(), t, &update, column);
             }
         }
     }
 }
 
 impl Pass<'_> {
-    /// Step t of the lanes from `column` on.
+    /// Step t of V vectors from `column` on.
     #[inline(always)]
-    fn step<S: Simd>(&mut self, simd: S, t: usize, update: &Update, column: usize) {
+    fn step<S: Simd, const V: usize>(&mut self, simd: S, t: usize, update: &Update, column: usize) {
         let (linear, block) = (self.linear, self.block);
         let (x, u, width, stride) = (linear.states, linear.inputs, block.members.len(), block.stride());
         let at = t * width + column;
@@ -213,7 +218,7 @@ impl Pass<'_> {
         // m' = A m + B u + b.
         if t == 0 {
             for (i, &mean) in linear.initial_mean.iter().enumerate() {
-                now.of_mut(self.predicted).store(simd, i, simd.splat_f64s(mean));
+                now.of_mut(self.predicted).store(simd, i, [simd.splat_f64s(mean); V]);
             }
         } else {
             let before = Place::new(stride, at - width);
@@ -221,14 +226,14 @@ impl Pass<'_> {
             let a = coefficients(&linear.transition, x, x);
             let b = coefficients(&linear.transition_input, x, u);
             let terms = [(a, before.of(self.means)), (b, before.of(&block.inputs))];
-            apply(simd, now.of_mut(self.predicted), start, terms);
+            apply::<S, V, 2>(simd, now.of_mut(self.predicted), start, terms);
         }
         // e = L⁻¹ (o − C m' − D u − d).
         let mut observed = now.of(&block.observed);
         let k = update.gain.columns;
         if k < self.sequences.outputs() {
             for (i, &entry) in self.sequences.masks[update.mask as usize].iter().enumerate() {
-                let value = observed.load(simd, entry);
+                let value: [_; V] = observed.load(simd, entry);
                 scratch.of_mut(&mut self.present).store(simd, i, value);
             }
             observed = scratch.of(&self.present);
@@ -239,18 +244,24 @@ impl Pass<'_> {
             (update.projection, now.of(self.predicted)),
         ];
         let start = Start::Constants(update.offset);
-        apply(simd, scratch.of_mut(&mut self.innovation), start, terms);
+        apply::<S, V, 3>(simd, scratch.of_mut(&mut self.innovation), start, terms);
         let e = scratch.of(&self.innovation);
         // −½ (eᵀe + log det 2πS).
-        let mut value = simd.splat_f64s(2.0 * update.log_norm);
+        let mut cost = [simd.splat_f64s(2.0 * update.log_norm); V];
         for r in 0..k {
-            value = simd.mul_add_e_f64s(e.load(simd, r), e.load(simd, r), value);
+            let e: [_; V] = e.load(simd, r);
+            for v in 0..V {
+                cost[v] = simd.mul_add_e_f64s(e[v], e[v], cost[v]);
+            }
         }
-        let mut sum = scratch.of_mut(self.log_likelihood);
-        let value = simd.mul_add_e_f64s(simd.splat_f64s(-0.5), value, sum.load(simd, 0));
-        sum.store(simd, 0, value);
+        let mut total = scratch.of_mut(self.log_likelihood);
+        let mut sum: [_; V] = total.load(simd, 0);
+        for v in 0..V {
+            sum[v] = simd.mul_add_e_f64s(simd.splat_f64s(-0.5), cost[v], sum[v]);
+        }
+        total.store(simd, 0, sum);
         // m = m' + P' Cᵀ L⁻ᵀ e.
         let start = Start::Column(now.of(self.predicted));
-        apply(simd, now.of_mut(self.means), start, [(update.gain, e)]);
+        apply::<S, V, 1>(simd, now.of_mut(self.means), start, [(update.gain, e)]);
     }
 }

@@ -14,7 +14,7 @@ const TILE: usize = 4;
 /// Columns whose outer products are summed tile after tile: few enough to stay in the innermost cache.
 const COLUMNS: usize = 256;
 
-/// Where the lanes of a step lie in tables of one stride: columns `at` and on.
+/// Where neighbouring columns of a step lie in tables of one stride: from `at` on.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     stride: usize,
@@ -35,7 +35,7 @@ impl Place {
     }
 }
 
-/// One vector of every row of a table.
+/// A few vectors of every row of a table.
 #[derive(Clone, Copy)]
 pub(super) struct Column<'a> {
     table: &'a [f64],
@@ -44,9 +44,12 @@ pub(super) struct Column<'a> {
 
 impl Column<'_> {
     #[inline(always)]
-    pub fn load<S: Simd>(self, _: S, row: usize) -> S::f64s {
+    pub fn load<S: Simd, const V: usize>(self, simd: S, row: usize) -> [S::f64s; V] {
         let Place { stride, at } = self.place;
-        S::as_simd_f64s(&self.table[row * stride + at..][..S::F64_LANES]).0[0]
+        let from = S::as_simd_f64s(&self.table[row * stride + at..][..V * S::F64_LANES]).0;
+        let mut vectors = [simd.splat_f64s(0.0); V];
+        vectors.copy_from_slice(from);
+        vectors
     }
 }
 
@@ -58,14 +61,15 @@ pub(super) struct ColumnMut<'a> {
 
 impl ColumnMut<'_> {
     #[inline(always)]
-    pub fn load<S: Simd>(&self, simd: S, row: usize) -> S::f64s {
+    pub fn load<S: Simd, const V: usize>(&self, simd: S, row: usize) -> [S::f64s; V] {
         self.place.of(self.table).load(simd, row)
     }
 
     #[inline(always)]
-    pub fn store<S: Simd>(&mut self, _: S, row: usize, value: S::f64s) {
+    pub fn store<S: Simd, const V: usize>(&mut self, _: S, row: usize, vectors: [S::f64s; V]) {
         let Place { stride, at } = self.place;
-        S::as_mut_simd_f64s(&mut self.table[row * stride + at..][..S::F64_LANES]).0[0] = value;
+        let to = S::as_mut_simd_f64s(&mut self.table[row * stride + at..][..V * S::F64_LANES]).0;
+        to.copy_from_slice(&vectors);
     }
 }
 
@@ -92,49 +96,57 @@ pub(super) struct Matrix<'a> {
 /// A matrix and what it is applied to.
 pub(super) type Term<'a> = (Matrix<'a>, Column<'a>);
 
-/// `to[i] = start[i] + Σ_terms Σ_j a[i, j] from[j]` for every row i of the terms' matrices, one vector each.
+/// `to[i] = start[i] + Σ_terms Σ_j a[i, j] from[j]` for every row i of the terms' matrices, V vectors each.
 #[inline(always)]
-pub(super) fn apply<S: Simd, const N: usize>(simd: S, mut to: ColumnMut, start: Start, terms: [Term; N]) {
+pub(super) fn apply<S: Simd, const V: usize, const N: usize>(
+    simd: S,
+    mut to: ColumnMut,
+    start: Start,
+    terms: [Term; N],
+) {
     let (rows, mut first) = (terms[0].0.rows, 0);
     while first < rows {
         first += match rows - first {
-            8.. => tile::<S, N, 8>(simd, &mut to, start, &terms, first),
-            4.. => tile::<S, N, 4>(simd, &mut to, start, &terms, first),
-            2.. => tile::<S, N, 2>(simd, &mut to, start, &terms, first),
-            _ => tile::<S, N, 1>(simd, &mut to, start, &terms, first),
+            8.. => tile::<S, V, N, 8>(simd, &mut to, start, &terms, first),
+            4.. => tile::<S, V, N, 4>(simd, &mut to, start, &terms, first),
+            2.. => tile::<S, V, N, 2>(simd, &mut to, start, &terms, first),
+            _ => tile::<S, V, N, 1>(simd, &mut to, start, &terms, first),
         };
     }
 }
 
 /// Rows `first` to `first + H` of [`apply`]; H.
 #[inline(always)]
-fn tile<S: Simd, const N: usize, const H: usize>(
+fn tile<S: Simd, const V: usize, const N: usize, const H: usize>(
     simd: S,
     to: &mut ColumnMut,
     start: Start,
     terms: &[Term; N],
     first: usize,
 ) -> usize {
-    let mut sums = [simd.splat_f64s(0.0); H];
-    for (h, sum) in sums.iter_mut().enumerate() {
+    let mut sums = [[simd.splat_f64s(0.0); V]; H];
+    for (h, sums) in sums.iter_mut().enumerate() {
         match start {
             Start::Zero => {}
-            Start::Constants(values) => *sum = simd.splat_f64s(values[first + h]),
-            Start::Column(column) => *sum = column.load(simd, first + h),
-            Start::Itself => *sum = to.load(simd, first + h),
+            Start::Constants(values) => *sums = [simd.splat_f64s(values[first + h]); V],
+            Start::Column(column) => *sums = column.load(simd, first + h),
+            Start::Itself => *sums = to.load(simd, first + h),
         }
     }
     for (a, from) in terms {
         for j in 0..a.columns {
-            let v = from.load(simd, j);
+            let vectors: [_; V] = from.load(simd, j);
             let a = &a.values[j * a.stride + first..][..H];
             for h in 0..H {
-                sums[h] = simd.mul_add_e_f64s(simd.splat_f64s(a[h]), v, sums[h]);
+                let a = simd.splat_f64s(a[h]);
+                for v in 0..V {
+                    sums[h][v] = simd.mul_add_e_f64s(a, vectors[v], sums[h][v]);
+                }
             }
         }
     }
-    for (h, sum) in sums.into_iter().enumerate() {
-        to.store(simd, first + h, sum);
+    for (h, sums) in sums.into_iter().enumerate() {
+        to.store(simd, first + h, sums);
     }
     H
 }

@@ -44,6 +44,7 @@ pub(super) fn coefficients(table: &[f64], rows: usize, columns: usize) -> Matrix
 }
 
 /// Consecutive parts of these sizes.
+#[inline(always)]
 pub(super) fn parts<const N: usize>(mut values: &[f64], sizes: [usize; N]) -> [&[f64]; N] {
     sizes.map(|size| {
         let (part, rest) = values.split_at(size);
@@ -53,6 +54,7 @@ pub(super) fn parts<const N: usize>(mut values: &[f64], sizes: [usize; N]) -> [&
 }
 
 /// Consecutive parts of these sizes.
+#[inline(always)]
 pub(super) fn parts_mut<const N: usize>(mut values: &mut [f64], sizes: [usize; N]) -> [&mut [f64]; N] {
     sizes.map(|size| {
         let (part, rest) = std::mem::take(&mut values).split_at_mut(size);
@@ -81,7 +83,7 @@ pub(super) fn times_transpose<S: Simd>(
     let stride = padded(n);
     for at in (0..stride).step_by(S::F64_LANES) {
         let place = Place::new(stride, at);
-        apply(simd, place.of_mut(out), start, [(coefficients(b, k, m), place.of(a))]);
+        apply::<S, 1, 1>(simd, place.of_mut(out), start, [(coefficients(b, k, m), place.of(a))]);
     }
 }
 
