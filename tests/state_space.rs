@@ -423,3 +423,64 @@ fn a_constant_column_is_an_error_and_sequences_of_one_step_are_not() {
         .expect("a sweep");
     assert!(again.log_likelihood.expect("exact") >= value - 1e-9);
 }
+
+/// The same three sequences, with a gap in time and missing entries, as CSV and as NPZ.
+#[test]
+fn arrays_of_numpy_and_a_table_are_the_same_sequences() {
+    let nan = f64::NAN;
+    let observed = [
+        [1.0, 2.0],
+        [nan, 3.0],
+        [4.0, nan],
+        [5.0, 6.0],
+        [nan, nan],
+        [7.0, 8.5],
+        [9.0, 1.0],
+    ];
+    let (time, episode) = ([0.0, 1.0, 3.0, 0.0, 1.0, 2.0, 5.0], [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 2.0]);
+    let input = [0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5];
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut csv = String::from("a,b,u,t,e\n");
+    for i in 0..7 {
+        let cell = |value: f64| {
+            if value.is_nan() {
+                String::new()
+            } else {
+                value.to_string()
+            }
+        };
+        let [a, b] = observed[i].map(cell);
+        csv.push_str(&format!("{a},{b},{},{},{}\n", input[i], time[i], episode[i]));
+    }
+    std::fs::write(folder.path().join("p.csv"), csv).expect("a file");
+    let tensor = |values: &[f64], columns: usize| {
+        let shape = if columns == 1 { vec![7] } else { vec![7, columns] };
+        Tensor::from_slice(values, shape, &Device::Cpu).expect("an array")
+    };
+    let column = |values: &[f64]| tensor(values, 1).reshape((7, 1)).expect("a column");
+    let arrays = [
+        ("o", tensor(observed.as_flattened(), 2)),
+        ("u", column(&input)),
+        ("t", tensor(&time, 1)),
+        ("e", tensor(&episode, 1)),
+    ];
+    Tensor::write_npz(&arrays, folder.path().join("p.npz")).expect("an archive");
+    let read = |path: &str, observed: &str| {
+        let keys = "input = ['u']\ntime = 't'\nepisode = 'e'";
+        let text = format!("source = 'file'\npath = '{path}'\nobserved = {observed}\n{keys}");
+        let data: DataConfig = toml::from_str(&text).expect("data");
+        data.load(folder.path(), &Streams::new(0)).expect("rows").train
+    };
+    let (table, archive) = (read("p.csv", "['a', 'b']"), read("p.npz", "['o']"));
+    assert_eq!(
+        archive.lengths.as_deref(),
+        Some(&[4, 3, 1][..]),
+        "a gap is missing steps"
+    );
+    assert_eq!(archive.lengths, table.lengths);
+    assert_eq!(archive.given, table.given);
+    let bits =
+        |data: &latent_lab::data::Dataset| data.observed.values().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&archive), bits(&table));
+    assert_eq!(archive.observed.values().iter().filter(|v| v.is_nan()).count(), 6);
+}

@@ -7,6 +7,8 @@
 mod environments;
 mod mixture;
 mod network;
+mod state_space;
+mod vae;
 
 use latent_lab::{Error, Result};
 use serde_json::{Value, json};
@@ -43,7 +45,9 @@ fn answer_to(line: &str) -> Result<Value> {
     #[serde(tag = "job", rename_all = "snake_case")]
     enum Request {
         Network(network::Request),
+        Vae(vae::Request),
         Mixture(mixture::Request),
+        Expectation(state_space::Request),
         CartPole(environments::Request),
         Pendulum(environments::Request),
         CartPoleBatch(environments::Request),
@@ -54,7 +58,9 @@ fn answer_to(line: &str) -> Result<Value> {
     let request = serde_json::from_str(line).map_err(|error| Error::Other(format!("cannot read {line:?}: {error}")))?;
     match request {
         Request::Network(request) => request.answer(),
+        Request::Vae(request) => request.answer(),
         Request::Mixture(request) => request.answer(),
+        Request::Expectation(request) => request.answer(),
         Request::CartPole(request) => Ok(request.cart_pole()),
         Request::Pendulum(request) => Ok(request.pendulum()),
         Request::CartPoleBatch(request) => Ok(request.cart_pole_batch()),

@@ -5,10 +5,17 @@ import pathlib
 import sys
 import tempfile
 
-from . import environments, mixture, network, program, report
+from . import environments, mixture, network, program, report, state_space, vae
 from .measure import ROOT, latent_lab
 
-BENCHMARKS = {"network": network, "mixture": mixture, "environments": environments, "program": program}
+BENCHMARKS = {
+    "network": network,
+    "vae": vae,
+    "mixture": mixture,
+    "state_space": state_space,
+    "environments": environments,
+    "program": program,
+}
 
 
 def main():

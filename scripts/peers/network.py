@@ -86,6 +86,28 @@ def in_two_processes(workers, request):
     }
 
 
+def better_arrangement(workers, job, request):
+    """The faster way to train all seeds in PyTorch: what it is called, and a call of it with more to the request."""
+
+    def threads(**more):
+        return workers[0].ask(job, seeds=list(range(SEEDS)), threads=2, **request | more)
+
+    def processes(**more):
+        halves = [list(range(SEEDS // 2)), list(range(SEEDS // 2, SEEDS))]
+        for worker, seeds in zip(workers, halves):
+            worker.send(job, seeds=seeds, threads=1, **request | more)
+        answers = [worker.receive() for worker in workers]
+        return {
+            "seconds": max(answer["seconds"] for answer in answers),
+            "losses": sum((answer["losses"] for answer in answers), []),
+        }
+
+    ways = {"two threads": threads, "two processes": processes}
+    seconds = {name: way()["seconds"] for name, way in ways.items() for _ in range(2)}  # of the second call
+    name = min(seconds, key=seconds.get)
+    return name, ways[name]
+
+
 def loss_gap(ours, theirs):
     """The largest difference of any seed's loss, nats, in the first steps that both made."""
     a, b = np.array(ours["losses"]), np.array(theirs["losses"])

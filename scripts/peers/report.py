@@ -10,7 +10,7 @@ import subprocess
 
 from .measure import ROOT
 
-PACKAGES = ["torch", "jax", "jaxlib", "optax", "scikit-learn", "gymnasium", "numpy"]
+PACKAGES = ["torch", "jax", "jaxlib", "optax", "scikit-learn", "dynamax", "gymnasium", "numpy"]
 
 
 def machine():

@@ -12,7 +12,10 @@ import sys
 PEERS = {
     "jax": "peers.network_jax",
     "torch": "peers.network_torch",
+    "vae_jax": "peers.vae_jax",
+    "vae_torch": "peers.vae_torch",
     "sklearn": "peers.mixture_sklearn",
+    "dynamax": "peers.state_space_dynamax",
     "gymnasium": "peers.environments_gymnasium",
 }
 

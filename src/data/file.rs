@@ -441,7 +441,7 @@ fn read_npz(path: &Path, key: &str, wanted: &[(String, &str)], sequential: bool)
                     key,
                     format!("array `{name}` has the shape {:?}", tensor.dims()),
                     "[N] or [N, d]",
-                    "flatten the array so that its first axis numbers the rows",
+                    "flatten the array so that its first axis numbers the rows; number sequences in an array for `episode`",
                 ));
             }
         };

@@ -63,6 +63,33 @@ steps = 60
 tolerance = 0.0
 "#;
 
+/// Sequences with missing values, guessed by whole trajectories that are drawn, by EM from several starts.
+const STATE_SPACE_EM: &str = r#"question = "Does it remember?"
+seeds = 2
+
+[data]
+source = "lgssm"
+train = 1000
+test = 100
+length = 40
+missing = 0.1
+
+[model]
+kind = "linear_gaussian_ssm"
+first_values = "random"
+
+[posterior]
+kind = "sampled"
+samples = 2
+refresh_every = 3
+
+[training]
+optimizer = "em"
+starts = 3
+steps = 60
+tolerance = 0.0
+"#;
+
 /// How a run is stopped.
 #[derive(Clone, Copy, PartialEq)]
 enum Signal {
@@ -187,6 +214,19 @@ fn particles_survive_a_kill_and_ctrl_c() {
 #[test]
 fn em_survives_ctrl_c_and_then_a_kill() {
     survives(EM, &[(0, Interrupt), (12, Interrupt), (12, Kill)]);
+}
+
+#[test]
+fn em_of_sequences_survives_kills_and_ctrl_c() {
+    survives(STATE_SPACE_EM, &[(0, Kill), (12, Interrupt), (12, Kill)]);
+}
+
+#[test]
+fn adam_on_sequences_survives_kills_and_ctrl_c() {
+    let em = STATE_SPACE_EM.split("[training]").next().expect("a head");
+    let adam = "[training]\noptimizer = \"adam\"\nlearning_rate = 0.01\nbatch_size = 5\nsteps = 400\nevaluate_every = 10\n\
+                averaging = 0.9\nprecision = \"f64\"\n";
+    survives(&format!("{em}{adam}"), &[(0, Kill), (8, Interrupt), (8, Kill)]);
 }
 
 /// Beyond two seconds a run checkpoints by the clock, with no signal to make it; a kill then resumes from there.

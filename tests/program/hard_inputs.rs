@@ -121,6 +121,109 @@ fn data_at_the_edges() {
     assert!(done > 50, "only {done} of 90 ran");
 }
 
+/// What sequences are made of: generators, or a table `p.csv` with the columns t, o and u.
+#[test]
+fn sequences_at_the_edges() {
+    const GENERATED: &str = "source = \"lgssm\"\ntrain = 300\ntest = 60";
+    const TABLE: &str = "source = \"file\"\npath = \"p.csv\"\nobserved = [\"o\"]\ninput = [\"u\"]\ntime = \"t\"";
+    let steps = |count: u32, o: &dyn Fn(u32) -> String| {
+        let rows = (0..count).map(|i| format!("{i},{},{}\n", o(i), i % 3));
+        format!("t,o,u\n{}", rows.collect::<String>())
+    };
+    let wave = |i: u32| f64::from(i * 5 % 7);
+    let long = "source = \"lgssm\"\ntrain = 100_000\ntest = 100_000".to_owned();
+    let with = |keys: &str| format!("{GENERATED}\n{keys}");
+    let cases = [
+        ("one step", TABLE.to_owned(), steps(1, &|_| "1".into()), false),
+        ("two steps", TABLE.to_owned(), steps(2, &|i| i.to_string()), true),
+        ("a constant", TABLE.to_owned(), steps(30, &|_| "3".into()), false),
+        (
+            "an infinity",
+            TABLE.to_owned(),
+            steps(30, &|i| if i == 4 { "inf".into() } else { i.to_string() }),
+            false,
+        ),
+        (
+            "one value",
+            TABLE.to_owned(),
+            steps(30, &|i| if i == 4 { "1".into() } else { String::new() }),
+            false,
+        ),
+        (
+            "few values",
+            TABLE.to_owned(),
+            steps(30, &|i| if i % 9 == 4 { wave(i).to_string() } else { String::new() }),
+            true,
+        ),
+        (
+            "explosion",
+            TABLE.to_owned(),
+            steps(100, &|i| 2f64.powi(i as i32).to_string()),
+            true,
+        ),
+        (
+            "huge",
+            TABLE.to_owned(),
+            steps(30, &|i| format!("{}e100", wave(i))),
+            true,
+        ),
+        (
+            "tiny",
+            TABLE.to_owned(),
+            steps(30, &|i| format!("{}e-100", wave(i))),
+            true,
+        ),
+        ("sequences of one step", with("length = 1"), String::new(), true),
+        (
+            "unstable",
+            with("transition = [[1.05, 0.0], [0.0, 0.9]]"),
+            String::new(),
+            true,
+        ),
+        (
+            "very unstable",
+            with("transition = [[2.0, 0.0], [0.0, 0.9]]"),
+            String::new(),
+            true,
+        ),
+        (
+            "hardly any noise",
+            with("emission_noise = [[1e-20]]"),
+            String::new(),
+            true,
+        ),
+        ("nearly all missing", with("missing = 0.95"), String::new(), true),
+        ("a hundred thousand steps", long, String::new(), true),
+    ];
+    for (name, data, csv, may_run) in cases {
+        let ways = [
+            EM.to_owned(),
+            format!("{ADAM}\nprecision = \"f64\""),
+            format!("{ADAM}\nlearning_rate = 10.0"),
+        ];
+        for training in &ways {
+            let text =
+                format!("{HEAD}[data]\n{data}\n[model]\nkind = \"linear_gaussian_ssm\"\n[training]\n{training}\n");
+            let laboratory = Laboratory::with(&text).and("p.csv", &csv);
+            let said = laboratory.say(&["run", "e.toml", "--quiet"]);
+            let told = format!("{name}, {training}: {}{}", said.out, said.err);
+            assert!(!told.contains("panicked") && !told.contains("internal error"), "{told}");
+            match said.code {
+                Some(0) => assert!(may_run, "{told}"),
+                Some(1) => assert!(said.out.contains("failed: e, seed 0: "), "{told}"),
+                Some(2) => assert!(said.err.contains("e.toml:"), "{told}"),
+                _ => panic!("{told}"),
+            }
+            for (file, bytes) in laboratory.promised("results") {
+                let text = String::from_utf8_lossy(&bytes);
+                let broken =
+                    file.ends_with("metrics.jsonl") && ["NaN", "null", "inf"].iter().any(|word| text.contains(word));
+                assert!(!broken, "{told}: {text}");
+            }
+        }
+    }
+}
+
 #[test]
 fn settings_at_the_edges() {
     let csv = rows(|i| format!("{},{}", f64::from(i) * 0.5, i * 5 % 7));

@@ -4,12 +4,12 @@
 //! are beliefs too: the filter's (independent between steps, blind to the future), the mean alone as if it were known, or
 //! draws (points).
 
-use super::covariance::{EDGE, Reverse, Spread, Spreads};
+use super::covariance::{EDGE, Reverses, Smoothing, Spreads};
 use super::filter::{Filtered, FilteredBlock};
-use super::lanes::combine;
+use super::lanes::{Matrix, Place, Start, apply};
 use super::sequences::{Block, Sequences};
 use nalgebra::{DMatrix, DVector};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Arch, Scalar, Simd, WithSimd};
 use std::ops::Range;
 
 /// A belief N(m_{1:T}, ·) over the trajectory of every sequence; a point where it has no spread.
@@ -17,7 +17,7 @@ use std::ops::Range;
 pub struct Beliefs {
     pub(super) states: usize,
     pub(super) blocks: Vec<BeliefBlock>,
-    pub(super) spreads: Vec<Spread>,
+    pub(super) spreads: Spreads,
 }
 
 /// Of one block.
@@ -40,10 +40,6 @@ pub(super) struct Chain {
 impl Beliefs {
     pub(super) fn filtered(filtered: &Filtered) -> Self {
         let x = filtered.system.states();
-        let spread = |covariance: &DMatrix<f64>| Spread {
-            covariance: covariance.clone(),
-            lag: DMatrix::zeros(x, x),
-        };
         let chain = |steps: &[u32], (columns, length): (Range<usize>, usize)| Chain {
             columns,
             steps: steps[..length].to_vec(),
@@ -57,19 +53,14 @@ impl Beliefs {
                     chains: runs(&block.lengths).map(|run| chain(&own.steps, run)).collect(),
                 })
                 .collect(),
-            spreads: filtered
-                .gains
-                .steps
-                .iter()
-                .map(|step| spread(&step.covariance))
-                .collect(),
+            spreads: Spreads::filtered(&filtered.gains),
         }
     }
 
     pub(super) fn smoothed(filtered: &Filtered) -> Self {
-        let (x, gains) = (filtered.system.states(), &filtered.gains);
-        let reverse = reverses(filtered);
-        let mut spreads = Spreads::default();
+        let x = filtered.system.states();
+        let reverses = reverses(filtered);
+        let mut smoothing = Smoothing::new(&filtered.gains, &reverses);
         let mut blocks = Vec::with_capacity(filtered.blocks.len());
         for (own, block) in filtered.blocks.iter().zip(&filtered.sequences.blocks) {
             let mut chains = Vec::new();
@@ -77,8 +68,7 @@ impl Beliefs {
                 let mut steps = vec![EDGE; length];
                 let mut later = EDGE;
                 for t in (0..length).rev() {
-                    let at = own.steps[t];
-                    later = spreads.before(gains, reverse[at as usize].as_ref(), at, later);
+                    later = smoothing.before(own.steps[t], later);
                     steps[t] = later;
                 }
                 chains.push(Chain { columns, steps });
@@ -88,7 +78,8 @@ impl Beliefs {
                 states: x,
                 block,
                 filtered: own,
-                reverse: &reverse,
+                reverses: &reverses,
+                surprise: vec![0.0; x * block.members.len()],
                 means: &mut means,
             });
             blocks.push(BeliefBlock { means, chains });
@@ -96,7 +87,7 @@ impl Beliefs {
         Self {
             states: x,
             blocks,
-            spreads: spreads.steps,
+            spreads: smoothing.spreads,
         }
     }
 
@@ -114,7 +105,7 @@ impl Beliefs {
         let mut beliefs = Self {
             states,
             blocks: sequences.blocks.iter().map(table).collect(),
-            spreads: Vec::new(),
+            spreads: Spreads::new(states),
         };
         for (i, own) in means.iter().enumerate() {
             for (t, mean) in own.chunks_exact(states).enumerate() {
@@ -126,13 +117,14 @@ impl Beliefs {
         }
         for (i, own) in spreads.into_iter().flatten().enumerate() {
             let (block, _, column) = sequences.place(i, 0);
-            let first = beliefs.spreads.len() as u32;
+            let spreads = own
+                .iter()
+                .map(|(covariance, lag)| beliefs.spreads.push(covariance, lag));
+            let steps = spreads.collect();
             beliefs.blocks[block].chains.push(Chain {
                 columns: column..column + 1,
-                steps: (first..first + own.len() as u32).collect(),
+                steps,
             });
-            let spread = |(covariance, lag)| Spread { covariance, lag };
-            beliefs.spreads.extend(own.into_iter().map(spread));
         }
         beliefs
     }
@@ -159,7 +151,7 @@ impl Beliefs {
     /// The means alone, as if they were known.
     pub fn without_spread(mut self) -> Self {
         self.blocks.iter_mut().for_each(|block| block.chains.clear());
-        self.spreads.clear();
+        self.spreads = Spreads::new(self.states);
         self
     }
 
@@ -177,10 +169,10 @@ impl Beliefs {
         let chains = self.blocks[block].chains.iter();
         let chain = chains.into_iter().find(|chain| chain.columns.contains(&column));
         match chain {
-            Some(chain) => {
-                let Spread { covariance, lag } = &self.spreads[chain.steps[t] as usize];
-                (covariance.clone(), lag.clone())
-            }
+            Some(chain) => (
+                self.spreads.covariance(chain.steps[t]),
+                self.spreads.lag(chain.steps[t]),
+            ),
             None => (
                 DMatrix::zeros(self.states, self.states),
                 DMatrix::zeros(self.states, self.states),
@@ -194,7 +186,9 @@ struct Pass<'a> {
     states: usize,
     block: &'a Block,
     filtered: &'a FilteredBlock,
-    reverse: &'a [Option<Reverse>],
+    reverses: &'a Reverses,
+    /// E[x_{t+1}] less what was predicted. `[X, B]`
+    surprise: Vec<f64>,
     means: &'a mut [f64],
 }
 
@@ -202,45 +196,54 @@ impl WithSimd for Pass<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self {
-            states: x,
-            block,
-            filtered: own,
-            reverse,
-            means,
-        } = self;
-        let (width, stride) = (block.members.len(), block.stride());
-        let mut surprise = vec![0.0; x * width]; // [X, B]
-        for t in (1..block.masks.len()).rev() {
-            let (at, active) = (t * width, block.active[t]);
-            let Some(reverse) = &reverse[own.steps[t - 1] as usize] else {
-                continue;
-            };
-            for i in 0..x {
-                let now = i * stride + at;
-                let surprise = &mut surprise[i * width..][..active];
-                let pairs = means[now..now + active].iter().zip(&own.predicted[now..now + active]);
-                surprise.iter_mut().zip(pairs).for_each(|(s, (m, p))| *s = m - p);
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        for t in (1..self.block.masks.len()).rev() {
+            let (active, mut column) = (self.block.active[t], 0);
+            let gain = self.reverses.gain(self.filtered.steps[t - 1]);
+            while column + 2 * S::F64_LANES <= active {
+                self.step::<S, 2>(simd, t, gain, column);
+                column += 2 * S::F64_LANES;
             }
-            for i in 0..x {
-                let to = &mut means[i * stride + at - width..][..active];
-                combine(simd, to, &reverse.rows[i * x..(i + 1) * x], &surprise, width, 0);
+            while column + S::F64_LANES <= active {
+                self.step::<S, 1>(simd, t, gain, column);
+                column += S::F64_LANES;
+            }
+            for column in column..active {
+                self.step::<Scalar, 1>(Scalar::new(), t, gain, column);
             }
         }
     }
 }
 
+impl Pass<'_> {
+    /// From step t to the one before it, in V vectors from `column` on.
+    #[inline(always)]
+    fn step<S: Simd, const V: usize>(&mut self, simd: S, t: usize, gain: Matrix, column: usize) {
+        let (width, stride) = (self.block.members.len(), self.block.stride());
+        let at = t * width + column;
+        let (now, before) = (Place::new(stride, at), Place::new(stride, at - width));
+        let scratch = Place::new(width, column);
+        for i in 0..self.states {
+            let mut surprise: [_; V] = now.of(self.means).load(simd, i);
+            let predicted: [_; V] = now.of(&self.filtered.predicted).load(simd, i);
+            for v in 0..V {
+                surprise[v] = simd.sub_f64s(surprise[v], predicted[v]);
+            }
+            scratch.of_mut(&mut self.surprise).store(simd, i, surprise);
+        }
+        let surprise = scratch.of(&self.surprise);
+        apply::<S, V, 1>(simd, before.of_mut(self.means), Start::Itself, [(gain, surprise)]);
+    }
+}
+
 /// What every filter step says of the step before it in time; none for steps that only end sequences.
-pub(super) fn reverses(filtered: &Filtered) -> Vec<Option<Reverse>> {
-    let steps = &filtered.gains.steps;
-    let mut wanted = vec![false; steps.len()];
+pub(super) fn reverses(filtered: &Filtered) -> Reverses {
+    let mut wanted = vec![false; filtered.gains.steps.len()];
     for block in &filtered.blocks {
         let (_, inner) = block.steps.split_last().unwrap_or((&0, &[]));
         inner.iter().for_each(|&step| wanted[step as usize] = true);
     }
-    let reverse = |(step, wanted): (_, bool)| wanted.then(|| Reverse::new(filtered.system, step));
-    steps.iter().zip(wanted).map(reverse).collect()
+    Reverses::new(filtered.system, &filtered.gains, &wanted)
 }
 
 /// Runs of equal lengths: columns and length.

@@ -2,7 +2,7 @@
 //!
 //! `E[log N(y; W z, Σ)] = −½ (log det 2πΣ + |L⁻¹ (E[y] − W E[z])|² + tr Σ⁻¹ Cov(y − W z))`, summed over steps.
 
-use super::covariance::Spread;
+use super::covariance::Spreads;
 use super::sequences::{Block, Sequences};
 use super::statistics::precision;
 use super::{Beliefs, Conditional, ExpectedLog, System};
@@ -65,13 +65,13 @@ pub fn expected_logs(system: &System, sequences: &Sequences, beliefs: &Beliefs) 
 /// What uncertainty costs a chain: `½ tr Σ⁻¹ Cov(y − W z)` of each term, steps of the same spread counted together.
 fn spread_out(
     block: &Block,
-    spreads: &[Spread],
+    spreads: &Spreads,
     steps: &[u32],
     initial: &Density,
     transition: &Density,
     emissions: &[Density],
 ) -> ExpectedLog {
-    let first = &spreads[steps[0] as usize].covariance;
+    let first = &spreads.covariance(steps[0]);
     let mut lost = ExpectedLog {
         initial: 0.5 * initial.inverse.dot(first),
         ..ExpectedLog::default()
@@ -84,10 +84,10 @@ fn spread_out(
         let same =
             |s: &usize| steps[*s] == now && steps.get(*s + 1).copied() == next && block.masks[*s] as usize == mask;
         let run = (t..steps.len()).take_while(same).count();
-        let Spread { covariance, lag } = &spreads[now as usize];
+        let (covariance, lag) = (&spreads.covariance(now), spreads.lag(now));
         if let Some(next) = next {
             let al = a * lag.transpose(); // A Cov(x_t, x_{t+1})
-            let spread = &spreads[next as usize].covariance + a * covariance * a.transpose() - &al - al.transpose();
+            let spread = spreads.covariance(next) + a * covariance * a.transpose() - &al - al.transpose();
             lost.transition += 0.5 * run as f64 * transition.inverse.dot(&spread);
         }
         let emission = &emissions[mask];

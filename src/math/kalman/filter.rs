@@ -3,13 +3,14 @@
 //! With the whitened innovation `e = L⁻¹ (o − C m' − D u − d)` a step is `m = m' + P' Cᵀ L⁻ᵀ e`, and adds
 //! `−½ (eᵀe + log det 2πS)` to the log-likelihood; then `m' = A m + B u + b`.
 
-use super::covariance::{EDGE, Gain, Gains, row_major};
-use super::lanes::combine;
+use super::covariance::{EDGE, Gains, Update};
+use super::lanes::{Place, Start, apply};
 use super::sequences::{Block, Sequences};
+use super::small::{coefficients, table};
 use super::statistics::precision;
 use super::{Beliefs, System};
 use crate::Result;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Arch, Scalar, Simd, WithSimd};
 
 /// What the filter says of every sequence under one system.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl<'a> Filtered<'a> {
                 sequences.inputs()
             )));
         }
-        let mut gains = Gains::new(share);
+        let mut gains = Gains::new(system, share);
         let mut log_likelihood = vec![0.0; sequences.count()];
         let mut blocks = Vec::with_capacity(sequences.blocks.len());
         let linear = Linear::new(system);
@@ -64,7 +65,7 @@ impl<'a> Filtered<'a> {
                 steps.push(step);
             }
             let mut own = vec![0.0; block.members.len()];
-            let filtered = linear.filter(sequences, block, &gains.steps, steps, &mut own);
+            let filtered = linear.filter(sequences, block, &gains, steps, &mut own);
             for (&i, value) in block.members.iter().zip(own) {
                 log_likelihood[i] = value;
             }
@@ -91,11 +92,11 @@ impl<'a> Filtered<'a> {
 
     /// The entropy of [`Filtered::beliefs`] of each sequence, in nats.
     pub fn entropy(&self) -> Vec<f64> {
-        let entropy = |gain: &Gain| {
-            let (_, log_det, directions) = precision(&gain.covariance);
+        let entropy = |id: u32| {
+            let (_, log_det, directions) = precision(&self.gains.covariance(id));
             0.5 * (directions as f64 + log_det)
         };
-        let each: Vec<f64> = self.gains.steps.iter().map(entropy).collect();
+        let each: Vec<f64> = (0..self.gains.steps.len() as u32).map(entropy).collect();
         let mut all = vec![0.0; self.sequences.count()];
         for (own, block) in self.blocks.iter().zip(&self.sequences.blocks) {
             for (&i, &length) in block.members.iter().zip(&block.lengths) {
@@ -111,17 +112,17 @@ impl<'a> Filtered<'a> {
     }
 }
 
-/// The system's matrices, row-major.
+/// How means advance.
 struct Linear {
     states: usize,
     inputs: usize,
     initial_mean: Vec<f64>,
+    /// A.
     transition: Vec<f64>,
+    /// B.
     transition_input: Vec<f64>,
+    /// b.
     transition_offset: Vec<f64>,
-    /// −D.
-    emission_input: Vec<f64>,
-    emission_offset: Vec<f64>,
 }
 
 impl Linear {
@@ -130,11 +131,9 @@ impl Linear {
             states: system.states(),
             inputs: system.inputs(),
             initial_mean: system.initial_mean.as_slice().to_vec(),
-            transition: row_major(&system.transition),
-            transition_input: row_major(&system.transition_input),
+            transition: table(&system.transition),
+            transition_input: table(&system.transition_input),
             transition_offset: system.transition_offset.as_slice().to_vec(),
-            emission_input: row_major(&-&system.emission_input),
-            emission_offset: system.emission_offset.as_slice().to_vec(),
         }
     }
 
@@ -142,25 +141,29 @@ impl Linear {
         &self,
         sequences: &Sequences,
         block: &Block,
-        gains: &[Gain],
+        gains: &Gains,
         steps: Vec<u32>,
         log_likelihood: &mut [f64],
     ) -> FilteredBlock {
-        let stride = block.stride();
-        let mut filtered = FilteredBlock {
-            steps,
-            predicted: vec![0.0; self.states * stride],
-            means: vec![0.0; self.states * stride],
-        };
+        let size = self.states * block.stride();
+        let (mut predicted, mut means) = (vec![0.0; size], vec![0.0; size]);
         Arch::new().dispatch(Pass {
             linear: self,
             sequences,
             block,
             gains,
-            filtered: &mut filtered,
+            steps: &steps,
+            predicted: &mut predicted,
+            means: &mut means,
+            innovation: vec![0.0; sequences.outputs() * block.members.len()],
+            present: vec![0.0; sequences.outputs() * block.members.len()],
             log_likelihood,
         });
-        filtered
+        FilteredBlock {
+            steps,
+            predicted,
+            means,
+        }
     }
 }
 
@@ -169,8 +172,14 @@ struct Pass<'a> {
     linear: &'a Linear,
     sequences: &'a Sequences,
     block: &'a Block,
-    gains: &'a [Gain],
-    filtered: &'a mut FilteredBlock,
+    gains: &'a Gains,
+    steps: &'a [u32],
+    predicted: &'a mut [f64],
+    means: &'a mut [f64],
+    /// The whitened innovation of a step. `[k, B]`
+    innovation: Vec<f64>,
+    /// What is observed at a step that misses something. `[k, B]`
+    present: Vec<f64>,
     log_likelihood: &'a mut [f64],
 }
 
@@ -178,77 +187,80 @@ impl WithSimd for Pass<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self {
-            linear,
-            sequences,
-            block,
-            gains,
-            filtered,
-            log_likelihood,
-        } = self;
-        let FilteredBlock {
-            steps,
-            predicted,
-            means,
-        } = filtered;
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        for (t, &step) in self.steps.iter().enumerate() {
+            let (active, update) = (self.block.active[t], self.gains.update(step));
+            let mut column = 0;
+            while column + 2 * S::F64_LANES <= active {
+                self.step::<S, 2>(simd, t, &update, column);
+                column += 2 * S::F64_LANES;
+            }
+            while column + S::F64_LANES <= active {
+                self.step::<S, 1>(simd, t, &update, column);
+                column += S::F64_LANES;
+            }
+            for column in column..active {
+                self.step::<Scalar, 1>(Scalar::new(), t, &update, column);
+            }
+        }
+    }
+}
+
+impl Pass<'_> {
+    /// Step t of V vectors from `column` on.
+    #[inline(always)]
+    fn step<S: Simd, const V: usize>(&mut self, simd: S, t: usize, update: &Update, column: usize) {
+        let (linear, block) = (self.linear, self.block);
         let (x, u, width, stride) = (linear.states, linear.inputs, block.members.len(), block.stride());
-        // o − D u − d, for all steps at once.
-        let mut centred = block.observed.clone();
-        for (j, row) in centred.chunks_exact_mut(stride).enumerate() {
-            row.iter_mut().for_each(|o| *o -= linear.emission_offset[j]);
-            let d = &linear.emission_input[j * u..(j + 1) * u];
-            combine(simd, row, d, &block.inputs, stride, 0);
+        let at = t * width + column;
+        let (now, scratch) = (Place::new(stride, at), Place::new(width, column));
+        // m' = A m + B u + b.
+        if t == 0 {
+            for (i, &mean) in linear.initial_mean.iter().enumerate() {
+                now.of_mut(self.predicted).store(simd, i, [simd.splat_f64s(mean); V]);
+            }
+        } else {
+            let before = Place::new(stride, at - width);
+            let start = Start::Constants(&linear.transition_offset);
+            let a = coefficients(&linear.transition, x, x);
+            let b = coefficients(&linear.transition_input, x, u);
+            let terms = [(a, before.of(self.means)), (b, before.of(&block.inputs))];
+            apply::<S, V, 2>(simd, now.of_mut(self.predicted), start, terms);
         }
-        let mut innovation = vec![0.0; sequences.outputs() * width]; // [k, B]
-        for (t, &step) in steps.iter().enumerate() {
-            let (gain, at, active) = (&gains[step as usize], t * width, block.active[t]);
-            let entries = &sequences.masks[gain.mask as usize];
-            let k = entries.len();
-            for i in 0..x {
-                let to = &mut predicted[i * stride + at..][..active];
-                if t == 0 {
-                    to.fill(linear.initial_mean[i]);
-                } else {
-                    to.fill(linear.transition_offset[i]);
-                    let before = at - width;
-                    combine(simd, to, &linear.transition[i * x..(i + 1) * x], means, stride, before);
-                    combine(
-                        simd,
-                        to,
-                        &linear.transition_input[i * u..(i + 1) * u],
-                        &block.inputs,
-                        stride,
-                        before,
-                    );
-                }
+        // e = L⁻¹ (o − C m' − D u − d).
+        let mut observed = now.of(&block.observed);
+        let k = update.gain.columns;
+        if k < self.sequences.outputs() {
+            for (i, &entry) in self.sequences.masks[update.mask as usize].iter().enumerate() {
+                let value: [_; V] = observed.load(simd, entry);
+                scratch.of_mut(&mut self.present).store(simd, i, value);
             }
-            for r in 0..k {
-                let e = &mut innovation[r * width..][..active];
-                e.fill(0.0);
-                combine(simd, e, &gain.projection[r * x..(r + 1) * x], predicted, stride, at);
-                for (s, &j) in entries[..=r].iter().enumerate() {
-                    combine(
-                        simd,
-                        e,
-                        &gain.whitening[r * k + s..=r * k + s],
-                        &centred[j * stride..],
-                        stride,
-                        at,
-                    );
-                }
-                for (sum, e) in log_likelihood.iter_mut().zip(&*e) {
-                    *sum -= 0.5 * e * e;
-                }
-            }
-            log_likelihood[..active]
-                .iter_mut()
-                .for_each(|sum| *sum -= gain.log_norm);
-            for i in 0..x {
-                let to = &mut means[i * stride + at..][..active];
-                to.copy_from_slice(&predicted[i * stride + at..][..active]);
-                combine(simd, to, &gain.gain[i * k..(i + 1) * k], &innovation, width, 0);
+            observed = scratch.of(&self.present);
+        }
+        let terms = [
+            (update.whitening, observed),
+            (update.input, now.of(&block.inputs)),
+            (update.projection, now.of(self.predicted)),
+        ];
+        let start = Start::Constants(update.offset);
+        apply::<S, V, 3>(simd, scratch.of_mut(&mut self.innovation), start, terms);
+        let e = scratch.of(&self.innovation);
+        // −½ (eᵀe + log det 2πS).
+        let mut cost = [simd.splat_f64s(2.0 * update.log_norm); V];
+        for r in 0..k {
+            let e: [_; V] = e.load(simd, r);
+            for v in 0..V {
+                cost[v] = simd.mul_add_e_f64s(e[v], e[v], cost[v]);
             }
         }
+        let mut total = scratch.of_mut(self.log_likelihood);
+        let mut sum: [_; V] = total.load(simd, 0);
+        for v in 0..V {
+            sum[v] = simd.mul_add_e_f64s(simd.splat_f64s(-0.5), cost[v], sum[v]);
+        }
+        total.store(simd, 0, sum);
+        // m = m' + P' Cᵀ L⁻ᵀ e.
+        let start = Start::Column(now.of(self.predicted));
+        apply::<S, V, 1>(simd, now.of_mut(self.means), start, [(update.gain, e)]);
     }
 }

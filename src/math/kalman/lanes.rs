@@ -1,96 +1,162 @@
 //! The two inner loops: small matrices applied to many columns side by side, and sums of outer products of columns.
 //!
 //! Tables are feature-major, `[rows, stride]`: the columns of one row are adjacent, so that lanes are columns. Whole
-//! passes are dispatched to the machine's widest vectors.
+//! passes are dispatched to the machine's widest vectors; columns beyond the last whole vector go one by one, as vectors of
+//! one lane ([`pulp::Scalar`]).
 
-use nalgebra::DMatrix;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
+use std::{array::from_fn, ops::Range};
 
 /// Columns per vector, at most.
 pub(super) const LANES: usize = 8;
 /// Rows of a register tile of outer products.
 const TILE: usize = 4;
+/// Columns whose outer products are summed tile after tile: few enough to stay in the innermost cache.
+const COLUMNS: usize = 256;
 
-/// `to[c] += Σ_j a[j] · from[j · stride + at + c]` for every column c of `to`.
-#[inline(always)]
-pub(super) fn combine<S: Simd>(simd: S, to: &mut [f64], a: &[f64], from: &[f64], stride: usize, at: usize) {
-    let (vectors, rest) = S::as_mut_simd_f64s(to);
-    let mut column = at;
-    for to in vectors {
-        let mut sum = *to;
-        for (j, &a) in a.iter().enumerate() {
-            let (from, _) = S::as_simd_f64s(&from[j * stride + column..][..S::F64_LANES]);
-            sum = simd.mul_add_e_f64s(simd.splat_f64s(a), from[0], sum);
-        }
-        *to = sum;
-        column += S::F64_LANES;
+/// Where neighbouring columns of a step lie in tables of one stride: from `at` on.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    stride: usize,
+    at: usize,
+}
+
+impl Place {
+    pub fn new(stride: usize, at: usize) -> Self {
+        Self { stride, at }
     }
-    for to in rest {
-        for (j, &a) in a.iter().enumerate() {
-            *to += a * from[j * stride + column];
-        }
-        column += 1;
+
+    pub fn of(self, table: &[f64]) -> Column<'_> {
+        Column { table, place: self }
+    }
+
+    pub fn of_mut(self, table: &mut [f64]) -> ColumnMut<'_> {
+        ColumnMut { table, place: self }
     }
 }
 
-/// `a b` of small matrices: nalgebra packs them for a large product, which takes longer than the product itself.
-pub(super) fn product(a: &DMatrix<f64>, b: &DMatrix<f64>) -> DMatrix<f64> {
-    let mut out = DMatrix::zeros(a.nrows(), b.ncols());
-    if a.nrows() > 0 {
-        Arch::new().dispatch(Product {
-            a: a.as_slice(),
-            b: b.as_slice(),
-            out: out.as_mut_slice(),
-            rows: a.nrows(),
-            inner: a.ncols(),
-        });
+/// A few vectors of every row of a table.
+#[derive(Clone, Copy)]
+pub(super) struct Column<'a> {
+    table: &'a [f64],
+    place: Place,
+}
+
+impl Column<'_> {
+    #[inline(always)]
+    pub fn load<S: Simd, const V: usize>(self, simd: S, row: usize) -> [S::f64s; V] {
+        let Place { stride, at } = self.place;
+        let from = S::as_simd_f64s(&self.table[row * stride + at..][..V * S::F64_LANES]).0;
+        let mut vectors = [simd.splat_f64s(0.0); V];
+        vectors.copy_from_slice(from);
+        vectors
     }
-    out
 }
 
-/// `a b aᵀ` for symmetric `b`, symmetric to the last bit.
-pub(super) fn sandwich(a: &DMatrix<f64>, b: &DMatrix<f64>) -> DMatrix<f64> {
-    let mut out = product(&product(a, b), &a.transpose());
-    for i in 0..out.nrows() {
-        for j in 0..i {
-            let mean = 0.5 * (out[(i, j)] + out[(j, i)]);
-            (out[(i, j)], out[(j, i)]) = (mean, mean);
-        }
+/// The same, to be written.
+pub(super) struct ColumnMut<'a> {
+    table: &'a mut [f64],
+    place: Place,
+}
+
+impl ColumnMut<'_> {
+    #[inline(always)]
+    pub fn load<S: Simd, const V: usize>(&self, simd: S, row: usize) -> [S::f64s; V] {
+        self.place.of(self.table).load(simd, row)
     }
-    out
-}
-
-/// All slices column-major.
-struct Product<'a> {
-    a: &'a [f64],
-    b: &'a [f64],
-    out: &'a mut [f64],
-    rows: usize,
-    inner: usize,
-}
-
-impl WithSimd for Product<'_> {
-    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { a, b, out, rows, inner } = self;
-        for (j, column) in out.chunks_exact_mut(rows).enumerate() {
-            combine(simd, column, &b[j * inner..(j + 1) * inner], a, rows, 0);
-        }
+    pub fn store<S: Simd, const V: usize>(&mut self, _: S, row: usize, vectors: [S::f64s; V]) {
+        let Place { stride, at } = self.place;
+        let to = S::as_mut_simd_f64s(&mut self.table[row * stride + at..][..V * S::F64_LANES]).0;
+        to.copy_from_slice(&vectors);
     }
 }
 
-/// `sums[i, j] += Σ_c table[i, c] · table[j, c]` for j ≤ i (and a few more) over `columns` columns, a multiple of
-/// [`LANES`].
-pub(super) struct OuterProducts<'a> {
-    /// Row-major `[rows, rows]`.
-    pub sums: &'a mut [f64],
-    /// `[rows, stride]`
-    pub table: &'a [f64],
+/// What a product is added to.
+#[derive(Clone, Copy)]
+pub(super) enum Start<'a> {
+    Zero,
+    /// One number per row.
+    Constants(&'a [f64]),
+    Column(Column<'a>),
+    /// What is there.
+    Itself,
+}
+
+/// A matrix of `rows` rows, entry (i, j) at `j · stride + i`.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a> {
+    pub values: &'a [f64],
     pub rows: usize,
-    pub stride: usize,
     pub columns: usize,
+    pub stride: usize,
+}
+
+/// A matrix and what it is applied to.
+pub(super) type Term<'a> = (Matrix<'a>, Column<'a>);
+
+/// `to[i] = start[i] + Σ_terms Σ_j a[i, j] from[j]` for every row i of the terms' matrices, V vectors each.
+#[inline(always)]
+pub(super) fn apply<S: Simd, const V: usize, const N: usize>(
+    simd: S,
+    mut to: ColumnMut,
+    start: Start,
+    terms: [Term; N],
+) {
+    let (rows, mut first) = (terms[0].0.rows, 0);
+    while first < rows {
+        first += match rows - first {
+            8.. => tile::<S, V, N, 8>(simd, &mut to, start, &terms, first),
+            4.. => tile::<S, V, N, 4>(simd, &mut to, start, &terms, first),
+            2.. => tile::<S, V, N, 2>(simd, &mut to, start, &terms, first),
+            _ => tile::<S, V, N, 1>(simd, &mut to, start, &terms, first),
+        };
+    }
+}
+
+/// Rows `first` to `first + H` of [`apply`]; H.
+#[inline(always)]
+fn tile<S: Simd, const V: usize, const N: usize, const H: usize>(
+    simd: S,
+    to: &mut ColumnMut,
+    start: Start,
+    terms: &[Term; N],
+    first: usize,
+) -> usize {
+    let mut sums = [[simd.splat_f64s(0.0); V]; H];
+    for (h, sums) in sums.iter_mut().enumerate() {
+        match start {
+            Start::Zero => {}
+            Start::Constants(values) => *sums = [simd.splat_f64s(values[first + h]); V],
+            Start::Column(column) => *sums = column.load(simd, first + h),
+            Start::Itself => *sums = to.load(simd, first + h),
+        }
+    }
+    for (a, from) in terms {
+        for j in 0..a.columns {
+            let vectors: [_; V] = from.load(simd, j);
+            let a = &a.values[j * a.stride + first..][..H];
+            for h in 0..H {
+                let a = simd.splat_f64s(a[h]);
+                for v in 0..V {
+                    sums[h][v] = simd.mul_add_e_f64s(a, vectors[v], sums[h][v]);
+                }
+            }
+        }
+    }
+    for (h, sums) in sums.into_iter().enumerate() {
+        to.store(simd, first + h, sums);
+    }
+    H
+}
+
+/// `sums[i, j] += rows[i][c] · rows[j][c]` for j ≤ i (and a few more), for every column c, which goes to lane `c mod LANES`.
+pub(super) struct OuterProducts<'a> {
+    /// `[rows, rows, LANES]`
+    pub sums: &'a mut [f64],
+    /// Of equal length.
+    pub rows: &'a [&'a [f64]],
 }
 
 impl WithSimd for OuterProducts<'_> {
@@ -98,32 +164,65 @@ impl WithSimd for OuterProducts<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self {
-            sums,
-            table,
-            rows,
-            stride,
-            columns,
-        } = self;
-        let row = |i: usize| S::as_simd_f64s(&table[i.min(rows - 1) * stride..][..columns]).0;
-        for top in (0..rows).step_by(TILE) {
-            let a: [&[S::f64s]; TILE] = std::array::from_fn(|i| row(top + i));
-            for left in (0..=top).step_by(TILE) {
-                let b: [&[S::f64s]; TILE] = std::array::from_fn(|j| row(left + j));
-                let mut tile = [[simd.splat_f64s(0.0); TILE]; TILE];
-                for c in 0..a[0].len() {
-                    let (a, b) = (a.map(|row| row[c]), b.map(|row| row[c]));
-                    for i in 0..TILE {
-                        for j in 0..TILE {
-                            tile[i][j] = simd.mul_add_e_f64s(a[i], b[j], tile[i][j]);
-                        }
+        let Self { sums, rows } = self;
+        let columns = rows.first().map_or(0, |row| row.len());
+        let whole = columns - columns % LANES;
+        for first in (0..whole).step_by(COLUMNS) {
+            let columns = first..whole.min(first + COLUMNS);
+            for top in (0..rows.len()).step_by(TILE) {
+                for left in (0..top).step_by(TILE) {
+                    match rows.len() - top {
+                        TILE.. => products::<S, TILE, TILE>(simd, sums, rows, (top, left), &columns),
+                        3 => products::<S, 3, TILE>(simd, sums, rows, (top, left), &columns),
+                        2 => products::<S, 2, TILE>(simd, sums, rows, (top, left), &columns),
+                        _ => products::<S, 1, TILE>(simd, sums, rows, (top, left), &columns),
                     }
                 }
-                for i in 0..TILE.min(rows - top) {
-                    for j in 0..TILE.min(rows - left) {
-                        sums[(top + i) * rows + left + j] += simd.reduce_sum_f64s(tile[i][j]);
-                    }
+                match rows.len() - top {
+                    TILE.. => products::<S, TILE, TILE>(simd, sums, rows, (top, top), &columns),
+                    3 => products::<S, 3, 3>(simd, sums, rows, (top, top), &columns),
+                    2 => products::<S, 2, 2>(simd, sums, rows, (top, top), &columns),
+                    _ => products::<S, 1, 1>(simd, sums, rows, (top, top), &columns),
                 }
+            }
+        }
+        for column in whole..columns {
+            for (i, row) in rows.iter().enumerate() {
+                for (j, other) in rows[..=i].iter().enumerate() {
+                    sums[(i * rows.len() + j) * LANES + column - whole] += row[column] * other[column];
+                }
+            }
+        }
+    }
+}
+
+/// One tile of [`OuterProducts`], over some columns.
+#[inline(always)]
+fn products<S: Simd, const H: usize, const W: usize>(
+    simd: S,
+    sums: &mut [f64],
+    rows: &[&[f64]],
+    (top, left): (usize, usize),
+    columns: &Range<usize>,
+) {
+    let row = |i: usize| S::as_simd_f64s(&rows[i][columns.clone()]).0;
+    let (a, b): ([_; H], [_; W]) = (from_fn(|i| row(top + i)), from_fn(|j| row(left + j)));
+    let vectors = columns.len() / S::F64_LANES;
+    // Lanes of narrower vectors take turns, so that every machine adds in the same order.
+    for lane in 0..LANES / S::F64_LANES {
+        let mut tile = [[simd.splat_f64s(0.0); W]; H];
+        for c in (lane..vectors).step_by(LANES / S::F64_LANES) {
+            for i in 0..H {
+                for j in 0..W {
+                    tile[i][j] = simd.mul_add_e_f64s(a[i][c], b[j][c], tile[i][j]);
+                }
+            }
+        }
+        for (i, tile) in tile.iter().enumerate() {
+            for (j, tile) in tile.iter().enumerate() {
+                let at = ((top + i) * rows.len() + left + j) * LANES + lane * S::F64_LANES;
+                let sum = &mut S::as_mut_simd_f64s(&mut sums[at..][..S::F64_LANES]).0[0];
+                *sum = simd.add_f64s(*sum, *tile);
             }
         }
     }

@@ -19,6 +19,7 @@ mod lanes;
 mod m_step;
 mod predict;
 mod sequences;
+mod small;
 mod statistics;
 mod subspace;
 mod system;

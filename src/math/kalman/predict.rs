@@ -69,7 +69,7 @@ impl Filtered<'_> {
         let own = &self.blocks[block];
         let means = (0..system.states()).map(|j| own.means[j * stride + at]);
         let mut state = DVector::from_iterator(system.states(), means);
-        let mut spread = self.gains.steps[own.steps[length - 1] as usize].covariance.clone();
+        let mut spread = self.gains.covariance(own.steps[length - 1]);
         let mut input = DVector::from_column_slice(last_input);
         let mut forecasts = Vec::with_capacity(inputs.len());
         for next in inputs {

@@ -7,12 +7,13 @@
 
 use super::lanes::{LANES, OuterProducts};
 use super::sequences::{Block, Sequences};
+use super::small::{padded, zeros};
 use super::{Beliefs, Conditional, System};
 use crate::math::linear_algebra::{cholesky, inverse_lower, symmetric};
 use crate::{Error, Result};
 use nalgebra::{DMatrix, SymmetricEigen};
 use pulp::Arch;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 /// Columns gathered before their outer products are summed.
 const GATHERED: usize = 512;
@@ -269,39 +270,45 @@ struct Sums {
 impl Sums {
     /// Adds what the spreads of one chain contribute, `weight` times.
     fn add_spreads(&mut self, sequences: &Sequences, masks: &[u32], beliefs: &Beliefs, steps: &[u32], weight: f64) {
-        let x = beliefs.states;
-        let first = &beliefs.spreads[steps[0] as usize].covariance;
-        add_to(&mut self.initial.second, (0, 0), first, weight);
+        let (x, spreads) = (beliefs.states, &beliefs.spreads);
+        let (mut all, mut lags) = (zeros(x, x), zeros(x, x));
         let mut t = 0;
         while t < steps.len() {
-            let (step, mask) = (steps[t], masks[t] as usize);
-            let run = (t..steps.len()).take_while(|&s| steps[s] == step && masks[s] as usize == mask);
-            let run = run.count();
-            let spread = &beliefs.spreads[step as usize];
-            let total = weight * run as f64;
-            add_to(&mut self.transition.second, (x, x), &spread.covariance, total);
-            add_to(&mut self.transition.second, (0, 0), &spread.covariance, total);
-            add_to(&mut self.transition.second, (0, x), &spread.lag, total);
-            let k = sequences.masks[mask].len();
-            add_to(&mut self.emission[mask].second, (k, k), &spread.covariance, total);
-            t += run;
+            let (mask, mut sum) = (masks[t], zeros(x, x));
+            while t < steps.len() && masks[t] == mask {
+                let same = (t..steps.len()).take_while(|&s| steps[s] == steps[t] && masks[s] == mask);
+                let run = same.count();
+                let [covariance, lag] = spreads.tables(steps[t]);
+                add_table(&mut sum, covariance, weight * run as f64);
+                add_table(&mut lags, lag, weight * run as f64);
+                t += run;
+            }
+            add_table(&mut all, &sum, 1.0);
+            let k = sequences.masks[mask as usize].len();
+            add_to(&mut self.emission[mask as usize].second, (k, k), &sum, x);
         }
+        let mut first = zeros(x, x);
+        add_table(&mut first, spreads.tables(steps[0])[0], weight);
+        add_to(&mut self.initial.second, (0, 0), &first, x);
         // The first step is no target, the last no regressor (its lag is zero).
-        let last = &beliefs.spreads[steps[steps.len() - 1] as usize].covariance;
-        add_to(&mut self.transition.second, (0, 0), first, -weight);
-        add_to(&mut self.transition.second, (x, x), last, -weight);
+        let mut targets = all.clone();
+        add_table(&mut targets, &first, -1.0);
+        add_table(&mut all, spreads.tables(steps[steps.len() - 1])[0], -weight);
+        add_to(&mut self.transition.second, (0, 0), &targets, x);
+        add_to(&mut self.transition.second, (x, 0), &lags, x);
+        add_to(&mut self.transition.second, (x, x), &all, x);
     }
 }
 
-/// Adds `factor · part` at `(row, column)`; both triangles where the part lies on the diagonal, else transposed below it.
-fn add_to(sum: &mut DMatrix<f64>, (row, column): (usize, usize), part: &DMatrix<f64>, factor: f64) {
-    for i in 0..part.nrows() {
-        for j in 0..part.ncols() {
-            if row == column {
-                sum[(row + i, column + j)] += factor * part[(i, j)];
-            } else {
-                sum[(column + j, row + i)] += factor * part[(i, j)];
-            }
+fn add_table(sum: &mut [f64], part: &[f64], factor: f64) {
+    sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += factor * part);
+}
+
+/// Adds the square table `part` of `n` rows at `(row, column)`.
+fn add_to(sum: &mut DMatrix<f64>, (row, column): (usize, usize), part: &[f64], n: usize) {
+    for (j, part) in part.chunks_exact(padded(n)).enumerate() {
+        for (i, part) in part[..n].iter().enumerate() {
+            sum[(row + i, column + j)] += part;
         }
     }
 }
@@ -317,7 +324,7 @@ struct View<'a> {
     roots: Vec<f64>,
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
     fn add_means(&self, sums: &mut Sums) {
         let (x, u) = (self.states, self.sequences.inputs());
         let steps = self.block.masks.len();
@@ -352,61 +359,53 @@ impl View<'_> {
     }
 
     /// Adds `v vᵀ` for the steps of `times`, `v` the parts one below the other and a final 1.
-    fn gather(&self, moments: &mut Moments, parts: &[(Source, usize)], times: std::ops::Range<usize>) {
-        if times.is_empty() {
-            return;
-        }
-        let (width, stride) = (self.block.members.len(), self.block.stride());
-        let rows = moments.second.nrows();
-        let per_table = (GATHERED / width).min(times.len());
-        let capacity = (per_table * width).next_multiple_of(LANES);
-        let mut table = vec![0.0; rows * capacity];
-        let mut sums = vec![0.0; rows * rows];
+    fn gather(&self, moments: &mut Moments, parts: &[(Source<'a>, usize)], times: Range<usize>) {
+        let (width, stride, size) = (self.block.members.len(), self.block.stride(), moments.second.nrows());
         let shift = parts.iter().map(|(part, _)| part.shift).max().unwrap_or(0);
-        let mut first = times.start;
+        let row = |part: &Source<'a>, i: usize, times: &Range<usize>| {
+            let at = part.rows.map_or(i, |rows| rows[i]) * stride + (times.start + part.shift) * width;
+            &part.table[at..][..times.len() * width]
+        };
+        let rows = |times: &Range<usize>| {
+            let parts = parts
+                .iter()
+                .flat_map(|(part, count)| (0..*count).map(move |i| (part, i)));
+            parts.map(|(part, i)| row(part, i, times)).collect::<Vec<_>>()
+        };
+        let mut sums = vec![0.0; size * size * LANES];
+        let mut add = |rows: &[&[f64]]| self.arch.dispatch(OuterProducts { sums: &mut sums, rows });
+        // While no sequence has ended and all count once, the tables are taken as they are.
+        let weighted = self.roots.iter().any(|root| *root != 1.0);
+        let whole = |t: &usize| !weighted && self.block.active[t + shift] == width;
+        let mut first = times.start + times.clone().take_while(whole).count();
+        let ones = vec![1.0; (first - times.start).max(GATHERED / width + 1) * width];
+        let mut unmasked = rows(&(times.start..first));
+        unmasked.push(&ones[..(first - times.start) * width]);
+        add(&unmasked);
+        // Columns beyond a sequence's end count nothing.
+        let mut table = Vec::new();
         while first < times.end {
-            let last = times.end.min(first + per_table);
-            let columns = (last - first) * width;
-            let mut row = 0;
-            for (part, count) in parts {
-                for i in 0..*count {
-                    let source = part.rows.map_or(i, |rows| rows[i]) * stride + (first + part.shift) * width;
-                    let to = &mut table[row * capacity..][..columns];
-                    to.copy_from_slice(&part.table[source..source + columns]);
-                    row += 1;
+            let last = times.end.min(first + (GATHERED / width).max(1));
+            table.clear();
+            rows(&(first..last))
+                .into_iter()
+                .for_each(|row| table.extend_from_slice(row));
+            table.extend_from_slice(&ones[..(last - first) * width]);
+            for row in table.chunks_exact_mut((last - first) * width) {
+                for (row, t) in row.chunks_exact_mut(width).zip(first..) {
+                    row.iter_mut().zip(&self.roots).for_each(|(v, root)| *v *= root);
+                    row[self.block.active[t + shift]..].fill(0.0);
                 }
             }
-            table[row * capacity..][..columns].fill(1.0);
-            // Columns beyond a sequence's end count nothing.
-            for t in first..last {
-                let active = self.block.active[t + shift];
-                if active < width || self.roots.iter().any(|root| *root != 1.0) {
-                    for row in table.chunks_exact_mut(capacity) {
-                        let row = &mut row[(t - first) * width..][..width];
-                        row.iter_mut().zip(&self.roots).for_each(|(v, root)| *v *= root);
-                        row[active..].fill(0.0);
-                    }
-                }
-            }
-            let padded = columns.next_multiple_of(LANES);
-            for row in table.chunks_exact_mut(capacity) {
-                row[columns..padded].fill(0.0);
-            }
-            self.arch.dispatch(OuterProducts {
-                sums: &mut sums,
-                table: &table,
-                rows,
-                stride: capacity,
-                columns: padded,
-            });
+            add(&table.chunks_exact((last - first) * width).collect::<Vec<_>>());
             first = last;
         }
-        for i in 0..rows {
+        for i in 0..size {
             for j in 0..=i {
-                moments.second[(i, j)] += sums[i * rows + j];
+                moments.second[(i, j)] += sums[(i * size + j) * LANES..][..LANES].iter().sum::<f64>();
             }
         }
-        moments.count += sums[rows * rows - 1];
+        moments.count += sums[(size * size - 1) * LANES..].iter().sum::<f64>();
     }
 }
 
