@@ -1,5 +1,5 @@
 //! Named random streams, stable densities, small f64 linear algebra, closed-form EM for linear-Gaussian mixtures, and
-//! linear-Gaussian state space ([`kalman`]).
+//! linear-Gaussian state space ([`kalman`]), approximate inference in any state space with Gaussian noise ([`nonlinear`]).
 //!
 //! EM for a mixture reads: [`rows::Observations::new`], [`initial::initial`], then [`sweep::sweep`] (guess) and
 //! [`m_step::maximize`] (maximum likelihood on the guess) in turn.

@@ -25,7 +25,7 @@ use crate::math::kalman::{Beliefs, Sequences, System};
 use crate::math::nonlinear::Dynamics;
 use crate::math::streams::{Generator, Streams};
 use crate::nn::Parameters;
-use crate::{Result, data::source::Widths};
+use crate::{Error, Result, data::source::Widths};
 use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,16 @@ pub enum Latents {
     /// S beliefs over the trajectories of all sequences. A joint is evaluated at a point, and averaged over a belief with
     /// spread, in closed form.
     Trajectories(Arc<Vec<Beliefs>>),
+}
+
+impl Latents {
+    /// The beliefs of trajectories; an error for anything else.
+    fn trajectories(&self) -> Result<&Arc<Vec<Beliefs>>> {
+        match self {
+            Self::Trajectories(beliefs) => Ok(beliefs),
+            Self::All | Self::Index(_) => Err(Error::Other("a trajectory was asked for a finite latent".into())),
+        }
+    }
 }
 
 /// `log p_θ(x, z)` for the rows x of one batch, as a function of z.

@@ -8,6 +8,7 @@
 mod joint;
 mod settings;
 
+pub(super) use joint::by_sequence;
 pub use settings::{Field, Settings};
 
 use super::linear_gaussian_ssm::FirstValues;

@@ -9,6 +9,7 @@ use super::Settings;
 use crate::math::kalman::{Beliefs, ExpectedLog, Sequences};
 use crate::math::nonlinear::{BasisSystem, BootstrapFilter, Dynamics, expected_logs, statistics};
 use crate::math::streams::Streams;
+use crate::model::state_space::by_sequence;
 use crate::model::{Joint, Latents};
 use crate::{Error, Result};
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Shape, Tensor};
@@ -42,32 +43,17 @@ impl<'a> NonlinearJoint<'a> {
     }
 }
 
-fn beliefs(latents: &Latents) -> Result<&Arc<Vec<Beliefs>>> {
-    match latents {
-        Latents::Trajectories(beliefs) => Ok(beliefs),
-        Latents::All | Latents::Index(_) => Err(Error::Other("a trajectory was asked for a finite latent".into())),
-    }
-}
-
-/// `[S][B]` numbers as a row-major `[B, S]`.
-fn by_sequence(values: &[Vec<ExpectedLog>], pick: impl Fn(&ExpectedLog) -> f64) -> Vec<f64> {
-    let count = values.first().map_or(0, Vec::len);
-    (0..count)
-        .flat_map(|b| values.iter().map(|own| pick(&own[b])).collect::<Vec<_>>())
-        .collect()
-}
-
 impl Joint for NonlinearJoint<'_> {
     fn log_joint(&self, latents: &Latents) -> Result<Tensor> {
         Ok(self.flat.apply_op1(Operation {
             settings: self.settings.clone(),
             sequences: self.sequences.clone(),
-            beliefs: beliefs(latents)?.clone(),
+            beliefs: latents.trajectories()?.clone(),
         })?)
     }
 
     fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>> {
-        let beliefs = beliefs(latents)?;
+        let beliefs = latents.trajectories()?;
         let all = expected_logs(&self.system, &self.sequences, beliefs);
         let term = |name, pick: fn(&ExpectedLog) -> f64| {
             let shape = (self.sequences.count(), beliefs.len());

@@ -35,13 +35,6 @@ impl<'a> StateSpaceJoint<'a> {
         })
     }
 
-    fn beliefs<'l>(&self, latents: &'l Latents) -> Result<&'l Arc<Vec<Beliefs>>> {
-        match latents {
-            Latents::Trajectories(beliefs) => Ok(beliefs),
-            Latents::All | Latents::Index(_) => Err(Error::Other("a trajectory was asked for a finite latent".into())),
-        }
-    }
-
     /// Expected logs by belief and sequence.
     fn expected(&self, beliefs: &[Beliefs]) -> Vec<Vec<ExpectedLog>> {
         let one = |belief| expected_logs(&self.system, &self.sequences, belief);
@@ -50,7 +43,7 @@ impl<'a> StateSpaceJoint<'a> {
 }
 
 /// `[S][B]` numbers as a row-major `[B, S]`.
-fn by_sequence(values: &[Vec<ExpectedLog>], pick: impl Fn(&ExpectedLog) -> f64) -> Vec<f64> {
+pub(in crate::model) fn by_sequence(values: &[Vec<ExpectedLog>], pick: impl Fn(&ExpectedLog) -> f64) -> Vec<f64> {
     let count = values.first().map_or(0, Vec::len);
     (0..count)
         .flat_map(|b| values.iter().map(|own| pick(&own[b])).collect::<Vec<_>>())
@@ -62,12 +55,12 @@ impl Joint for StateSpaceJoint<'_> {
         Ok(self.flat.apply_op1(Operation {
             core: self.core.clone(),
             sequences: self.sequences.clone(),
-            beliefs: Some(self.beliefs(latents)?.clone()),
+            beliefs: Some(latents.trajectories()?.clone()),
         })?)
     }
 
     fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>> {
-        let beliefs = self.beliefs(latents)?;
+        let beliefs = latents.trajectories()?;
         let all = self.expected(beliefs);
         let term = |name, pick: fn(&ExpectedLog) -> f64| {
             let shape = (self.sequences.count(), beliefs.len());
