@@ -8,7 +8,6 @@
 mod joint;
 mod settings;
 
-pub(super) use joint::by_sequence;
 pub use settings::{Field, Settings};
 
 use super::linear_gaussian_ssm::FirstValues;

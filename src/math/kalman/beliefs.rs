@@ -100,12 +100,12 @@ impl Beliefs {
         }
     }
 
-    /// Beliefs of any origin: by sequence, means `[T, X]` and, but for points, Cov(x_t) and Cov(x_{t+1}, x_t) of every step.
+    /// Beliefs of any origin: by sequence, means `[T, X]` and, but for points, the spread of every step.
     pub(in crate::math) fn from_steps(
         sequences: &Sequences,
         states: usize,
         means: &[Vec<f64>],
-        spreads: Option<Vec<Vec<(DMatrix<f64>, DMatrix<f64>)>>>,
+        spreads: Option<Vec<Vec<Spread>>>,
     ) -> Self {
         let table = |block: &Block| BeliefBlock {
             means: vec![0.0; states * block.stride()],
@@ -131,8 +131,7 @@ impl Beliefs {
                 columns: column..column + 1,
                 steps: (first..first + own.len() as u32).collect(),
             });
-            let spread = |(covariance, lag)| Spread { covariance, lag };
-            beliefs.spreads.extend(own.into_iter().map(spread));
+            beliefs.spreads.extend(own);
         }
         beliefs
     }

@@ -191,7 +191,7 @@ impl Reverse {
 
 /// The spread of x_t given all observations.
 #[derive(Debug, Clone)]
-pub(super) struct Spread {
+pub(in crate::math) struct Spread {
     /// Cov(x_t). `[X, X]`
     pub covariance: DMatrix<f64>,
     /// Cov(x_{t+1}, x_t); zero at the last step. `[X, X]`

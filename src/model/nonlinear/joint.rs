@@ -9,7 +9,6 @@ use super::Settings;
 use crate::math::kalman::{Beliefs, ExpectedLog, Sequences};
 use crate::math::nonlinear::{BasisSystem, BootstrapFilter, Dynamics, expected_logs, statistics};
 use crate::math::streams::Streams;
-use crate::model::state_space::by_sequence;
 use crate::model::{Joint, Latents};
 use crate::{Error, Result};
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Shape, Tensor};
@@ -57,7 +56,7 @@ impl Joint for NonlinearJoint<'_> {
         let all = expected_logs(&self.system, &self.sequences, beliefs);
         let term = |name, pick: fn(&ExpectedLog) -> f64| {
             let shape = (self.sequences.count(), beliefs.len());
-            let values = Tensor::from_vec(by_sequence(&all, pick), shape, &Device::Cpu)?;
+            let values = Tensor::from_vec(all.iter().flatten().map(pick).collect::<Vec<_>>(), shape, &Device::Cpu)?;
             Ok::<_, Error>((name, values))
         };
         Ok(vec![
@@ -106,7 +105,8 @@ impl CustomOp1 for Operation {
         };
         let all = expected_logs(&self.settings.decode(flat), &self.sequences, &self.beliefs);
         let shape = (self.sequences.count(), self.beliefs.len());
-        Ok((CpuStorage::F64(by_sequence(&all, ExpectedLog::total)), shape.into()))
+        let values = all.iter().flatten().map(ExpectedLog::total).collect();
+        Ok((CpuStorage::F64(values), shape.into()))
     }
 
     fn bwd(&self, flat: &Tensor, _value: &Tensor, slopes: &Tensor) -> candle_core::Result<Option<Tensor>> {

@@ -43,7 +43,7 @@ impl<'a> StateSpaceJoint<'a> {
 }
 
 /// `[S][B]` numbers as a row-major `[B, S]`.
-pub(in crate::model) fn by_sequence(values: &[Vec<ExpectedLog>], pick: impl Fn(&ExpectedLog) -> f64) -> Vec<f64> {
+fn by_sequence(values: &[Vec<ExpectedLog>], pick: impl Fn(&ExpectedLog) -> f64) -> Vec<f64> {
     let count = values.first().map_or(0, Vec::len);
     (0..count)
         .flat_map(|b| values.iter().map(|own| pick(&own[b])).collect::<Vec<_>>())
