@@ -1,6 +1,7 @@
 //! Named random streams, stable densities, small f64 linear algebra, closed-form EM for linear-Gaussian mixtures,
-//! linear-Gaussian state space ([`kalman`]), and `log p(x) = log ∫ p(x|z) p(z) dz` exactly: in closed form where all is
-//! linear ([`linear_latent`]), by [`quadrature`] where z has one or two dimensions.
+//! linear-Gaussian state space ([`kalman`]), approximate inference in any state space with Gaussian noise ([`nonlinear`]),
+//! and `log p(x) = log ∫ p(x|z) p(z) dz` exactly: in closed form where all is linear ([`linear_latent`]), by [`quadrature`]
+//! where z has one or two dimensions.
 //!
 //! EM for a mixture reads: [`rows::Observations::new`], [`initial::initial`], then [`sweep::sweep`] (guess) and
 //! [`m_step::maximize`] (maximum likelihood on the guess) in turn.

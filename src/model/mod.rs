@@ -66,6 +66,14 @@ impl Latents {
             other => other.clone(),
         }
     }
+
+    /// The beliefs of trajectories; an error for anything else.
+    fn trajectories(&self) -> Result<&Arc<Vec<Beliefs>>> {
+        match self {
+            Self::Trajectories(beliefs) => Ok(beliefs),
+            _ => Err(Error::Other("a trajectory was asked for another kind of value".into())),
+        }
+    }
 }
 
 /// `log p_θ(x, z)` for the rows x of one batch, as a function of z.

@@ -2,8 +2,8 @@
 //!
 //! A posterior sees a [`Joint`] and hands over weighted [`Draws`]. It can be stale (`refresh_every`: it looks through an
 //! older θ) and tempered (`temperature`: weights ∝ p(z|x)^{1/T}); both are options of every kind here. To add a posterior:
-//! one file, one line in [`PosteriorConfig`]. A finite latent is enumerated; a trajectory has beliefs in closed form
-//! (`trajectory`).
+//! one file, one line in [`PosteriorConfig`]. A finite latent is enumerated; over a trajectory there are beliefs, in
+//! closed form or approximate (`trajectory`).
 
 pub mod amortised;
 mod exact;

@@ -4,7 +4,7 @@
 //! are beliefs too: the filter's (independent between steps, blind to the future), the mean alone as if it were known, or
 //! draws (points).
 
-use super::covariance::{EDGE, Reverses, Smoothing, Spreads};
+use super::covariance::{EDGE, Reverses, Smoothing, Spread, Spreads};
 use super::filter::{Filtered, FilteredBlock};
 use super::lanes::{Matrix, Place, Start, apply};
 use super::sequences::{Block, Sequences};
@@ -91,12 +91,12 @@ impl Beliefs {
         }
     }
 
-    /// Beliefs of any origin: by sequence, means `[T, X]` and, but for points, Cov(x_t) and Cov(x_{t+1}, x_t) of every step.
+    /// Beliefs of any origin: by sequence, means `[T, X]` and, but for points, the spread of every step.
     pub(in crate::math) fn from_steps(
         sequences: &Sequences,
         states: usize,
         means: &[Vec<f64>],
-        spreads: Option<Vec<Vec<(DMatrix<f64>, DMatrix<f64>)>>>,
+        spreads: Option<Vec<Vec<Spread>>>,
     ) -> Self {
         let table = |block: &Block| BeliefBlock {
             means: vec![0.0; states * block.stride()],
@@ -117,10 +117,7 @@ impl Beliefs {
         }
         for (i, own) in spreads.into_iter().flatten().enumerate() {
             let (block, _, column) = sequences.place(i, 0);
-            let spreads = own
-                .iter()
-                .map(|(covariance, lag)| beliefs.spreads.push(covariance, lag));
-            let steps = spreads.collect();
+            let steps = own.iter().map(|spread| beliefs.spreads.push(spread)).collect();
             beliefs.blocks[block].chains.push(Chain {
                 columns: column..column + 1,
                 steps,

@@ -492,6 +492,15 @@ impl WithSimd for &mut ReverseStep<'_> {
     }
 }
 
+/// The spread of one x_t given all observations.
+#[derive(Debug, Clone)]
+pub(in crate::math) struct Spread {
+    /// Cov(x_t). `[X, X]`
+    pub covariance: DMatrix<f64>,
+    /// Cov(x_{t+1}, x_t); zero at the last step. `[X, X]`
+    pub lag: DMatrix<f64>,
+}
+
 /// The spread of x_t given all observations: covariances, and those with the step after.
 #[derive(Debug, Clone)]
 pub(super) struct Spreads {
@@ -518,8 +527,8 @@ impl Spreads {
         spreads
     }
 
-    /// Adds Cov(x_t) and Cov(x_{t+1}, x_t), and says which step they are. `[X, X]` each
-    pub fn push(&mut self, covariance: &DMatrix<f64>, lag: &DMatrix<f64>) -> u32 {
+    /// Adds one spread, and says which step it is.
+    pub fn push(&mut self, Spread { covariance, lag }: &Spread) -> u32 {
         let step = self.values.len() / (2 * padded(self.states) * self.states);
         self.values.extend(table(covariance));
         self.values.extend(table(&lag.transpose()));

@@ -27,6 +27,7 @@ mod system;
 pub(super) mod tests;
 
 pub use beliefs::Beliefs;
+pub(super) use covariance::Spread;
 pub(super) use expected::Density;
 pub use expected::expected_logs;
 pub use filter::Filtered;

@@ -12,7 +12,7 @@
 
 use super::Dynamics;
 use super::sigma::SigmaPoints;
-use crate::math::kalman::{Beliefs, Sequences};
+use crate::math::kalman::{Beliefs, Sequences, Spread};
 use crate::math::linear_algebra::{cholesky, clip_eigenvalues, inverse_lower, least_squares, symmetric};
 use crate::{Error, Result};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
@@ -167,7 +167,10 @@ impl<'a> GaussianFiltered<'a> {
                     }
                 };
                 own[t * x..(t + 1) * x].copy_from_slice(mean.as_slice());
-                covariances.push((covariance.clone(), lag));
+                covariances.push(Spread {
+                    covariance: covariance.clone(),
+                    lag,
+                });
                 later = Some((mean, covariance));
             }
             covariances.reverse();

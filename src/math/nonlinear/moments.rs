@@ -41,7 +41,7 @@ pub fn statistics(
     statistics
 }
 
-/// The expected log joint of each sequence under each of `beliefs`, `[S][B]`.
+/// The expected log joint of each sequence under each of `beliefs`, `[B][S]`.
 pub fn expected_logs(system: &BasisSystem, sequences: &Sequences, beliefs: &[Beliefs]) -> Vec<Vec<ExpectedLog>> {
     let [initial, transition, emission] = &system.conditionals;
     let (initial, transition) = (Density::new(initial), Density::new(transition));
@@ -50,9 +50,9 @@ pub fn expected_logs(system: &BasisSystem, sequences: &Sequences, beliefs: &[Bel
         .iter()
         .map(|mask| Density::new(&emission.rows(mask)))
         .collect();
-    let mut all = vec![vec![ExpectedLog::default(); sequences.count()]; beliefs.len()];
     let mut logs = Vec::new();
-    for i in 0..sequences.count() {
+    let mut of_sequence = |i: usize| {
+        let mut sums = vec![ExpectedLog::default(); beliefs.len()];
         visit(system, sequences, i, beliefs, |term, table, points| {
             let (density, pick): (_, fn(&mut ExpectedLog) -> &mut f64) = match term {
                 Term::Initial => (&initial, |sum| &mut sum.initial),
@@ -61,11 +61,12 @@ pub fn expected_logs(system: &BasisSystem, sequences: &Sequences, beliefs: &[Bel
             };
             density.columns(table, &mut logs);
             for ((log, weight), s) in logs.iter().zip(&points.weights).zip(&points.beliefs) {
-                *pick(&mut all[*s][i]) += weight * log;
+                *pick(&mut sums[*s]) += weight * log;
             }
         });
-    }
-    all
+        sums
+    };
+    (0..sequences.count()).map(&mut of_sequence).collect()
 }
 
 /// A conditional Gaussian of the model.

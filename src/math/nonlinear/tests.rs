@@ -405,7 +405,7 @@ fn the_m_step_is_stationary_and_fits_the_slopes_of_the_expected_log_joint() {
         assert!(value(&best) > value(&system));
         for at in [&system, &best] {
             let gradient = moments.gradient_of(&at.conditionals);
-            for part in 1..3 {
+            for (part, own) in gradient.iter().enumerate().skip(1) {
                 for entry in 0..=at.conditionals[part].coefficients.len() {
                     let nudged = |amount: f64| {
                         let mut other = at.clone();
@@ -418,7 +418,6 @@ fn the_m_step_is_stationary_and_fits_the_slopes_of_the_expected_log_joint() {
                     };
                     let step = 1e-6;
                     let slope = (nudged(step) - nudged(-step)) / (2.0 * step);
-                    let own = &gradient[part];
                     let found = own
                         .coefficients
                         .as_slice()

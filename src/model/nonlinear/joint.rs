@@ -42,21 +42,6 @@ impl<'a> NonlinearJoint<'a> {
     }
 }
 
-fn beliefs(latents: &Latents) -> Result<&Arc<Vec<Beliefs>>> {
-    match latents {
-        Latents::Trajectories(beliefs) => Ok(beliefs),
-        _ => Err(Error::Other("a trajectory was asked for another kind of value".into())),
-    }
-}
-
-/// `[S][B]` numbers as a row-major `[B, S]`.
-fn by_sequence(values: &[Vec<ExpectedLog>], pick: impl Fn(&ExpectedLog) -> f64) -> Vec<f64> {
-    let count = values.first().map_or(0, Vec::len);
-    (0..count)
-        .flat_map(|b| values.iter().map(|own| pick(&own[b])).collect::<Vec<_>>())
-        .collect()
-}
-
 impl Joint for NonlinearJoint<'_> {
     fn latent(&self) -> Latent {
         Latent::Trajectory(self.system.states())
@@ -66,16 +51,16 @@ impl Joint for NonlinearJoint<'_> {
         Ok(self.flat.apply_op1(Operation {
             settings: self.settings.clone(),
             sequences: self.sequences.clone(),
-            beliefs: beliefs(latents)?.clone(),
+            beliefs: latents.trajectories()?.clone(),
         })?)
     }
 
     fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>> {
-        let beliefs = beliefs(latents)?;
+        let beliefs = latents.trajectories()?;
         let all = expected_logs(&self.system, &self.sequences, beliefs);
         let term = |name, pick: fn(&ExpectedLog) -> f64| {
             let shape = (self.sequences.count(), beliefs.len());
-            let values = Tensor::from_vec(by_sequence(&all, pick), shape, &Device::Cpu)?;
+            let values = Tensor::from_vec(all.iter().flatten().map(pick).collect::<Vec<_>>(), shape, &Device::Cpu)?;
             Ok::<_, Error>((name, values))
         };
         Ok(vec![
@@ -124,7 +109,8 @@ impl CustomOp1 for Operation {
         };
         let all = expected_logs(&self.settings.decode(flat), &self.sequences, &self.beliefs);
         let shape = (self.sequences.count(), self.beliefs.len());
-        Ok((CpuStorage::F64(by_sequence(&all, ExpectedLog::total)), shape.into()))
+        let values = all.iter().flatten().map(ExpectedLog::total).collect();
+        Ok((CpuStorage::F64(values), shape.into()))
     }
 
     fn bwd(&self, flat: &Tensor, _value: &Tensor, slopes: &Tensor) -> candle_core::Result<Option<Tensor>> {

@@ -35,13 +35,6 @@ impl<'a> StateSpaceJoint<'a> {
         })
     }
 
-    fn beliefs<'l>(&self, latents: &'l Latents) -> Result<&'l Arc<Vec<Beliefs>>> {
-        match latents {
-            Latents::Trajectories(beliefs) => Ok(beliefs),
-            _ => Err(Error::Other("a trajectory was asked for another kind of value".into())),
-        }
-    }
-
     /// Expected logs by belief and sequence.
     fn expected(&self, beliefs: &[Beliefs]) -> Vec<Vec<ExpectedLog>> {
         let one = |belief| expected_logs(&self.system, &self.sequences, belief);
@@ -66,12 +59,12 @@ impl Joint for StateSpaceJoint<'_> {
         Ok(self.flat.apply_op1(Operation {
             core: self.core.clone(),
             sequences: self.sequences.clone(),
-            beliefs: Some(self.beliefs(latents)?.clone()),
+            beliefs: Some(latents.trajectories()?.clone()),
         })?)
     }
 
     fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>> {
-        let beliefs = self.beliefs(latents)?;
+        let beliefs = latents.trajectories()?;
         let all = self.expected(beliefs);
         let term = |name, pick: fn(&ExpectedLog) -> f64| {
             let shape = (self.sequences.count(), beliefs.len());
