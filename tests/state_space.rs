@@ -2,7 +2,7 @@
 //! fixed, the Nile, and bad input.
 
 use candle_core::{DType, Device, Tensor};
-use latent_lab::data::{Batch, DataConfig, Splits};
+use latent_lab::data::{Batch, DataConfig, Dataset, Splits};
 use latent_lab::math::kalman::{Filtered, System};
 use latent_lab::math::streams::Streams;
 use latent_lab::model::{Guess, Latents, Model, ModelConfig};
@@ -465,22 +465,20 @@ fn arrays_of_numpy_and_a_table_are_the_same_sequences() {
         ("e", tensor(&episode, 1)),
     ];
     Tensor::write_npz(&arrays, folder.path().join("p.npz")).expect("an archive");
-    let read = |path: &str, observed: &str| {
-        let keys = "input = ['u']\ntime = 't'\nepisode = 'e'";
-        let text = format!("source = 'file'\npath = '{path}'\nobserved = {observed}\n{keys}");
+    let read = |path: &str, observed: &str, keys: &str| {
+        let text = format!("source = 'file'\npath = '{path}'\nobserved = {observed}\nepisode = 'e'\n{keys}");
         let data: DataConfig = toml::from_str(&text).expect("data");
         data.load(folder.path(), &Streams::new(0)).expect("rows").train
     };
-    let (table, archive) = (read("p.csv", "['a', 'b']"), read("p.npz", "['o']"));
-    assert_eq!(
-        archive.lengths.as_deref(),
-        Some(&[4, 3, 1][..]),
-        "a gap is missing steps"
-    );
-    assert_eq!(archive.lengths, table.lengths);
-    assert_eq!(archive.given, table.given);
-    let bits =
-        |data: &latent_lab::data::Dataset| data.observed.values().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-    assert_eq!(bits(&archive), bits(&table));
-    assert_eq!(archive.observed.values().iter().filter(|v| v.is_nan()).count(), 6);
+    // A clock fills gaps with missing steps, which have no inputs: one or the other.
+    for (keys, lengths, missing) in [("time = 't'", [4, 3, 1], 6), ("input = ['u']", [3, 3, 1], 4)] {
+        let (table, archive) = (read("p.csv", "['a', 'b']", keys), read("p.npz", "['o']", keys));
+        assert_eq!(archive.lengths.as_deref(), Some(&lengths[..]), "{keys}");
+        assert_eq!(archive.lengths, table.lengths, "{keys}");
+        assert_eq!(archive.given, table.given, "{keys}");
+        let bits = |data: &Dataset| data.observed.values().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&archive), bits(&table), "{keys}");
+        let found = archive.observed.values().iter().filter(|v| v.is_nan()).count();
+        assert_eq!(found, missing, "{keys}");
+    }
 }

@@ -87,6 +87,12 @@ fn deviation(raw: &Tensor, floor: f64) -> Result<Tensor> {
     Ok((raw.clamp(-RAW_LIMIT, RAW_LIMIT)?.exp()? + floor)?)
 }
 
+/// [`super::reparameterised()`].
+pub(crate) fn reparameterised(mean: &Tensor, raw: &Tensor, noise: &Tensor, floor: f64) -> Result<Tensor> {
+    let sigma = deviation(raw, floor)?.unsqueeze(1)?; // [B, 1, Z]
+    Ok(noise.broadcast_mul(&sigma)?.broadcast_add(&mean.unsqueeze(1)?)?)
+}
+
 /// [`super::gaussian_log_density()`].
 pub(crate) fn gaussian_log_density(x: &Tensor, mean: &Tensor, raw: &Tensor, floor: f64) -> Result<Tensor> {
     let sigma = deviation(raw, floor)?;

@@ -2,7 +2,7 @@
 //!
 //! A training step of plain tensor operations is hundreds of tiny arrays. Here it is a handful of custom operations, each
 //! a few passes over its data with a hand-written backward pass: [`Perceptron`], [`dense()`], [`mixture_log_joint`],
-//! [`log_sum_exp()`], [`weighted_sum()`], log-densities, [`Adam`]; [`backward()`] collects their gradients. They know f32
+//! [`log_sum_exp()`], [`weighted_sum()`], log-densities, [`reparameterised()`], [`Adam`]; [`backward()`] collects their gradients. They know f32
 //! and f64 on the CPU, use one thread, and choose AVX-512, AVX2, NEON or baseline code at run time. Elsewhere, or inside
 //! [`with_composed`], the same functions are composed of plain tensor operations.
 
@@ -22,6 +22,7 @@ mod mixture_kernel;
 mod mixture_operation;
 pub mod parameters;
 pub mod perceptron;
+mod reparameterised;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -41,4 +42,5 @@ pub use mixture::{
 };
 pub use parameters::Parameters;
 pub use perceptron::Perceptron;
+pub use reparameterised::reparameterised;
 pub use weighted_sum::weighted_sum;

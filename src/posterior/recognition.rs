@@ -96,9 +96,7 @@ impl Recognised {
                 let (b, z) = mean.dims2()?;
                 let noise: Vec<f64> = (0..b * samples * z).map(|_| generator.sample(StandardNormal)).collect();
                 let noise = Tensor::from_vec(noise, (b, samples, z), mean.device())?.to_dtype(mean.dtype())?;
-                let limit = nn::RAW_LIMIT;
-                let deviation = (raw.clamp(-limit, limit)?.exp()? + DEVIATION_FLOOR)?.unsqueeze(1)?; // [B, 1, Z]
-                let z = noise.broadcast_mul(&deviation)?.broadcast_add(&mean.unsqueeze(1)?)?;
+                let z = nn::reparameterised(mean, raw, &noise, DEVIATION_FLOOR)?;
                 Ok(Latents::Continuous(z)) // [B, S, Z]
             }
             Self::Categorical { log_q } => Ok(Latents::Index(super::sampled::index(log_q, samples, generator)?)),

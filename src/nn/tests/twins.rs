@@ -4,7 +4,8 @@ use super::{agrees, normal};
 use crate::Result;
 use crate::nn::{
     Activation, ConditionalCovariance, Head, MixtureShape, bernoulli_log_density, dense, gaussian_log_density,
-    log_softmax, log_sum_exp, mean, mixture_log_joint, mixture_log_prob, mixture_mean, mixture_terms, weighted_sum,
+    log_softmax, log_sum_exp, mean, mixture_log_joint, mixture_log_prob, mixture_mean, mixture_terms, reparameterised,
+    weighted_sum,
 };
 use candle_core::Tensor;
 
@@ -71,6 +72,19 @@ fn densities() {
         let x = normal("x", (b, d)).tanh().unwrap().affine(0.5, 0.5).unwrap();
         agrees(&format!("bernoulli {b} {r} {d}"), &arguments[1..2], |a| {
             bernoulli_log_density(&x.to_dtype(a[0].dtype())?, &a[0])
+        });
+    }
+}
+
+#[test]
+fn draws_with_a_gradient() {
+    for (b, s, z) in [(1, 1, 1), (5, 1, 3), (3, 4, 17), (18, 2, 2)] {
+        let (noise, arguments) = (
+            normal("noise", (b, s, z)),
+            [normal("mean", (b, z)), normal("raw", (b, z))],
+        );
+        agrees(&format!("draws {b} {s} {z}"), &arguments, |a| {
+            reparameterised(&a[0], &a[1], &noise.to_dtype(a[0].dtype())?, 0.1)
         });
     }
 }
