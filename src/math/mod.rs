@@ -6,6 +6,7 @@
 
 mod block;
 mod elementary;
+mod hypercube;
 pub mod initial;
 mod k_means;
 pub mod kalman;
@@ -15,3 +16,5 @@ pub mod m_step;
 pub mod rows;
 pub mod streams;
 pub mod sweep;
+
+pub use hypercube::{latin_hypercube, normal_quantile};
