@@ -63,7 +63,11 @@ impl Policy<'_> {
         rngs: &mut [R],
     ) -> Result<Vec<Vec<f64>>> {
         self.standardization.given.apply(&mut observations);
-        let kept = if self.latent == LatentRule::PerEpisode { kept } else { &mut None };
+        let kept = if self.latent == LatentRule::PerEpisode {
+            kept
+        } else {
+            &mut None
+        };
         let (rows, components) = match self.model.decoder() {
             Some(decoder) => (self.decoded(decoder, &observations, kept, strata)?, vec![0; rngs.len()]),
             None => {

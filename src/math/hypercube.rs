@@ -146,7 +146,21 @@ mod tests {
     #[test]
     fn the_quantile_inverts_the_normal_distribution() {
         let mut last = f64::NEG_INFINITY;
-        for u in [1e-14, 1e-9, 1e-4, 0.01, 0.074, 0.076, 0.3, 0.5, 0.6, 0.924, 0.926, 0.999, 1.0 - 1e-9] {
+        for u in [
+            1e-14,
+            1e-9,
+            1e-4,
+            0.01,
+            0.074,
+            0.076,
+            0.3,
+            0.5,
+            0.6,
+            0.924,
+            0.926,
+            0.999,
+            1.0 - 1e-9,
+        ] {
             let z = normal_quantile(u);
             assert!(z > last);
             last = z;

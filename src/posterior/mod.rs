@@ -7,6 +7,7 @@
 
 pub mod amortised;
 mod exact;
+pub mod hamiltonian;
 mod hard;
 pub mod importance;
 mod recognition;
@@ -36,13 +37,32 @@ pub struct Draws {
     pub latents: Latents,
     /// Weights that sum to 1 over S. `[B, S]`
     pub weights: Tensor,
-    /// log q of each guess, in nats. `[B, S]`
-    pub log_q: Tensor,
+    /// log q of each guess, in nats, where it is known. `[B, S]`
+    pub log_q: Option<Tensor>,
     /// The distribution that continuous guesses were drawn from with a gradient.
     pub q: Option<Recognised>,
+    /// Of guesses by chains, the share of proposals that were accepted. `[B]`
+    pub acceptance_rate: Option<Tensor>,
 }
 
 impl Draws {
+    /// Guesses from a distribution with this log q.
+    pub fn new(latents: Latents, weights: Tensor, log_q: Tensor) -> Self {
+        Self {
+            latents,
+            weights,
+            log_q: Some(log_q),
+            q: None,
+            acceptance_rate: None,
+        }
+    }
+
+    /// log q of each guess, in nats; an error where nobody knows it. `[B, S]`
+    pub fn log_q(&self) -> Result<&Tensor> {
+        let unknown = || Error::Other("the log q of these guesses is unknown".into());
+        self.log_q.as_ref().ok_or_else(unknown)
+    }
+
     /// How much of each row every one of `components` values got: draws of the same value added up. `[B, K]`, row-major.
     pub fn responsibilities(&self, components: usize) -> Result<Vec<f64>> {
         let weights = self.weights.to_dtype(DType::F64)?;
@@ -79,8 +99,9 @@ impl Draws {
         Self {
             latents: self.latents.detached(),
             weights: self.weights.detach(),
-            log_q: self.log_q.detach(),
+            log_q: self.log_q.as_ref().map(Tensor::detach),
             q: self.q.as_ref().map(Recognised::detached),
+            acceptance_rate: self.acceptance_rate.clone(),
         }
     }
 
@@ -89,13 +110,13 @@ impl Draws {
     pub fn path_log_q(&self) -> Result<Tensor> {
         match &self.q {
             Some(q) => q.detached().log_prob(&self.latents),
-            None => Ok(self.log_q.detach()),
+            None => Ok(self.log_q()?.detach()),
         }
     }
 
     /// Σ_b Σ_s w_s log q(z_s), in nats.
     pub fn total_log_q(&self) -> Result<f64> {
-        let sum = (&self.weights * &self.log_q)?.sum_all()?;
+        let sum = (&self.weights * self.log_q()?)?.sum_all()?;
         Ok(sum.to_dtype(DType::F64)?.to_scalar()?)
     }
 }
@@ -151,6 +172,8 @@ pub enum PosteriorConfig {
     Amortised(amortised::Amortised),
     /// Weighted draws from a proposal: close to the true posterior where there are many.
     Importance(importance::Importance),
+    /// Hamiltonian Monte Carlo: chains that end up distributed as the true posterior. Slow; a reference for small models.
+    Hamiltonian(hamiltonian::Hamiltonian),
     /// Of a trajectory, what the past alone says at each step: beliefs p(x_t | o_1 … o_t), independent of each other.
     Filter(Plain),
 }
@@ -169,6 +192,7 @@ impl PosteriorConfig {
             Self::Sampled(sampled) => &sampled.common,
             Self::Amortised(amortised) => &amortised.common,
             Self::Importance(importance) => &importance.common,
+            Self::Hamiltonian(hamiltonian) => &hamiltonian.common,
         }
     }
 
@@ -221,12 +245,8 @@ impl PosteriorConfig {
     ) -> Result<Draws> {
         let (latents, log_q) = importance::proposed(self.recognition(), joint, phi, samples, generator)?;
         let log_q = log_q.detach();
-        Ok(Draws {
-            weights: Tensor::full(1.0 / samples as f64, log_q.shape(), log_q.device())?.to_dtype(log_q.dtype())?,
-            latents,
-            log_q,
-            q: None,
-        })
+        let weights = Tensor::full(1.0 / samples as f64, log_q.shape(), log_q.device())?.to_dtype(log_q.dtype())?;
+        Ok(Draws::new(latents, weights, log_q))
     }
 
     /// Whether this is the true posterior of the current θ, as is.
@@ -288,6 +308,9 @@ impl PosteriorConfig {
             Self::Importance(importance) => {
                 return importance.draws(joint, phi, importance.common.temperature.at(step), generator);
             }
+            Self::Hamiltonian(hamiltonian) => {
+                return hamiltonian.draws(joint, hamiltonian.common.temperature.at(step), generator);
+            }
             _ => {}
         }
         let log_joint = joint.log_joint(&Latents::All)?.detach();
@@ -300,7 +323,7 @@ impl PosteriorConfig {
             Self::Exact(_) => &exact::Exact,
             Self::Sampled(sampled) => sampled,
             Self::Hard(_) => &hard::Hard,
-            Self::Filter(_) | Self::Amortised(_) | Self::Importance(_) => {
+            Self::Filter(_) | Self::Amortised(_) | Self::Importance(_) | Self::Hamiltonian(_) => {
                 return Err(Error::Other("`filter` is a posterior of trajectories".into()));
             }
         };

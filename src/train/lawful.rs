@@ -18,7 +18,15 @@ pub struct Combination {
     pub optimizer: &'static str,
 }
 
-const POSTERIORS: [&str; 6] = ["exact", "sampled", "hard", "amortised", "importance", "filter"];
+const POSTERIORS: [&str; 7] = [
+    "exact",
+    "sampled",
+    "hard",
+    "amortised",
+    "importance",
+    "hamiltonian",
+    "filter",
+];
 const OPTIMIZERS: [&str; 2] = ["adam", "em"];
 
 fn objectives() -> [(&'static str, ObjectiveConfig); 5] {
@@ -95,6 +103,12 @@ fn refusal(
             "`elbo`, `iwae` or `expected_log_likelihood`",
         ),
         (
+            posterior == "hamiltonian" && (model.sequential || model.finite_latent),
+            "posterior.kind",
+            "chains of `hamiltonian` follow slopes through a continuous latent, and this model's is none".to_owned(),
+            "`exact`, `sampled` or `hard`",
+        ),
+        (
             is_network && model.sequential,
             "posterior.kind",
             format!("`{posterior}` guesses the latents of rows, and this model is one of sequences"),
@@ -104,18 +118,24 @@ fn refusal(
             uses && matches!(posterior, "exact" | "hard") && !model.exact_posterior,
             "posterior.kind",
             "this model's true posterior has no closed form".to_owned(),
-            "`amortised` or `importance`",
+            "`amortised`, `importance` or `hamiltonian`",
         ),
         (
             posterior == "sampled" && !model.exact_posterior,
             "posterior.kind",
             "this model's true posterior has no closed form to draw from".to_owned(),
-            "`amortised` or `importance`",
+            "`hamiltonian`, `amortised` or `importance`",
         ),
         (
             matches!(objective, ObjectiveConfig::Elbo(_)) && posterior == "importance",
             "posterior.kind",
             "self-normalised weights belong to no q whose entropy is known".to_owned(),
+            "`amortised`, or `objective.kind = \"expected_log_likelihood\"`",
+        ),
+        (
+            matches!(objective, ObjectiveConfig::Elbo(_)) && posterior == "hamiltonian",
+            "posterior.kind",
+            "nobody knows the log q of where a chain ends, and so not its entropy".to_owned(),
             "`amortised`, or `objective.kind = \"expected_log_likelihood\"`",
         ),
         (
@@ -163,6 +183,7 @@ pub fn unlawful(
         PosteriorConfig::Hard(_) => "hard",
         PosteriorConfig::Amortised(_) => "amortised",
         PosteriorConfig::Importance(_) => "importance",
+        PosteriorConfig::Hamiltonian(_) => "hamiltonian",
         PosteriorConfig::Filter(_) => "filter",
     };
     let optimizer = match training {

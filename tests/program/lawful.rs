@@ -12,7 +12,15 @@ const OBJECTIVES: [&str; 5] = [
     "iwae",
     "mean_squared_error",
 ];
-const POSTERIORS: [&str; 6] = ["exact", "sampled", "hard", "amortised", "importance", "filter"];
+const POSTERIORS: [&str; 7] = [
+    "exact",
+    "sampled",
+    "hard",
+    "amortised",
+    "importance",
+    "hamiltonian",
+    "filter",
+];
 const OPTIMIZERS: [(&str, &str); 2] = [
     (
         "adam",
