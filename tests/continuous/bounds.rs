@@ -75,15 +75,14 @@ fn one_importance_weight_is_the_elbo() {
 #[test]
 fn the_importance_weighted_bound_grows_towards_the_log_likelihood() {
     const COUNTS: [usize; 4] = [1, 3, 10, 100];
-    // Much noise: p(z|x) is wide enough for a network that has learnt nothing.
     let model = "kind = 'latent_gaussian'\nlatent_dimensions = 2\nhidden = []\nfixed_deviation = 1.5";
     let iwae = objective("kind = 'iwae'");
     let streams = Streams::new(3);
     let mut means: Vec<(f64, f64)> = Vec::new();
     let mut exact = 0.0;
     for samples in COUNTS {
-        let posterior = network(&format!("samples = {samples}"));
-        let case = Case::new(model, &posterior, rows(20, 3, 0, false, &streams), 3);
+        let posterior = format!("kind = 'amortised'\nhidden = []\nsamples = {samples}");
+        let case = Case::new(model, &posterior, rows(20, 3, 0, false, &streams), 3).with_wide_network();
         let linear = case.linear(1.5);
         exact = (0..20).map(|i| linear.log_prob(case.data.observed.row(i))).sum::<f64>() / 20.0;
         let estimates: Vec<f64> = (0..150)

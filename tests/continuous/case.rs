@@ -88,6 +88,23 @@ impl Case {
         .collect()
     }
 
+    /// The same with a linear network that hardly looks at x, `q = N(0.1 Σ_j x_j, 1.2² I)`: wider than the posterior of any
+    /// model with much noise, so that no importance weight is huge.
+    pub fn with_wide_network(self) -> Self {
+        for (name, var) in self.theta.iter().filter(|(name, _)| name.starts_with("posterior")) {
+            let outputs = var.dims()[var.rank() - 1];
+            let value = |i: usize| match (i % outputs < outputs / 2, name.ends_with("bias")) {
+                (true, false) => 0.1,
+                (false, true) => 1.2f64.ln(),
+                _ => 0.0,
+            };
+            let values = (0..var.elem_count()).map(value).collect();
+            let values = Tensor::from_vec(values, var.shape(), &Device::Cpu).expect("numbers");
+            var.set(&values).expect("the same shape");
+        }
+        self
+    }
+
     /// Of a linear model with `fixed_deviation = sigma` and nothing given: p(x) and p(z|x) in closed form.
     pub fn linear(&self, sigma: f64) -> Linear {
         let get = |name: &str| self.theta.get(name).expect("a parameter");

@@ -40,8 +40,8 @@ fn ancestral_samples_have_the_moments_of_the_joint() {
         let given = [0.4, -0.7][..columns].to_vec();
 
         // Σ or ∫ over x, ∫ over z.
-        let (step, width) = (0.01, 0.04);
-        let t: Vec<f64> = (-750..=750).map(|i| step * f64::from(i)).collect();
+        let (step, width) = (0.0125, 0.04);
+        let t: Vec<f64> = (-760..=760).map(|i| step * f64::from(i)).collect();
         // Fine where most of x is, and coarse far out: dx = 0.1 cosh t dt.
         let (xs, dx): (Vec<f64>, Vec<f64>) = match binary {
             true => (vec![0.0, 1.0], vec![1.0; 2]),
@@ -67,7 +67,7 @@ fn ancestral_samples_have_the_moments_of_the_joint() {
                 }
             }
         }
-        assert!((expected[0] - 1.0).abs() < 1e-6, "{}: mass {}", case.name, expected[0]);
+        assert!((expected[0] - 1.0).abs() < 1e-4, "{}: mass {}", case.name, expected[0]);
 
         let batch = beside(vec![0.0; COUNT], &given);
         let joint = case.model.joint(&case.theta, &batch).expect("a joint");
@@ -116,8 +116,8 @@ fn importance_samples_from_the_prior_and_from_a_network_agree_with_the_posterior
     const SAMPLES: usize = 200_000;
     let model = "kind = 'latent_gaussian'\nlatent_dimensions = 2\nhidden = []\nfixed_deviation = 1.5";
     for proposal in ["prior", "amortised"] {
-        let posterior = format!("kind = 'importance'\nsamples = {SAMPLES}\nproposal = '{proposal}'");
-        let case = Case::new(model, &posterior, rows(3, 3, 0, false, &Streams::new(6)), 6);
+        let posterior = format!("kind = 'importance'\nsamples = {SAMPLES}\nproposal = '{proposal}'\nhidden = []");
+        let case = Case::new(model, &posterior, rows(3, 3, 0, false, &Streams::new(6)), 6).with_wide_network();
         let linear = case.linear(1.5);
         let batch = case.batch();
         let joint = case.model.joint(&case.theta, &batch).expect("a joint");
