@@ -238,7 +238,8 @@ fn with_any_other_posterior_the_elbo_is_the_log_likelihood_less_the_divergence()
                 .draws(joint.as_ref(), &case.theta, 0, &mut case.streams.named("guesses").at(0))
                 .expect("draws");
             draws
-                .log_q
+                .log_q()
+                .expect("a known q")
                 .flatten_all()
                 .and_then(|q| q.to_vec1::<f64>())
                 .expect("numbers")

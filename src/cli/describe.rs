@@ -116,6 +116,7 @@ fn equation(kind: Kind, name: &str) -> Option<&'static str> {
         (Kind::Model, "latent_gaussian") => "log p(x, z) = log p(z) + log p(x|z), p(x) = ∫ p(x|z) p(z) dz",
         (Kind::Posterior, "amortised") => "z_1 … z_S ~ q_φ(z|x), with weights 1/S; or every z, with weight q_φ(z|x)",
         (Kind::Posterior, "importance") => "z_1 … z_S ~ q, with weights w_s ∝ p_θ(x, z_s) / q(z_s)",
+        (Kind::Posterior, "hamiltonian") => "z_s ~ p_θ(z|x)^(1/temperature) as burn_in grows, with weights 1/S",
         (Kind::Posterior, "exact") => "every z, with weight w_z ∝ p_θ(z|x)^(1/temperature)",
         (Kind::Posterior, "sampled") => "z_1 … z_S ~ p_θ(z|x), with weights 1/S",
         (Kind::Posterior, "hard") => "z = argmax_z p_θ(z|x), with weight 1",
@@ -214,6 +215,10 @@ pub(super) fn example(kind: Kind, name: &str) -> String {
             (model, source) = ("kind = \"nonlinear_gaussian_ssm\"".into(), "growth".into());
         }
         (Kind::Posterior, "filter") => (model, source) = ("kind = \"linear_gaussian_ssm\"".into(), "lgssm".into()),
+        (Kind::Posterior, "hamiltonian") => {
+            (model, source) = ("kind = \"latent_gaussian\"\nhidden = [8]".into(), "ring".into());
+            training = "optimizer = \"adam\"\nsteps = 20\nevaluate_every = 5";
+        }
         (Kind::Posterior, "amortised" | "importance") | (Kind::Objective, "elbo" | "iwae") => {
             (model, source) = ("kind = \"latent_gaussian\"".into(), "ring".into());
         }

@@ -1,9 +1,12 @@
 //! A conditional model as a policy: p(a|s), and the rule that picks one action from it.
 
-use crate::Result;
 use crate::data::{Standardization, Table};
-use crate::model::{MixtureRows, Model};
+use crate::math::latin_hypercube;
+use crate::math::streams::Generator;
+use crate::model::{Decoder, Latents, MixtureRows, Model};
 use crate::nn::Parameters;
+use crate::{Error, Result};
+use candle_core::{Device, Tensor};
 use rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,9 +17,9 @@ use serde::{Deserialize, Serialize};
 pub enum ActionRule {
     /// A draw: z from p(z|s), then a from p(a|s,z).
     Sample,
-    /// E[a|s]: what a regression would do.
+    /// E[a|s]: what a regression would do. Of a continuous latent, the mean over 256 points of p(z|s), spread evenly.
     Mean,
-    /// The mean of the component with the largest weight.
+    /// The mean of the component with the largest weight, of a finite latent.
     MostLikelyComponent,
 }
 
@@ -45,44 +48,96 @@ pub struct Policy<'a> {
     pub latent: LatentRule,
 }
 
+/// Points of a continuous latent over which [`ActionRule::Mean`] averages.
+const MEAN_POINTS: usize = 256;
+
 impl Policy<'_> {
-    /// Actions for the observations of several episodes at once, row by row, in the environment's units. `memory` holds
-    /// each episode's latent (none before its first action), `uniforms` a uniform number that chooses it, `rngs` a generator.
+    /// Actions for the observations of E episodes at once, row by row, in the environment's units. `kept` holds the latents
+    /// of all episodes (none before their first action); `strata` places new ones, as evenly over the episodes as can be;
+    /// whatever else is random comes from each episode's own generator.
     pub fn act<R: Rng>(
         &self,
         mut observations: Table,
-        memory: &mut [Option<usize>],
-        uniforms: &[f64],
+        kept: &mut Option<Latents>,
+        strata: &mut Generator,
         rngs: &mut [R],
     ) -> Result<Vec<Vec<f64>>> {
         self.standardization.given.apply(&mut observations);
-        let rows = self.model.predict(self.theta, Some(&observations))?;
-        let mut actions = Vec::with_capacity(memory.len());
-        for (row, ((latent, uniform), rng)) in memory.iter_mut().zip(uniforms).zip(rngs).enumerate() {
-            let mut action = self.pick(&rows, row, latent, *uniform, rng);
+        let kept = if self.latent == LatentRule::PerEpisode {
+            kept
+        } else {
+            &mut None
+        };
+        let (rows, components) = match self.model.decoder() {
+            Some(decoder) => (self.decoded(decoder, &observations, kept, strata)?, vec![0; rngs.len()]),
+            None => {
+                let rows = self.model.predict(self.theta, Some(&observations))?;
+                let components = match self.action {
+                    ActionRule::Sample => self.components(&rows, rngs.len(), kept, strata)?,
+                    _ => Vec::new(),
+                };
+                (rows, components)
+            }
+        };
+        let mut actions = Vec::with_capacity(rngs.len());
+        for (row, rng) in rngs.iter_mut().enumerate() {
+            let mut action = match self.action {
+                ActionRule::Mean => rows.mean(row),
+                ActionRule::MostLikelyComponent => rows.component_mean(row, rows.most_likely_component(row)).to_vec(),
+                ActionRule::Sample => rows.sample_from(row, components[row], rng),
+            };
             self.standardization.observed.invert(&mut action);
             actions.push(action);
         }
         Ok(actions)
     }
 
-    fn pick(
+    /// The component of each episode: the one that is kept, or one that its stratum chooses. `[E]`
+    fn components(
         &self,
         rows: &MixtureRows,
-        row: usize,
-        latent: &mut Option<usize>,
-        uniform: f64,
-        rng: &mut dyn Rng,
-    ) -> Vec<f64> {
-        match self.action {
-            ActionRule::Mean => rows.mean(row),
-            ActionRule::MostLikelyComponent => rows.component_mean(row, rows.most_likely_component(row)).to_vec(),
-            ActionRule::Sample => {
-                let kept = latent.filter(|_| self.latent == LatentRule::PerEpisode);
-                let z = kept.unwrap_or_else(|| rows.component_at(row, uniform));
-                *latent = Some(z);
-                rows.sample_from(row, z, rng)
-            }
+        episodes: usize,
+        kept: &mut Option<Latents>,
+        strata: &mut Generator,
+    ) -> Result<Vec<usize>> {
+        if let Some(Latents::Index(index)) = kept {
+            let index = index.flatten_all()?.to_vec1::<u32>()?;
+            return Ok(index.into_iter().map(|z| z as usize).collect());
         }
+        let uniforms = latin_hypercube(episodes, 1, strata);
+        let chosen = uniforms.iter().enumerate();
+        let chosen: Vec<usize> = chosen.map(|(row, u)| rows.component_at(row, *u)).collect();
+        let index: Vec<u32> = chosen.iter().map(|z| *z as u32).collect();
+        *kept = Some(Latents::Index(Tensor::from_vec(index, (episodes, 1), &Device::Cpu)?));
+        Ok(chosen)
+    }
+
+    /// p(a|s) at the points that the rule asks for: one for each episode, or many to average over.
+    fn decoded(
+        &self,
+        decoder: &dyn Decoder,
+        observations: &Table,
+        kept: &mut Option<Latents>,
+        strata: &mut Generator,
+    ) -> Result<MixtureRows> {
+        let (episodes, dimensions) = (observations.rows(), decoder.uniforms());
+        let points = match (self.action, kept.take()) {
+            (ActionRule::MostLikelyComponent, _) => {
+                return Err(Error::Other("a continuous latent has no most likely component".into()));
+            }
+            (ActionRule::Sample, Some(Latents::Continuous(points))) => points,
+            (rule, _) => {
+                let uniforms = match rule {
+                    ActionRule::Mean => (0..episodes)
+                        .flat_map(|_| latin_hypercube(MEAN_POINTS, dimensions, strata))
+                        .collect(),
+                    _ => latin_hypercube(episodes, dimensions, strata),
+                };
+                decoder.points(self.theta, Some(observations), &uniforms)?
+            }
+        };
+        let rows = decoder.predict_at(self.theta, Some(observations), &points)?;
+        *kept = Some(Latents::Continuous(points));
+        Ok(rows)
     }
 }

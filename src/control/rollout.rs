@@ -3,10 +3,8 @@
 use super::{ActionRule, LatentRule, Policy};
 use crate::Result;
 use crate::data::Table;
-use crate::math::streams::{Generator, Streams};
+use crate::math::streams::Streams;
 use latent_lab_envs::{Environment, Tree, tree};
-use rand::RngExt;
-use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +73,7 @@ pub fn roll_out(environment: &Tree, policy: &Policy, count: usize, streams: &Str
         .collect();
     let actions = streams.named("rollout/action");
     let mut rngs: Vec<_> = (0..count as u64).map(|i| actions.at(i)).collect();
-    let mut memory = vec![None; count];
+    let mut latents = None;
     let strata = streams.named("rollout/latent");
     let mut decision = 0;
     let size = environment.observation_size();
@@ -85,24 +83,14 @@ pub fn roll_out(environment: &Tree, policy: &Policy, count: usize, streams: &Str
         for (state, into) in states.iter().zip(observations.chunks_mut(size)) {
             environment.observe(state, into);
         }
-        let latents = stratified(count, &mut strata.at(decision));
-        let chosen = policy.act(Table::new(observations, size), &mut memory, &latents, &mut rngs)?;
+        let observations = Table::new(observations, size);
+        let chosen = policy.act(observations, &mut latents, &mut strata.at(decision), &mut rngs)?;
         decision += 1;
         for ((state, over), action) in states.iter_mut().zip(&mut over).zip(&chosen) {
             *over = environment.step(state, action).over() || *over;
         }
     }
     Ok(states)
-}
-
-/// One uniform number per episode, one in each of `count` equal strata, in random order (McKay, Beckman & Conover 1979):
-/// every episode's number is uniform, and how often each latent is drawn over all episodes is as even as it can be.
-fn stratified(count: usize, rng: &mut Generator) -> Vec<f64> {
-    let mut uniforms: Vec<f64> = (0..count)
-        .map(|i| (i as f64 + rng.random::<f64>()) / count as f64)
-        .collect();
-    uniforms.shuffle(rng);
-    uniforms
 }
 
 /// The metrics `rollout/…` of finished episodes.

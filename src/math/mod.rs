@@ -8,6 +8,7 @@
 
 mod block;
 mod elementary;
+mod hypercube;
 pub mod initial;
 mod k_means;
 pub mod kalman;
@@ -20,3 +21,5 @@ pub mod quadrature;
 pub mod rows;
 pub mod streams;
 pub mod sweep;
+
+pub use hypercube::{latin_hypercube, normal_quantile};

@@ -15,11 +15,12 @@
 //! `prior.*` (given x) or `prior_logits` `[1, K]`, `prior_means` `[K, Z]`, `prior_deviations` `[K, Z]`, raw (a mixture). A
 //! raw number r is the deviation floor + exp r.
 
+mod decoder;
 mod integral;
 mod joint;
 mod linear;
 
-use super::{ClosedForm, Joint, Latent, MixtureRows, Model};
+use super::{ClosedForm, Decoder, Joint, Latent, MixtureRows, Model};
 use crate::data::{Batch, Dataset, Table, source::Widths};
 use crate::error::Fault;
 use crate::math::streams::Streams;
@@ -335,6 +336,10 @@ impl Model for LatentGaussianModel {
 
     fn predict(&self, _theta: &Parameters, _given: Option<&Table>) -> Result<MixtureRows> {
         Err(Error::Other("p(x) of a continuous latent is no finite mixture".into()))
+    }
+
+    fn decoder(&self) -> Option<&dyn Decoder> {
+        Some(self)
     }
 
     fn free_parameters(&self, theta: &Parameters) -> usize {

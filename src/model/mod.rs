@@ -18,7 +18,7 @@ mod predictive;
 mod state_space;
 
 pub use closed_form::{ClosedForm, Guess, Improvement, Sweeps};
-pub use predictive::MixtureRows;
+pub use predictive::{Decoder, MixtureRows};
 
 use crate::data::{Batch, Dataset, Table};
 use crate::error::Fault;
@@ -203,8 +203,13 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     }
 
     /// The distribution of the observed for each row of `given` (one row without): for sampling, densities, policies. An
-    /// error where rows are the steps of sequences.
+    /// error where the latent is not finite; see [`Model::decoder`].
     fn predict(&self, theta: &Parameters, given: Option<&Table>) -> Result<MixtureRows>;
+
+    /// The same for a continuous latent, point by point.
+    fn decoder(&self) -> Option<&dyn Decoder> {
+        None
+    }
 
     /// θ as a linear-Gaussian state space, in the units that the model sees, where it is one.
     fn state_space(&self, _theta: &Parameters) -> Result<Option<System>> {

@@ -1,9 +1,25 @@
 //! A mixture's distribution of the observed, row by row, as plain numbers: for sampling, densities and policies.
 
-use crate::nn::{ConditionalCovariance, MixtureShape};
+use crate::Result;
+use crate::data::Table;
+use crate::nn::{ConditionalCovariance, MixtureShape, Parameters};
+use candle_core::Tensor;
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 use std::f64::consts::PI;
+
+/// What policies and pictures ask of a model with a continuous latent: where z is, and what y is there.
+pub trait Decoder {
+    /// How many uniform numbers place one point.
+    fn uniforms(&self) -> usize;
+
+    /// S points for each row of `given` (one row without), each where its own numbers of `uniforms` `[R, S, U]`, row-major,
+    /// put it: independent uniform numbers make independent draws from p(z | row). `[R, S, Z]`
+    fn points(&self, theta: &Parameters, given: Option<&Table>, uniforms: &[f64]) -> Result<Tensor>;
+
+    /// `1/S Σ_s p(y | row, z_s)` at `points` `[R, S, Z]`: a mixture with a component for every point.
+    fn predict_at(&self, theta: &Parameters, given: Option<&Table>, points: &Tensor) -> Result<MixtureRows>;
+}
 
 /// `p(y | row) = Σ_k π_k N(y; μ_k, Σ_k)` for each of R rows (R = 1 where nothing is given).
 #[derive(Debug, Clone)]

@@ -51,7 +51,7 @@ impl Elbo {
         let beta = self.beta_at(step);
         if self.free_nats > 0.0 {
             let prior = joint.log_prior(&draws.latents)?;
-            let divergence = draws.expectation(&(&draws.log_q - &prior)?)?; // [B]
+            let divergence = draws.expectation(&(draws.log_q()? - &prior)?)?; // [B]
             let mean = divergence
                 .mean(0)?
                 .to_dtype(candle_core::DType::F64)?
@@ -63,7 +63,7 @@ impl Elbo {
             });
         }
         let expected = draws.expectation(&joint.log_joint(&draws.latents)?)?;
-        let entropy = draws.expectation(&draws.log_q)?.neg()?;
+        let entropy = draws.expectation(draws.log_q()?)?.neg()?;
         Ok((expected + (entropy * beta)?)?)
     }
 }

@@ -44,7 +44,7 @@ fn log_weights(joint: &dyn Joint, draws: &Draws, log_q: &Tensor) -> Result<Tenso
 
 /// The bound for each row. `[B]`
 pub(super) fn bound(joint: &dyn Joint, draws: &Draws) -> Result<Tensor> {
-    let log_weights = log_weights(joint, draws, &draws.log_q)?;
+    let log_weights = log_weights(joint, draws, draws.log_q()?)?;
     let samples = log_weights.dim(D::Minus1)? as f64;
     Ok((nn::log_sum_exp(&log_weights)? - samples.ln())?)
 }

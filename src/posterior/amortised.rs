@@ -88,20 +88,17 @@ impl Amortised {
         if let (None, Latent::Finite(_)) = (self.samples, joint.latent()) {
             let log_q = q.log_prob(&Latents::All)?;
             return Ok(Draws {
-                latents: Latents::All,
-                weights: log_q.exp()?,
-                log_q,
                 q: Some(q),
+                ..Draws::new(Latents::All, log_q.exp()?, log_q)
             });
         }
         let samples = self.samples.unwrap_or(1);
         let latents = q.draw(samples, generator)?;
         let log_q = q.log_prob(&latents)?;
+        let weights = Tensor::full(1.0 / samples as f64, log_q.shape(), log_q.device())?.to_dtype(log_q.dtype())?;
         Ok(Draws {
-            weights: Tensor::full(1.0 / samples as f64, log_q.shape(), log_q.device())?.to_dtype(log_q.dtype())?,
-            latents,
-            log_q,
             q: Some(q),
+            ..Draws::new(latents, weights, log_q)
         })
     }
 

@@ -16,11 +16,6 @@ impl FromFinite for Exact {
     fn draws(&self, log_q: &Tensor, _: &mut Generator) -> Result<Draws> {
         let weights = log_q.exp()?;
         let weights = (&weights * weights.ge(SMALLEST_WEIGHT)?.to_dtype(weights.dtype())?)?;
-        Ok(Draws {
-            latents: Latents::All,
-            weights,
-            log_q: log_q.clone(),
-            q: None,
-        })
+        Ok(Draws::new(Latents::All, weights, log_q.clone()))
     }
 }

@@ -64,10 +64,8 @@ pub(super) fn draws(
     let tensor = |values: Vec<f64>, shape: &[usize]| -> Result<Tensor> {
         Ok(Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?)
     };
-    Ok(Draws {
-        latents: Latents::Continuous(tensor(points, &[rows, samples, z])?),
-        weights: tensor(vec![1.0 / samples as f64; rows * samples], &[rows, samples])?,
-        log_q: tensor(log_q, &[rows, samples])?,
-        q: None,
-    })
+    let weights = tensor(vec![1.0 / samples as f64; rows * samples], &[rows, samples])?;
+    let log_q = tensor(log_q, &[rows, samples])?;
+    let points = tensor(points, &[rows, samples, z])?;
+    Ok(Draws::new(Latents::Continuous(points), weights, log_q))
 }

@@ -16,11 +16,7 @@ impl FromFinite for Hard {
     fn draws(&self, log_q: &Tensor, _: &mut Generator) -> Result<Draws> {
         let index = log_q.argmax_keepdim(D::Minus1)?; // [B, 1]
         let one = Tensor::ones(index.shape(), log_q.dtype(), log_q.device())?;
-        Ok(Draws {
-            latents: Latents::Index(index),
-            log_q: one.zeros_like()?,
-            q: None,
-            weights: one,
-        })
+        let log_q = one.zeros_like()?;
+        Ok(Draws::new(Latents::Index(index), one, log_q))
     }
 }

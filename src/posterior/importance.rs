@@ -78,12 +78,8 @@ impl Importance {
     ) -> Result<Draws> {
         let (latents, log_q) = proposed(self.recognition(), joint, phi, self.samples, generator)?;
         let log_weights = ((joint.log_joint(&latents)? - &log_q)?.detach() / temperature)?;
-        Ok(Draws {
-            weights: nn::log_softmax(&log_weights)?.exp()?,
-            latents,
-            log_q,
-            q: None,
-        })
+        let weights = nn::log_softmax(&log_weights)?.exp()?;
+        Ok(Draws::new(latents, weights, log_q))
     }
 }
 

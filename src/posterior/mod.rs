@@ -8,6 +8,7 @@
 pub mod amortised;
 mod exact;
 mod gaussian;
+pub mod hamiltonian;
 mod hard;
 pub mod importance;
 mod kalman;
@@ -40,13 +41,32 @@ pub struct Draws {
     pub latents: Latents,
     /// Weights that sum to 1 over S. `[B, S]`
     pub weights: Tensor,
-    /// log q of each guess, in nats. `[B, S]`
-    pub log_q: Tensor,
+    /// log q of each guess, in nats, where it is known. `[B, S]`
+    pub log_q: Option<Tensor>,
     /// The distribution that continuous guesses were drawn from with a gradient.
     pub q: Option<Recognised>,
+    /// Of guesses by chains, the share of proposals that were accepted. `[B]`
+    pub acceptance_rate: Option<Tensor>,
 }
 
 impl Draws {
+    /// Guesses from a distribution with this log q.
+    pub fn new(latents: Latents, weights: Tensor, log_q: Tensor) -> Self {
+        Self {
+            latents,
+            weights,
+            log_q: Some(log_q),
+            q: None,
+            acceptance_rate: None,
+        }
+    }
+
+    /// log q of each guess, in nats; an error where nobody knows it. `[B, S]`
+    pub fn log_q(&self) -> Result<&Tensor> {
+        let unknown = || Error::Other("the log q of these guesses is unknown".into());
+        self.log_q.as_ref().ok_or_else(unknown)
+    }
+
     /// How much of each row every one of `components` values got: draws of the same value added up. `[B, K]`, row-major.
     pub fn responsibilities(&self, components: usize) -> Result<Vec<f64>> {
         let weights = self.weights.to_dtype(DType::F64)?;
@@ -83,8 +103,9 @@ impl Draws {
         Self {
             latents: self.latents.detached(),
             weights: self.weights.detach(),
-            log_q: self.log_q.detach(),
+            log_q: self.log_q.as_ref().map(Tensor::detach),
             q: self.q.as_ref().map(Recognised::detached),
+            acceptance_rate: self.acceptance_rate.clone(),
         }
     }
 
@@ -93,13 +114,13 @@ impl Draws {
     pub fn path_log_q(&self) -> Result<Tensor> {
         match &self.q {
             Some(q) => q.detached().log_prob(&self.latents),
-            None => Ok(self.log_q.detach()),
+            None => Ok(self.log_q()?.detach()),
         }
     }
 
     /// Σ_b Σ_s w_s log q(z_s), in nats.
     pub fn total_log_q(&self) -> Result<f64> {
-        let sum = (&self.weights * &self.log_q)?.sum_all()?;
+        let sum = (&self.weights * self.log_q()?)?.sum_all()?;
         Ok(sum.to_dtype(DType::F64)?.to_scalar()?)
     }
 }
@@ -155,6 +176,8 @@ pub enum PosteriorConfig {
     Amortised(amortised::Amortised),
     /// Weighted draws from a proposal: close to the true posterior where there are many.
     Importance(importance::Importance),
+    /// Hamiltonian Monte Carlo: chains that end up distributed as the true posterior. Slow; a reference for small models.
+    Hamiltonian(hamiltonian::Hamiltonian),
     /// Of a trajectory, what the past alone says at each step: beliefs p(x_t | o_1 … o_t), independent of each other.
     Filter(Plain),
     /// Of a trajectory, the Gaussian smoother of the model linearised at its own means (extended Kalman filter).
@@ -181,6 +204,7 @@ impl PosteriorConfig {
             Self::Sampled(sampled) => &sampled.common,
             Self::Amortised(amortised) => &amortised.common,
             Self::Importance(importance) => &importance.common,
+            Self::Hamiltonian(hamiltonian) => &hamiltonian.common,
         }
     }
 
@@ -233,12 +257,8 @@ impl PosteriorConfig {
     ) -> Result<Draws> {
         let (latents, log_q) = importance::proposed(self.recognition(), joint, phi, samples, generator)?;
         let log_q = log_q.detach();
-        Ok(Draws {
-            weights: Tensor::full(1.0 / samples as f64, log_q.shape(), log_q.device())?.to_dtype(log_q.dtype())?,
-            latents,
-            log_q,
-            q: None,
-        })
+        let weights = Tensor::full(1.0 / samples as f64, log_q.shape(), log_q.device())?.to_dtype(log_q.dtype())?;
+        Ok(Draws::new(latents, weights, log_q))
     }
 
     /// Whether this is the true posterior of the current θ, as is.
@@ -322,6 +342,9 @@ impl PosteriorConfig {
             Self::Amortised(amortised) => return amortised.draws(joint, phi, generator),
             Self::Importance(importance) => {
                 return importance.draws(joint, phi, importance.common.temperature.at(step), generator);
+            }
+            Self::Hamiltonian(hamiltonian) => {
+                return hamiltonian.draws(joint, hamiltonian.common.temperature.at(step), generator);
             }
             _ => {}
         }

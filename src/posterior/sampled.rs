@@ -37,12 +37,7 @@ impl FromFinite for Sampled {
         let weights =
             Tensor::full(1.0 / self.samples as f64, index.shape(), log_q.device())?.to_dtype(log_q.dtype())?;
         let log_q = log_q.contiguous()?.gather(&index, 1)?;
-        Ok(Draws {
-            latents: Latents::Index(index),
-            weights,
-            log_q,
-            q: None,
-        })
+        Ok(Draws::new(Latents::Index(index), weights, log_q))
     }
 }
 

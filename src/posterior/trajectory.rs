@@ -48,17 +48,14 @@ pub(super) fn draws(posterior: &PosteriorConfig, joint: &dyn Joint, generator: &
             let approximation = posterior.approximation().ok_or_else(no_trajectories)?;
             kalman::smoothed(system, sequences, approximation)?
         }
-        PosteriorConfig::Amortised(_) | PosteriorConfig::Importance(_) => {
+        PosteriorConfig::Amortised(_) | PosteriorConfig::Importance(_) | PosteriorConfig::Hamiltonian(_) => {
             return Err(Error::Other("no such guesses of trajectories".into()));
         }
     };
     let shape = (log_q.len() / beliefs.len(), beliefs.len()); // [B, S]
-    Ok(Draws {
-        weights: Tensor::full(1.0 / beliefs.len() as f64, shape, &Device::Cpu)?,
-        log_q: Tensor::from_vec(log_q, shape, &Device::Cpu)?,
-        latents: Latents::Trajectories(Arc::new(beliefs)),
-        q: None,
-    })
+    let weights = Tensor::full(1.0 / beliefs.len() as f64, shape, &Device::Cpu)?;
+    let log_q = Tensor::from_vec(log_q, shape, &Device::Cpu)?;
+    Ok(Draws::new(Latents::Trajectories(Arc::new(beliefs)), weights, log_q))
 }
 
 /// `log p(o)` of each sequence as the approximate Kalman filter behind the posterior has it. `[B]`

@@ -235,7 +235,7 @@ fn check_evaluation(spec: &Spec) -> Option<Fault> {
             "environment",
             "a density p(x) is not a policy",
             "a conditional model",
-            "choose `linear_gaussian` or `conditional_mixture`",
+            "choose `linear_gaussian`, `conditional_mixture` or `latent_gaussian`",
         ));
     }
     if evaluation.environment.is_none() {
@@ -253,6 +253,22 @@ fn check_evaluation(spec: &Spec) -> Option<Fault> {
                 ));
             }
         }
+    }
+    if evaluation.action == ActionRule::MostLikelyComponent && !spec.model.abilities().finite_latent {
+        return Some(Fault::new(
+            "action",
+            "a continuous latent has no components, so none is the most likely",
+            "`sample` or `mean`",
+            "remove `action` to sample",
+        ));
+    }
+    if evaluation.environment.is_some() && spec.model.is_binary() {
+        return Some(Fault::new(
+            "environment",
+            "a Bernoulli likelihood says 0 or 1, and actions are real numbers",
+            "a Gaussian likelihood",
+            "remove `model.likelihood`",
+        ));
     }
     if evaluation.latent == LatentRule::PerEpisode && evaluation.action != ActionRule::Sample {
         return Some(Fault::new(

@@ -240,7 +240,7 @@ impl<'a> Bounds<'a> {
                 return joint.log_prob();
             }
             let draws = proposal.proposal(joint, self.theta, samples, &mut self.generator)?;
-            let log_weights = (joint.log_joint(&draws.latents)? - &draws.log_q)?; // [B, S]
+            let log_weights = (joint.log_joint(&draws.latents)? - draws.log_q()?)?; // [B, S]
             evidence.add(&log_weights.mean(D::Minus1)?)?;
             Ok((nn::log_sum_exp(&log_weights)? - (samples as f64).ln())?)
         })?;
@@ -289,6 +289,11 @@ impl<'a> Objective<'a> {
         for (name, term) in joint.terms(&draws.latents)? {
             parts.push((format!("train/expected_log_{name}"), draws.expectation(&term)?));
         }
+        parts.extend(
+            draws
+                .acceptance_rate
+                .map(|rate| ("posterior/acceptance_rate".to_owned(), rate)),
+        );
         for (i, (name, values)) in parts.into_iter().enumerate() {
             let mean = scalar(&part.mean(&values)?)? * share;
             match self.sums.get_mut(i) {

@@ -44,7 +44,7 @@ pub(super) fn ascent(
     }
     let objective = job.objective.value(joint, step, || Ok(draws.detached()))?;
     let other = match (fit, phase) {
-        (Fit::ForwardKl, Phase::Wake) => nn::weighted_sum(&draws.log_q, &draws.weights)?,
+        (Fit::ForwardKl, Phase::Wake) => nn::weighted_sum(draws.log_q()?, &draws.weights)?,
         (Fit::ForwardKl, Phase::Sleep) => {
             let latents = joint.sample_latents(1, dreams)?;
             let dreamt = Batch {

@@ -18,12 +18,13 @@ pub struct Combination {
     pub optimizer: &'static str,
 }
 
-const POSTERIORS: [&str; 9] = [
+const POSTERIORS: [&str; 10] = [
     "exact",
     "sampled",
     "hard",
     "amortised",
     "importance",
+    "hamiltonian",
     "filter",
     "extended_kalman",
     "unscented_kalman",
@@ -116,6 +117,12 @@ fn refusal(
             "`elbo`, `iwae` or `expected_log_likelihood`",
         ),
         (
+            posterior == "hamiltonian" && (model.sequential || model.finite_latent),
+            "posterior.kind",
+            "chains of `hamiltonian` follow slopes through a continuous latent, and this model's is none".to_owned(),
+            "`exact`, `sampled` or `hard`",
+        ),
+        (
             is_network && model.sequential,
             "posterior.kind",
             format!("`{posterior}` guesses the latents of rows, and this model is one of sequences"),
@@ -127,13 +134,19 @@ fn refusal(
             format!("this model's true posterior has no closed form, and `{posterior}` needs it"),
             match model.sequential {
                 true => "`extended_kalman`, `unscented_kalman` or `particle`",
-                false => "`amortised` or `importance`",
+                false => "`amortised`, `importance` or `hamiltonian`",
             },
         ),
         (
             matches!(objective, ObjectiveConfig::Elbo(_)) && posterior == "importance",
             "posterior.kind",
             "self-normalised weights belong to no q whose entropy is known".to_owned(),
+            "`amortised`, or `objective.kind = \"expected_log_likelihood\"`",
+        ),
+        (
+            matches!(objective, ObjectiveConfig::Elbo(_)) && posterior == "hamiltonian",
+            "posterior.kind",
+            "nobody knows the log q of where a chain ends, and so not its entropy".to_owned(),
             "`amortised`, or `objective.kind = \"expected_log_likelihood\"`",
         ),
         (
@@ -181,6 +194,7 @@ pub fn unlawful(
         PosteriorConfig::Hard(_) => "hard",
         PosteriorConfig::Amortised(_) => "amortised",
         PosteriorConfig::Importance(_) => "importance",
+        PosteriorConfig::Hamiltonian(_) => "hamiltonian",
         PosteriorConfig::Filter(_) => "filter",
         PosteriorConfig::ExtendedKalman(_) => "extended_kalman",
         PosteriorConfig::UnscentedKalman(_) => "unscented_kalman",

@@ -141,6 +141,12 @@ pub const METRICS: &[Metric] = &[
         None,
     ),
     metric(
+        "posterior/acceptance_rate",
+        "accepted proposals / all proposals of the chains of a `hamiltonian` posterior, over the training rows",
+        "fraction",
+        None,
+    ),
+    metric(
         "train/akaike_information_criterion",
         "2 m − 2 Σ_i w_i log p_θ(x_i), m the number of free parameters (Akaike 1974)",
         "nats × 2",
@@ -290,10 +296,10 @@ pub const METRICS: &[Metric] = &[
     ),
 ];
 
-/// The metric called `name`; without the part before the slash, the first of test, roll-out, training and estimator metrics
-/// that is called so.
+/// The metric called `name`; without the part before the slash, the first of test, roll-out, training, estimator and
+/// posterior metrics that is called so.
 pub fn find(name: &str) -> Option<&'static Metric> {
     let called = |name: &str| METRICS.iter().find(|metric| metric.name == name);
-    let families = ["test", "rollout", "train", "estimator"];
+    let families = ["test", "rollout", "train", "estimator", "posterior"];
     called(name).or_else(|| families.iter().find_map(|family| called(&format!("{family}/{name}"))))
 }

@@ -90,6 +90,42 @@ steps = 60
 tolerance = 0.0
 "#;
 
+/// A recognition network taught by dreams: streams of guesses, of dreams, and of the bounds that validation goes by.
+const AMORTISED: &str = r#"question = "Does it remember?"
+seeds = 2
+
+[data]
+source = "inverse_sinusoid"
+train = 120
+test = 40
+validation_fraction = 0.25
+standardize = true
+
+[model]
+kind = "latent_gaussian"
+latent_dimensions = 1
+prior = "given_x"
+hidden = [8]
+
+[posterior]
+kind = "amortised"
+samples = 2
+fit = "forward_kl"
+hidden = [8]
+
+[training]
+optimizer = "adam"
+learning_rate = 0.01
+batch_size = 25
+steps = 600
+evaluate_every = 10
+averaging = 0.9
+early_stopping = { patience = 40 }
+
+[evaluation]
+bound_samples = 5
+"#;
+
 /// How a run is stopped.
 #[derive(Clone, Copy, PartialEq)]
 enum Signal {
@@ -199,6 +235,11 @@ fn adam_survives_kills() {
 #[test]
 fn adam_survives_ctrl_c_and_then_a_kill() {
     survives(ADAM, &[(8, Interrupt), (8, Kill), (8, Interrupt)]);
+}
+
+#[test]
+fn a_recognition_network_survives_kills_and_ctrl_c() {
+    survives(AMORTISED, &[(0, Kill), (8, Kill), (8, Interrupt), (8, Kill)]);
 }
 
 #[test]

@@ -294,6 +294,15 @@ fn evaluation() {
             tree("environment = \"tree\"\naction = \"mean\"\nlatent = \"per_episode\"")
         ),
         (
+            "the most likely of no components",
+            of(
+                "source = \"tree\"\ntrain = 5",
+                "kind = \"latent_gaussian\"",
+                ADAM,
+                "environment = \"tree\"\naction = \"most_likely_component\"\n[posterior]\nkind = \"amortised\"",
+            )
+        ),
+        (
             "estimates of what is exact",
             shown(
                 &experiment(
@@ -357,6 +366,19 @@ fn unlawful_combinations() {
                 DENSITY,
                 ADAM,
                 "[posterior]\nkind = \"hard\"\n[objective]\nkind = \"marginal_likelihood\""
+            ),
+        ),
+        (
+            "chains through a finite latent",
+            of(FILE, DENSITY, ADAM, "[posterior]\nkind = \"hamiltonian\""),
+        ),
+        (
+            "the entropy of a chain",
+            of(
+                FILE,
+                "kind = \"latent_gaussian\"",
+                ADAM,
+                "[posterior]\nkind = \"hamiltonian\"\n[objective]\nkind = \"elbo\""
             ),
         ),
     ]);

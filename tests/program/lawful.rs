@@ -12,12 +12,13 @@ const OBJECTIVES: [&str; 5] = [
     "iwae",
     "mean_squared_error",
 ];
-const POSTERIORS: [&str; 9] = [
+const POSTERIORS: [&str; 10] = [
     "exact",
     "sampled",
     "hard",
     "amortised",
     "importance",
+    "hamiltonian",
     "filter",
     "extended_kalman",
     "unscented_kalman",

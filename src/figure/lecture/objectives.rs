@@ -78,9 +78,10 @@ fn look(spec: &Spec) -> Stroke {
         PosteriorConfig::Exact(plain) if plain.common.refresh_every > 1 => {
             Stroke::solid(VARIANTS[2]).dash(Dash::DashDot)
         }
-        PosteriorConfig::Exact(_) | PosteriorConfig::Amortised(_) | PosteriorConfig::Importance(_) => {
-            Stroke::solid(MODEL)
-        }
+        PosteriorConfig::Exact(_)
+        | PosteriorConfig::Amortised(_)
+        | PosteriorConfig::Importance(_)
+        | PosteriorConfig::Hamiltonian(_) => Stroke::solid(MODEL),
         PosteriorConfig::Sampled(sampled) => match sampled.samples {
             1 => Stroke::solid(VARIANTS[4]),
             2..=16 => Stroke::solid(SAMPLED).dash(Dash::Dashed),

@@ -2,10 +2,15 @@
 
 use crate::Result;
 use crate::data::{Standardization, Table};
+use crate::math::latin_hypercube;
 use crate::model::MixtureRows;
 use crate::runner::Reloaded;
 
-/// `p(y | row) = Σ_k π_k N(y; μ_k, σ_k²)` for each of R rows.
+/// Points of a continuous latent that stand for all of it: smooth to the eye.
+const POINTS: usize = 1000;
+
+/// `p(y | row) = Σ_k π_k N(y; μ_k, σ_k²)` for each of R rows; of a continuous latent, `∫ p(y | row, z) p(z | row) dz` as the
+/// mean over so many points, a component each.
 pub(super) struct Prediction {
     rows: MixtureRows,
     shift: f64,
@@ -20,8 +25,17 @@ impl Prediction {
             given: columns,
         } = &run.splits.standardization;
         columns.apply(&mut given);
+        let rows = match run.model.decoder() {
+            None => run.model.predict(&run.theta, Some(&given))?,
+            Some(decoder) => {
+                // The same uniform numbers for all rows: neighbours differ by what is given alone.
+                let cube = latin_hypercube(POINTS, decoder.uniforms(), &mut run.streams.named("figure").at(0));
+                let points = decoder.points(&run.theta, Some(&given), &cube.repeat(given.rows()))?;
+                decoder.predict_at(&run.theta, Some(&given), &points)?
+            }
+        };
         Ok(Self {
-            rows: run.model.predict(&run.theta, Some(&given))?,
+            rows,
             shift: observed.shift().first().copied().unwrap_or(0.0),
             scale: observed.scale().first().copied().unwrap_or(1.0),
         })

@@ -64,7 +64,7 @@ impl LatentGaussianJoint<'_> {
 
     /// The prior and what the decoder says at nodes `[1, G, Z]`.
     fn nodes(&self, z: &Tensor) -> Result<Nodes> {
-        let decoded = self.decode(z)?;
+        let decoded = self.model.decode(self.theta, None, z)?;
         let location = plain(&decoded.location)?;
         let likelihood = match &decoded.raw {
             None => Likelihood::Bernoulli { logits: location },
@@ -90,7 +90,7 @@ impl LatentGaussianJoint<'_> {
                 let get = |name| self.theta.get(name).cloned();
                 (get("prior_means")?, get("prior_deviations")?)
             }
-            Prior::GivenX => self.prior_given()?,
+            Prior::GivenX => self.model.prior_given(self.theta, self.batch.given.as_ref())?,
         };
         let reach = |(mean, raw): (f64, f64)| mean.abs() + REACH * (PRIOR_FLOOR + raw.exp());
         let parts = plain(&means)?.into_iter().zip(plain(&raw)?);

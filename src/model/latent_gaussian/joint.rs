@@ -2,11 +2,11 @@
 //!
 //! Points `[B, S, Z]` are one batch of B·S rows to the decoder, every row of x (and of what is given) repeated S times.
 
-use super::{DECODER, LatentGaussianModel, Likelihood, PRIOR, PRIOR_FLOOR, Prior};
+use super::decoder::{Decoded, repeated};
+use super::{LatentGaussianModel, PRIOR_FLOOR, Prior};
 use crate::data::Batch;
 use crate::math::quadrature::Evidence;
 use crate::math::streams::Generator;
-use crate::model::predictive::choose;
 use crate::model::{GaussianPosterior, Joint, Latent, Latents, Model};
 use crate::nn::{self, Parameters};
 use crate::{Error, Result};
@@ -22,18 +22,6 @@ pub(super) struct LatentGaussianJoint<'a> {
     pub batch: &'a Batch,
     /// Computed once.
     pub integral: OnceCell<Evidence>,
-}
-
-/// Every row `samples` times in turn: `[B, D] → [B·S, D]`.
-fn repeated(rows: &Tensor, samples: usize) -> Result<Tensor> {
-    if samples == 1 {
-        return Ok(rows.clone());
-    }
-    let (b, d) = rows.dims2()?;
-    Ok(rows
-        .unsqueeze(1)?
-        .broadcast_as((b, samples, d))?
-        .reshape((b * samples, d))?)
 }
 
 /// The points of a continuous latent. `[B, S, Z]`
@@ -52,56 +40,7 @@ pub(super) fn plain(tensor: &Tensor) -> Result<Vec<f64>> {
     Ok(tensor.flatten_all()?.to_vec1()?)
 }
 
-/// What the decoder says of B·S points.
-pub(super) struct Decoded {
-    /// Means or logits. `[B·S, D]`
-    pub location: Tensor,
-    /// Raw deviations of a Gaussian. `[B·S, D]` or `[1, D]`
-    pub raw: Option<Tensor>,
-}
-
 impl LatentGaussianJoint<'_> {
-    pub(super) fn decode(&self, z: &Tensor) -> Result<Decoded> {
-        let (b, s, dims) = z.dims3()?;
-        let z = z.reshape((b * s, dims))?;
-        let input = match &self.batch.given {
-            Some(given) => Tensor::cat(&[&z, &repeated(given, s)?], 1)?,
-            None => z,
-        };
-        let output = self.model.decoder.forward(self.theta, DECODER, &input)?;
-        let d = self.model.columns;
-        if self.model.config.likelihood == Likelihood::Bernoulli {
-            return Ok(Decoded {
-                location: output,
-                raw: None,
-            });
-        }
-        if output.dim(1)? > d {
-            return Ok(Decoded {
-                location: output.narrow(1, 0, d)?,
-                raw: Some(output.narrow(1, d, d)?),
-            });
-        }
-        let raw = match self.model.config.fixed_deviation {
-            Some(deviation) => Tensor::full(deviation.ln(), (1, 1), output.device())?.to_dtype(output.dtype())?,
-            None => self.theta.get("deviation")?.clone(),
-        };
-        Ok(Decoded {
-            location: output,
-            raw: Some(raw.broadcast_as((1, d))?),
-        })
-    }
-
-    /// Mean and raw deviation of p(z|x), row by row. `[B, Z]` each
-    pub(super) fn prior_given(&self) -> Result<(Tensor, Tensor)> {
-        let z = self.model.config.latent_dimensions;
-        let (Some(network), Some(given)) = (&self.model.prior, &self.batch.given) else {
-            return Err(Error::Other("p(z|x) was asked without x".into()));
-        };
-        let output = network.forward(self.theta, PRIOR, given)?;
-        Ok((output.narrow(1, 0, z)?, output.narrow(1, z, z)?))
-    }
-
     /// `log p(x)` by quadrature, once.
     fn evidence(&self) -> Result<&Evidence> {
         if let Some(evidence) = self.integral.get() {
@@ -124,7 +63,7 @@ impl LatentGaussianJoint<'_> {
                 nn::gaussian_log_density(&z, &zero, &zero, 0.0)?
             }
             Prior::GivenX => {
-                let (mean, raw) = self.prior_given()?;
+                let (mean, raw) = self.model.prior_given(self.theta, self.given())?;
                 nn::gaussian_log_density(&z, &repeated(&mean, s)?, &repeated(&raw, s)?, PRIOR_FLOOR)?
             }
             Prior::Mixture => {
@@ -145,7 +84,7 @@ impl LatentGaussianJoint<'_> {
     /// `log p(x|z)` at `[B, S, Z]` points. `[B, S]`
     pub(super) fn log_likelihood(&self, z: &Tensor) -> Result<Tensor> {
         let (b, s, _) = z.dims3()?;
-        let Decoded { location, raw } = self.decode(z)?;
+        let Decoded { location, raw } = self.model.decode(self.theta, self.given(), z)?;
         let x = repeated(&self.batch.observed, s)?;
         let values = match raw {
             Some(raw) => nn::gaussian_log_density(&x, &location, &raw, self.model.deviation_floor)?,
@@ -215,35 +154,13 @@ impl Joint for LatentGaussianJoint<'_> {
             .collect();
         let shape = (b, samples, dims);
         let noise = Tensor::from_vec(noise, shape, &device)?.to_dtype(dtype)?;
-        let z = match self.model.config.prior {
-            Prior::StandardNormal => noise,
-            Prior::GivenX => {
-                let (mean, raw) = self.prior_given()?;
-                let deviation = (raw.detach().exp()? + PRIOR_FLOOR)?.unsqueeze(1)?;
-                noise
-                    .broadcast_mul(&deviation)?
-                    .broadcast_add(&mean.detach().unsqueeze(1)?)?
-            }
-            Prior::Mixture => {
-                let weights = nn::log_softmax(self.theta.get("prior_logits")?)?.exp()?;
-                let weights = weights.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
-                let choose = |_| choose(&weights, generator.random()) as u32;
-                let index: Vec<u32> = (0..b * samples).map(choose).collect();
-                let index = Tensor::from_vec(index, b * samples, &device)?;
-                let pick = |name: &str| -> Result<Tensor> {
-                    let rows = self.theta.get(name)?.detach().index_select(&index, 0)?;
-                    Ok(rows.reshape(shape)?)
-                };
-                let deviation = (pick("prior_deviations")?.exp()? + PRIOR_FLOOR)?;
-                ((noise * deviation)? + pick("prior_means")?)?
-            }
-        };
+        let z = (self.model).place(self.theta, self.given(), noise, &mut || generator.random())?;
         Ok(Latents::Continuous(z))
     }
 
     fn sample_observed(&self, latents: &Latents, generator: &mut Generator) -> Result<Tensor> {
         let z = points(latents)?;
-        let Decoded { location, raw } = self.decode(&z.detach())?;
+        let Decoded { location, raw } = self.model.decode(self.theta, self.given(), &z.detach())?;
         let (location, shape) = (location.detach(), location.shape().clone());
         let count = location.elem_count();
         let plain = |values: Vec<f64>| Tensor::from_vec(values, shape.clone(), &location.device().clone());

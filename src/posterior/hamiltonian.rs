@@ -1,0 +1,154 @@
+//! Chains that end up distributed as p(z|x): Hamiltonian Monte Carlo (Neal 2011, section 5.3), a reference for small models.
+//!
+//! With U(z) = −log p_θ(x, z)/temperature and a momentum r ~ N(0, I), one transition follows the leapfrog equations
+//!
+//! `r ← r − ε/2 ∇U(z)`, then L times `z ← z + ε r`, `r ← r − ε ∇U(z)`, the last by ε/2,
+//!
+//! and is accepted with probability `min(1, exp[U(z) + ‖r‖²/2 − U(z') − ‖r'‖²/2])`, else z stays. p(z|x) is left exactly as
+//! it is, whatever ε; L = 1 is the Metropolis-adjusted Langevin algorithm (Roberts & Tweedie 1996).
+//!
+//! S chains per row start at draws from p(z) and run side by side, one batch for all rows; the last place of each is a
+//! guess, so guesses are independent of each other. How near they are to p(z|x) is a matter of `burn_in`: there is no q
+//! whose log could be told. Chains hold no state between steps.
+
+use super::{Common, Draws};
+use crate::math::streams::Generator;
+use crate::model::{Joint, Latents};
+use crate::{Error, Result, nn};
+use candle_core::{D, Tensor, Var};
+use rand::RngExt;
+use rand_distr::{Distribution, StandardNormal};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Keys of `kind = "hamiltonian"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Hamiltonian {
+    /// Chains per row, S: each gives its last place.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub samples: usize,
+    /// Transitions of each chain.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub burn_in: usize,
+    /// Leapfrog steps of a transition, L, each of them one gradient; 1 is the Langevin algorithm.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub leapfrog_steps: usize,
+    /// ε, in units of z: small enough for an acceptance rate of 0.6 to 0.9, and no smaller.
+    #[schemars(range(min = 1e-6, max = 1e3))]
+    pub step_size: f64,
+    /// Options that every posterior has.
+    #[serde(flatten)]
+    pub common: Common,
+}
+
+impl Default for Hamiltonian {
+    fn default() -> Self {
+        Self {
+            samples: 1,
+            burn_in: 20,
+            leapfrog_steps: 10,
+            step_size: 0.1,
+            common: Common::default(),
+        }
+    }
+}
+
+/// Where all chains are, with what the transitions need to know of it.
+struct Place {
+    z: Tensor,     // [B, S, Z]
+    value: Tensor, // −U(z). [B, S]
+    slope: Tensor, // −∇U(z). [B, S, Z]
+}
+
+impl Place {
+    fn at(joint: &dyn Joint, z: &Tensor, temperature: f64) -> Result<Self> {
+        let z = Var::from_tensor(z)?;
+        let value = (joint.log_joint(&Latents::Continuous(z.as_tensor().clone()))? / temperature)?;
+        let gradients = nn::backward(&value.sum_all()?)?;
+        Ok(Self {
+            slope: match gradients.get(&z) {
+                Some(slope) => slope.clone(),
+                None => z.zeros_like()?,
+            },
+            value: value.detach(),
+            z: z.as_tensor().detach(),
+        })
+    }
+
+    /// `other` where `accepted` `[B, S]` is 1, and this place elsewhere.
+    fn moved(&self, other: &Self, accepted: &Tensor) -> Result<Self> {
+        let all = accepted.unsqueeze(2)?.broadcast_as(self.z.shape())?;
+        Ok(Self {
+            z: all.where_cond(&other.z, &self.z)?,
+            value: accepted.where_cond(&other.value, &self.value)?,
+            slope: all.where_cond(&other.slope, &self.slope)?,
+        })
+    }
+}
+
+/// `‖r‖²/2`. `[B, S]`
+fn kinetic(r: &Tensor) -> Result<Tensor> {
+    Ok((r.sqr()?.sum(D::Minus1)? / 2.0)?)
+}
+
+impl Hamiltonian {
+    /// S places per row, equally weighted, and how often each row's proposals were accepted.
+    pub(super) fn draws(&self, joint: &dyn Joint, temperature: f64, generator: &mut Generator) -> Result<Draws> {
+        let Latents::Continuous(start) = joint.sample_latents(self.samples, generator)? else {
+            return Err(Error::Other("chains move through a continuous latent".into()));
+        };
+        let mut place = Place::at(joint, &start, temperature)?;
+        let mut accepted = place.value.zeros_like()?; // [B, S]
+        for _ in 0..self.burn_in {
+            let (next, one) = self.transition(joint, &place, temperature, generator)?;
+            place = next;
+            accepted = (accepted + one.to_dtype(start.dtype())?)?;
+        }
+        let weights = (accepted.ones_like()? / self.samples as f64)?;
+        Ok(Draws {
+            latents: Latents::Continuous(place.z),
+            weights,
+            log_q: None,
+            acceptance_rate: Some((accepted.mean(D::Minus1)? / self.burn_in as f64)?),
+            q: None,
+        })
+    }
+
+    /// One transition of every chain, and which of them were accepted (1 or 0). `[B, S]`
+    fn transition(
+        &self,
+        joint: &dyn Joint,
+        place: &Place,
+        temperature: f64,
+        generator: &mut Generator,
+    ) -> Result<(Place, Tensor)> {
+        let (shape, dtype, device) = (place.z.shape(), place.z.dtype(), place.z.device());
+        let momentum: Vec<f64> = StandardNormal
+            .sample_iter(&mut *generator)
+            .take(shape.elem_count())
+            .collect();
+        let uniforms: Vec<f64> = (0..place.value.elem_count()).map(|_| generator.random()).collect();
+        let start = Tensor::from_vec(momentum, shape, device)?.to_dtype(dtype)?; // [B, S, Z]
+        let epsilon = self.step_size;
+        let mut r = (&start + (&place.slope * (epsilon / 2.0))?)?;
+        let mut next: Option<Place> = None;
+        for step in 1..=self.leapfrog_steps {
+            let from = next.as_ref().unwrap_or(place);
+            let there = Place::at(joint, &(&from.z + (&r * epsilon)?)?, temperature)?;
+            let share = if step == self.leapfrog_steps { 0.5 } else { 1.0 };
+            r = (r + (&there.slope * (share * epsilon))?)?;
+            next = Some(there);
+        }
+        let Some(next) = next else {
+            return Err(Error::Other("a transition has at least one leapfrog step".into()));
+        };
+        let before = (&place.value - kinetic(&start)?)?;
+        let after = (&next.value - kinetic(&r)?)?;
+        let log_u: Vec<f64> = uniforms.iter().map(|u| u.ln()).collect();
+        let log_u = Tensor::from_vec(log_u, before.shape(), device)?.to_dtype(dtype)?;
+        // A proposal that left the numbers is no number, and not larger than anything.
+        let accepted = (after - before)?.gt(&log_u)?; // [B, S]
+        Ok((place.moved(&next, &accepted)?, accepted))
+    }
+}

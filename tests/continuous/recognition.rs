@@ -1,0 +1,147 @@
+//! What teaches a recognition network, in whole training runs.
+
+use crate::case::{mean_and_error, numbers};
+use candle_core::{DType, Device};
+use latent_lab::Result;
+use latent_lab::data::{Batch, DataConfig, Splits};
+use latent_lab::math::streams::Streams;
+use latent_lab::model::{Latents, Model, ModelConfig};
+use latent_lab::nn::Parameters;
+use latent_lab::objective::ObjectiveConfig;
+use latent_lab::posterior::PosteriorConfig;
+use latent_lab::train::{Job, Observer, State, TrainingConfig, train};
+use std::path::Path;
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn evaluated(&mut self, _: u64, _: &[(String, f64)]) -> Result<()> {
+        Ok(())
+    }
+
+    fn noted(&mut self, _: u64, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, _: bool, _: &dyn Fn() -> Result<State>) -> Result<()> {
+        Ok(())
+    }
+
+    fn progressed(&mut self, _: u64, _: u64) {}
+
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+struct Trained {
+    model: Box<dyn Model>,
+    posterior: PosteriorConfig,
+    splits: Splits,
+    streams: Streams,
+    theta: Parameters,
+}
+
+fn trained(model: &str, posterior: &str, objective: &str, steps: u64) -> Trained {
+    let streams = Streams::new(11);
+    let data: DataConfig = toml::from_str("source = 'gaussian_blob'\ntrain = 500\nstandardize = true").expect("data");
+    let splits = data.load(Path::new(""), &streams).expect("rows");
+    let model: ModelConfig = toml::from_str(model).expect("a model");
+    let model = model.build(&splits.train).expect("a model");
+    let posterior: PosteriorConfig = toml::from_str(posterior).expect("a posterior");
+    let objective: ObjectiveConfig = toml::from_str(objective).expect("an objective");
+    let training: TrainingConfig = toml::from_str(&format!(
+        "optimizer = 'adam'\nprecision = 'f64'\nsteps = {steps}\nbatch_size = 100\nevaluate_every = {steps}\n\
+         learning_rate = 0.01"
+    ))
+    .expect("training");
+    let job = Job {
+        model: model.as_ref(),
+        posterior: &posterior,
+        objective: &objective,
+        training: &training,
+        splits: &splits,
+        streams: &streams,
+        threads: 1,
+        bound_samples: 2,
+    };
+    let theta = train(&job, None, &mut Nobody).expect("training").theta;
+    Trained {
+        model,
+        posterior,
+        splits,
+        streams,
+        theta,
+    }
+}
+
+/// The gradient of θ is the same, so is that of φ, and so is all of training.
+#[test]
+fn reverse_kl_trains_the_same_by_either_objective() {
+    let model = "kind = 'latent_gaussian'\nhidden = [5]";
+    let posterior = "kind = 'amortised'\nhidden = [5]\nsamples = 2\nfit = 'reverse_kl'";
+    let one = trained(model, posterior, "kind = 'expected_log_likelihood'", 20);
+    let other = trained(model, posterior, "kind = 'elbo'", 20);
+    for ((name, a), (_, b)) in one.theta.iter().zip(other.theta.iter()) {
+        assert_eq!(numbers(a.as_tensor()), numbers(b.as_tensor()), "{name}");
+    }
+    // The other way, θ and φ each from a pass of its own, ends at the same place: β = 1 + ε goes it.
+    let apart = trained(model, posterior, "kind = 'elbo'\nbeta = 1.000000000001", 20);
+    for ((name, a), (_, b)) in one.theta.iter().zip(apart.theta.iter()) {
+        crate::case::close(&numbers(a.as_tensor()), &numbers(b.as_tensor()), 1e-7, name);
+    }
+}
+
+/// Sleep: log q of the model's own (x, z) rises up to −H(z|x), which only p(z|x) itself reaches.
+#[test]
+fn dreams_teach_the_network_the_true_posterior() {
+    let model = "kind = 'latent_gaussian'\nlatent_dimensions = 1\nhidden = []\nfixed_deviation = 0.5";
+    let posterior = "kind = 'amortised'\nhidden = []\nfit = 'forward_kl'";
+    let after = trained(model, posterior, "kind = 'expected_log_likelihood'", 1500);
+    let before = trained(model, posterior, "kind = 'expected_log_likelihood'", 1);
+    let rows = Batch::whole(&after.splits.train, DType::F64, &Device::Cpu).expect("rows");
+    let joint = after.model.joint(&after.theta, &rows).expect("a joint");
+    let rng = &mut after.streams.named("test").at(0);
+    let latents = joint.sample_latents(1, rng).expect("latents");
+    let dreamt = Batch {
+        observed: joint.sample_observed(&latents, rng).expect("rows"),
+        ..rows.clone()
+    };
+    let joint = after.model.joint(&after.theta, &dreamt).expect("a joint");
+    let log_q = |of: &Trained| {
+        numbers(
+            &after
+                .posterior
+                .log_q(joint.as_ref(), &of.theta, &latents)
+                .expect("values"),
+        )
+    };
+
+    let w = numbers(after.theta.get("decoder.0.weight").expect("a parameter"));
+    let b = numbers(after.theta.get("decoder.0.bias").expect("a parameter"));
+    let variance = 1.0 / (1.0 + w.iter().map(|w| w * w).sum::<f64>() / 0.25);
+    let Latents::Continuous(z) = &latents else {
+        panic!("a continuous latent")
+    };
+    let (x, z) = (numbers(&dreamt.observed), numbers(z));
+    let log_p = x.chunks(2).zip(&z).map(|(x, z)| {
+        let mean = variance
+            * x.iter()
+                .zip(&w)
+                .zip(&b)
+                .map(|((x, w), b)| w * (x - b) / 0.25)
+                .sum::<f64>();
+        -0.5 * ((z - mean).powi(2) / variance + (std::f64::consts::TAU * variance).ln())
+    });
+    let log_p: Vec<f64> = log_p.collect();
+    let gap = |of: &Trained| {
+        let values: Vec<f64> = log_p.iter().zip(log_q(of)).map(|(p, q)| p - q).collect();
+        mean_and_error(&values)
+    };
+    let ((first, _), (last, error)) = (gap(&before), gap(&after));
+    assert!(first > 0.1, "{first}");
+    assert!(
+        last.abs() < 0.03 + 6.0 * error && last < 0.3 * first,
+        "{first} {last} ± {error}"
+    );
+}
