@@ -266,11 +266,15 @@ impl LatentGaussianModel {
         bias.chain(raw.into_iter().flatten()).collect()
     }
 
-    /// The raw number of the first deviation of data with this deviation: the inverse of `floor + exp(raw)`, at least a
-    /// tenth above the floor.
-    fn first_raw(&self, deviation: f64) -> f64 {
+    /// The raw number of a deviation: the inverse of `floor + exp(raw)`, at least a tenth above the floor.
+    fn raw(&self, deviation: f64) -> f64 {
         let floor = self.deviation_floor;
-        (FIRST_DEVIATION * deviation - floor).max(0.1 * floor).max(1e-12).ln()
+        (deviation - floor).max(0.1 * floor).max(1e-12).ln()
+    }
+
+    /// The raw number of the first deviation, for data of this deviation.
+    fn first_raw(&self, deviation: f64) -> f64 {
+        self.raw(FIRST_DEVIATION * deviation)
     }
 }
 
