@@ -7,7 +7,7 @@
 
 use super::continuous::{Continuous, Place, limits, plane};
 use super::shown::shown;
-use super::unexpected;
+use super::{sentence_case, unexpected};
 use crate::Result;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
@@ -48,7 +48,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     Ok(Figure::new(&summary.question, 1 + SHOWN.len(), panels)
         .caption(format!(
             "Left: test points and the decoder's E[x|z] for z from −{DRAWN} (violet) to {DRAWN} (yellow). Right: the true \
-             posterior p(z|x) (blue) and the guess q(z|x) (red) of three of {RANKED} test points, ranked by KL(q ‖ p(z|x))."
+             posterior p(z|x) (blue) and the guess q(z|x) (red) of three of {RANKED} test points, ranked by KL(q ‖ p(z|x)), the number, in nats."
         ))
         .row_height(410.0))
 }
@@ -114,7 +114,7 @@ fn row(trained: &Continuous, name: &str) -> Result<Vec<Panel>> {
         &chosen.map(|(letter, _, point)| (letter, point.at)),
     )?];
     for (letter, what, point) in chosen {
-        let title = format!("{letter}, {what}: {} nats", fixed(point.divergence, 2));
+        let title = format!("{letter}, {what}: {}", fixed(point.divergence, 2));
         let mut panel = Panel::new(title, Axis::linear("z").limits(-DRAWN, DRAWN), Axis::linear(""));
         let drawn = |log_density: &[f64]| -> Vec<Place> {
             let inside = grid.iter().zip(log_density).filter(|(z, _)| z.abs() <= DRAWN);
@@ -134,7 +134,7 @@ fn row(trained: &Continuous, name: &str) -> Result<Vec<Panel>> {
 /// The line of z in the plane, and where the shown points lie.
 fn line_of_z(trained: &Continuous, name: &str, shown: &[(&str, Place)]) -> Result<Panel> {
     let points = trained.test_points(500);
-    let mut panel = plane(name, limits(points.iter()));
+    let mut panel = plane(sentence_case(name), limits(points.iter()));
     panel.points(&points, Dot::new(OBSERVED.alpha(0.5)).radius(3.0));
     let latents: Vec<f64> = (0..=140).map(|i| DRAWN * (f64::from(i) / 70.0 - 1.0)).collect();
     let line = trained.decoded(&latents)?;
@@ -142,11 +142,12 @@ fn line_of_z(trained: &Continuous, name: &str, shown: &[(&str, Place)]) -> Resul
         let color = ColorMap::Viridis.at(i as f64 / 139.0);
         panel.line(part, Stroke::solid(color).width(5.0));
     }
-    for (letter, at) in shown {
+    // Neighbours on the ring are named on either side of it.
+    for ((letter, at), away) in shown.iter().zip([0.72, 0.72, 1.25]) {
         panel
             .points(&[*at], Dot::new(WHITE).radius(9.0))
             .points(&[*at], Dot::new(BLACK).radius(6.5))
-            .text((at.0 * 0.72, at.1 * 0.72), *letter, Anchor::Middle, BLACK);
+            .text((at.0 * away, at.1 * away), *letter, Anchor::Middle, BLACK);
     }
     Ok(panel)
 }
