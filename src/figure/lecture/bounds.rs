@@ -11,7 +11,7 @@ use crate::Result;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
 use crate::figure::layout::Figure;
-use crate::figure::theme::{Color, FAILED, MODEL, QUIET};
+use crate::figure::theme::{Color, FAILED, MODEL};
 use crate::posterior::PosteriorConfig;
 use crate::posterior::importance::{Importance, Proposal};
 use crate::runner::{Experiment, summarize};
@@ -54,8 +54,9 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     }
     Ok(Figure::new(&summary.question, 2, panels)
         .caption(format!(
-            "The importance-weighted bound of {POINTS} test points, one seed, by {DRAWS} draws each in groups of S; at S = 1 \
-             it is the evidence lower bound of that proposal. Dashed: log p(x) by quadrature. Dotted: 1/S."
+            "The importance-weighted bound of {POINTS} test points, one seed, by {DRAWS} draws of q(z|x) (blue) or of p(z) (red) \
+             in groups of S; at S = 1 it is the evidence lower bound. Dashed: log p(x) by quadrature. Dotted: 1/S. Gaps that \
+             chance exceeds are left out."
         ))
         .row_height(560.0))
 }
@@ -112,7 +113,6 @@ fn gaps(title: String, exact: f64, bounds: &[(&str, Color, Bound)]) -> Panel {
             .line(&gap, Stroke::solid(*color))
             .points(&gap, Dot::new(*color).radius(7.0));
     }
-    panel.key("1/S", QUIET);
     panel
 }
 

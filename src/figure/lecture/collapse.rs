@@ -3,7 +3,7 @@
 //! `E_q[log p(x, z)]` is largest for a q without any spread: a point. Then p(x|z) narrows to its floor, as if z were known,
 //! and p(x) has hardly any mass where the data are. The evidence lower bound adds the entropy of q, and neither happens.
 
-use super::continuous::{Continuous, limits, plane};
+use super::continuous::{Continuous, Place, limits, plane};
 use super::learning::named_curves;
 use super::sentence_case;
 use super::shown::{nats, shown};
@@ -19,6 +19,8 @@ use std::f64::consts::{E, TAU};
 
 /// Points that are drawn of the data and of each model.
 const POINTS: usize = 1000;
+/// The share of a model's points that the axes must hold.
+const SHARE: f64 = 0.8;
 
 /// Draws the deviation of q and the log-likelihood over training, and samples of every variant.
 pub fn draw(experiment: &Experiment) -> Result<Figure> {
@@ -55,7 +57,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         let generator = &mut trained.run.streams.named("figure/samples").at(0);
         samples.push(trained.samples(POINTS, generator)?.1);
     }
-    let limits = limits(data.iter());
+    let limits = limits(data.iter().chain(samples.iter().flat_map(|drawn| central(drawn))));
     for (shown, drawn) in shown.iter().zip(&samples) {
         let title = format!(
             "{}: {}",
@@ -72,11 +74,19 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     }
     Ok(Figure::new(&summary.question, 2, panels)
         .caption(format!(
-            "Top: over training, mean over {} seeds with 95 % intervals. Below: one seed; test log-likelihood in nats per \
-             datum, mean over seeds [95 % interval].",
+            "Top: over training, mean over {} seeds with 95 % intervals. Below: points of one seed, and the mean test \
+             log-likelihood in nats per datum [95 % interval].",
             experiment.loaded.seeds.len()
         ))
         .row_height(600.0))
+}
+
+/// The [`SHARE`] of points that are nearest to the origin, about which the data lie.
+fn central(points: &[Place]) -> impl Iterator<Item = &Place> + Clone {
+    let mut near: Vec<&Place> = points.iter().collect();
+    near.sort_by(|a, b| a.0.hypot(a.1).total_cmp(&b.0.hypot(b.1)));
+    near.truncate((SHARE * points.len() as f64) as usize);
+    near.into_iter()
 }
 
 /// The geometric mean of the deviations of a Gaussian with this entropy (nats).
