@@ -231,6 +231,10 @@ fn moments(train: &Dataset) -> Vec<(f64, f64)> {
 const DECODER: &str = "decoder";
 /// The same for the network of p(z|x).
 const PRIOR: &str = "prior";
+/// The decoder's first deviations, relative to the data's. At 1 the data are explained without z, and where p(x|z) varies
+/// at least as much as the data along every direction, ignoring z is a stable optimum of the evidence lower bound (Lucas et
+/// al. 2019, "Don't blame the ELBO!", section 4): z would be given up before it is used.
+const FIRST_DEVIATION: f64 = 0.25;
 /// Deviations of a prior's parts stay above this: z has no other scale than 1.
 const PRIOR_FLOOR: f64 = 1e-3;
 
@@ -248,7 +252,7 @@ pub struct LatentGaussianModel {
 }
 
 impl LatentGaussianModel {
-    /// The first bias of the decoder's last layer, so that it begins at the data's means and deviations. `[O]`
+    /// The first bias of the decoder's last layer, so that it begins at the data's means. `[O]`
     fn first_bias(&self, train: &Dataset) -> Vec<f64> {
         let moments = moments(train);
         let bias = moments.iter().map(|(mean, _)| match self.config.likelihood {
@@ -258,7 +262,8 @@ impl LatentGaussianModel {
                 (p / (1.0 - p)).ln()
             }
         });
-        let raw = (self.decoder.outputs() > self.columns).then(|| moments.iter().map(|(_, v)| self.raw(v.sqrt())));
+        let raw =
+            (self.decoder.outputs() > self.columns).then(|| moments.iter().map(|(_, v)| self.first_raw(v.sqrt())));
         bias.chain(raw.into_iter().flatten()).collect()
     }
 
@@ -266,6 +271,11 @@ impl LatentGaussianModel {
     fn raw(&self, deviation: f64) -> f64 {
         let floor = self.deviation_floor;
         (deviation - floor).max(0.1 * floor).max(1e-12).ln()
+    }
+
+    /// The raw number of the first deviation, for data of this deviation.
+    fn first_raw(&self, deviation: f64) -> f64 {
+        self.raw(FIRST_DEVIATION * deviation)
     }
 }
 
@@ -298,11 +308,12 @@ impl Model for LatentGaussianModel {
         theta.insert(format!("{DECODER}.{}.bias", self.decoder.layers() - 1), &bias)?;
         if self.config.likelihood == Likelihood::Gaussian && self.config.fixed_deviation.is_none() {
             match self.config.deviation {
-                Deviation::Shared => {
-                    theta.insert("deviation", &tensor(vec![self.raw(pooled_deviation(data))], (1, 1))?)?
-                }
+                Deviation::Shared => theta.insert(
+                    "deviation",
+                    &tensor(vec![self.first_raw(pooled_deviation(data))], (1, 1))?,
+                )?,
                 Deviation::PerColumn => {
-                    let raw = moments(data).iter().map(|(_, v)| self.raw(v.sqrt())).collect();
+                    let raw = moments(data).iter().map(|(_, v)| self.first_raw(v.sqrt())).collect();
                     theta.insert("deviation", &tensor(raw, (1, self.columns))?)?;
                 }
                 Deviation::GivenZ => {}

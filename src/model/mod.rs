@@ -116,6 +116,11 @@ pub trait Joint {
         Err(Error::Other("this model draws no rows from latents".into()))
     }
 
+    /// `E[x | z]` at points of a continuous latent: what its decoder says. An error for other latents. `[B, S, D]`
+    fn decoded_mean(&self, _latents: &Latents) -> Result<Tensor> {
+        Err(Error::Other("only a continuous latent has a decoder".into()))
+    }
+
     /// The true posterior of a continuous latent, where it is a Gaussian in closed form.
     fn gaussian_posterior(&self) -> Result<Option<GaussianPosterior>> {
         Ok(None)

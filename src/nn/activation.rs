@@ -150,8 +150,8 @@ vectorised! {
         for ((out, &x), &g) in out.iter_mut().zip(x).zip(g) {
             let e = (-x).exp();
             let s = one / (one + e);
-            // x (1 - σ) = x e σ, which is 0 for large x although 1 - σ loses its digits there.
-            let value = g * s * (one + x * e * s);
+            // 1 - σ = e σ keeps its digits for large x; x e alone would overflow before e does.
+            let value = g * s * (one + x * (e * s));
             out.write(if e == T::INFINITY { T::zero() } else { value });
         }
     }

@@ -92,6 +92,7 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
         if has_network {
             let elbo = bounds.evidence - units(data);
             metrics.push((format!("{part}/elbo"), elbo));
+            metrics.push((format!("{part}/posterior_entropy"), bounds.entropy));
             metrics.extend(exact.map(|value| ("test/posterior_gap".to_owned(), value - elbo)));
         }
     }
@@ -201,11 +202,12 @@ impl<'a> SquaredError<'a> {
     }
 }
 
-/// What a proposal says of log p(x), in nats per datum: the evidence lower bound of q, and the importance-weighted bound of
-/// many draws.
+/// What a proposal says of log p(x), in nats per datum: the evidence lower bound of q, the importance-weighted bound of many
+/// draws, and q's own entropy.
 struct Measured {
     evidence: f64,
     tight: f64,
+    entropy: f64,
 }
 
 /// Bounds of log p_θ(x) over a data set, by draws of a stream of their own.
@@ -228,7 +230,7 @@ impl<'a> Bounds<'a> {
 
     fn measure(&mut self) -> Result<Measured> {
         let samples = self.job.bound_samples;
-        let mut evidence = Sum::over(self.data);
+        let (mut evidence, mut entropy) = (Sum::over(self.data), Sum::over(self.data));
         let size = (DRAWS / samples).clamp(1, ROWS);
         let tight = mean_over(self.job.model, self.theta, self.data, size, |joint, _| {
             let proposal = self.job.posterior;
@@ -236,16 +238,20 @@ impl<'a> Bounds<'a> {
                 // Every value can be asked.
                 let log_q = proposal.log_q(joint, self.theta, &Latents::All)?;
                 let value = (joint.log_joint(&Latents::All)? - &log_q)?;
-                evidence.add(&nn::weighted_sum(&value, &log_q.exp()?)?)?;
+                let q = log_q.exp()?;
+                evidence.add(&nn::weighted_sum(&value, &q)?)?;
+                entropy.add(&nn::weighted_sum(&log_q, &q)?.neg()?)?;
                 return joint.log_prob();
             }
             let draws = proposal.proposal(joint, self.theta, samples, &mut self.generator)?;
             let log_weights = (joint.log_joint(&draws.latents)? - draws.log_q()?)?; // [B, S]
             evidence.add(&log_weights.mean(D::Minus1)?)?;
+            entropy.add(&draws.log_q.mean(D::Minus1)?.neg()?)?;
             Ok((nn::log_sum_exp(&log_weights)? - (samples as f64).ln())?)
         })?;
         Ok(Measured {
             evidence: evidence.mean(),
+            entropy: entropy.mean(),
             tight,
         })
     }

@@ -85,6 +85,19 @@ pub const METRICS: &[Metric] = &[
         Some(true),
     ),
     metric(
+        "test/posterior_entropy",
+        "−Σ_i w_i E_q[log q(z | x_i)] / Σ_i w_i over the test rows, q the recognition network, by evaluation.bound_samples \
+         draws (a finite latent is enumerated); what the evidence lower bound adds to the expected log-likelihood",
+        "nats per datum",
+        None,
+    ),
+    metric(
+        "train/posterior_entropy",
+        "the same over the training rows, where there is no test",
+        "nats per datum",
+        None,
+    ),
+    metric(
         "test/posterior_gap",
         "test/log_likelihood − test/elbo = mean KL(q(z | x) ‖ p_θ(z | x)) over the test rows",
         "nats per datum",

@@ -2,16 +2,23 @@
 //!
 //! To add one: a file here with a `draw` function, an experiment file, and a line in [`FIGURES`].
 
+mod bounds;
 mod clusters;
+mod collapse;
+mod continuous;
 mod density;
+mod gap;
 mod growth;
 mod guesses;
+mod latent;
 mod latent_state;
+mod learning;
 mod lower_bound;
 mod mixture_density_network;
 mod nile;
 mod objectives;
 mod plane;
+mod posterior;
 mod prediction;
 mod regression;
 mod sampling;
@@ -85,6 +92,36 @@ pub const FIGURES: &[LectureFigure] = &[
         summary: "sampled guesses are unbiased, and their spread falls as 1/√S",
         experiment: "sampling.toml",
         draw: sampling::draw,
+    },
+    LectureFigure {
+        name: "latent",
+        summary: "p(z), what the decoder makes of it, and p(x): a simple distribution bent into two moons",
+        experiment: "latent.toml",
+        draw: latent::draw,
+    },
+    LectureFigure {
+        name: "posterior",
+        summary: "the true posterior of single points against the guesses of three objectives",
+        experiment: "posterior.toml",
+        draw: posterior::draw,
+    },
+    LectureFigure {
+        name: "gap",
+        summary: "log p(x) and its distance from the evidence lower bound while five objectives learn",
+        experiment: "gap.toml",
+        draw: gap::draw,
+    },
+    LectureFigure {
+        name: "bounds",
+        summary: "the importance-weighted bound against the number of samples, from two proposals",
+        experiment: "bounds.toml",
+        draw: bounds::draw,
+    },
+    LectureFigure {
+        name: "collapse",
+        summary: "a guess that learns without an entropy shrinks to a point, and the model with it",
+        experiment: "collapse.toml",
+        draw: collapse::draw,
     },
     LectureFigure {
         name: "latent_state",

@@ -2,19 +2,19 @@
 //! expected log-likelihood of exact, stale, sampled and hard guesses. Learning curves over seeds against the oracle, and
 //! each final value less that of the marginal likelihood, paired by seed.
 
+use super::learning::named_curves;
 use super::unexpected;
 use crate::Result;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
 use crate::figure::curves::Curve;
-use crate::figure::experiment::{curve, interval};
+use crate::figure::experiment::curve;
 use crate::figure::layout::Figure;
 use crate::figure::number;
 use crate::figure::theme::{BLACK, Color, Dash, FAILED, MODEL, VARIANTS};
 use crate::posterior::PosteriorConfig;
 use crate::runner::{Experiment, Summary, VariantSummary, summarize};
 use crate::spec::Spec;
-use crate::stats::mean;
 
 /// How far below the oracle the curves' axis reaches, nats.
 const DEPTH: f64 = 0.32;
@@ -104,18 +104,7 @@ fn learning(curves: &[Curve], looks: &[Stroke], oracle: f64) -> Panel {
         Axis::linear("").limits(oracle - DEPTH, oracle + 0.06 * DEPTH),
     );
     panel.reference(oracle, "oracle", Stroke::oracle());
-    for (curve, look) in curves.iter().zip(looks) {
-        let at = |step: usize| -> Vec<f64> { curve.values.iter().map(|seed| seed[step]).collect() };
-        let rows: Vec<(f64, Vec<f64>)> = curve.steps.iter().enumerate().map(|(i, step)| (*step, at(i))).collect();
-        let band: Vec<_> = rows
-            .iter()
-            .filter_map(|(step, values)| interval(values).map(|(low, high)| (*step, low, high)))
-            .collect();
-        let line: Vec<_> = rows.iter().map(|(step, values)| (*step, mean(values))).collect();
-        panel
-            .band(&band, look.color.alpha(0.15))
-            .named_line(&curve.name, &line, *look);
-    }
+    named_curves(&mut panel, curves, looks);
     panel
 }
 

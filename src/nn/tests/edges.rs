@@ -98,6 +98,20 @@ fn activations_at_infinity() {
     assert_eq!(value(Activation::Silu), [0.0, 0.0, 1e30, INF]);
 }
 
+/// Where `exp(-x)` is still finite and `x exp(-x)` no longer: the slope of `x σ(x)` there is as good as 0.
+#[test]
+fn the_slope_of_silu_is_finite_at_the_edge_of_overflow() {
+    for (dtype, edge) in [(DType::F32, 88.7), (DType::F64, 709.7)] {
+        let x: Vec<f64> = (0..400).map(|i| -edge - 1.0 + 0.02 * f64::from(i)).collect();
+        let x = Tensor::from_vec(x, (400, 1), &Device::Cpu)
+            .unwrap()
+            .to_dtype(dtype)
+            .unwrap();
+        let (_, gradients) = value_and_gradients(&|a| crate::nn::activation::silu(&a[0]), &[x], false).unwrap();
+        assert!(numbers(&gradients[0]).iter().all(|slope| slope.abs() < 1e-30));
+    }
+}
+
 /// Logits of minus infinity, hopeless means, raw deviations far outside their limits: the marginal likelihood keeps a
 /// finite gradient, in which unused components have no part.
 #[test]

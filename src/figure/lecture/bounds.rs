@@ -1,0 +1,140 @@
+//! *bounds*: the importance-weighted bound against its number of samples S, at trained models, and log p(x) itself.
+//!
+//! `L_S = E[log 1/S Σ_s w_s]`, `w_s = p(x, z_s) / q(z_s)`, rises with S to log p(x) (Burda, Grosse & Salakhutdinov 2016,
+//! theorem 1), the faster the nearer the proposal q is to p(z|x): the gap falls like 1/S where w has a finite variance. All S
+//! reuse one set of draws, cut into disjoint groups: every group of 2S is two groups of S, so by Jensen's inequality the
+//! estimates rise with S too, not only their means.
+
+use super::continuous::Continuous;
+use super::shown::shown;
+use crate::Result;
+use crate::figure::axis::Axis;
+use crate::figure::chart::{Dot, Panel, Stroke};
+use crate::figure::layout::Figure;
+use crate::figure::theme::{Color, FAILED, MODEL};
+use crate::posterior::PosteriorConfig;
+use crate::posterior::importance::{Importance, Proposal};
+use crate::runner::{Experiment, summarize};
+use crate::stats::mean;
+
+/// Draws per point, a power of two.
+const DRAWS: usize = 1024;
+/// Test points.
+const POINTS: usize = 1000;
+/// How far below log p(x) the linear axis reaches, nats.
+const DEPTH: f64 = 0.5;
+
+/// The bound at S = 1, 2, 4, …, [`DRAWS`], in nats per datum: (S, L_S).
+type Bound = Vec<(f64, f64)>;
+
+/// Draws one row per variant: the bounds, and their gaps.
+pub fn draw(experiment: &Experiment) -> Result<Figure> {
+    let summary = summarize(experiment)?;
+    let mut panels = Vec::new();
+    for shown in shown(experiment, &summary)? {
+        let trained = Continuous::of(&shown.run)?;
+        let points = trained.test_points(POINTS);
+        let exact = mean(&trained.log_prob(&points)?);
+        let from_prior = PosteriorConfig::Importance(Importance {
+            proposal: Proposal::Prior,
+            ..Importance::default()
+        });
+        let mut bounds = Vec::new();
+        for (name, color, proposal) in [
+            ("draws from q(z|x)", MODEL, &trained.posterior),
+            ("draws from p(z)", FAILED, &from_prior),
+        ] {
+            let generator = &mut trained.run.streams.named("figure/bounds").at(0);
+            let log_weights = trained.log_weights(proposal, &points, DRAWS, generator)?;
+            bounds.push((name, color, bound(&log_weights)));
+        }
+        let title = |what| format!("{what}, trained by {}", shown.variant.name);
+        panels.push(values(title("Bounds"), exact, &bounds));
+        panels.push(gaps(title("Gaps"), exact, &bounds));
+    }
+    Ok(Figure::new(&summary.question, 2, panels)
+        .caption(format!(
+            "The importance-weighted bound of {POINTS} test points, one seed, by {DRAWS} draws of q(z|x) (blue) or of p(z) (red) \
+             in groups of S; at S = 1 it is the evidence lower bound. Dashed: log p(x) by quadrature. Dotted: 1/S. Gaps that \
+             chance exceeds are left out."
+        ))
+        .row_height(560.0))
+}
+
+/// The mean over points of `log 1/S Σ_s w_s`, over all disjoint groups of S neighbours. `log_weights`: `[B, DRAWS]`
+fn bound(log_weights: &[f64]) -> Bound {
+    // Halved at every step: the logarithm of the mean weight of each group.
+    let mut groups = log_weights.to_vec();
+    let mut bound = vec![(1.0, mean(&groups))];
+    while bound.len() <= DRAWS.ilog2() as usize {
+        let both = groups.chunks_exact(2).map(|pair| {
+            let (high, low) = (pair[0].max(pair[1]), pair[0].min(pair[1]));
+            high + (low - high).exp().ln_1p() - std::f64::consts::LN_2
+        });
+        groups = both.collect();
+        bound.push((f64::from(1 << bound.len()), mean(&groups)));
+    }
+    bound
+}
+
+fn samples_axis() -> Axis {
+    Axis::log("samples S").limits(0.8, 1.25 * DRAWS as f64)
+}
+
+/// The bounds near log p(x).
+fn values(title: String, exact: f64, bounds: &[(&str, Color, Bound)]) -> Panel {
+    let y = Axis::linear("nats per datum").limits(exact - DEPTH, exact + 0.1 * DEPTH);
+    let mut panel = Panel::new(title, samples_axis(), y);
+    panel.reference(exact, "log p(x)", Stroke::oracle());
+    for (_, color, bound) in bounds {
+        panel.line(bound, Stroke::solid(*color));
+        let inside: Vec<_> = bound.iter().copied().filter(|p| p.1 > exact - DEPTH).collect();
+        panel.points(&inside, Dot::new(*color).radius(7.0));
+    }
+    panel
+}
+
+/// How far the bounds stay below log p(x), on logarithmic axes.
+fn gaps(title: String, exact: f64, bounds: &[(&str, Color, Bound)]) -> Panel {
+    let mut panel = Panel::new(title, samples_axis(), Axis::log("log p(x) − bound (nats)"));
+    for (name, color, bound) in bounds {
+        // Where chance exceeds the gap, a logarithm has nothing to show.
+        let gap: Bound = bound
+            .iter()
+            .map(|(s, value)| (*s, exact - value))
+            .filter(|p| p.1 > 0.0)
+            .collect();
+        if let Some((s, last)) = gap.last() {
+            let slope: Bound = [1.0, *s].map(|at| (at, last * s / at)).to_vec();
+            panel.line(&slope, Stroke::baseline().width(2.0));
+            panel.end_label(*last, *name, *color);
+        }
+        panel
+            .line(&gap, Stroke::solid(*color))
+            .points(&gap, Dot::new(*color).radius(7.0));
+    }
+    panel
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of weights that are all alike every bound is their logarithm; of others, bounds rise to the logarithm of the mean.
+    #[test]
+    fn bounds_rise_from_the_mean_logarithm_to_the_logarithm_of_the_mean() {
+        assert!(
+            bound(&[-3.0; 2 * DRAWS])
+                .iter()
+                .all(|(_, value)| (value + 3.0).abs() < 1e-12)
+        );
+        let logs: Vec<f64> = (0..DRAWS).map(|i| (i as f64 * 0.37).sin() * 3.0).collect();
+        let bounds = bound(&logs);
+        assert_eq!(bounds[0].1, mean(&logs));
+        assert!(bounds.windows(2).all(|pair| pair[0].1 <= pair[1].1 + 1e-12));
+        let weights: Vec<f64> = logs.iter().map(|log| log.exp()).collect();
+        let (samples, last) = *bounds.last().unwrap();
+        assert_eq!(samples, DRAWS as f64);
+        assert!((last - mean(&weights).ln()).abs() < 1e-12);
+    }
+}
