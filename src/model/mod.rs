@@ -100,6 +100,11 @@ pub trait Joint {
         Err(Error::Other("this model draws no rows from latents".into()))
     }
 
+    /// `E[x | z]` at points of a continuous latent: what its decoder says. An error for other latents. `[B, S, D]`
+    fn decoded_mean(&self, _latents: &Latents) -> Result<Tensor> {
+        Err(Error::Other("only a continuous latent has a decoder".into()))
+    }
+
     /// Beliefs over trajectories, where the latent is one and they have a closed form.
     fn trajectories(&self) -> Option<&dyn Trajectories> {
         None

@@ -219,6 +219,16 @@ impl Joint for LatentGaussianJoint<'_> {
         })
     }
 
+    fn decoded_mean(&self, latents: &Latents) -> Result<Tensor> {
+        let z = points(latents)?;
+        let location = self.decode(z)?.location; // [B·S, D]
+        let mean = match self.model.config.likelihood {
+            Likelihood::Gaussian => location,
+            Likelihood::Bernoulli => (location.neg()?.exp()? + 1.0)?.recip()?,
+        };
+        Ok(mean.reshape((z.dim(0)?, z.dim(1)?, self.model.columns))?)
+    }
+
     fn observed(&self) -> &Tensor {
         &self.batch.observed
     }
