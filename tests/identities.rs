@@ -51,6 +51,18 @@ const MODELS: &[(&str, &str)] = &[
         "kind = 'conditional_mixture'\ncomponents = 1\nhidden = [8]",
         "source = 'tree'",
     ),
+    (
+        "kind = 'latent_gaussian'\nlatent_dimensions = 1\nhidden = []",
+        "source = 'three_clusters'",
+    ),
+    (
+        "kind = 'latent_gaussian'\nlatent_dimensions = 2\nhidden = []\ndeviation = 'per_column'",
+        "source = 'three_clusters'",
+    ),
+    (
+        "kind = 'latent_gaussian'\nlatent_dimensions = 1\nhidden = []\nfixed_deviation = 0.5",
+        "source = 'tree'",
+    ),
 ];
 
 struct Case {
@@ -92,6 +104,10 @@ fn cases() -> impl Iterator<Item = Case> {
             streams,
         }
     })
+}
+
+fn is_finite(case: &Case) -> bool {
+    matches!(case.model.latent(), Latent::Finite(_))
 }
 
 fn objective(text: &str) -> ObjectiveConfig {
@@ -279,7 +295,7 @@ fn sampled_guesses_are_unbiased_in_value_and_gradient() {
     const SAMPLES: f64 = 3.0;
     let expected = objective("kind = 'expected_log_likelihood'");
     let sampled = posterior("kind = 'sampled'\nsamples = 3");
-    for case in cases() {
+    for case in cases().filter(is_finite) {
         let estimates: Vec<Estimate> = (0..REPEATS)
             .map(|index| value_and_gradient(&case, &expected, &sampled, index))
             .collect();
@@ -309,6 +325,64 @@ fn sampled_guesses_are_unbiased_in_value_and_gradient() {
             compare(&|cell| cell.2[i], &|estimate| estimate.1[i], "gradient");
         }
     }
+}
+
+#[test]
+fn draws_from_a_gaussian_posterior_are_unbiased_in_value_and_gradient() {
+    const REPEATS: u64 = 2000;
+    let expected = objective("kind = 'expected_log_likelihood'");
+    let sampled = posterior("kind = 'sampled'\nsamples = 2");
+    let mut seen = 0;
+    for case in cases().filter(|case| !is_finite(case)) {
+        seen += 1;
+        let all = |(value, gradient): Estimate| [vec![value], gradient].concat();
+        let exact = all(value_and_gradient(&case, &expected, &PosteriorConfig::default(), 0));
+        let estimates: Vec<Vec<f64>> = (0..REPEATS)
+            .map(|index| all(value_and_gradient(&case, &expected, &sampled, index)))
+            .collect();
+        for (i, exact) in exact.iter().enumerate() {
+            let n = REPEATS as f64;
+            let mean = estimates.iter().map(|e| e[i]).sum::<f64>() / n;
+            let variance = estimates.iter().map(|e| (e[i] - mean).powi(2)).sum::<f64>() / n;
+            let error = (variance / n).sqrt();
+            assert!(
+                (mean - exact).abs() <= 6.0 * error + 1e-10,
+                "{}: {i}: {mean} {exact} {error}",
+                case.name
+            );
+        }
+    }
+    assert!(seen >= 3, "every Gaussian posterior is tested");
+}
+
+#[test]
+fn probabilistic_principal_components_reach_their_closed_form_optimum() {
+    let case = cases().find(|case| !is_finite(case)).expect("a linear latent variable");
+    let train = &case.splits.train;
+    let rows = latent_lab::math::rows::Observations::new(train.observed.view(), None, None).expect("rows");
+    let optimum = latent_lab::math::linear_latent::LinearLatent::optimum(&rows, 1, None).expect("an optimum");
+    let best = optimum.mean_log_likelihood(&rows).expect("a number");
+    let sweeps = case
+        .model
+        .closed_form()
+        .expect("a closed form")
+        .sweeps(train)
+        .expect("sweeps");
+    let mut theta = case.theta.snapshot().expect("a copy");
+    for _ in 0..500 {
+        theta = sweeps.improve(&theta, Guess::Exact, 1, None).expect("a sweep").theta;
+    }
+    let batch = Batch::whole(train, DType::F64, &Device::Cpu).expect("rows");
+    let values = case
+        .model
+        .joint(&theta, &batch)
+        .and_then(|joint| joint.log_prob())
+        .expect("values");
+    let reached: f64 = batch
+        .mean(&values)
+        .and_then(|mean| Ok(mean.to_scalar()?))
+        .expect("a number");
+    assert!((reached - best).abs() < 1e-9, "{reached} {best}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! Named random streams, stable densities, small f64 linear algebra, closed-form EM for linear-Gaussian mixtures, and
-//! linear-Gaussian state space ([`kalman`]).
+//! Named random streams, stable densities, small f64 linear algebra, closed-form EM for linear-Gaussian mixtures,
+//! linear-Gaussian state space ([`kalman`]), and `log p(x) = log ∫ p(x|z) p(z) dz` exactly: in closed form where all is
+//! linear ([`linear_latent`]), by [`quadrature`] where z has one or two dimensions.
 //!
 //! EM for a mixture reads: [`rows::Observations::new`], [`initial::initial`], then [`sweep::sweep`] (guess) and
 //! [`m_step::maximize`] (maximum likelihood on the guess) in turn.
@@ -10,8 +11,10 @@ pub mod initial;
 mod k_means;
 pub mod kalman;
 mod linear_algebra;
+pub mod linear_latent;
 pub mod linear_mixture;
 pub mod m_step;
+pub mod quadrature;
 pub mod rows;
 pub mod streams;
 pub mod sweep;

@@ -15,9 +15,11 @@
 //! `prior.*` (given x) or `prior_logits` `[1, K]`, `prior_means` `[K, Z]`, `prior_deviations` `[K, Z]`, raw (a mixture). A
 //! raw number r is the deviation floor + exp r.
 
+mod integral;
 mod joint;
+mod linear;
 
-use super::{Joint, Latent, MixtureRows, Model};
+use super::{ClosedForm, Joint, Latent, MixtureRows, Model};
 use crate::data::{Batch, Dataset, Table, source::Widths};
 use crate::error::Fault;
 use crate::math::streams::Streams;
@@ -28,6 +30,7 @@ use joint::LatentGaussianJoint;
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 /// What p(z) is.
@@ -192,6 +195,7 @@ impl LatentGaussian {
             decoder: Perceptron::new(inputs, &self.hidden, outputs, self.activation)?,
             prior,
             columns,
+            given,
             deviation_floor: match self.fixed_deviation {
                 Some(_) => 0.0,
                 None => self.deviation_floor * pooled_deviation(train),
@@ -237,6 +241,8 @@ pub struct LatentGaussianModel {
     prior: Option<Perceptron>,
     /// Columns of the observed, D.
     columns: usize,
+    /// Columns given, C.
+    given: usize,
     deviation_floor: f64,
 }
 
@@ -268,7 +274,7 @@ impl Model for LatentGaussianModel {
     }
 
     fn has_exact_likelihood(&self) -> bool {
-        false
+        self.config.is_linear() || self.is_integrable()
     }
 
     fn initial(
@@ -319,6 +325,7 @@ impl Model for LatentGaussianModel {
             model: self,
             theta,
             batch,
+            integral: OnceCell::new(),
         }))
     }
 
@@ -336,5 +343,9 @@ impl Model for LatentGaussianModel {
 
     fn identified_prior(&self, _theta: &Parameters) -> Result<Option<Vec<f64>>> {
         Ok(None)
+    }
+
+    fn closed_form(&self) -> Option<&dyn ClosedForm> {
+        self.config.is_linear().then_some(self)
     }
 }

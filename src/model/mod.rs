@@ -76,6 +76,11 @@ pub trait Joint {
     /// The same, apart by term (`prior`, `likelihood`): they sum to [`Joint::log_joint`]. Each `[B, S]`, in nats.
     fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>>;
 
+    /// How far [`Joint::log_prob`] may be off, where it is a sum over a grid: an estimate by row, in nats. `[B]`
+    fn log_prob_error(&self) -> Result<Option<Vec<f64>>> {
+        Ok(None)
+    }
+
     /// The term `prior`, `log p_θ(z_s)`, in nats; an error where the joint has no such term. `[B, S]`
     fn log_prior(&self, latents: &Latents) -> Result<Tensor> {
         let prior = self.terms(latents)?.into_iter().find(|(name, _)| *name == "prior");
@@ -105,6 +110,11 @@ pub trait Joint {
         Err(Error::Other("only a continuous latent has a decoder".into()))
     }
 
+    /// The true posterior of a continuous latent, where it is a Gaussian in closed form.
+    fn gaussian_posterior(&self) -> Result<Option<GaussianPosterior>> {
+        Ok(None)
+    }
+
     /// Beliefs over trajectories, where the latent is one and they have a closed form.
     fn trajectories(&self) -> Option<&dyn Trajectories> {
         None
@@ -129,6 +139,15 @@ pub trait Trajectories {
 
     /// S = `samples` points drawn from the posterior.
     fn sampled(&self, samples: usize, generator: &mut Generator) -> Result<Guesses>;
+}
+
+/// `p(z|x) = N(m, S)` of every row; all rows share the covariance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GaussianPosterior {
+    /// m. `[B, Z]`
+    pub means: Vec<f64>,
+    /// S. `[Z, Z]`
+    pub covariance: Vec<f64>,
 }
 
 /// S beliefs over the trajectories of B sequences.
@@ -233,16 +252,17 @@ impl ModelConfig {
     pub fn abilities(&self) -> Abilities {
         let sequential = matches!(self, Self::LinearGaussianSsm(_));
         let continuous = matches!(self, Self::LatentGaussian(_));
+        let integral = matches!(self, Self::LatentGaussian(config) if !config.is_linear());
         let conditional = matches!(self, Self::LinearGaussian(_) | Self::ConditionalMixture(_));
         Abilities {
             density: !conditional,
             conditional: conditional || continuous,
             finite_latent: !sequential && !continuous,
-            exact_likelihood: !continuous,
-            exact_posterior: !continuous,
+            exact_likelihood: !integral,
+            exact_posterior: !integral,
             closed_form: match self {
                 Self::ConditionalMixture(config) => config.has_closed_form(),
-                _ => !continuous,
+                _ => !integral,
             },
             sequential,
         }

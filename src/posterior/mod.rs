@@ -7,6 +7,7 @@
 
 pub mod amortised;
 mod exact;
+mod gaussian;
 mod hard;
 pub mod importance;
 mod recognition;
@@ -283,12 +284,16 @@ impl PosteriorConfig {
         if let Some(trajectories) = joint.trajectories() {
             return trajectory::draws(self, trajectories, generator);
         }
+        let (dtype, device) = (joint.observed().dtype(), joint.observed().device());
         match self {
             Self::Amortised(amortised) => return amortised.draws(joint, phi, generator),
             Self::Importance(importance) => {
                 return importance.draws(joint, phi, importance.common.temperature.at(step), generator);
             }
             _ => {}
+        }
+        if let Some(posterior) = joint.gaussian_posterior()? {
+            return gaussian::draws(self, posterior, (dtype, device), generator);
         }
         let log_joint = joint.log_joint(&Latents::All)?.detach();
         let temperature = self.common().temperature.at(step);

@@ -51,11 +51,18 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
             .then(|| SquaredError::new(job, theta, test))
             .transpose()?;
         if is_exact {
+            let mut quadrature_error = None;
             let value = mean_over(job.model, theta, test, ROWS, |joint, _| {
                 error.as_mut().map_or(Ok(()), |error| error.add(joint))?;
-                joint.log_prob()
+                let value = joint.log_prob()?;
+                if let Some(errors) = joint.log_prob_error()? {
+                    let sum = quadrature_error.get_or_insert(0.0);
+                    *sum += errors.iter().sum::<f64>() / test.len() as f64;
+                }
+                Ok(value)
             })? - units(test);
             metrics.push(("test/log_likelihood".to_owned(), value));
+            metrics.extend(quadrature_error.map(|error| ("test/quadrature_error".to_owned(), error)));
             exact = Some(value);
         }
         if let Some(oracle) = job.splits.oracle {

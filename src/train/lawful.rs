@@ -5,7 +5,7 @@ use super::TrainingConfig;
 use crate::error::Fault;
 use crate::model::{Abilities, ModelConfig};
 use crate::objective::{Elbo, Iwae, NoKeys, ObjectiveConfig};
-use crate::posterior::{PosteriorConfig, Schedule};
+use crate::posterior::{Common, PosteriorConfig, Schedule};
 
 /// One combination of kinds.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +83,12 @@ fn refusal(
             "`exact`, `sampled` or `hard`, or `optimizer = \"adam\"`",
         ),
         (
+            optimizer == "em" && !model.finite_latent && !model.sequential && posterior != "exact",
+            "posterior.kind",
+            format!("the M-step of a continuous latent takes its true posterior, not `{posterior}`"),
+            "`exact`, or `optimizer = \"adam\"`",
+        ),
+        (
             !uses && posterior != "exact",
             "posterior.kind",
             format!("`{objective_kind}` uses no posterior, so `{posterior}` would be ignored"),
@@ -120,7 +126,7 @@ fn refusal(
         ),
         (
             matches!(objective, ObjectiveConfig::Iwae(_))
-                && (model.sequential || posterior != if model.finite_latent { "sampled" } else { "amortised" }),
+                && (model.sequential || (posterior != "sampled" && (model.finite_latent || posterior != "amortised"))),
             "posterior.kind",
             format!("`iwae` needs equally likely draws from a known q(z|x), which `{posterior}` does not give here"),
             "`amortised` with a continuous latent, `sampled` with a finite one",
@@ -195,6 +201,19 @@ pub fn unlawful(
             "beliefs over trajectories have no temperature",
             "no such key for models of sequences",
             "remove it",
+        ));
+    }
+    let continuous = !abilities.finite_latent && !abilities.sequential;
+    let is_closed = matches!(
+        posterior,
+        PosteriorConfig::Exact(_) | PosteriorConfig::Sampled(_) | PosteriorConfig::Hard(_)
+    );
+    if continuous && is_closed && *posterior.common() != Common::default() {
+        return Some(Fault::new(
+            "posterior",
+            "the posterior of a continuous latent is neither stale nor tempered here",
+            "no `refresh_every` and no `temperature`",
+            "remove them, or choose `importance`",
         ));
     }
     let ignored = !objective.needs_posterior() && !posterior.is_exact_and_fresh();

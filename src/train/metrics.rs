@@ -82,6 +82,13 @@ pub const METRICS: &[Metric] = &[
         Some(false),
     ),
     metric(
+        "test/quadrature_error",
+        "mean over the test rows of how far log p(x) moved when its grid over z was last refined, and the share of p(z|x) at \
+         the grid's edge: what test/log_likelihood may be off by, where it is an integral",
+        "nats per datum",
+        Some(false),
+    ),
+    metric(
         "train/total_log_likelihood",
         "Σ_i w_i log p_θ(x_i) over the training rows",
         "nats",

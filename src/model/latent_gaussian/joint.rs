@@ -4,20 +4,24 @@
 
 use super::{DECODER, LatentGaussianModel, Likelihood, PRIOR, PRIOR_FLOOR, Prior};
 use crate::data::Batch;
+use crate::math::quadrature::Evidence;
 use crate::math::streams::Generator;
 use crate::model::predictive::choose;
-use crate::model::{Joint, Latent, Latents, Model};
+use crate::model::{GaussianPosterior, Joint, Latent, Latents, Model};
 use crate::nn::{self, Parameters};
 use crate::{Error, Result};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use rand::RngExt;
 use rand_distr::StandardNormal;
+use std::cell::OnceCell;
 
 /// The model conditioned on the rows of one batch.
 pub(super) struct LatentGaussianJoint<'a> {
     pub model: &'a LatentGaussianModel,
     pub theta: &'a Parameters,
     pub batch: &'a Batch,
+    /// Computed once.
+    pub integral: OnceCell<Evidence>,
 }
 
 /// Every row `samples` times in turn: `[B, D] → [B·S, D]`.
@@ -42,16 +46,22 @@ fn points(latents: &Latents) -> Result<&Tensor> {
     }
 }
 
+/// All numbers of a tensor, in f64.
+pub(super) fn plain(tensor: &Tensor) -> Result<Vec<f64>> {
+    let tensor = tensor.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
+    Ok(tensor.flatten_all()?.to_vec1()?)
+}
+
 /// What the decoder says of B·S points.
-struct Decoded {
+pub(super) struct Decoded {
     /// Means or logits. `[B·S, D]`
-    location: Tensor,
+    pub location: Tensor,
     /// Raw deviations of a Gaussian. `[B·S, D]` or `[1, D]`
-    raw: Option<Tensor>,
+    pub raw: Option<Tensor>,
 }
 
 impl LatentGaussianJoint<'_> {
-    fn decode(&self, z: &Tensor) -> Result<Decoded> {
+    pub(super) fn decode(&self, z: &Tensor) -> Result<Decoded> {
         let (b, s, dims) = z.dims3()?;
         let z = z.reshape((b * s, dims))?;
         let input = match &self.batch.given {
@@ -83,7 +93,7 @@ impl LatentGaussianJoint<'_> {
     }
 
     /// Mean and raw deviation of p(z|x), row by row. `[B, Z]` each
-    fn prior_given(&self) -> Result<(Tensor, Tensor)> {
+    pub(super) fn prior_given(&self) -> Result<(Tensor, Tensor)> {
         let z = self.model.config.latent_dimensions;
         let (Some(network), Some(given)) = (&self.model.prior, &self.batch.given) else {
             return Err(Error::Other("p(z|x) was asked without x".into()));
@@ -92,8 +102,20 @@ impl LatentGaussianJoint<'_> {
         Ok((output.narrow(1, 0, z)?, output.narrow(1, z, z)?))
     }
 
+    /// `log p(x)` by quadrature, once.
+    fn evidence(&self) -> Result<&Evidence> {
+        if let Some(evidence) = self.integral.get() {
+            return Ok(evidence);
+        }
+        if !self.model.is_integrable() {
+            return Err(Error::Other("this p(x) has no exact form".into()));
+        }
+        let evidence = self.integrate()?;
+        Ok(self.integral.get_or_init(|| evidence))
+    }
+
     /// `log p(z)` at `[B, S, Z]` points. `[B, S]`
-    fn log_prior_at(&self, z: &Tensor) -> Result<Tensor> {
+    pub(super) fn log_prior_at(&self, z: &Tensor) -> Result<Tensor> {
         let (b, s, dims) = z.dims3()?;
         let z = z.reshape((b * s, dims))?;
         let values = match self.model.config.prior {
@@ -121,7 +143,7 @@ impl LatentGaussianJoint<'_> {
     }
 
     /// `log p(x|z)` at `[B, S, Z]` points. `[B, S]`
-    fn log_likelihood(&self, z: &Tensor) -> Result<Tensor> {
+    pub(super) fn log_likelihood(&self, z: &Tensor) -> Result<Tensor> {
         let (b, s, _) = z.dims3()?;
         let Decoded { location, raw } = self.decode(z)?;
         let x = repeated(&self.batch.observed, s)?;
@@ -156,7 +178,29 @@ impl Joint for LatentGaussianJoint<'_> {
     }
 
     fn log_prob(&self) -> Result<Tensor> {
-        Err(Error::Other("this p(x) has no exact form".into()))
+        if self.model.config.is_linear() {
+            return self.linear_log_prob();
+        }
+        let values = &self.evidence()?.log_evidence;
+        let values = Tensor::from_slice(values, values.len(), &self.theta.device())?;
+        Ok(values.to_dtype(self.theta.dtype())?)
+    }
+
+    fn log_prob_error(&self) -> Result<Option<Vec<f64>>> {
+        if self.model.config.is_linear() {
+            return Ok(None);
+        }
+        let evidence = self.evidence()?;
+        // Mass on the outermost nodes tells of as much beyond them.
+        let both = evidence.error.iter().zip(&evidence.edge);
+        Ok(Some(both.map(|(error, edge)| error.abs() + edge).collect()))
+    }
+
+    fn gaussian_posterior(&self) -> Result<Option<GaussianPosterior>> {
+        match self.model.config.is_linear() {
+            true => Ok(Some(self.linear_posterior()?)),
+            false => Ok(None),
+        }
     }
 
     fn mean(&self) -> Result<Tensor> {

@@ -1,0 +1,99 @@
+//! `log p(x) = log ∫ p(x|z) p(z) dz` by quadrature, where the latent has one or two dimensions.
+//!
+//! Without anything given the decoder is asked once per node, for all rows; where x is given it is asked once per row and
+//! node, which is affordable in one dimension.
+
+use super::joint::{LatentGaussianJoint, plain};
+use super::{LatentGaussianModel, PRIOR_FLOOR, Prior};
+use crate::Result;
+use crate::math::quadrature::{self, Evidence, Grid, Likelihood, Nodes, Refinement};
+use crate::math::rows::Rows;
+use crate::nn;
+use candle_core::Tensor;
+use std::cell::OnceCell;
+
+/// A standard normal prior has no more mass than 1e-10 beyond ± this, in deviations.
+const REACH: f64 = 6.5;
+/// Nodes per axis of the coarsest and the finest grid.
+const POINTS: (usize, usize) = (33, 513);
+/// The mean change of log p(x), in nats, by the last refinement at which no further one is made.
+const TOLERANCE: f64 = 1e-4;
+
+impl LatentGaussianModel {
+    /// Whether a grid over z is affordable.
+    pub(super) fn is_integrable(&self) -> bool {
+        self.config.latent_dimensions <= if self.given > 0 { 1 } else { 2 }
+    }
+}
+
+impl LatentGaussianJoint<'_> {
+    /// `log p(x)` of every row, with an estimate of its error.
+    pub(super) fn integrate(&self) -> Result<Evidence> {
+        let dims = self.model.config.latent_dimensions;
+        let refinement = Refinement {
+            grid: Grid::new(dims, self.half_width()?, POINTS.0)?,
+            most_points: POINTS.1,
+            tolerance: TOLERANCE,
+        };
+        let points = |nodes: &[f64]| -> Result<Tensor> {
+            let z = Tensor::from_slice(nodes, (1, nodes.len() / dims, dims), &self.theta.device())?;
+            Ok(z.to_dtype(self.theta.dtype())?)
+        };
+        if self.model.given > 0 {
+            return quadrature::log_evidence_by_row(self.batch.len(), None, &refinement, |rows, nodes, values| {
+                let batch = &self.batch.narrow(rows.start, rows.len())?;
+                let z = points(nodes)?; // [1, G, Z]
+                let z = z.broadcast_as((rows.len(), nodes.len() / dims, dims))?.contiguous()?;
+                let joint = LatentGaussianJoint {
+                    model: self.model,
+                    theta: self.theta,
+                    batch,
+                    integral: OnceCell::new(),
+                };
+                values.copy_from_slice(&plain(&(joint.log_prior_at(&z)? + joint.log_likelihood(&z)?)?)?);
+                Ok(())
+            });
+        }
+        let rows = plain(&self.batch.observed)?;
+        let rows = Rows {
+            values: &rows,
+            columns: self.model.columns,
+        };
+        quadrature::log_evidence(rows, None, &refinement, |nodes| self.nodes(&points(nodes)?))
+    }
+
+    /// The prior and what the decoder says at nodes `[1, G, Z]`.
+    fn nodes(&self, z: &Tensor) -> Result<Nodes> {
+        let decoded = self.decode(z)?;
+        let location = plain(&decoded.location)?;
+        let likelihood = match &decoded.raw {
+            None => Likelihood::Bernoulli { logits: location },
+            Some(raw) => {
+                let deviation = |raw: f64| self.model.deviation_floor + raw.clamp(-nn::RAW_LIMIT, nn::RAW_LIMIT).exp();
+                Likelihood::Gaussian {
+                    means: location,
+                    deviations: plain(raw)?.into_iter().map(deviation).collect(),
+                }
+            }
+        };
+        Ok(Nodes {
+            log_prior: plain(&self.log_prior_at(z)?)?,
+            likelihood,
+        })
+    }
+
+    /// How far from 0 on any axis the prior reaches.
+    fn half_width(&self) -> Result<f64> {
+        let (means, raw) = match self.model.config.prior {
+            Prior::StandardNormal => return Ok(REACH),
+            Prior::Mixture => {
+                let get = |name| self.theta.get(name).cloned();
+                (get("prior_means")?, get("prior_deviations")?)
+            }
+            Prior::GivenX => self.prior_given()?,
+        };
+        let reach = |(mean, raw): (f64, f64)| mean.abs() + REACH * (PRIOR_FLOOR + raw.exp());
+        let parts = plain(&means)?.into_iter().zip(plain(&raw)?);
+        Ok(parts.map(reach).fold(REACH, f64::max))
+    }
+}
