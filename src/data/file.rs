@@ -135,37 +135,75 @@ impl FileConfig {
         Ok(())
     }
 
-    /// Values whose squares f64 can hold, and observed columns that vary: every density here needs both.
-    fn check_sizes(&self, observed: &Table, weights: Option<&[f64]>, path: &Path, key: &str) -> Result<(), Fault> {
-        let counts = |i: usize| weights.is_none_or(|weights| weights[i] > 0.0);
-        let path = path.display();
+    /// The key under which column `j` of the observed was named, and its name; NPZ arrays of several columns have one.
+    fn named(&self, j: usize) -> (String, &str) {
+        let at = j.min(self.observed.len() - 1);
+        (format!("observed.{at}"), &self.observed[at])
+    }
+
+    /// Values whose squares f64 can hold.
+    fn check_sizes(&self, observed: &Table, path: &Path) -> Result<(), Fault> {
         for j in 0..observed.columns() {
-            // NPZ arrays of several columns have one name.
-            let at = j.min(self.observed.len() - 1);
-            let (column, name) = (format!("observed.{at}"), &self.observed[at]);
             if let Some(large) = observed.column(j).find(|value| value.abs() > LARGEST) {
+                let ((key, name), path) = (self.named(j), path.display());
                 return Err(Fault::new(
-                    column,
+                    key,
                     format!("column `{name}` of {path} holds {large:e}, whose square is beyond f64"),
                     format!("numbers of size up to {LARGEST:e}"),
                     "measure the column in larger units",
                 ));
             }
-            let mut counted = observed
-                .column(j)
-                .enumerate()
-                .filter(|(i, v)| counts(*i) && !v.is_nan());
+        }
+        Ok(())
+    }
+
+    /// What a model of `binary` columns asks of the observed, 0 and 1 alone; or what every other density asks of the
+    /// training rows, columns that vary.
+    pub fn check_values(
+        &self,
+        folder: &Path,
+        (train, test): (&Dataset, Option<&Dataset>),
+        binary: bool,
+    ) -> Result<(), Fault> {
+        if binary {
+            self.check_binary(&folder.join(&self.path), train)?;
+            let test = test.zip(self.test_path.as_ref());
+            return test.map_or(Ok(()), |(rows, path)| self.check_binary(&folder.join(path), rows));
+        }
+        for j in 0..train.observed.columns() {
+            let counts = |i: usize| train.weights.as_ref().is_none_or(|weights| weights[i] > 0.0);
+            let column = train.observed.column(j).enumerate();
+            let mut counted = column.filter(|(i, v)| counts(*i) && !v.is_nan());
             let Some((_, first)) = counted.next() else { continue };
-            if key == "path" && counted.all(|(_, value)| value == first) {
+            if counted.all(|(_, value)| value == first) {
+                let ((key, name), path) = (self.named(j), folder.join(&self.path));
                 return Err(Fault::new(
-                    column,
-                    format!("column `{name}` of {path} is {first} in every row that counts"),
+                    key,
+                    format!(
+                        "column `{name}` of {} is {first} in every row that counts",
+                        path.display()
+                    ),
                     "a column that varies",
                     "a constant has no density: leave the column out",
                 ));
             }
         }
         Ok(())
+    }
+
+    fn check_binary(&self, path: &Path, rows: &Dataset) -> Result<(), Fault> {
+        let columns = rows.observed.columns();
+        let values = rows.observed.values();
+        let Some(at) = values.iter().position(|value| *value != 0.0 && *value != 1.0) else {
+            return Ok(());
+        };
+        let ((key, name), row) = (self.named(at % columns), at / columns + 1);
+        Err(Fault::new(
+            key,
+            format!("row {row} of {}, column `{name}` holds {}", path.display(), values[at]),
+            "0 and 1 alone, for a Bernoulli likelihood",
+            "round the values, or choose `likelihood = \"gaussian\"` in `[model]`",
+        ))
     }
 
     fn read_one(&self, folder: &Path, path: &Path, key: &str) -> Result<Dataset, Fault> {
@@ -195,7 +233,7 @@ impl FileConfig {
             ));
         };
         if self.is_sequential() {
-            self.check_sizes(&observed, None, &path, key)?;
+            self.check_sizes(&observed, &path)?;
             return self.as_sequences(&columns, observed);
         }
         let weights = self.weight.as_ref().map(|name| columns[name].concat());
@@ -219,7 +257,7 @@ impl FileConfig {
                 ));
             }
         }
-        self.check_sizes(&observed, weights.as_deref(), &path, key)?;
+        self.check_sizes(&observed, &path)?;
         Ok(Dataset {
             observed,
             given: join(&columns, &self.given),

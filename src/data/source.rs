@@ -129,8 +129,9 @@ impl Source {
 }
 
 impl DataConfig {
-    /// How wide the rows are, after everything that can be wrong with the source has been looked for.
-    pub fn check(&self, folder: &Path) -> Result<Widths, Fault> {
+    /// How wide the rows are, after everything that can be wrong with the source has been looked for, for a model of `binary`
+    /// columns or another.
+    pub fn check(&self, folder: &Path, binary: bool) -> Result<Widths, Fault> {
         match (&self.source, self.source.generator()) {
             (Source::File(file), _) => {
                 for (key, given) in [("train", self.train.is_some()), ("test", self.test.is_some())] {
@@ -146,7 +147,8 @@ impl DataConfig {
                 if self.population {
                     return Err(no_population("file"));
                 }
-                let (rows, _) = file.read(folder)?;
+                let (rows, test) = file.read(folder)?;
+                file.check_values(folder, (&rows, test.as_ref()), binary)?;
                 // A single sequence is split in time.
                 let parts = if rows.len() == 1 {
                     rows.observed.rows()

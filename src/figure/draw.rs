@@ -32,6 +32,9 @@ impl Panel {
     }
 
     fn x_ticks(&self, scale: Scale, width: f64) -> Vec<Tick> {
+        if self.x.names.is_some() {
+            return Vec::new(); // Only rows are named.
+        }
         // Fewer ticks until no two labels touch.
         for most in (2..=7).rev() {
             let ticks = scale.ticks(most);

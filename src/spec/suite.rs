@@ -51,12 +51,13 @@ pub fn load_experiment(path: &Path, overrides: &[String]) -> Result<Loaded<Spec>
 /// Every fault of meaning; `folder` is the experiment file's.
 fn check(spec: &Spec, folder: &Path) -> Vec<Fault> {
     let mut faults = Vec::new();
-    match spec.data.check(folder) {
+    match spec.data.check(folder, spec.model.is_binary()) {
         Err(fault) => faults.push(fault.within("data")),
         Ok(widths) => {
             faults.extend(spec.model.check(widths).into_iter().map(|fault| fault.within("model")));
             faults.extend(check_environment(spec, widths));
             faults.extend(check_sequences(spec));
+            faults.extend(check_binary(spec));
         }
     }
     faults.extend(
@@ -132,6 +133,33 @@ fn check_sequences(spec: &Spec) -> Option<Fault> {
         ));
     }
     None
+}
+
+/// Columns of 0 and 1 must reach the model as they are.
+fn check_binary(spec: &Spec) -> Option<Fault> {
+    let noisy = matches!(&spec.training, TrainingConfig::Adam(adam) if adam.observed_noise > 0.0);
+    let spoilt = [
+        (
+            "data.source",
+            spec.data.source.generator().is_some(),
+            "this generator draws other numbers",
+        ),
+        (
+            "data.standardize",
+            spec.data.standardize,
+            "scaled columns are no longer binary",
+        ),
+        ("training.observed_noise", noisy, "noise makes other numbers of them"),
+    ];
+    let (key, _, reason) = spoilt
+        .into_iter()
+        .find(|(_, wrong, _)| *wrong && spec.model.is_binary())?;
+    Some(Fault::new(
+        key,
+        format!("a Bernoulli likelihood models 0 and 1, and {reason}"),
+        "a file of binary columns, as they are",
+        "change this key, or choose `likelihood = \"gaussian\"` in `[model]`",
+    ))
 }
 
 /// A policy must see and do what the environment shows and takes.

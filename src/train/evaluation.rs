@@ -246,7 +246,7 @@ impl<'a> Bounds<'a> {
             let draws = proposal.proposal(joint, self.theta, samples, &mut self.generator)?;
             let log_weights = (joint.log_joint(&draws.latents)? - draws.log_q()?)?; // [B, S]
             evidence.add(&log_weights.mean(D::Minus1)?)?;
-            entropy.add(&draws.log_q.mean(D::Minus1)?.neg()?)?;
+            entropy.add(&draws.log_q()?.mean(D::Minus1)?.neg()?)?;
             Ok((nn::log_sum_exp(&log_weights)? - (samples as f64).ln())?)
         })?;
         Ok(Measured {

@@ -347,6 +347,22 @@ fn slips_in_every_section() {
 }
 
 #[test]
+fn binary_columns() {
+    const BERNOULLI: &str = "kind = \"latent_gaussian\"\nlikelihood = \"bernoulli\"\nhidden = [4]";
+    let of = |data: &str, training: &str, csv: &str| {
+        let rest = "[posterior]\nkind = \"amortised\"\n[objective]\nkind = \"elbo\"";
+        shown(&experiment(data, BERNOULLI, training, rest), csv)
+    };
+    let binary = "x,y\n0,1\n1,1\n0,1\n";
+    snapshot!(&[
+        ("another number", of(FILE, ADAM, "x,y\n0,1\n1,0.5\n0,1\n")),
+        ("a generator", of("source = \"ring\"", ADAM, binary)),
+        ("scaled", of(&format!("{FILE}\nstandardize = true"), ADAM, binary)),
+        ("noisy", of(FILE, &format!("{ADAM}\nobserved_noise = 0.1"), binary)),
+    ]);
+}
+
+#[test]
 fn unlawful_combinations() {
     let of = |data: &str, model: &str, training: &str, rest: &str| shown(&experiment(data, model, training, rest), CSV);
     snapshot!(&[

@@ -43,6 +43,20 @@ fn ends(name: &str, data: &str, model: &str, training: &str, csv: &str) -> i32 {
     code
 }
 
+/// A pixel may be dark in every image; a density of real numbers refuses such a column.
+#[test]
+fn a_constant_column_is_a_lawful_pixel() {
+    let binary = "kind = \"latent_gaussian\"\nlikelihood = \"bernoulli\"\nhidden = [4]";
+    let guesses = "[posterior]\nkind = \"amortised\"\n[objective]\nkind = \"elbo\"";
+    let training = format!("{ADAM}\n{guesses}");
+    let split = format!("{FILE}\ntest_fraction = 0.3");
+    for constant in [0, 1] {
+        let csv = rows(|i| format!("{constant},{}", i % 2));
+        assert_eq!(ends("binary", &split, binary, &training, &csv), 0);
+        assert_eq!(ends("density", &split, DENSITY, EM, &csv), 2);
+    }
+}
+
 #[test]
 fn data_at_the_edges() {
     let (conditional, line) = (

@@ -7,7 +7,7 @@ use crate::figure::chart::Panel;
 use crate::figure::curves::range;
 use crate::math::streams::Generator;
 use crate::model::{Joint, Latent, Latents};
-use crate::posterior::{Draws, PosteriorConfig};
+use crate::posterior::PosteriorConfig;
 use crate::runner::{PlannedRun, Reloaded, reload};
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
@@ -124,8 +124,8 @@ impl Continuous {
         let mut log_weights = Vec::new();
         for part in points.chunks((DECODED / samples).max(1)) {
             let weights = self.with_joint(part, |joint| {
-                let Draws { latents, log_q, .. } = proposal.proposal(joint, &self.run.theta, samples, generator)?;
-                numbers(&(joint.log_joint(&latents)? - log_q)?)
+                let draws = proposal.proposal(joint, &self.run.theta, samples, generator)?;
+                numbers(&(joint.log_joint(&draws.latents)? - draws.log_q()?)?)
             })?;
             log_weights.extend(weights.into_iter().map(|weight| weight - units));
         }

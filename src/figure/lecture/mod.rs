@@ -7,6 +7,7 @@ mod clusters;
 mod collapse;
 mod continuous;
 mod density;
+mod digits;
 mod gap;
 mod growth;
 mod guesses;
@@ -15,6 +16,7 @@ mod latent_state;
 mod learning;
 mod lower_bound;
 mod mixture_density_network;
+mod mixture_of_twenty;
 mod nile;
 mod objectives;
 mod plane;
@@ -124,6 +126,18 @@ pub const FIGURES: &[LectureFigure] = &[
         draw: collapse::draw,
     },
     LectureFigure {
+        name: "mixture_of_twenty",
+        summary: "the weights of twenty Gaussians by exact, sampled and hard guesses, wake-sleep and reweighted wake-sleep",
+        experiment: "../objectives/mixture_of_twenty_guesses.toml",
+        draw: mixture_of_twenty::draw,
+    },
+    LectureFigure {
+        name: "digits",
+        summary: "handwritten digits from a continuous latent: reconstructed, interpolated, sampled, and all over a plane",
+        experiment: "digits.toml",
+        draw: digits::draw,
+    },
+    LectureFigure {
         name: "latent_state",
         summary: "a latent-state model: its graph, filter and smoother against the truth, a forecast, errors by horizon",
         experiment: "latent_state.toml",
@@ -197,6 +211,7 @@ mod tests {
                 ("\ntrain =", "data.train = 100"),
                 ("\ntest =", "data.test = 100"),
                 ("\nsteps =", "training.steps = 2"),
+                ("\nbound_samples =", "evaluation.bound_samples = 10"),
                 ("\nrollouts =", "evaluation.rollouts = 20"),
                 ("\nestimator_repeats =", "evaluation.estimator_repeats = 3"),
             ];

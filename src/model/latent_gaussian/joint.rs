@@ -3,7 +3,7 @@
 //! Points `[B, S, Z]` are one batch of B·S rows to the decoder, every row of x (and of what is given) repeated S times.
 
 use super::decoder::{Decoded, repeated};
-use super::{LatentGaussianModel, PRIOR_FLOOR, Prior};
+use super::{LatentGaussianModel, Likelihood, PRIOR_FLOOR, Prior};
 use crate::data::Batch;
 use crate::math::quadrature::Evidence;
 use crate::math::streams::Generator;
@@ -182,7 +182,7 @@ impl Joint for LatentGaussianJoint<'_> {
 
     fn decoded_mean(&self, latents: &Latents) -> Result<Tensor> {
         let z = points(latents)?;
-        let location = self.decode(z)?.location; // [B·S, D]
+        let location = self.model.decode(self.theta, self.given(), z)?.location; // [B·S, D]
         let mean = match self.model.config.likelihood {
             Likelihood::Gaussian => location,
             Likelihood::Bernoulli => (location.neg()?.exp()? + 1.0)?.recip()?,
