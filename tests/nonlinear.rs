@@ -297,7 +297,7 @@ fn faults_name_the_key_and_what_to_try() {
         (
             "",
             "[objective]\nkind = \"marginal_likelihood\"\n",
-            "likelihood has no closed form",
+            "log p(x) has no closed form",
         ),
         ("transition.start = [1.0]", particle, "1 numbers do not fit"),
         ("transition_variances.start = [-0.1]", particle, "it holds -0.1"),

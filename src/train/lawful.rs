@@ -81,6 +81,12 @@ fn refusal(
             "an objective of probabilities",
         ),
         (
+            matches!(objective, ObjectiveConfig::MarginalLikelihood(_)) && !model.exact_likelihood,
+            "objective.kind",
+            "this model's log p(x) has no closed form to ascend".to_owned(),
+            "`elbo`, `iwae` or `expected_log_likelihood`",
+        ),
+        (
             optimizer == "em" && !model.closed_form,
             "training.optimizer",
             "this model has no closed-form M-step".to_owned(),
@@ -109,12 +115,6 @@ fn refusal(
             "posterior.kind",
             format!("`{objective_kind}` uses no posterior, so `{posterior}` would be ignored"),
             "`exact`, or an objective that uses the posterior",
-        ),
-        (
-            matches!(objective, ObjectiveConfig::MarginalLikelihood(_)) && !model.exact_likelihood,
-            "objective.kind",
-            "this model's log p(x) has no closed form to ascend".to_owned(),
-            "`elbo`, `iwae` or `expected_log_likelihood`",
         ),
         (
             posterior == "hamiltonian" && (model.sequential || model.finite_latent),

@@ -164,10 +164,10 @@ fn trains(least: usize, is_tried: impl Fn(&str) -> bool) {
         for (path, bytes) in laboratory.files("results") {
             if path.ends_with("metrics.jsonl") {
                 let text = String::from_utf8(bytes).expect("UTF-8");
-                // The expected log-likelihood of a trajectory lacks a large entropy, which falls as noise is learnt: exact
+                // The expected log-likelihood of real numbers lacks an entropy, which falls as noise is learnt: exact
                 // guesses raise the likelihood all the same.
                 let metric = match name {
-                    "states" | "growth" => "train/log_likelihood",
+                    "states" | "growth" | "decoder" | "latent policy" => "train/log_likelihood",
                     _ => "train/objective",
                 };
                 let value =
