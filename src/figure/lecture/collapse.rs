@@ -57,14 +57,13 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         let generator = &mut trained.run.streams.named("figure/samples").at(0);
         samples.push(trained.samples(POINTS, generator)?.1);
     }
-    let limits = limits(data.iter().chain(samples.iter().flat_map(|drawn| central(drawn))));
     for (shown, drawn) in shown.iter().zip(&samples) {
         let title = format!(
             "{}: {}",
             sentence_case(&shown.variant.name),
             nats(shown.variant, "test/log_likelihood")
         );
-        let mut panel = plane(title, limits);
+        let mut panel = plane(title, limits(data.iter().chain(central(drawn))));
         panel
             .points(&data, Dot::new(OBSERVED.alpha(0.6)).radius(4.0))
             .points(drawn, Dot::new(MODEL.alpha(0.6)).radius(4.0))

@@ -5,7 +5,7 @@
 
 use super::continuous::{Continuous, Limits, Place, limits, plane};
 use super::shown::{nats, shown, what_nats_are};
-use super::{sentence_case, unexpected};
+use super::unexpected;
 use crate::Result;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
@@ -39,9 +39,9 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let places: Vec<Place> = z.chunks_exact(2).map(|z| (z[0], z[1])).collect();
     let [z1, z2] = ["z₁", "z₂"].map(|name| Axis::linear(name).limits(-REACH, REACH));
 
-    let mut prior = Panel::new("z ~ p(z): simple", z1, z2).equal_units();
+    let mut prior = Panel::new("p(z): simple", z1, z2).equal_units();
     scatter(&mut prior, &places, &colors);
-    let mut decoder = plane("E[x|z]: the decoder bends the plane", limits);
+    let mut decoder = plane("E[x|z]: the decoder bends it", limits);
     scatter(&mut decoder, &trained.decoded(&z)?, &colors);
     for line in grid_lines() {
         let latents: Vec<f64> = line.iter().flat_map(|z| [z.0, z.1]).collect();
@@ -49,7 +49,8 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         prior.line(&line, thin);
         decoder.line(&trained.decoded(&latents)?, thin);
     }
-    let mut model = plane("x ~ p(x|z), and p(x): complicated", limits);
+    let title = format!("p(x): {}", nats(first.variant, "test/log_likelihood"));
+    let mut model = plane(title, limits);
     scatter(&mut model, &samples, &colors);
     let mut observed = plane("The data, and their own density", limits);
     observed.points(&data, Dot::new(OBSERVED.alpha(0.7)).radius(4.0));
@@ -69,12 +70,11 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     contours(&mut observed, truth, &data, limits, Stroke::oracle())?;
     Ok(Figure::new(&summary.question, 2, vec![prior, decoder, model, observed])
         .caption(format!(
-            "A point keeps the colour of its z. Contours hold 50 % and 90 % of p(x), and, dashed, of the generator's own \
-             density. {}: {}.",
-            sentence_case(&what_nats_are(&summary)),
-            nats(first.variant, "test/log_likelihood")
+            "A point keeps the colour of its z, from p(z) over the decoder to p(x|z). Contours hold 50 % and 90 % of p(x), \
+             and, dashed, of the generator's own density. Number: {}.",
+            what_nats_are(&summary)
         ))
-        .row_height(700.0))
+        .row_height(620.0))
 }
 
 /// A colour for every place of the latent plane: four corners, mixed by how much of p(z) lies on either side.
