@@ -15,7 +15,7 @@ use crate::figure::theme::variant;
 use crate::runner::{Experiment, Summary, agreed, summarize};
 
 /// How far below the oracle the axis of the log-likelihood reaches, nats.
-const DEPTH: f64 = 0.6;
+const DEPTH: f64 = 0.9;
 
 /// Draws log p(x) and the gap over the optimiser's steps.
 pub fn draw(experiment: &Experiment) -> Result<Figure> {
