@@ -322,5 +322,13 @@ fn check_evaluation(spec: &Spec) -> Option<Fault> {
             "choose `expected_log_likelihood` with a `sampled` posterior",
         ));
     }
+    if evaluation.estimator_repeats > 0 && matches!(spec.objective, ObjectiveConfig::Iwae(_)) {
+        return Some(Fault::new(
+            "estimator_repeats",
+            "the mean of the importance-weighted bound over draws has no exact value to compare with",
+            "0",
+            "choose `expected_log_likelihood` or `elbo`",
+        ));
+    }
     None
 }

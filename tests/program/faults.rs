@@ -303,6 +303,15 @@ fn evaluation() {
             )
         ),
         (
+            "estimates of what nobody knows",
+            of(
+                FILE,
+                DENSITY,
+                ADAM,
+                "estimator_repeats = 3\n[posterior]\nkind = \"sampled\"\n[objective]\nkind = \"iwae\"",
+            )
+        ),
+        (
             "estimates of what is exact",
             shown(
                 &experiment(

@@ -4,9 +4,9 @@
 //! many sequences of any lengths, with missing entries and missing steps. Steps t count from 1.
 //!
 //! What inference needs of a system is [`Dynamics`]; the linear [`System`] has it too, and there the Gaussian smoothers are
-//! exact and the particles converge to them. Two roads lead to beliefs over trajectories: [`gaussian`] (linearise, or
-//! follow sigma points) and [`particle`] (simulate). Where f and g are linear in their coefficients ([`BasisSystem`]), what
-//! learning needs are second moments once more ([`moments`]), and the M-step is that of the linear system.
+//! exact and the particles converge to them. Two roads lead to beliefs over trajectories: `gaussian` (linearise, or
+//! follow sigma points) and `particle` (simulate). Where f and g are linear in their coefficients ([`BasisSystem`]), what
+//! learning needs are second moments once more (`moments`), and the M-step is that of the linear system.
 
 mod basis;
 mod gaussian;
