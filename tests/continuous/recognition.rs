@@ -4,6 +4,8 @@ use crate::case::{mean_and_error, numbers};
 use candle_core::{DType, Device};
 use latent_lab::Result;
 use latent_lab::data::{Batch, DataConfig, Splits};
+use latent_lab::math::linear_latent::LinearLatent;
+use latent_lab::math::rows::Observations;
 use latent_lab::math::streams::Streams;
 use latent_lab::model::{Latents, Model, ModelConfig};
 use latent_lab::nn::Parameters;
@@ -43,6 +45,15 @@ struct Trained {
 }
 
 fn trained(model: &str, posterior: &str, objective: &str, steps: u64) -> Trained {
+    trained_by(
+        model,
+        posterior,
+        objective,
+        &format!("steps = {steps}\nbatch_size = 100\nlearning_rate = 0.01"),
+    )
+}
+
+fn trained_by(model: &str, posterior: &str, objective: &str, training: &str) -> Trained {
     let streams = Streams::new(11);
     let data: DataConfig = toml::from_str("source = 'gaussian_blob'\ntrain = 500\nstandardize = true").expect("data");
     let splits = data.load(Path::new(""), &streams).expect("rows");
@@ -51,8 +62,7 @@ fn trained(model: &str, posterior: &str, objective: &str, steps: u64) -> Trained
     let posterior: PosteriorConfig = toml::from_str(posterior).expect("a posterior");
     let objective: ObjectiveConfig = toml::from_str(objective).expect("an objective");
     let training: TrainingConfig = toml::from_str(&format!(
-        "optimizer = 'adam'\nprecision = 'f64'\nsteps = {steps}\nbatch_size = 100\nevaluate_every = {steps}\n\
-         learning_rate = 0.01"
+        "optimizer = 'adam'\nprecision = 'f64'\nevaluate_every = 1000000\n{training}"
     ))
     .expect("training");
     let job = Job {
@@ -90,6 +100,26 @@ fn reverse_kl_trains_the_same_by_either_objective() {
     for ((name, a), (_, b)) in one.theta.iter().zip(apart.theta.iter()) {
         crate::case::close(&numbers(a.as_tensor()), &numbers(b.as_tensor()), 1e-7, name);
     }
+}
+
+/// Probabilistic principal components: the eigenvectors' likelihood is reached by a network's guesses, and not exceeded.
+#[test]
+fn the_elbo_reaches_the_closed_form_optimum() {
+    let after = trained_by(
+        "kind = 'latent_gaussian'\nlatent_dimensions = 1\nhidden = []",
+        "kind = 'amortised'\nhidden = []",
+        "kind = 'elbo'",
+        "steps = 1500\nbatch_size = 500\nlearning_rate = 0.02\nlearning_rate_schedule = 'cosine'",
+    );
+    let train = &after.splits.train;
+    let rows = Observations::new(train.observed.view(), None, None).expect("rows");
+    let optimum = LinearLatent::optimum(&rows, 1, None).expect("an optimum");
+    let best = optimum.mean_log_likelihood(&rows).expect("a number");
+    let batch = Batch::whole(train, DType::F64, &Device::Cpu).expect("rows");
+    let joint = after.model.joint(&after.theta, &batch).expect("a joint");
+    let values = numbers(&joint.log_prob().expect("values"));
+    let reached = values.iter().sum::<f64>() / values.len() as f64;
+    assert!(reached <= best + 1e-9 && best - reached < 1e-3, "{reached} {best}");
 }
 
 /// Sleep: log q of the model's own (x, z) rises up to −H(z|x), which only p(z|x) itself reaches.
