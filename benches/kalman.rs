@@ -5,7 +5,7 @@
 //! ```
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use latent_lab::math::kalman::{Filtered, Sequences, Statistics, System};
+use latent_lab::math::kalman::{Sequences, System, expectation};
 use latent_lab::math::streams::Streams;
 use nalgebra::{DMatrix, DVector};
 use rand_distr::{Distribution, StandardNormal};
@@ -40,10 +40,7 @@ fn expectation_step(criterion: &mut Criterion) {
         group.bench_function(
             format!("state {x}, observed {o}, {steps} steps, {count} sequences"),
             |b| {
-                b.iter(|| {
-                    let filtered = Filtered::new(&system, &sequences).expect("a filter");
-                    Statistics::new(&sequences, &filtered.smooth(), None).expect("statistics")
-                });
+                b.iter(|| expectation(&system, &sequences, rayon::current_num_threads()).expect("a step"));
             },
         );
     }

@@ -1,4 +1,4 @@
-//! Expectation steps of a linear-Gaussian state space: filter, smoother and moments of all sequences, on one thread.
+//! Expectation steps of a linear-Gaussian state space: filter, smoother and moments of all sequences, on all cores.
 //!
 //! The file holds `observed` `[N, T, O]` and the system: `initial_mean` `[X]`, `initial_covariance` `[X, X]`, `transition`
 //! `[X, X]`, `transition_noise` `[X, X]`, `emission` `[O, X]`, `emission_noise` `[O, O]`. There are no inputs or offsets.
@@ -6,7 +6,7 @@
 use crate::array;
 use candle_core::npy::NpzTensors;
 use latent_lab::Result;
-use latent_lab::math::kalman::{Filtered, Sequences, Statistics, System};
+use latent_lab::math::kalman::{Sequences, System, expectation};
 use nalgebra::{DMatrix, DVector};
 use serde_json::{Value, json};
 use std::{hint::black_box, path::PathBuf, time::Instant};
@@ -25,23 +25,18 @@ impl Request {
         let (count, steps, outputs) = observed.dims3()?;
         let observed = observed.flatten_all()?.to_vec1::<f64>()?;
         let sequences = Sequences::new(&observed, outputs, &[], 0, &vec![steps; count])?;
+        let threads = rayon::current_num_threads();
         let start = Instant::now();
         for _ in 0..self.repeats {
-            black_box(expectation(&system, &sequences)?);
+            black_box(expectation(&system, &sequences, threads)?);
         }
         let seconds = start.elapsed().as_secs_f64();
-        let (log_likelihoods, statistics) = expectation(&system, &sequences)?;
+        let (log_likelihoods, statistics) = expectation(&system, &sequences, threads)?;
         let second = statistics.transition.second;
         let row = |i: usize| (0..2 * system.states()).map(|j| second[(i, j)]).collect();
         let moments: Vec<Vec<f64>> = (0..2 * system.states()).map(row).collect();
         Ok(json!({ "seconds": seconds, "log_likelihoods": log_likelihoods, "moments": moments }))
     }
-}
-
-fn expectation(system: &System, sequences: &Sequences) -> Result<(Vec<f64>, Statistics)> {
-    let filtered = Filtered::new(system, sequences)?;
-    let statistics = Statistics::new(sequences, &filtered.smooth(), None)?;
-    Ok((filtered.log_likelihood().to_vec(), statistics))
 }
 
 fn system(file: &NpzTensors) -> Result<System> {

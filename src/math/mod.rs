@@ -17,6 +17,7 @@ pub mod linear_latent;
 pub mod linear_mixture;
 pub mod m_step;
 pub mod nonlinear;
+mod parallel;
 pub mod quadrature;
 pub mod rows;
 pub mod streams;

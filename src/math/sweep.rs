@@ -4,10 +4,9 @@
 //! `Σ_i w_i r_ik u_i u_iᵀ` of `u = [1; x − x̄; y − ȳ]`, all in cache. Blocks form chunks whose size depends on N alone,
 //! and chunks are added in order, so the bytes of the result do not depend on the number of threads.
 
-use rayon::prelude::*;
-
 use super::block::{BLOCK, Block, LEAST};
 use super::linear_mixture::{Covariance, LinearMixture, Whitened};
+use super::parallel;
 use super::rows::{Observations, mirror};
 use crate::{Error, Result};
 
@@ -61,7 +60,6 @@ pub(super) enum Moments {
 /// # Errors
 /// If sizes do not fit, a covariance is not positive definite, or a rule's row does not sum to 1.
 pub fn sweep(data: &Observations, mixture: &LinearMixture, guess: Guess, threads: usize) -> Result<Statistics> {
-    let threads = threads.max(1);
     let whitened = mixture.whiten(data)?;
     let moments = match mixture.covariance {
         _ if mixture.inputs > 0 => Moments::All,
@@ -72,23 +70,12 @@ pub fn sweep(data: &Observations, mixture: &LinearMixture, guess: Guess, threads
     let (n, size) = (data.count(), chunk_size(data.count()));
     let chunks = n.div_ceil(size);
     let chunk = |i: usize| sweep_chunk(data, &whitened, moments, guess, i * size..n.min((i + 1) * size));
-    // Each thread takes one run of consecutive chunks; where the runs begin does not matter to the result.
-    let run = |t: usize| {
-        (t * chunks / threads..(t + 1) * chunks / threads)
-            .map(chunk)
-            .collect::<Result<Vec<_>>>()
-    };
-    let partial: Vec<Vec<Partial>> = match threads {
-        1 => vec![run(0)?],
-        _ => (0..threads)
-            .into_par_iter()
-            .with_max_len(1)
-            .map(run)
-            .collect::<Result<_>>()?,
-    };
+    let partial = parallel::map((0..chunks).collect(), threads, chunk);
     let p = 1 + data.shift.len();
     let mut total = Partial::new(mixture.components(), p);
-    partial.iter().flatten().for_each(|chunk| total.add(chunk));
+    for chunk in partial {
+        total.add(&chunk?);
+    }
     if moments == Moments::First {
         share_second_moments(&mut total.moments, &data.moments, p);
     }

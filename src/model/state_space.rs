@@ -13,7 +13,7 @@ pub use settings::{Field, Settings};
 use super::linear_gaussian_ssm::FirstValues;
 use super::{ClosedForm, Guess, Improvement, Joint, Latent, MixtureRows, Model, Sweeps};
 use crate::data::{Batch, Dataset, Table};
-use crate::math::kalman::{Filtered, Learning, Sequences, Statistics, System};
+use crate::math::kalman::{Filtered, Learning, Sequences, Statistics, System, expectation};
 use crate::math::streams::{Generator, Streams};
 use crate::nn::Parameters;
 use crate::{Error, Result};
@@ -207,25 +207,25 @@ impl Sweeps for StateSpaceSweeps<'_> {
         &self,
         theta: &Parameters,
         guess: Guess,
-        _threads: usize,
+        threads: usize,
         _rng: Option<&mut Generator>,
     ) -> Result<Improvement> {
         let old = self.model.system(theta)?;
-        let filtered = Filtered::new(&old, &self.sequences)?;
-        let log_likelihood = filtered.log_likelihood().iter().sum();
-        let (statistics, lower_bound) = match guess {
-            Guess::Exact => (
-                Statistics::new(&self.sequences, &filtered.smooth(), None)?,
-                log_likelihood,
-            ),
+        let (log_likelihood, statistics, lower_bound) = match guess {
+            Guess::Exact => {
+                let (each, statistics) = expectation(&old, &self.sequences, threads)?;
+                let log_likelihood = each.iter().sum();
+                (log_likelihood, statistics, log_likelihood)
+            }
             Guess::Trajectories { beliefs, log_q } => {
                 let mut statistics = Statistics::none(&self.sequences, old.states());
                 for belief in beliefs {
                     let one = Statistics::new(&self.sequences, belief, None)?;
                     statistics.add(&one, 1.0 / beliefs.len() as f64);
                 }
+                let log_likelihood = Filtered::new(&old, &self.sequences)?.log_likelihood().iter().sum();
                 let bound = statistics.expected_log(&old).total() - log_q;
-                (statistics, bound)
+                (log_likelihood, statistics, bound)
             }
             Guess::Responsibilities(_) => {
                 return Err(Error::Other("a trajectory was guessed as a finite latent".into()));

@@ -4,10 +4,14 @@
 //! are beliefs too: the filter's (independent between steps, blind to the future), the mean alone as if it were known, or
 //! draws (points).
 
-use super::covariance::{EDGE, Reverses, Smoothing, Spread, Spreads};
+use super::System;
 use super::filter::{Filtered, FilteredBlock};
+use super::gains::Gains;
 use super::lanes::{Matrix, Place, Start, apply};
+use super::reverses::Reverses;
 use super::sequences::{Block, Sequences};
+use super::settling::EDGE;
+use super::spreads::{Smoothing, Spread, Spreads};
 use nalgebra::{DMatrix, DVector};
 use pulp::{Arch, Scalar, Simd, WithSimd};
 use std::ops::Range;
@@ -58,36 +62,22 @@ impl Beliefs {
     }
 
     pub(super) fn smoothed(filtered: &Filtered) -> Self {
-        let x = filtered.system.states();
-        let reverses = reverses(filtered);
-        let mut smoothing = Smoothing::new(&filtered.gains, &reverses);
-        let mut blocks = Vec::with_capacity(filtered.blocks.len());
-        for (own, block) in filtered.blocks.iter().zip(&filtered.sequences.blocks) {
-            let mut chains = Vec::new();
-            for (columns, length) in runs(&block.lengths) {
-                let mut steps = vec![EDGE; length];
-                let mut later = EDGE;
-                for t in (0..length).rev() {
-                    later = smoothing.before(own.steps[t], later);
-                    steps[t] = later;
-                }
-                chains.push(Chain { columns, steps });
-            }
-            let mut means = own.means.clone();
-            Arch::new().dispatch(Pass {
-                states: x,
-                block,
-                filtered: own,
-                reverses: &reverses,
-                surprise: vec![0.0; x * block.members.len()],
-                means: &mut means,
-            });
-            blocks.push(BeliefBlock { means, chains });
-        }
+        let steps: Vec<&[u32]> = filtered.blocks.iter().map(|own| &*own.steps).collect();
+        let Backward {
+            reverses,
+            spreads,
+            chains,
+        } = Backward::new(filtered.system, filtered.sequences, &filtered.gains, &steps);
+        let blocks = filtered.blocks.iter().zip(&filtered.sequences.blocks).zip(chains);
         Self {
-            states: x,
-            blocks,
-            spreads: smoothing.spreads,
+            states: filtered.system.states(),
+            blocks: blocks
+                .map(|((own, block), chains)| BeliefBlock {
+                    means: own.clone().smoothed(block, &reverses),
+                    chains,
+                })
+                .collect(),
+            spreads,
         }
     }
 
@@ -178,11 +168,64 @@ impl Beliefs {
     }
 }
 
+/// What the smoother does at every time: all of it that does not depend on the data.
+pub(super) struct Backward {
+    pub reverses: Reverses,
+    pub spreads: Spreads,
+    /// By block.
+    pub chains: Vec<Vec<Chain>>,
+}
+
+impl Backward {
+    /// After the filter `steps` of every block.
+    pub fn new(system: &System, sequences: &Sequences, gains: &Gains, steps: &[impl AsRef<[u32]>]) -> Self {
+        let reverses = reverses(system, gains, steps.iter().map(AsRef::as_ref));
+        let mut smoothing = Smoothing::new(gains, &reverses);
+        let mut chains = Vec::with_capacity(steps.len());
+        for (own, block) in steps.iter().zip(&sequences.blocks) {
+            let mut chain = |(columns, length)| {
+                let mut later = EDGE;
+                let mut steps = own.as_ref()[..length].to_vec();
+                for step in steps.iter_mut().rev() {
+                    later = smoothing.before(*step, later);
+                    *step = later;
+                }
+                Chain { columns, steps }
+            };
+            chains.push(runs(&block.lengths).map(&mut chain).collect());
+        }
+        Self {
+            spreads: smoothing.spreads,
+            reverses,
+            chains,
+        }
+    }
+}
+
+impl FilteredBlock {
+    /// The smoother's means over this block.
+    pub fn smoothed(self, block: &Block, reverses: &Reverses) -> Vec<f64> {
+        let states = self.means.len() / block.stride();
+        let mut means = self.means;
+        Arch::new().dispatch(Pass {
+            states,
+            block,
+            steps: &self.steps,
+            predicted: &self.predicted,
+            reverses,
+            surprise: vec![0.0; states * block.members.len()],
+            means: &mut means,
+        });
+        means
+    }
+}
+
 /// The smoother's means over one block, from the filter's.
 struct Pass<'a> {
     states: usize,
     block: &'a Block,
-    filtered: &'a FilteredBlock,
+    steps: &'a [u32],
+    predicted: &'a [f64],
     reverses: &'a Reverses,
     /// E[x_{t+1}] less what was predicted. `[X, B]`
     surprise: Vec<f64>,
@@ -196,7 +239,7 @@ impl WithSimd for Pass<'_> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         for t in (1..self.block.masks.len()).rev() {
             let (active, mut column) = (self.block.active[t], 0);
-            let gain = self.reverses.gain(self.filtered.steps[t - 1]);
+            let gain = self.reverses.gain(self.steps[t - 1]);
             while column + 2 * S::F64_LANES <= active {
                 self.step::<S, 2>(simd, t, gain, column);
                 column += 2 * S::F64_LANES;
@@ -222,7 +265,7 @@ impl Pass<'_> {
         let scratch = Place::new(width, column);
         for i in 0..self.states {
             let mut surprise: [_; V] = now.of(self.means).load(simd, i);
-            let predicted: [_; V] = now.of(&self.filtered.predicted).load(simd, i);
+            let predicted: [_; V] = now.of(self.predicted).load(simd, i);
             for v in 0..V {
                 surprise[v] = simd.sub_f64s(surprise[v], predicted[v]);
             }
@@ -234,13 +277,13 @@ impl Pass<'_> {
 }
 
 /// What every filter step says of the step before it in time; none for steps that only end sequences.
-pub(super) fn reverses(filtered: &Filtered) -> Reverses {
-    let mut wanted = vec![false; filtered.gains.steps.len()];
-    for block in &filtered.blocks {
-        let (_, inner) = block.steps.split_last().unwrap_or((&0, &[]));
+pub(super) fn reverses<'a>(system: &System, gains: &Gains, steps: impl Iterator<Item = &'a [u32]>) -> Reverses {
+    let mut wanted = vec![false; gains.steps.len()];
+    for own in steps {
+        let (_, inner) = own.split_last().unwrap_or((&0, &[]));
         inner.iter().for_each(|&step| wanted[step as usize] = true);
     }
-    Reverses::new(filtered.system, &filtered.gains, &wanted)
+    Reverses::new(system, gains, &wanted)
 }
 
 /// Runs of equal lengths: columns and length.

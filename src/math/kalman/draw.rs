@@ -3,7 +3,7 @@
 //! `x_T ~ N(μ_T, P_T)`, then backwards `x_t | x_{t+1} ~ N(μ_t + J_t (x_{t+1} − A μ_t − B u_t − b), G_t)`.
 
 use super::beliefs::{BeliefBlock, reverses};
-use super::covariance::Spreads;
+use super::spreads::Spreads;
 use super::{Beliefs, Filtered};
 use crate::math::linear_algebra::square_root;
 use nalgebra::DMatrix;
@@ -14,7 +14,7 @@ impl Filtered<'_> {
     /// One trajectory of every sequence, drawn from p(x_1 … x_T | o_1 … o_T).
     pub fn draw(&self, rng: &mut dyn Rng) -> Beliefs {
         let x = self.system.states();
-        let reverses = reverses(self);
+        let reverses = reverses(self.system, &self.gains, self.blocks.iter().map(|own| &*own.steps));
         let mut inner: Vec<Option<Vec<f64>>> = vec![None; self.gains.steps.len()];
         let mut last = inner.clone();
         let mut blocks = Vec::with_capacity(self.blocks.len());
@@ -33,7 +33,7 @@ impl Filtered<'_> {
                         }
                         let gain = reverses.gain(step);
                         for (j, s) in surprise.iter().enumerate() {
-                            let column = &gain.values[j * gain.stride..][..x];
+                            let column = &gain.values[j * gain.along..][..x];
                             (0..x).for_each(|i| paths[i * stride + at] += column[i] * s);
                         }
                         inner[step as usize].get_or_insert_with(|| root(&reverses.covariance(step)))

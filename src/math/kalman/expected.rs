@@ -2,8 +2,8 @@
 //!
 //! `E[log N(y; W z, Σ)] = −½ (log det 2πΣ + |L⁻¹ (E[y] − W E[z])|² + tr Σ⁻¹ Cov(y − W z))`, summed over steps.
 
-use super::covariance::Spreads;
 use super::sequences::{Block, Sequences};
+use super::spreads::Spreads;
 use super::statistics::precision;
 use super::{Beliefs, Conditional, ExpectedLog, System};
 use nalgebra::{DMatrix, DVector};

@@ -3,9 +3,10 @@
 //! With the whitened innovation `e = L⁻¹ (o − C m' − D u − d)` a step is `m = m' + P' Cᵀ L⁻ᵀ e`, and adds
 //! `−½ (eᵀe + log det 2πS)` to the log-likelihood; then `m' = A m + B u + b`.
 
-use super::covariance::{EDGE, Gains, Update};
+use super::gains::{Gains, Update};
 use super::lanes::{Place, Start, apply};
 use super::sequences::{Block, Sequences};
+use super::settling::EDGE;
 use super::small::{coefficients, table};
 use super::statistics::precision;
 use super::{Beliefs, System};
@@ -23,7 +24,7 @@ pub struct Filtered<'a> {
 }
 
 /// Of one block.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct FilteredBlock {
     /// The filter step of each time. `[T]`
     pub steps: Vec<u32>,
@@ -44,28 +45,12 @@ impl<'a> Filtered<'a> {
 
     /// Without `share`, every covariance is computed afresh.
     pub(super) fn with_sharing(system: &'a System, sequences: &'a Sequences, share: bool) -> Result<Self> {
-        if (system.outputs(), system.inputs()) != (sequences.outputs(), sequences.inputs()) {
-            return Err(crate::Error::Other(format!(
-                "the system has {} outputs and {} inputs, the sequences {} and {}",
-                system.outputs(),
-                system.inputs(),
-                sequences.outputs(),
-                sequences.inputs()
-            )));
-        }
-        let mut gains = Gains::new(system, share);
+        let Schedule { gains, steps } = Schedule::new(system, sequences, share)?;
+        let linear = Linear::new(system);
         let mut log_likelihood = vec![0.0; sequences.count()];
         let mut blocks = Vec::with_capacity(sequences.blocks.len());
-        let linear = Linear::new(system);
-        for block in &sequences.blocks {
-            let mut steps = Vec::with_capacity(block.masks.len());
-            let mut step = EDGE;
-            for &mask in &block.masks {
-                step = gains.after(system, step, mask, &sequences.masks[mask as usize])?;
-                steps.push(step);
-            }
-            let mut own = vec![0.0; block.members.len()];
-            let filtered = linear.filter(sequences, block, &gains, steps, &mut own);
+        for (block, steps) in sequences.blocks.iter().zip(steps) {
+            let (filtered, own) = linear.filter(sequences, block, &gains, steps);
             for (&i, value) in block.members.iter().zip(own) {
                 log_likelihood[i] = value;
             }
@@ -112,8 +97,42 @@ impl<'a> Filtered<'a> {
     }
 }
 
+/// What the filter does at every time: all of it that does not depend on the data.
+pub(super) struct Schedule {
+    pub gains: Gains,
+    /// The filter step of each time, by block.
+    pub steps: Vec<Vec<u32>>,
+}
+
+impl Schedule {
+    /// Without `share`, every covariance is computed afresh.
+    pub fn new(system: &System, sequences: &Sequences, share: bool) -> Result<Self> {
+        if (system.outputs(), system.inputs()) != (sequences.outputs(), sequences.inputs()) {
+            return Err(crate::Error::Other(format!(
+                "the system has {} outputs and {} inputs, the sequences {} and {}",
+                system.outputs(),
+                system.inputs(),
+                sequences.outputs(),
+                sequences.inputs()
+            )));
+        }
+        let mut gains = Gains::new(system, share);
+        let mut steps = Vec::with_capacity(sequences.blocks.len());
+        for block in &sequences.blocks {
+            let mut own = Vec::with_capacity(block.masks.len());
+            let mut step = EDGE;
+            for &mask in &block.masks {
+                step = gains.after(system, step, mask, &sequences.masks[mask as usize])?;
+                own.push(step);
+            }
+            steps.push(own);
+        }
+        Ok(Self { gains, steps })
+    }
+}
+
 /// How means advance.
-struct Linear {
+pub(super) struct Linear {
     states: usize,
     inputs: usize,
     initial_mean: Vec<f64>,
@@ -126,7 +145,7 @@ struct Linear {
 }
 
 impl Linear {
-    fn new(system: &System) -> Self {
+    pub fn new(system: &System) -> Self {
         Self {
             states: system.states(),
             inputs: system.inputs(),
@@ -137,16 +156,17 @@ impl Linear {
         }
     }
 
-    fn filter(
+    /// The filter over one block, and the log-likelihoods of its columns.
+    pub fn filter(
         &self,
         sequences: &Sequences,
         block: &Block,
         gains: &Gains,
         steps: Vec<u32>,
-        log_likelihood: &mut [f64],
-    ) -> FilteredBlock {
+    ) -> (FilteredBlock, Vec<f64>) {
         let size = self.states * block.stride();
         let (mut predicted, mut means) = (vec![0.0; size], vec![0.0; size]);
+        let mut log_likelihood = vec![0.0; block.members.len()];
         Arch::new().dispatch(Pass {
             linear: self,
             sequences,
@@ -157,13 +177,14 @@ impl Linear {
             means: &mut means,
             innovation: vec![0.0; sequences.outputs() * block.members.len()],
             present: vec![0.0; sequences.outputs() * block.members.len()],
-            log_likelihood,
+            log_likelihood: &mut log_likelihood,
         });
-        FilteredBlock {
+        let filtered = FilteredBlock {
             steps,
             predicted,
             means,
-        }
+        };
+        (filtered, log_likelihood)
     }
 }
 

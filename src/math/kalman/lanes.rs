@@ -5,7 +5,7 @@
 //! one lane ([`pulp::Scalar`]).
 
 use pulp::{Simd, WithSimd};
-use std::{array::from_fn, ops::Range};
+use std::ops::Range;
 
 /// Columns per vector, at most.
 pub(super) const LANES: usize = 8;
@@ -84,13 +84,28 @@ pub(super) enum Start<'a> {
     Itself,
 }
 
-/// A matrix of `rows` rows, entry (i, j) at `j · stride + i`.
+/// A matrix of coefficients, entry (i, j) at `i · across + j · along`.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
     pub values: &'a [f64],
     pub rows: usize,
     pub columns: usize,
-    pub stride: usize,
+    pub across: usize,
+    pub along: usize,
+}
+
+impl Matrix<'_> {
+    /// The transpose, of the same numbers.
+    #[inline(always)]
+    pub fn transpose(self) -> Self {
+        Self {
+            values: self.values,
+            rows: self.columns,
+            columns: self.rows,
+            across: self.along,
+            along: self.across,
+        }
+    }
 }
 
 /// A matrix and what it is applied to.
@@ -135,12 +150,16 @@ fn tile<S: Simd, const V: usize, const N: usize, const H: usize>(
     }
     for (a, from) in terms {
         for j in 0..a.columns {
-            let vectors: [_; V] = from.load(simd, j);
-            let a = &a.values[j * a.stride + first..][..H];
-            for h in 0..H {
-                let a = simd.splat_f64s(a[h]);
-                for v in 0..V {
-                    sums[h][v] = simd.mul_add_e_f64s(a, vectors[v], sums[h][v]);
+            let vectors = from.load(simd, j);
+            let column = &a.values[first * a.across + j * a.along..];
+            if a.across == 1 {
+                let column = &column[..H];
+                for h in 0..H {
+                    add::<S, V>(simd, &mut sums[h], column[h], vectors);
+                }
+            } else {
+                for h in 0..H {
+                    add::<S, V>(simd, &mut sums[h], column[h * a.across], vectors);
                 }
             }
         }
@@ -149,6 +168,15 @@ fn tile<S: Simd, const V: usize, const N: usize, const H: usize>(
         to.store(simd, first + h, sums);
     }
     H
+}
+
+/// `sums += coefficient · vectors`.
+#[inline(always)]
+fn add<S: Simd, const V: usize>(simd: S, sums: &mut [S::f64s; V], coefficient: f64, vectors: [S::f64s; V]) {
+    let coefficient = simd.splat_f64s(coefficient);
+    for v in 0..V {
+        sums[v] = simd.mul_add_e_f64s(coefficient, vectors[v], sums[v]);
+    }
 }
 
 /// `sums[i, j] += rows[i][c] · rows[j][c]` for j ≤ i (and a few more), for every column c, which goes to lane `c mod LANES`.
@@ -206,7 +234,9 @@ fn products<S: Simd, const H: usize, const W: usize>(
     columns: &Range<usize>,
 ) {
     let row = |i: usize| S::as_simd_f64s(&rows[i][columns.clone()]).0;
-    let (a, b): ([_; H], [_; W]) = (from_fn(|i| row(top + i)), from_fn(|j| row(left + j)));
+    let (mut a, mut b) = ([row(top); H], [row(left); W]);
+    (1..H).for_each(|i| a[i] = row(top + i));
+    (1..W).for_each(|j| b[j] = row(left + j));
     let vectors = columns.len() / S::F64_LANES;
     // Lanes of narrower vectors take turns, so that every machine adds in the same order.
     for lane in 0..LANES / S::F64_LANES {

@@ -10,16 +10,21 @@
 //! Covariances do not depend on the data: each is computed once for all sequences with the same missing entries, and no
 //! more once it has settled; the means of all these sequences are then advanced side by side.
 
+mod batch;
 mod beliefs;
-mod covariance;
 mod draw;
+mod expectation;
 mod expected;
 mod filter;
+mod gains;
 mod lanes;
 mod m_step;
 mod predict;
+mod reverses;
 mod sequences;
+mod settling;
 mod small;
+mod spreads;
 mod statistics;
 mod subspace;
 mod system;
@@ -27,12 +32,13 @@ mod system;
 pub(super) mod tests;
 
 pub use beliefs::Beliefs;
-pub(super) use covariance::Spread;
+pub use expectation::expectation;
 pub(super) use expected::Density;
 pub use expected::expected_logs;
 pub use filter::Filtered;
 pub use m_step::{Learning, Noise, NoiseForm, Regression};
 pub use predict::{Forecast, Horizon, squared_errors};
 pub use sequences::Sequences;
+pub(super) use spreads::Spread;
 pub use statistics::{ExpectedLog, Moments, Statistics};
 pub use system::{Conditional, System};

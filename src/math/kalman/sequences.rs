@@ -7,8 +7,8 @@
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 
-/// Sequences of one block: enough to fill vectors, few enough for a block to stay in cache.
-const COLUMNS: usize = 32;
+/// Sequences of one block: enough to fill vectors, few enough for a block to stay in cache and for threads to share blocks.
+const COLUMNS: usize = 16;
 
 /// The mask of a step where everything is observed.
 pub(super) const COMPLETE: u32 = 0;

@@ -5,15 +5,18 @@
 //! `E = Σ_i E[(y − W z)(y − W z)ᵀ]`; its gradient is `Σ⁻¹ (S_yz − W S_zz)` in W and `−½ (n Σ⁻¹ − Σ⁻¹ E Σ⁻¹)` in Σ.
 //! At the exact posterior of the same θ this is the gradient of `log p_θ(o)` (Fisher's identity).
 
+use super::beliefs::Chain;
 use super::lanes::{LANES, OuterProducts};
 use super::sequences::{Block, Sequences};
 use super::small::{padded, zeros};
+use super::spreads::Spreads;
 use super::{Beliefs, Conditional, System};
 use crate::math::linear_algebra::{cholesky, inverse_lower, symmetric};
 use crate::{Error, Result};
 use nalgebra::{DMatrix, SymmetricEigen};
 use pulp::Arch;
-use std::{collections::BTreeMap, ops::Range};
+use std::collections::{BTreeMap, btree_map::Entry};
+use std::ops::Range;
 
 /// Columns gathered before their outer products are summed.
 const GATHERED: usize = 512;
@@ -72,53 +75,19 @@ impl Statistics {
     /// The moments of `sequences` under `beliefs`; where `weights` (≥ 0, one per sequence) are given, each sequence counts
     /// that often.
     pub fn new(sequences: &Sequences, beliefs: &Beliefs, weights: Option<&[f64]>) -> Result<Self> {
-        let (x, u, o) = (beliefs.states, sequences.inputs(), sequences.outputs());
-        let bytes = sequences.masks.len() * (o + x + u + 1).pow(2) * size_of::<f64>();
-        if bytes > MOST_BYTES {
-            return Err(Error::Data(format!(
-                "{} patterns of missing entries are too many to keep their moments apart; observe fewer columns at a time",
-                sequences.masks.len()
-            )));
+        let mut sums = Sums::new(sequences, beliefs.states)?;
+        let weights: Vec<Vec<f64>> = sequences
+            .blocks
+            .iter()
+            .map(|block| block.members.iter().map(|&i| weights.map_or(1.0, |w| w[i])).collect())
+            .collect();
+        let blocks = || sequences.blocks.iter().zip(&beliefs.blocks).zip(&weights);
+        for ((block, own), weights) in blocks() {
+            sums.add(Sums::of_means(sequences, block, beliefs.states, &own.means, weights));
         }
-        let arch = Arch::new();
-        let mut sums = Sums {
-            initial: Moments::zeros(x + 1),
-            transition: Moments::zeros(2 * x + u + 1),
-            emission: sequences
-                .masks
-                .iter()
-                .map(|mask| Moments::zeros(mask.len() + x + u + 1))
-                .collect(),
-        };
-        for (block, own) in sequences.blocks.iter().zip(&beliefs.blocks) {
-            let weights: Vec<f64> = block.members.iter().map(|&i| weights.map_or(1.0, |w| w[i])).collect();
-            let view = View {
-                arch,
-                sequences,
-                block,
-                means: &own.means,
-                states: x,
-                roots: weights.iter().map(|w| w.sqrt()).collect(),
-            };
-            view.add_means(&mut sums);
-            for chain in &own.chains {
-                let weight: f64 = weights[chain.columns.clone()].iter().sum();
-                sums.add_spreads(sequences, &block.masks, beliefs, &chain.steps, weight);
-            }
-        }
-        let mirrored = |mut moments: Moments| {
-            moments.second.fill_upper_triangle_with_lower_triangle();
-            moments
-        };
-        let emission = sequences.masks.iter().cloned().zip(sums.emission);
-        Ok(Self {
-            initial: mirrored(sums.initial),
-            transition: mirrored(sums.transition),
-            emission: emission
-                .filter(|(mask, moments)| !mask.is_empty() && moments.count > 0.0)
-                .map(|(mask, moments)| (mask, mirrored(moments)))
-                .collect(),
-        })
+        let chains = blocks().map(|((block, own), weights)| (block, &*own.chains, &**weights));
+        sums.add_chains(sequences, &beliefs.spreads, chains);
+        Ok(sums.finish(sequences))
     }
 
     /// Adds `factor` times the moments of `other`, which are of sequences of the same widths.
@@ -260,17 +229,100 @@ fn gradient(conditional: &Conditional, moments: &Moments) -> Conditional {
 }
 
 /// Lower triangles of all moments.
-struct Sums {
+pub(super) struct Sums {
+    states: usize,
     initial: Moments,
     transition: Moments,
     /// By mask.
-    emission: Vec<Moments>,
+    emission: BTreeMap<u32, Moments>,
 }
 
 impl Sums {
+    /// None.
+    ///
+    /// # Errors
+    /// If the moments of all patterns of missing entries take too much memory.
+    pub fn new(sequences: &Sequences, states: usize) -> Result<Self> {
+        let size = sequences.outputs() + states + sequences.inputs() + 1;
+        if sequences.masks.len() * size * size * size_of::<f64>() > MOST_BYTES {
+            return Err(Error::Data(format!(
+                "{} patterns of missing entries are too many to keep their moments apart; observe fewer columns at a time",
+                sequences.masks.len()
+            )));
+        }
+        Ok(Self::none(sequences, states))
+    }
+
+    fn none(sequences: &Sequences, states: usize) -> Self {
+        Self {
+            states,
+            initial: Moments::zeros(states + 1),
+            transition: Moments::zeros(2 * states + sequences.inputs() + 1),
+            emission: BTreeMap::new(),
+        }
+    }
+
+    /// What the means of one block contribute, `[X, T·B]`, its columns by `weights`.
+    pub fn of_means(sequences: &Sequences, block: &Block, states: usize, means: &[f64], weights: &[f64]) -> Self {
+        let mut sums = Self::none(sequences, states);
+        let view = View {
+            arch: Arch::new(),
+            sequences,
+            block,
+            means,
+            states,
+            roots: weights.iter().map(|w| w.sqrt()).collect(),
+        };
+        view.add_means(&mut sums);
+        sums
+    }
+
+    /// The moments of the emission under one mask.
+    fn emission(&mut self, sequences: &Sequences, mask: u32) -> &mut Moments {
+        let size = sequences.masks[mask as usize].len() + self.states + sequences.inputs() + 1;
+        self.emission.entry(mask).or_insert_with(|| Moments::zeros(size))
+    }
+
+    /// Adds another part.
+    pub fn add(&mut self, other: Self) {
+        let add = |to: &mut Moments, from: Moments| {
+            to.count += from.count;
+            to.second += from.second;
+        };
+        add(&mut self.initial, other.initial);
+        add(&mut self.transition, other.transition);
+        for (mask, moments) in other.emission {
+            match self.emission.entry(mask) {
+                Entry::Vacant(entry) => drop(entry.insert(moments)),
+                Entry::Occupied(entry) => add(entry.into_mut(), moments),
+            }
+        }
+    }
+
+    /// Adds what the spreads of every block's columns contribute. Neighbouring columns of the same spreads are one.
+    pub fn add_chains<'a>(
+        &mut self,
+        sequences: &Sequences,
+        spreads: &Spreads,
+        blocks: impl Iterator<Item = (&'a Block, &'a [Chain], &'a [f64])>,
+    ) {
+        let chains = blocks.flat_map(|(block, chains, weights)| {
+            let weight = |chain: &Chain| weights[chain.columns.clone()].iter().sum::<f64>();
+            chains
+                .iter()
+                .map(move |chain| (&*block.masks, &*chain.steps, weight(chain)))
+        });
+        let chains: Vec<_> = chains.collect();
+        for same in chains.chunk_by(|(_, a, _), (_, b, _)| a == b) {
+            let (masks, steps, _) = same[0];
+            let weight = same.iter().map(|(.., weight)| weight).sum();
+            self.add_spreads(sequences, masks, spreads, steps, weight);
+        }
+    }
+
     /// Adds what the spreads of one chain contribute, `weight` times.
-    fn add_spreads(&mut self, sequences: &Sequences, masks: &[u32], beliefs: &Beliefs, steps: &[u32], weight: f64) {
-        let (x, spreads) = (beliefs.states, &beliefs.spreads);
+    fn add_spreads(&mut self, sequences: &Sequences, masks: &[u32], spreads: &Spreads, steps: &[u32], weight: f64) {
+        let x = self.states;
         let (mut all, mut lags) = (zeros(x, x), zeros(x, x));
         let mut t = 0;
         while t < steps.len() {
@@ -285,7 +337,7 @@ impl Sums {
             }
             add_table(&mut all, &sum, 1.0);
             let k = sequences.masks[mask as usize].len();
-            add_to(&mut self.emission[mask as usize].second, (k, k), &sum, x);
+            add_to(&mut self.emission(sequences, mask).second, (k, k), &sum, x);
         }
         let mut first = zeros(x, x);
         add_table(&mut first, spreads.tables(steps[0])[0], weight);
@@ -297,6 +349,23 @@ impl Sums {
         add_to(&mut self.transition.second, (0, 0), &targets, x);
         add_to(&mut self.transition.second, (x, 0), &lags, x);
         add_to(&mut self.transition.second, (x, x), &all, x);
+    }
+
+    /// Whole matrices; of the emission those that observe anything.
+    pub fn finish(self, sequences: &Sequences) -> Statistics {
+        let mirrored = |mut moments: Moments| {
+            moments.second.fill_upper_triangle_with_lower_triangle();
+            moments
+        };
+        let emission = self.emission.into_iter();
+        Statistics {
+            initial: mirrored(self.initial),
+            transition: mirrored(self.transition),
+            emission: emission
+                .map(|(mask, moments)| (sequences.masks[mask as usize].clone(), mirrored(moments)))
+                .filter(|(mask, moments)| !mask.is_empty() && moments.count > 0.0)
+                .collect(),
+        }
     }
 }
 
@@ -352,7 +421,7 @@ impl<'a> View<'a> {
                     shift: 0,
                 };
                 let parts = [(observed, rows.len()), (now, x), (inputs, u)];
-                self.gather(&mut sums.emission[mask as usize], &parts, t..t + run);
+                self.gather(sums.emission(self.sequences, mask), &parts, t..t + run);
             }
             t += run;
         }

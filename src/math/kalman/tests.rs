@@ -269,6 +269,39 @@ fn sharing_and_the_steady_state_change_no_number() {
     }
 }
 
+/// The fused pass says what its parts say, and the same bytes for any number of threads.
+#[test]
+fn an_expectation_step_is_filter_smoother_and_moments() {
+    let streams = Streams::new(11);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("a pool");
+    for (case, (x, o, u)) in SIZES.into_iter().enumerate() {
+        let rng = &mut streams.named("case").at(case as u64);
+        let system = random_system(x, o, u, rng);
+        let lengths: Vec<usize> = (0..70).map(|i| 1 + i * 7 % 31).collect();
+        for missing in [0.0, 0.2] {
+            let sequences = simulate(&system, &lengths, missing, rng).sequences(&system);
+            let filtered = Filtered::new(&system, &sequences).expect("a filter");
+            let parts = Statistics::new(&sequences, &filtered.smooth(), None).expect("statistics");
+            let of = |threads| pool.install(|| expectation(&system, &sequences, threads).expect("a step"));
+            let (each, whole) = of(1);
+            assert_eq!(each, filtered.log_likelihood());
+            assert_eq!(whole.emission.len(), parts.emission.len());
+            let moments = |s: &Statistics| {
+                let all = [&s.initial, &s.transition].into_iter().chain(s.emission.values());
+                all.flat_map(|m| m.second.iter().copied().chain([m.count]))
+                    .collect::<Vec<f64>>()
+            };
+            for (a, b) in moments(&whole).into_iter().zip(moments(&parts)) {
+                assert!((a - b).abs() <= 1e-12 * b.abs().max(1.0), "{a} {b}");
+            }
+            for threads in [2, 3, 8] {
+                let (own, shared) = of(threads);
+                assert_eq!((own, moments(&shared)), (each.clone(), moments(&whole)));
+            }
+        }
+    }
+}
+
 fn expected_log_at(system: &System, sequences: &Sequences) -> Statistics {
     let filtered = Filtered::new(system, sequences).expect("a filter");
     Statistics::new(sequences, &filtered.smooth(), None).expect("statistics")

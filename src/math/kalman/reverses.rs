@@ -1,0 +1,124 @@
+//! How the filter's steps are walked backwards, without a look at the data:
+//! `x_t | x_{t+1}, o_1 … o_t ~ N(m + J (x_{t+1} − m'), G)` with `J = P Aᵀ P'⁻¹`, `G = (I − J A) P (I − J A)ᵀ + J Q Jᵀ`.
+//!
+//! No step waits for another: as many as a vector has lanes are computed at once, lane by lane the same operations.
+
+use super::System;
+use super::batch::{Factor, add_product, put, solve, take};
+use super::gains::Gains;
+use super::lanes::Matrix;
+use super::small::{coefficients, matrix, padded, parts, parts_mut, table};
+use crate::math::linear_algebra::least_squares;
+use nalgebra::DMatrix;
+use pulp::{Arch, Simd, WithSimd, bytemuck};
+
+/// A variance of x_{t+1} given the entries before it, relative to its variance by itself, below which it is known for
+/// certain.
+const CERTAIN: f64 = 1e-12;
+
+/// J and G of every filter step.
+#[derive(Debug)]
+pub(super) struct Reverses {
+    states: usize,
+    /// Of each step, side by side; zeros where not wanted.
+    values: Vec<f64>,
+}
+
+impl Reverses {
+    /// Of the filter steps that are `wanted`.
+    pub fn new(system: &System, gains: &Gains, wanted: &[bool]) -> Self {
+        let x = system.states();
+        let mut values = vec![0.0; 2 * padded(x) * x * wanted.len()];
+        let steps: Vec<u32> = (0..wanted.len() as u32).filter(|&id| wanted[id as usize]).collect();
+        Arch::new().dispatch(Batches {
+            system,
+            gains,
+            steps: &steps,
+            values: &mut values,
+        });
+        Self { states: x, values }
+    }
+
+    /// J and G of filter step `id`, as tables.
+    pub fn tables(&self, id: u32) -> [&[f64]; 2] {
+        let size = padded(self.states) * self.states;
+        parts(&self.values[2 * size * id as usize..], [size; 2])
+    }
+
+    /// J of filter step `id`. `[X, X]`
+    pub fn gain(&self, id: u32) -> Matrix<'_> {
+        coefficients(self.tables(id)[0], self.states, self.states)
+    }
+
+    /// G of filter step `id`. `[X, X]`
+    pub fn covariance(&self, id: u32) -> DMatrix<f64> {
+        matrix(self.tables(id)[1], self.states, self.states)
+    }
+}
+
+/// Steps by the vector.
+struct Batches<'a> {
+    system: &'a System,
+    gains: &'a Gains,
+    steps: &'a [u32],
+    values: &'a mut [f64],
+}
+
+impl WithSimd for Batches<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (x, gains) = (self.system.states(), self.gains);
+        let (n, stride) = (x * x, padded(x));
+        let zero = simd.splat_f64s(0.0);
+        let mut scratch = vec![zero; 8 * n];
+        let [a, q, p, next, gain, rest, half, covariance] = parts_mut(&mut scratch, [n; 8]);
+        let transition = table(&self.system.transition.transpose());
+        let noise = table(&self.system.transition_noise);
+        put::<S>(a, x, stride, |_| &transition);
+        put::<S>(q, x, stride, |_| &noise);
+        for steps in self.steps.chunks(S::F64_LANES) {
+            // Lanes beyond the last step repeat it.
+            let step = |lane: usize| steps[lane.min(steps.len() - 1)];
+            put::<S>(p, x, stride, |lane| gains.covariances(step(lane))[0]);
+            put::<S>(next, x, stride, |lane| gains.covariances(step(lane))[1]);
+            // J P' = P Aᵀ.
+            gain.fill(zero);
+            add_product(simd, x, gain, (1.0, p), Factor::Transposed(a));
+            let least = solve(simd, x, next, gain);
+            for (lane, least) in bytemuck::cast_slice::<_, f64>(&[least]).iter().enumerate() {
+                if least.is_nan() || *least <= CERTAIN {
+                    // Some direction of x_{t+1} is known for certain and says nothing.
+                    let after = matrix(gains.covariances(step(lane))[1], x, x);
+                    let product = &self.system.transition * gains.covariance(step(lane));
+                    let solution = least_squares(&after, &product);
+                    let lanes = bytemuck::cast_slice_mut::<_, f64>(&mut *gain).chunks_exact_mut(S::F64_LANES);
+                    lanes
+                        .zip(solution.transpose().iter())
+                        .for_each(|(to, from)| to[lane] = *from);
+                }
+            }
+            // G = (I − J A) P (I − J A)ᵀ + J Q Jᵀ.
+            rest.fill(zero);
+            (0..x).for_each(|i| rest[i * x + i] = simd.splat_f64s(1.0));
+            add_product(simd, x, rest, (-1.0, gain), Factor::Plain(a));
+            half.fill(zero);
+            add_product(simd, x, half, (1.0, rest), Factor::Plain(p));
+            covariance.fill(zero);
+            add_product(simd, x, covariance, (1.0, half), Factor::ToSymmetric(rest));
+            half.fill(zero);
+            add_product(simd, x, half, (1.0, gain), Factor::Plain(q));
+            add_product(simd, x, covariance, (1.0, half), Factor::ToSymmetric(gain));
+            for i in 0..x {
+                (0..i).for_each(|j| gain.swap(i * x + j, j * x + i)); // for `take`, which transposes
+            }
+            for (lane, &step) in steps.iter().enumerate() {
+                let size = stride * x;
+                let [to_gain, to_covariance] = parts_mut(&mut self.values[2 * size * step as usize..], [size; 2]);
+                take::<S>(gain, lane, x, to_gain, stride);
+                take::<S>(covariance, lane, x, to_covariance, stride);
+            }
+        }
+    }
+}

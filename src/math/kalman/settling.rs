@@ -1,0 +1,106 @@
+//! When a recursion of covariances has settled, and which of its steps follows which.
+
+use super::small::padded;
+use pulp::Simd;
+use std::collections::HashMap;
+
+/// Where a recursion begins: before the first step of the filter, after the last of the smoother.
+pub(super) const EDGE: u32 = u32::MAX;
+
+/// Relative changes below this are rounding or close to it: the factor by which changes shrink is measured above it.
+const MEASURABLE: f64 = 1e-11;
+/// Stands for a variance of zero: its changes count as infinite.
+const LEAST_VARIANCE: f64 = 1e-200;
+/// A covariance has settled once all its changes to come sum to less than this, relative to its diagonal.
+const SETTLED: f64 = 1e-11;
+
+/// How far a recursion of covariances has settled.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// The largest change of an entry against the step before, relative to the diagonal.
+    change: f64,
+    /// The factor by which changes shrink.
+    rate: f64,
+}
+
+impl Pace {
+    pub const UNKNOWN: Self = Self {
+        change: f64::INFINITY,
+        rate: 1.0,
+    };
+
+    /// The pace after a step that changed its covariance by `change`.
+    pub fn after(self, change: f64) -> Self {
+        let measurable = self.change.is_finite() && self.change > MEASURABLE;
+        let rate = if measurable { change / self.change } else { self.rate };
+        Self { change, rate }
+    }
+
+    /// Whether all changes to come are negligible, as a geometric series.
+    pub fn has_settled(self) -> bool {
+        self.change == 0.0 || self.change < SETTLED * (1.0 - self.rate)
+    }
+}
+
+/// The largest change of an entry from `old` to `new`, tables of `[n, n]`, relative to the diagonal of `new`.
+#[inline(always)]
+pub(super) fn change<S: Simd>(simd: S, n: usize, old: &[f64], new: &[f64], scratch: &mut [f64]) -> f64 {
+    let stride = padded(n);
+    let precisions = &mut scratch[..stride];
+    precisions.fill(0.0);
+    for i in 0..n {
+        precisions[i] = new[i * stride + i].max(LEAST_VARIANCE).recip();
+    }
+    let vectors = S::as_simd_f64s(precisions).0;
+    let mut worst = simd.splat_f64s(0.0);
+    for j in 0..n {
+        let own = simd.splat_f64s(precisions[j]);
+        let old = S::as_simd_f64s(&old[j * stride..][..stride]).0;
+        let new = S::as_simd_f64s(&new[j * stride..][..stride]).0;
+        for i in 0..vectors.len() {
+            let difference = simd.sub_f64s(new[i], old[i]);
+            let square = simd.mul_f64s(simd.mul_f64s(difference, own), simd.mul_f64s(difference, vectors[i]));
+            worst = simd.max_f64s(worst, square);
+        }
+    }
+    simd.reduce_max_f64s(worst).sqrt()
+}
+
+/// Which step follows another under which circumstances. The first successor of every step is found without a search.
+#[derive(Debug)]
+pub(super) struct Successors {
+    /// Circumstance and successor, of the edge and then of every step; [`EDGE`] where there is none.
+    first: Vec<(u32, u32)>,
+    /// By step and circumstance.
+    others: HashMap<(u32, u32), u32>,
+}
+
+impl Successors {
+    pub fn new() -> Self {
+        Self {
+            first: vec![(0, EDGE)],
+            others: HashMap::new(),
+        }
+    }
+
+    pub fn get(&self, from: u32, when: u32) -> Option<u32> {
+        match self.first[from.wrapping_add(1) as usize] {
+            (first, step) if first == when && step != EDGE => Some(step),
+            _ => self.others.get(&(from, when)).copied(),
+        }
+    }
+
+    pub fn insert(&mut self, from: u32, when: u32, step: u32) {
+        let first = &mut self.first[from.wrapping_add(1) as usize];
+        if first.1 == EDGE {
+            *first = (when, step);
+        } else {
+            self.others.insert((from, when), step);
+        }
+    }
+
+    /// A step has come to the others.
+    pub fn grow(&mut self) {
+        self.first.push((0, EDGE));
+    }
+}

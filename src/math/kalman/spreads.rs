@@ -1,0 +1,183 @@
+//! The half of the smoother that does not see the data: covariances as sums of positive semidefinite terms. As in the
+//! filter, a step depends on the step after it and on what the filter did there, and is computed once.
+
+use super::gains::Gains;
+use super::lanes::Start;
+use super::reverses::Reverses;
+use super::settling::{EDGE, Pace, Successors, change};
+use super::small::{coefficients, matrix, padded, parts, parts_mut, product, table};
+use crate::math::linear_algebra::symmetric;
+use nalgebra::DMatrix;
+use pulp::{Arch, Simd, WithSimd};
+
+/// The spread of one x_t given all observations.
+#[derive(Debug, Clone)]
+pub(in crate::math) struct Spread {
+    /// Cov(x_t). `[X, X]`
+    pub covariance: DMatrix<f64>,
+    /// Cov(x_{t+1}, x_t); zero at the last step. `[X, X]`
+    pub lag: DMatrix<f64>,
+}
+
+/// The spread of x_t given all observations: covariances, and those with the step after.
+#[derive(Debug, Clone)]
+pub(super) struct Spreads {
+    states: usize,
+    /// Of each spread Cov(x_t) and Cov(x_t, x_{t+1}), the latter zero at the last step.
+    values: Vec<f64>,
+}
+
+impl Spreads {
+    /// None yet.
+    pub fn new(states: usize) -> Self {
+        Self {
+            states,
+            values: Vec::new(),
+        }
+    }
+
+    /// The covariances of filter steps, without any between steps.
+    pub fn filtered(gains: &Gains) -> Self {
+        let mut spreads = Self::new(gains.states());
+        for id in 0..gains.steps.len() as u32 {
+            spreads.push_last(gains, id);
+        }
+        spreads
+    }
+
+    /// Adds one spread, and says which step it is.
+    pub fn push(&mut self, Spread { covariance, lag }: &Spread) -> u32 {
+        let step = self.values.len() / (2 * self.size());
+        self.values.extend(table(covariance));
+        self.values.extend(table(&lag.transpose()));
+        step as u32
+    }
+
+    /// Numbers in a table of `[X, X]`.
+    fn size(&self) -> usize {
+        padded(self.states) * self.states
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The spread where a sequence ends at filter step `at`.
+    fn push_last(&mut self, gains: &Gains, at: u32) {
+        self.values.extend(gains.covariances(at)[0]);
+        self.values.resize(self.values.len() + self.size(), 0.0);
+    }
+
+    /// Cov(x_t) and Cov(x_t, x_{t+1}), as tables.
+    pub fn tables(&self, step: u32) -> [&[f64]; 2] {
+        let size = self.size();
+        parts(&self.values[2 * size * step as usize..], [size; 2])
+    }
+
+    /// Cov(x_t). `[X, X]`
+    pub fn covariance(&self, step: u32) -> DMatrix<f64> {
+        symmetric(matrix(self.tables(step)[0], self.states, self.states))
+    }
+
+    /// Cov(x_{t+1}, x_t); zero at the last step. `[X, X]`
+    pub fn lag(&self, step: u32) -> DMatrix<f64> {
+        matrix(self.tables(step)[1], self.states, self.states).transpose()
+    }
+}
+
+/// The recursion of spreads, backwards through the filter's steps.
+#[derive(Debug)]
+pub(super) struct Smoothing<'a> {
+    pub spreads: Spreads,
+    gains: &'a Gains,
+    reverses: &'a Reverses,
+    scratch: Vec<f64>,
+    /// The filter step of each, and its pace.
+    of: Vec<(u32, Pace)>,
+    successors: Successors,
+}
+
+impl<'a> Smoothing<'a> {
+    pub fn new(gains: &'a Gains, reverses: &'a Reverses) -> Self {
+        Self {
+            spreads: Spreads {
+                states: gains.states(),
+                values: Vec::with_capacity(2 * padded(gains.states()) * gains.states() * gains.steps.len()),
+            },
+            gains,
+            reverses,
+            scratch: vec![0.0; padded(gains.states())],
+            of: Vec::new(),
+            successors: Successors::new(),
+        }
+    }
+
+    /// The step before `later` (a smoother step) at the filter step `at`.
+    pub fn before(&mut self, at: u32, later: u32) -> u32 {
+        if let Some(step) = self.successors.get(later, at).filter(|_| self.gains.share) {
+            return step;
+        }
+        let id = self.of.len() as u32;
+        let mut pace = Pace::UNKNOWN;
+        if later == EDGE {
+            self.spreads.push_last(self.gains, at);
+        } else {
+            let (x, size) = (self.spreads.states, self.spreads.size());
+            let start = self.spreads.values.len();
+            self.spreads.values.resize(start + 2 * size, 0.0);
+            let (before, own) = self.spreads.values.split_at_mut(start);
+            let [gain, covariance] = self.reverses.tables(at);
+            let change = Arch::new().dispatch(SmootherStep {
+                states: x,
+                after: &before[2 * size * later as usize..][..size],
+                gain,
+                covariance,
+                values: own,
+                scratch: &mut self.scratch,
+            });
+            let (filter, last) = self.of[later as usize];
+            if filter == at {
+                pace = last.after(change);
+            }
+        }
+        self.successors.grow();
+        if pace.has_settled() {
+            self.successors.insert(id, at, id);
+        }
+        self.successors.insert(later, at, id);
+        self.of.push((at, pace));
+        id
+    }
+}
+
+/// `Cov(x_t, x_{t+1}) = J V'`, `V = G + J V' Jᵀ`.
+struct SmootherStep<'a> {
+    states: usize,
+    after: &'a [f64],
+    gain: &'a [f64],
+    covariance: &'a [f64],
+    values: &'a mut [f64],
+    scratch: &'a mut [f64],
+}
+
+impl WithSimd for SmootherStep<'_> {
+    type Output = f64;
+
+    /// The change of the covariance.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        let (x, gain, after) = (self.states, self.gain, self.after);
+        let [covariance, lag] = parts_mut(self.values, [self.covariance.len(); 2]);
+        product(simd, lag, Start::Zero, (x, gain), coefficients(after, x, x));
+        covariance.copy_from_slice(self.covariance);
+        product(
+            simd,
+            covariance,
+            Start::Itself,
+            (x, lag),
+            coefficients(gain, x, x).transpose(),
+        );
+        change(simd, x, after, covariance, self.scratch)
+    }
+}
