@@ -4,6 +4,7 @@ use super::Dataset;
 use super::dataset::starts;
 use crate::Result;
 use crate::math::kalman::Sequences;
+use crate::nn::select_rows;
 use candle_core::{DType, Device, Tensor};
 use std::sync::Arc;
 
@@ -70,9 +71,9 @@ impl Batch {
             let order: Vec<usize> = indices.to_vec1::<u32>()?.into_iter().map(|i| i as usize).collect();
             return self.select_sequences(sequences, &order);
         }
-        let pick = |tensor: &Option<Tensor>| tensor.as_ref().map(|t| t.index_select(indices, 0)).transpose();
+        let pick = |tensor: &Option<Tensor>| tensor.as_ref().map(|t| select_rows(t, indices)).transpose();
         Ok(Self {
-            observed: self.observed.index_select(indices, 0)?,
+            observed: select_rows(&self.observed, indices)?,
             given: pick(&self.given)?,
             weights: pick(&self.weights)?,
             sequences: None,
@@ -103,9 +104,9 @@ impl Batch {
             .flat_map(|&i| starts[i]..starts[i] + sequences.lengths()[i]);
         let steps: Vec<u32> = steps.map(|t| t as u32).collect();
         let steps = Tensor::new(steps, self.observed.device())?;
-        let pick = |tensor: &Option<Tensor>| tensor.as_ref().map(|t| t.index_select(&steps, 0)).transpose();
+        let pick = |tensor: &Option<Tensor>| tensor.as_ref().map(|t| select_rows(t, &steps)).transpose();
         Ok(Self {
-            observed: self.observed.index_select(&steps, 0)?,
+            observed: select_rows(&self.observed, &steps)?,
             given: pick(&self.given)?,
             weights: self.weights.as_ref().map(|w| w.narrow(0, 0, order.len())).transpose()?,
             sequences: Some(Arc::new(sequences.select(order)?)),

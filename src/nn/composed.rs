@@ -75,6 +75,12 @@ pub(crate) fn log_softmax(x: &Tensor) -> Result<Tensor> {
     Ok(lowest.where_cond(&x.detach(), &share)?)
 }
 
+/// [`super::probabilities()`].
+pub(crate) fn probabilities(log_p: &Tensor, smallest: f64) -> Result<Tensor> {
+    let p = log_p.detach().exp()?;
+    Ok(p.lt(smallest)?.where_cond(&p.zeros_like()?, &p)?)
+}
+
 /// [`super::weighted_sum()`].
 pub(crate) fn weighted_sum(x: &Tensor, weights: &Tensor) -> Result<Tensor> {
     let used = weights.ne(0.0)?;

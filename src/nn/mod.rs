@@ -22,7 +22,9 @@ mod mixture_kernel;
 mod mixture_operation;
 pub mod parameters;
 pub mod perceptron;
+mod probabilities;
 mod reparameterised;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -42,5 +44,7 @@ pub use mixture::{
 };
 pub use parameters::Parameters;
 pub use perceptron::Perceptron;
+pub use probabilities::probabilities;
 pub use reparameterised::reparameterised;
+pub use rows::select_rows;
 pub use weighted_sum::weighted_sum;

@@ -4,6 +4,7 @@ use super::{Draws, FromFinite};
 use crate::Result;
 use crate::math::streams::Generator;
 use crate::model::Latents;
+use crate::nn;
 use candle_core::Tensor;
 
 /// Every value, weighted by its probability.
@@ -14,8 +15,7 @@ const SMALLEST_WEIGHT: f64 = 1e-30;
 
 impl FromFinite for Exact {
     fn draws(&self, log_q: &Tensor, _: &mut Generator) -> Result<Draws> {
-        let weights = log_q.exp()?;
-        let weights = (&weights * weights.ge(SMALLEST_WEIGHT)?.to_dtype(weights.dtype())?)?;
+        let weights = nn::probabilities(log_q, SMALLEST_WEIGHT)?;
         Ok(Draws::new(Latents::All, weights, log_q.clone()))
     }
 }

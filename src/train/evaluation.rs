@@ -10,7 +10,7 @@ use crate::posterior::POSTERIOR;
 use candle_core::{D, DType, Tensor};
 
 /// Rows evaluated at once: enough to fill the kernels, few enough to stay in cache.
-const ROWS: usize = 2048;
+const ROWS: usize = 512;
 /// The same for rows × draws.
 const DRAWS: usize = 16_384;
 

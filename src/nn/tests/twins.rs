@@ -1,13 +1,13 @@
 //! Values and gradients over odd sizes: fused = composed = finite differences.
 
-use super::{agrees, normal};
+use super::{agrees, normal, numbers};
 use crate::Result;
 use crate::nn::{
     Activation, ConditionalCovariance, Head, MixtureShape, bernoulli_log_density, dense, gaussian_log_density,
-    log_softmax, log_sum_exp, mean, mixture_log_joint, mixture_log_prob, mixture_mean, mixture_terms, reparameterised,
-    weighted_sum,
+    log_softmax, log_sum_exp, mean, mixture_log_joint, mixture_log_prob, mixture_mean, mixture_terms, probabilities,
+    reparameterised, select_rows, weighted_sum, with_composed,
 };
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 
 #[test]
 fn dense_layers() {
@@ -34,6 +34,68 @@ fn log_sum_exp_and_log_softmax() {
         agrees(&format!("log_softmax {n} {k}"), &x, |a| log_softmax(&a[0]));
     }
     agrees("log_sum_exp, rank 3", &[normal("x", (2, 3, 4))], |a| log_sum_exp(&a[0]));
+}
+
+/// No gradient: the values alone, among them the negligible ones, the infinities and NaN.
+#[test]
+fn probabilities_leave_out_what_is_negligible() {
+    for dtype in [DType::F32, DType::F64] {
+        let edges = [
+            0.0,
+            -1e-3,
+            -27.7,
+            -69.0,
+            -69.2,
+            -200.0,
+            f64::NEG_INFINITY,
+            f64::INFINITY,
+            f64::NAN,
+        ];
+        let edges = Tensor::new(&edges, &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+        let random = (normal("x", (5, 7)).to_dtype(dtype).unwrap() * 30.0).unwrap();
+        for x in [edges, random.t().unwrap(), random] {
+            let fused = numbers(&probabilities(&x, 1e-30).unwrap());
+            let twin = numbers(&with_composed(|| probabilities(&x, 1e-30)).unwrap());
+            let x = numbers(&x);
+            for ((fused, twin), x) in fused.into_iter().zip(twin).zip(x) {
+                let close = fused == twin || (fused - twin).abs() < 1e-5 * twin || (fused.is_nan() && twin.is_nan());
+                assert!(
+                    close && (x.is_nan() || x >= -69.1 || fused == 0.0),
+                    "exp {x}: {fused} {twin}"
+                );
+            }
+        }
+    }
+}
+
+/// Rows picked by the kernel and by candle, of widths that have a kernel and of one that has not.
+#[test]
+fn rows_are_picked_by_number() {
+    let indices = Tensor::new(&[3u32, 0, 3, 4, 1], &Device::Cpu).unwrap();
+    for (dtype, columns) in
+        (1..=6).flat_map(|columns| [(DType::F32, columns), (DType::F64, columns), (DType::U8, columns)])
+    {
+        let table = (normal("x", (5, columns)) * 50.0)
+            .unwrap()
+            .abs()
+            .unwrap()
+            .to_dtype(dtype)
+            .unwrap();
+        let narrowed = table.narrow(1, 0, columns.div_ceil(2)).unwrap();
+        for table in [table, narrowed] {
+            let rows = |t: Tensor| t.to_dtype(DType::F64).unwrap().to_vec2::<f64>().unwrap();
+            let expected = table.contiguous().unwrap().index_select(&indices, 0).unwrap();
+            assert_eq!(rows(select_rows(&table, &indices).unwrap()), rows(expected));
+        }
+    }
+    let one = normal("x", 4);
+    assert_eq!(
+        select_rows(&one, &Tensor::new(&[2u32], &Device::Cpu).unwrap())
+            .unwrap()
+            .dims(),
+        [1]
+    );
+    assert!(select_rows(&one, &Tensor::new(&[4u32], &Device::Cpu).unwrap()).is_err());
 }
 
 #[test]
