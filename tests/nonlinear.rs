@@ -9,6 +9,7 @@ use latent_lab::nn::Parameters;
 use latent_lab::objective::ObjectiveConfig;
 use latent_lab::posterior::PosteriorConfig;
 use latent_lab::spec::load_experiment;
+use latent_lab::train::{Job, forecast};
 use std::path::Path;
 
 const LINEAR: (&str, &str) = (
@@ -274,6 +275,60 @@ fn what_is_fixed_stays_fixed_and_first_values_lie_where_the_file_says() {
         assert_eq!(names, ["a", "c", "d", "q"]);
         assert_eq!(case.model.free_parameters(&theta), 5);
     }
+}
+
+/// One-step, k-step and free-run errors and their ratios to those of the generator's own system, of first values.
+fn prediction_errors(case: &Case) -> Vec<(String, f64)> {
+    let job = Job {
+        model: case.model.as_ref(),
+        posterior: &toml::from_str("kind = 'particle'").expect("a posterior"),
+        objective: &toml::from_str("kind = 'expected_log_likelihood'").expect("an objective"),
+        training: &toml::from_str("optimizer = 'em'").expect("training"),
+        splits: &case.splits,
+        streams: &case.streams,
+        threads: 1,
+        bound_samples: 1,
+    };
+    let settings = forecast::Settings { warm_up: 3, horizon: 4 };
+    forecast::measure(&job, &case.theta, settings).expect("errors")
+}
+
+#[test]
+fn predictions_are_scored_as_those_of_linear_models() {
+    let linear = prediction_errors(&case(LINEAR));
+    // Started at the generator's own parameters: the particles of both differ in number and chance alone.
+    let truth = case((
+        "kind = 'nonlinear_gaussian_ssm'\nfirst_values = 'given'\nlikelihood_particles = 10000",
+        "source = 'growth'\ntrain = 20\ntest = 200\nlength = 50\nmissing = 0.1",
+    ));
+    let errors = prediction_errors(&truth);
+    let names = |errors: &[(String, f64)]| errors.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&errors), names(&linear));
+    assert_eq!(errors, prediction_errors(&truth));
+    let at = |name: &str| errors.iter().find(|(own, _)| own == name).expect("a metric").1;
+    for (name, value) in &errors {
+        let is_ratio = name.ends_with("_ratio");
+        assert!(
+            if is_ratio {
+                (value - 1.0).abs() < 0.02
+            } else {
+                *value > 0.3
+            },
+            "{name}: {value}"
+        );
+    }
+    assert!(at("test/one_step_error") < at("test/k_step_error"), "{errors:?}");
+    assert!(at("test/k_step_error") < at("test/free_run_error"), "{errors:?}");
+    let wrong = case((
+        "kind = 'nonlinear_gaussian_ssm'\nfirst_values = 'given'\ntransition.start = [0.6, 20.0, 6.0]",
+        "source = 'growth'\ntrain = 20\ntest = 200\nlength = 50\nmissing = 0.1",
+    ));
+    let errors = prediction_errors(&wrong);
+    let ratios = errors.iter().filter(|(name, _)| name.ends_with("_ratio"));
+    assert!(
+        ratios.clone().count() == 3 && ratios.clone().all(|(_, ratio)| *ratio > 1.05),
+        "{errors:?}"
+    );
 }
 
 /// The faults of an experiment with this model and source.

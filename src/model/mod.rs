@@ -23,7 +23,7 @@ pub use predictive::{Decoder, MixtureRows};
 use crate::data::{Batch, Dataset, Table};
 use crate::error::Fault;
 use crate::math::kalman::{Beliefs, Sequences, System};
-use crate::math::nonlinear::Dynamics;
+use crate::math::nonlinear::{Dynamics, Predictor};
 use crate::math::streams::{Generator, Streams};
 use crate::nn::Parameters;
 use crate::{Error, Result, data::source::Widths};
@@ -219,6 +219,11 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     /// θ as a linear-Gaussian state space, in the units that the model sees, where it is one.
     fn state_space(&self, _theta: &Parameters) -> Result<Option<System>> {
         Ok(None)
+    }
+
+    /// θ as a state space of any kind that predicts, in the units that the model sees, where it is one.
+    fn predictor(&self, theta: &Parameters) -> Result<Option<Predictor>> {
+        Ok(self.state_space(theta)?.map(Predictor::Kalman))
     }
 
     /// How many numbers of θ can change what the model says: mixture weights count one less than there are.

@@ -10,7 +10,7 @@ use super::state_space::refuse_constant_columns;
 use super::{ClosedForm, Guess, Improvement, Joint, Latent, MixtureRows, Model, Sweeps};
 use crate::data::{Batch, Dataset, Table};
 use crate::math::kalman::{Conditional, Learning, Noise, NoiseForm, Regression, Sequences};
-use crate::math::nonlinear::{Basis, BasisSystem, statistics};
+use crate::math::nonlinear::{Basis, BasisSystem, Predictor, statistics};
 use crate::math::streams::{Generator, Streams};
 use crate::nn::Parameters;
 use crate::{Error, Result};
@@ -58,7 +58,7 @@ pub(super) struct Settings {
     pub entries: [Entries; 6],
     /// First values lie within this fraction of `start`.
     pub spread: f64,
-    /// Particles behind an estimate of the log-likelihood.
+    /// Particles behind an estimate of the log-likelihood, and behind predictions.
     pub likelihood_particles: usize,
 }
 
@@ -272,6 +272,11 @@ impl Model for NonlinearStateSpace {
         Err(Error::Other(
             "a state space predicts the steps of sequences, not independent rows".into(),
         ))
+    }
+
+    fn predictor(&self, theta: &Parameters) -> Result<Option<Predictor>> {
+        let particles = self.settings.likelihood_particles;
+        Ok(Some(Predictor::Particles(self.system(theta)?, particles)))
     }
 
     fn free_parameters(&self, _theta: &Parameters) -> usize {
