@@ -15,6 +15,7 @@ pub mod mixture;
 mod nonlinear;
 pub mod nonlinear_gaussian_ssm;
 mod predictive;
+mod sequential;
 mod state_space;
 
 pub use closed_form::{ClosedForm, Guess, Improvement, Sweeps};
@@ -209,7 +210,11 @@ pub trait Model: Send + Sync + std::fmt::Debug {
 
     /// The distribution of the observed for each row of `given` (one row without): for sampling, densities, policies. An
     /// error where the latent is not finite; see [`Model::decoder`].
-    fn predict(&self, theta: &Parameters, given: Option<&Table>) -> Result<MixtureRows>;
+    fn predict(&self, _theta: &Parameters, _given: Option<&Table>) -> Result<MixtureRows> {
+        Err(Error::Other(
+            "this model's latent is not finite: it is no mixture of rows".into(),
+        ))
+    }
 
     /// The same for a continuous latent, point by point.
     fn decoder(&self) -> Option<&dyn Decoder> {
@@ -230,7 +235,9 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     fn free_parameters(&self, theta: &Parameters) -> usize;
 
     /// `p_θ(z)`, if its components are fixed places that a generator's components can be matched with. `[K]`
-    fn identified_prior(&self, theta: &Parameters) -> Result<Option<Vec<f64>>>;
+    fn identified_prior(&self, _theta: &Parameters) -> Result<Option<Vec<f64>>> {
+        Ok(None)
+    }
 
     /// The closed-form M-step, where there is one.
     fn closed_form(&self) -> Option<&dyn ClosedForm> {
