@@ -56,16 +56,15 @@ impl<F: Function> CustomOp1 for Operation<F> {
 /// Expected logs `[B][S]` as named terms, each `[B, S]`.
 pub(super) fn terms(logs: &[Vec<ExpectedLog>]) -> Result<Vec<(&'static str, Tensor)>> {
     let shape = (logs.len(), logs.first().map_or(0, Vec::len));
-    let term = |(name, pick): (_, fn(&ExpectedLog) -> f64)| {
+    let term = |name, pick: fn(&ExpectedLog) -> f64| {
         let values: Vec<f64> = logs.iter().flatten().map(pick).collect();
-        Ok((name, Tensor::from_vec(values, shape, &Device::Cpu)?))
+        Ok::<_, Error>((name, Tensor::from_vec(values, shape, &Device::Cpu)?))
     };
-    let all: [(_, fn(&ExpectedLog) -> f64); 3] = [
-        ("initial", |log| log.initial),
-        ("transition", |log| log.transition),
-        ("emission", |log| log.emission),
-    ];
-    all.into_iter().map(term).collect()
+    Ok(vec![
+        term("initial", |log| log.initial)?,
+        term("transition", |log| log.transition)?,
+        term("emission", |log| log.emission)?,
+    ])
 }
 
 /// The sequences of `batch`.

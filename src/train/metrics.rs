@@ -223,7 +223,8 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(
         "test/one_step_error",
-        "root mean square of o_t − E[o_t | o_1 … o_{t−1}, u] over observed test entries after the warm-up",
+        "root mean square of o_t − E[o_t | o_1 … o_{t−1}, u] over observed test entries after the warm-up; E by the Kalman \
+         filter, or by `model.likelihood_particles` particles",
         "units of the data",
         Some(false),
     ),

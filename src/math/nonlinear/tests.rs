@@ -303,9 +303,8 @@ impl<'a> Grid<'a> {
         for (mean, weight) in means.iter().zip(belief).filter(|(_, weight)| **weight > 1e-18) {
             let first = ((mean - reach - low) / width).max(0.0) as usize;
             let last = (((mean + reach - low) / width) as usize).min(cells - 1);
-            for k in first..=last {
-                next[k] += weight * density(self.x[k] - mean, q) * width;
-            }
+            let cells = next[first..=last].iter_mut().zip(&self.x[first..=last]);
+            cells.for_each(|(to, x)| *to += weight * density(x - mean, q) * width);
         }
         next
     }

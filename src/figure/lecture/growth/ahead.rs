@@ -30,7 +30,8 @@ pub(super) fn panels(loaded: &Reloaded, generator: &Growth, streams: &Streams) -
     let (Some(test), Some(Predictor::Particles(truth, _))) = (&loaded.splits.test, &loaded.splits.truth) else {
         return Err(expected());
     };
-    let observed = test.observed.values();
+    let first = test.lengths.as_ref().map_or(test.observed.rows(), |lengths| lengths[0]);
+    let observed = &test.observed.values()[..first];
     Ok([
         fan(&model, observed, streams)?,
         errors(&model, truth, generator, streams)?,
