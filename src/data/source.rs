@@ -5,8 +5,8 @@
 
 use super::{Dataset, Standardization, Table, file::FileConfig};
 use crate::error::Fault;
-use crate::math::kalman::{Conditional, Filtered, System};
-use crate::math::nonlinear::{Basis, BasisSystem, BootstrapFilter};
+use crate::math::kalman::{Conditional, System};
+use crate::math::nonlinear::{Basis, BasisSystem, Predictor};
 use crate::math::streams::Streams;
 use latent_lab_envs as envs;
 use nalgebra::{DMatrix, DVector};
@@ -14,6 +14,9 @@ use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+
+/// Particles behind what a nonlinear generator knows of its own data.
+const ORACLE_PARTICLES: usize = 10_000;
 
 /// The table `[data]`: what a model learns from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -86,7 +89,7 @@ pub struct Splits {
     /// The generator's own p(z), where its data have components.
     pub true_prior: Option<Vec<f64>>,
     /// The generator's own state space, in the data's units, where it is one.
-    pub truth: Option<System>,
+    pub truth: Option<Predictor>,
     /// Mean log-density of the test rows under the generator itself, in nats per datum in the data's units.
     pub oracle: Option<f64>,
 }
@@ -249,13 +252,13 @@ impl DataConfig {
             (_, None) => unreachable!("every source but a file is a generator"),
         };
         let truth = match &self.source {
-            Source::Lgssm(generator) => Some(true_system(generator)),
+            Source::Lgssm(generator) => Some(Predictor::Kalman(true_system(generator))),
+            Source::Growth(generator) => Some(Predictor::Particles(true_growth(generator), ORACLE_PARTICLES)),
             _ => None,
         };
-        let oracle = match (self.source.generator(), &test) {
-            (_, Some(test)) if truth.is_some() => truth.as_ref().and_then(|truth| sequence_oracle(truth, test)),
-            (_, Some(test)) if let Source::Growth(generator) = &self.source => growth_oracle(generator, test),
-            (Some(generator), Some(test)) => oracle(generator, test),
+        let oracle = match (&truth, self.source.generator(), &test) {
+            (Some(truth), _, Some(test)) => sequence_oracle(truth, test),
+            (None, Some(generator), Some(test)) => oracle(generator, test),
             _ => None,
         };
         let mut validation = None;
@@ -344,34 +347,29 @@ fn true_system(generator: &envs::Lgssm) -> System {
 }
 
 /// Log-likelihood of the sequences of `test` under the system that made them, in nats per observed step.
-fn sequence_oracle(truth: &System, test: &Dataset) -> Option<f64> {
+fn sequence_oracle(truth: &Predictor, test: &Dataset) -> Option<f64> {
     let sequences = test.sequences().ok()?;
-    let filtered = Filtered::new(truth, &sequences).ok()?;
-    Some(filtered.log_likelihood().iter().sum::<f64>() / test.total_weight())
+    let values = truth
+        .log_likelihood(&sequences, &Streams::new(0).named("oracle"))
+        .ok()?;
+    Some(values.iter().sum::<f64>() / test.total_weight())
 }
 
-/// Log-likelihood of the sequences of `test` under the growth model that made them, in nats per observed step, as a
-/// bootstrap filter estimates it.
-fn growth_oracle(generator: &envs::Growth, test: &Dataset) -> Option<f64> {
-    const PARTICLES: usize = 10_000;
+/// The state space that `generator` draws from.
+fn true_growth(generator: &envs::Growth) -> BasisSystem {
     let envs::Growth { a, b, c, d, .. } = *generator;
     let conditional = |coefficients: &[f64], variance: f64| Conditional {
         coefficients: DMatrix::from_row_slice(1, coefficients.len(), coefficients),
         noise: DMatrix::from_element(1, 1, variance),
     };
-    let system = BasisSystem {
+    BasisSystem {
         functions: [Basis::Growth, Basis::Square],
         conditionals: [
             conditional(&[0.0], 0.0),
             conditional(&[a, b, c], generator.transition_variance),
             conditional(&[d], generator.emission_variance),
         ],
-    };
-    let sequences = test.sequences().ok()?;
-    let numbers = Streams::new(0).named("oracle");
-    let filter = BootstrapFilter::new(&system, &sequences, PARTICLES).ok()?;
-    let values = filter.log_likelihood(|i| numbers.at(i)).ok()?;
-    Some(values.iter().sum::<f64>() / test.total_weight())
+    }
 }
 
 /// How many of `rows` rows a fraction above 0 is: at least one, and never all unless there is only one.

@@ -20,7 +20,7 @@ mod integral;
 mod joint;
 mod linear;
 
-use super::{ClosedForm, Decoder, Joint, Latent, MixtureRows, Model};
+use super::{ClosedForm, Decoder, Joint, Latent, Model};
 use crate::data::{Batch, Dataset, Table, source::Widths};
 use crate::error::Fault;
 use crate::math::streams::Streams;
@@ -345,20 +345,12 @@ impl Model for LatentGaussianModel {
         Ok(BTreeMap::new())
     }
 
-    fn predict(&self, _theta: &Parameters, _given: Option<&Table>) -> Result<MixtureRows> {
-        Err(Error::Other("p(x) of a continuous latent is no finite mixture".into()))
-    }
-
     fn decoder(&self) -> Option<&dyn Decoder> {
         Some(self)
     }
 
     fn free_parameters(&self, theta: &Parameters) -> usize {
         theta.count() - usize::from(self.config.prior == Prior::Mixture)
-    }
-
-    fn identified_prior(&self, _theta: &Parameters) -> Result<Option<Vec<f64>>> {
-        Ok(None)
     }
 
     fn closed_form(&self) -> Option<&dyn ClosedForm> {

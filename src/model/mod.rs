@@ -15,6 +15,7 @@ pub mod mixture;
 mod nonlinear;
 pub mod nonlinear_gaussian_ssm;
 mod predictive;
+mod sequential;
 mod state_space;
 
 pub use closed_form::{ClosedForm, Guess, Improvement, Sweeps};
@@ -23,7 +24,7 @@ pub use predictive::{Decoder, MixtureRows};
 use crate::data::{Batch, Dataset, Table};
 use crate::error::Fault;
 use crate::math::kalman::{Beliefs, Sequences, System};
-use crate::math::nonlinear::Dynamics;
+use crate::math::nonlinear::{Dynamics, Predictor};
 use crate::math::streams::{Generator, Streams};
 use crate::nn::Parameters;
 use crate::{Error, Result, data::source::Widths};
@@ -209,7 +210,11 @@ pub trait Model: Send + Sync + std::fmt::Debug {
 
     /// The distribution of the observed for each row of `given` (one row without): for sampling, densities, policies. An
     /// error where the latent is not finite; see [`Model::decoder`].
-    fn predict(&self, theta: &Parameters, given: Option<&Table>) -> Result<MixtureRows>;
+    fn predict(&self, _theta: &Parameters, _given: Option<&Table>) -> Result<MixtureRows> {
+        Err(Error::Other(
+            "this model's latent is not finite: it is no mixture of rows".into(),
+        ))
+    }
 
     /// The same for a continuous latent, point by point.
     fn decoder(&self) -> Option<&dyn Decoder> {
@@ -221,11 +226,18 @@ pub trait Model: Send + Sync + std::fmt::Debug {
         Ok(None)
     }
 
+    /// θ as a state space of any kind that predicts, in the units that the model sees, where it is one.
+    fn predictor(&self, theta: &Parameters) -> Result<Option<Predictor>> {
+        Ok(self.state_space(theta)?.map(Predictor::Kalman))
+    }
+
     /// How many numbers of θ can change what the model says: mixture weights count one less than there are.
     fn free_parameters(&self, theta: &Parameters) -> usize;
 
     /// `p_θ(z)`, if its components are fixed places that a generator's components can be matched with. `[K]`
-    fn identified_prior(&self, theta: &Parameters) -> Result<Option<Vec<f64>>>;
+    fn identified_prior(&self, _theta: &Parameters) -> Result<Option<Vec<f64>>> {
+        Ok(None)
+    }
 
     /// The closed-form M-step, where there is one.
     fn closed_form(&self) -> Option<&dyn ClosedForm> {

@@ -6,11 +6,11 @@
 
 mod joint;
 
-use super::state_space::refuse_constant_columns;
-use super::{ClosedForm, Guess, Improvement, Joint, Latent, MixtureRows, Model, Sweeps};
-use crate::data::{Batch, Dataset, Table};
+use super::sequential::{flat, floor_events, refuse_constant_columns, sequences};
+use super::{ClosedForm, Guess, Improvement, Joint, Latent, Model, Sweeps};
+use crate::data::{Batch, Dataset};
 use crate::math::kalman::{Conditional, Learning, Noise, NoiseForm, Regression, Sequences};
-use crate::math::nonlinear::{Basis, BasisSystem, statistics};
+use crate::math::nonlinear::{Basis, BasisSystem, Predictor, statistics};
 use crate::math::streams::{Generator, Streams};
 use crate::nn::Parameters;
 use crate::{Error, Result};
@@ -58,7 +58,7 @@ pub(super) struct Settings {
     pub entries: [Entries; 6],
     /// First values lie within this fraction of `start`.
     pub spread: f64,
-    /// Particles behind an estimate of the log-likelihood.
+    /// Particles behind an estimate of the log-likelihood, and behind predictions.
     pub likelihood_particles: usize,
 }
 
@@ -180,15 +180,7 @@ impl NonlinearStateSpace {
 
     /// θ in one row, in f64 on the processor. `[P]`
     fn flat(&self, theta: &Parameters) -> Result<Tensor> {
-        let mut parts = Vec::new();
-        for number in self.settings.learnt() {
-            let part = theta.get(&slot(number))?.flatten_all()?;
-            parts.push(part.to_device(&Device::Cpu)?.to_dtype(DType::F64)?);
-        }
-        match parts.is_empty() {
-            true => Ok(Tensor::zeros(0, DType::F64, &Device::Cpu)?),
-            false => Ok(Tensor::cat(&parts, 0)?),
-        }
+        flat(theta, self.settings.learnt().into_iter().map(slot))
     }
 
     /// What θ says.
@@ -235,17 +227,9 @@ impl Model for NonlinearStateSpace {
     }
 
     fn joint<'a>(&'a self, theta: &'a Parameters, batch: &'a Batch) -> Result<Box<dyn Joint + 'a>> {
-        let sequences = batch
-            .sequences
-            .clone()
-            .ok_or_else(|| Error::Data("a state space models sequences, not independent rows".into()))?;
-        let flat = self.flat(theta)?;
-        Ok(Box::new(NonlinearJoint::new(
-            &self.settings,
-            flat,
-            sequences,
-            &batch.observed,
-        )?))
+        let (flat, sequences) = (self.flat(theta)?, sequences(batch)?);
+        let joint = NonlinearJoint::new(&self.settings, flat, sequences, &batch.observed)?;
+        Ok(Box::new(joint))
     }
 
     fn natural(&self, theta: &Parameters) -> Result<BTreeMap<String, Tensor>> {
@@ -268,18 +252,13 @@ impl Model for NonlinearStateSpace {
         Ok(named)
     }
 
-    fn predict(&self, _theta: &Parameters, _given: Option<&Table>) -> Result<MixtureRows> {
-        Err(Error::Other(
-            "a state space predicts the steps of sequences, not independent rows".into(),
-        ))
+    fn predictor(&self, theta: &Parameters) -> Result<Option<Predictor>> {
+        let particles = self.settings.likelihood_particles;
+        Ok(Some(Predictor::Particles(self.system(theta)?, particles)))
     }
 
     fn free_parameters(&self, _theta: &Parameters) -> usize {
         self.settings.learning().count()
-    }
-
-    fn identified_prior(&self, _theta: &Parameters) -> Result<Option<Vec<f64>>> {
-        Ok(None)
     }
 
     fn closed_form(&self) -> Option<&dyn ClosedForm> {
@@ -325,10 +304,7 @@ impl Sweeps for NonlinearSweeps<'_> {
             log_likelihood: None,
             lower_bound,
             theta: self.model.theta(&values(&new), theta.dtype(), &theta.device())?,
-            events: floored
-                .iter()
-                .map(|name| format!("`{name}` reached its floor"))
-                .collect(),
+            events: floor_events(&floored),
         })
     }
 }

@@ -104,7 +104,7 @@ pub struct NonlinearGaussianSsm {
     /// With `first_values = "random"`, how far they lie from `start` at most, as a fraction of it.
     #[schemars(range(min = 0.0, max = 0.99))]
     pub spread: f64,
-    /// Particles of the bootstrap filter that estimates the log-likelihood in evaluations.
+    /// Particles of the bootstrap filter that estimates the log-likelihood and predicts in evaluations.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub likelihood_particles: usize,
 }

@@ -11,8 +11,9 @@ mod settings;
 pub use settings::{Field, Settings};
 
 use super::linear_gaussian_ssm::FirstValues;
-use super::{ClosedForm, Guess, Improvement, Joint, Latent, MixtureRows, Model, Sweeps};
-use crate::data::{Batch, Dataset, Table};
+use super::sequential::{flat, floor_events, refuse_constant_columns, sequences};
+use super::{ClosedForm, Guess, Improvement, Joint, Latent, Model, Sweeps};
+use crate::data::{Batch, Dataset};
 use crate::math::kalman::{Filtered, Learning, Sequences, Statistics, System, expectation};
 use crate::math::streams::{Generator, Streams};
 use crate::nn::Parameters;
@@ -67,34 +68,10 @@ impl StateSpace {
     }
 }
 
-/// Noise that is learnt, as the parameter `noise`, would be learnt as zero where an observed column is constant.
-pub(super) fn refuse_constant_columns(train: &Dataset, noise: &str) -> Result<()> {
-    for j in 0..train.observed.columns() {
-        let mut present = train.observed.column(j).filter(|v| !v.is_nan());
-        let first = present.next();
-        if present.all(|v| Some(v) == first) {
-            return Err(Error::Data(format!(
-                "observed column {} (from 1) is constant over the training steps: its noise would be learnt as zero; leave \
-                 the column out, or fix `{noise}`",
-                j + 1
-            )));
-        }
-    }
-    Ok(())
-}
-
 impl Core {
     /// θ in one row, in f64 on the processor. `[P]`
     fn flat(&self, theta: &Parameters) -> Result<Tensor> {
-        let mut parts = Vec::new();
-        for slot in self.settings.slots() {
-            let part = theta.get(&slot.name)?.flatten_all()?;
-            parts.push(part.to_device(&Device::Cpu)?.to_dtype(DType::F64)?);
-        }
-        match parts.is_empty() {
-            true => Ok(Tensor::zeros(0, DType::F64, &Device::Cpu)?),
-            false => Ok(Tensor::cat(&parts, 0)?),
-        }
+        flat(theta, self.settings.slots().into_iter().map(|slot| slot.name))
     }
 }
 
@@ -128,17 +105,9 @@ impl Model for StateSpace {
     }
 
     fn joint<'a>(&'a self, theta: &'a Parameters, batch: &'a Batch) -> Result<Box<dyn Joint + 'a>> {
-        let sequences = batch
-            .sequences
-            .clone()
-            .ok_or_else(|| Error::Data("a state space models sequences, not independent rows".into()))?;
-        let flat = self.core.flat(theta)?;
-        Ok(Box::new(StateSpaceJoint::new(
-            &self.core,
-            flat,
-            sequences,
-            &batch.observed,
-        )?))
+        let (flat, sequences) = (self.core.flat(theta)?, sequences(batch)?);
+        let joint = StateSpaceJoint::new(&self.core, flat, sequences, &batch.observed)?;
+        Ok(Box::new(joint))
     }
 
     fn natural(&self, theta: &Parameters) -> Result<BTreeMap<String, Tensor>> {
@@ -160,12 +129,6 @@ impl Model for StateSpace {
         Ok(all)
     }
 
-    fn predict(&self, _theta: &Parameters, _given: Option<&Table>) -> Result<MixtureRows> {
-        Err(Error::Other(
-            "a state space predicts the steps of sequences, not independent rows".into(),
-        ))
-    }
-
     fn state_space(&self, theta: &Parameters) -> Result<Option<System>> {
         Ok(Some(self.system(theta)?))
     }
@@ -176,10 +139,6 @@ impl Model for StateSpace {
             false => 0,
         };
         self.core.learning.count() - coordinates
-    }
-
-    fn identified_prior(&self, _theta: &Parameters) -> Result<Option<Vec<f64>>> {
-        Ok(None)
     }
 
     fn closed_form(&self) -> Option<&dyn ClosedForm> {
@@ -236,10 +195,7 @@ impl Sweeps for StateSpaceSweeps<'_> {
             log_likelihood: Some(log_likelihood),
             lower_bound,
             theta: self.model.theta(&system, theta.dtype(), &theta.device())?,
-            events: floored
-                .iter()
-                .map(|name| format!("`{name}` reached its floor"))
-                .collect(),
+            events: floor_events(&floored),
         })
     }
 }

@@ -3,12 +3,15 @@
 //! An error is the root of the mean squared difference between an observation and what the model expects of it, over all
 //! observed entries after `warm_up` steps of each sequence, in the data's units. In free run the model sees the
 //! observations of the warm-up and then only inputs. Where the generator's own system is known, its errors on the same
-//! steps are the best that can be expected, and ratios to them are reported.
+//! steps are the best that can be expected, and ratios to them are reported. A linear system expects by the Kalman filter, a
+//! nonlinear one by simulating the particles of a bootstrap filter on.
 
 use super::Job;
 use crate::Result;
 use crate::data::Dataset;
-use crate::math::kalman::{Filtered, Horizon, System, squared_errors};
+use crate::math::kalman::{Horizon, squared_errors};
+use crate::math::nonlinear::Predictor;
+use crate::math::streams::Stream;
 use crate::nn::Parameters;
 
 /// How far to look.
@@ -22,12 +25,13 @@ pub struct Settings {
 
 /// The metrics of `theta` on the test sequences; none where there are none, or where rows are independent.
 pub fn measure(job: &Job, theta: &Parameters, settings: Settings) -> Result<Vec<(String, f64)>> {
-    let (Some(test), Some(system)) = (&job.splits.test, job.model.state_space(theta)?) else {
+    let (Some(test), Some(model)) = (&job.splits.test, job.model.predictor(theta)?) else {
         return Ok(Vec::new());
     };
     let standardization = &job.splits.standardization;
     let scale = standardization.observed.scale();
-    let found = errors(&system, test, settings, |column| {
+    let numbers = &job.streams.named("forecast");
+    let found = errors(&model, test, settings, numbers, |column| {
         scale.get(column).copied().unwrap_or(1.0)
     })?;
     let truth = match &job.splits.truth {
@@ -37,7 +41,8 @@ pub fn measure(job: &Job, theta: &Parameters, settings: Settings) -> Result<Vec<
             if let Some(inputs) = &mut raw.given {
                 standardization.given.invert(inputs.values_mut());
             }
-            Some(errors(truth, &raw, settings, |_| 1.0)?)
+            // A generator without noise has no likelihood, by which particles are weighed, and then no errors either.
+            errors(truth, &raw, settings, numbers, |_| 1.0).ok()
         }
         None => None,
     };
@@ -47,7 +52,11 @@ pub fn measure(job: &Job, theta: &Parameters, settings: Settings) -> Result<Vec<
         if found[i].is_finite() {
             metrics.push((format!("test/{name}_error"), found[i]));
         }
-        if let Some(ratio) = truth.map(|truth| found[i] / truth[i]).filter(|ratio| ratio.is_finite()) {
+        if let Some(ratio) = truth
+            .as_ref()
+            .map(|truth| found[i] / truth[i])
+            .filter(|ratio| ratio.is_finite())
+        {
             metrics.push((format!("test/{name}_error_ratio"), ratio));
         }
     }
@@ -55,19 +64,25 @@ pub fn measure(job: &Job, theta: &Parameters, settings: Settings) -> Result<Vec<
 }
 
 /// One-step, k-step and free-run error, each column times its `scale`.
-fn errors(system: &System, test: &Dataset, settings: Settings, scale: impl Fn(usize) -> f64) -> Result<[f64; 3]> {
+fn errors(
+    system: &Predictor,
+    test: &Dataset,
+    settings: Settings,
+    numbers: &Stream,
+    scale: impl Fn(usize) -> f64,
+) -> Result<Vec<f64>> {
     let Settings { warm_up, horizon } = settings;
     let sequences = test.sequences()?;
-    let filtered = Filtered::new(system, &sequences)?;
     let horizons = [Horizon::Steps(1), Horizon::Steps(horizon), Horizon::FreeRun { warm_up }];
-    Ok(horizons.map(|horizon| {
-        let expected = filtered.expected(horizon);
-        let (sums, counts) = squared_errors(&sequences, test.observed.values(), &expected, warm_up);
+    let error = |expected: &Vec<Vec<f64>>| {
+        let (sums, counts) = squared_errors(&sequences, test.observed.values(), expected, warm_up);
         let sum: f64 = sums
             .iter()
             .enumerate()
             .map(|(column, sum)| sum * scale(column).powi(2))
             .sum();
         (sum / counts.iter().sum::<usize>() as f64).sqrt()
-    }))
+    };
+    let expected = system.expected(&sequences, &horizons, numbers)?;
+    Ok(expected.iter().map(error).collect())
 }

@@ -223,7 +223,8 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(
         "test/one_step_error",
-        "root mean square of o_t − E[o_t | o_1 … o_{t−1}, u] over observed test entries after the warm-up",
+        "root mean square of o_t − E[o_t | o_1 … o_{t−1}, u] over observed test entries after the warm-up; E by the Kalman \
+         filter, or by `model.likelihood_particles` particles",
         "units of the data",
         Some(false),
     ),
@@ -241,19 +242,22 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(
         "test/one_step_error_ratio",
-        "test/one_step_error / that of the Kalman filter with the generator's own parameters, on the same steps",
+        "test/one_step_error / that of the generator's own state space, by the Kalman filter or by 10,000 particles, on the \
+         same steps",
         "fraction",
         Some(false),
     ),
     metric(
         "test/k_step_error_ratio",
-        "test/k_step_error / that of the Kalman filter with the generator's own parameters, on the same steps",
+        "test/k_step_error / that of the generator's own state space, by the Kalman filter or by 10,000 particles, on the \
+         same steps",
         "fraction",
         Some(false),
     ),
     metric(
         "test/free_run_error_ratio",
-        "test/free_run_error / that of the Kalman filter with the generator's own parameters, on the same steps",
+        "test/free_run_error / that of the generator's own state space, by the Kalman filter or by 10,000 particles, on \
+         the same steps",
         "fraction",
         Some(false),
     ),

@@ -15,6 +15,7 @@ use crate::figure::layout::Figure;
 use crate::figure::sheet::Anchor;
 use crate::figure::theme::{BLACK, MODEL, OBSERVED, ORACLE, QUIET, VARIANTS, WHITE};
 use crate::math::kalman::{Filtered, Horizon, Sequences, System, squared_errors};
+use crate::math::nonlinear::Predictor;
 use crate::math::streams::Streams;
 use crate::runner::{Experiment, reload, summarize};
 use crate::{Error, Result};
@@ -42,7 +43,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
             "the true system is in the data's units: expected `standardize = false`".into(),
         ));
     }
-    let (Some(test), Some(truth)) = (&loaded.splits.test, &loaded.splits.truth) else {
+    let (Some(test), Some(Predictor::Kalman(truth))) = (&loaded.splits.test, &loaded.splits.truth) else {
         return Err(Error::Data(
             "the figure shows a test sequence: expected test rows".into(),
         ));

@@ -12,6 +12,7 @@ mod basis;
 mod gaussian;
 mod moments;
 mod particle;
+mod predict;
 mod sigma;
 mod simulate;
 mod system;
@@ -22,6 +23,7 @@ pub use basis::Basis;
 pub use gaussian::{Approximation, GaussianFiltered};
 pub use moments::{expected_logs, statistics};
 pub use particle::{BootstrapFilter, Cloud};
+pub use predict::{Ensemble, Predictor};
 pub use sigma::SigmaPoints;
 pub use system::BasisSystem;
 

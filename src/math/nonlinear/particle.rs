@@ -24,7 +24,7 @@ pub struct BootstrapFilter<'a> {
     pub(super) sequences: &'a Sequences,
     pub(super) count: usize,
     /// F with F Fᵀ = P₁, and of Q.
-    roots: [DMatrix<f64>; 2],
+    pub(super) roots: [DMatrix<f64>; 2],
     /// L⁻¹ with L Lᵀ = R, and ½ log det 2πR, by mask of observed entries.
     noises: Vec<(DMatrix<f64>, f64)>,
 }
@@ -76,7 +76,7 @@ impl<'a> BootstrapFilter<'a> {
         let mut cloud = Cloud::default();
         (0..self.sequences.count())
             .map(|i| {
-                self.run(i, false, &mut generators(i as u64), &mut cloud)?;
+                self.run(i, false, &mut generators(i as u64), &mut cloud, |_, _, _, _| {})?;
                 Ok(cloud.log_likelihood)
             })
             .collect()
@@ -85,12 +85,20 @@ impl<'a> BootstrapFilter<'a> {
     /// All particles of sequence `i`.
     pub fn cloud(&self, i: usize, rng: &mut dyn Rng) -> Result<Cloud> {
         let mut cloud = Cloud::default();
-        self.run(i, true, rng, &mut cloud)?;
+        self.run(i, true, rng, &mut cloud, |_, _, _, _| {})?;
         Ok(cloud)
     }
 
-    /// The filter over sequence `i`; without `keep` the cloud holds its last two steps only.
-    fn run(&self, i: usize, keep: bool, rng: &mut dyn Rng, cloud: &mut Cloud) -> Result<()> {
+    /// The filter over sequence `i`; without `keep` the cloud holds its last step only. `each` sees step t (from 0), its
+    /// states `[X, N]` and weights `[N]`.
+    pub(super) fn run(
+        &self,
+        i: usize,
+        keep: bool,
+        rng: &mut dyn Rng,
+        cloud: &mut Cloud,
+        mut each: impl FnMut(usize, &[f64], &[f64], &mut dyn Rng),
+    ) -> Result<()> {
         let (x, o, n) = (self.system.states(), self.system.outputs(), self.count);
         let length = self.sequences.lengths()[i];
         let (observed, inputs) = self.sequences.rows(i);
@@ -107,15 +115,9 @@ impl<'a> BootstrapFilter<'a> {
         let mut log_weights = vec![0.0; n];
         for t in 0..length {
             let now = if keep { t } else { 0 };
-            noise.iter_mut().for_each(|e| *e = StandardNormal.sample(rng));
-            let root = if t == 0 {
-                let mean = self.system.initial_mean();
-                let states = &mut cloud.states[..x * n];
-                states
-                    .chunks_exact_mut(n)
-                    .zip(mean.iter())
-                    .for_each(|(row, m)| row.fill(*m));
-                &self.roots[0]
+            fill_normal(&mut noise, rng);
+            if t == 0 {
+                self.begin(&noise, &mut cloud.states[..x * n]);
             } else {
                 let before = now.saturating_sub(1);
                 systematic(&cloud.weights[before * n..][..n], rng.random(), &mut ancestors);
@@ -129,19 +131,14 @@ impl<'a> BootstrapFilter<'a> {
                         .zip(&ancestors)
                         .for_each(|(to, a)| *to = means[*a as usize]);
                 }
-                &self.roots[1]
-            };
-            let states = &mut cloud.states[now * x * n..][..x * n];
-            for (j, row) in states.chunks_exact_mut(n).enumerate() {
-                for (k, noise) in noise.chunks_exact(n).enumerate().filter(|(k, _)| root[(j, *k)] != 0.0) {
-                    row.iter_mut().zip(noise).for_each(|(to, e)| *to += root[(j, k)] * e);
-                }
+                disturb(states, &self.roots[1], &noise);
             }
             let weights = &mut cloud.weights[now * n..][..n];
             let mask = self.sequences.mask(i, t);
             let present = &self.sequences.masks()[mask];
             if present.is_empty() {
                 weights.fill(1.0 / n as f64);
+                each(t, &cloud.states[now * x * n..][..x * n], weights, rng);
                 continue;
             }
             let (whitening, log_norm) = &self.noises[mask];
@@ -175,8 +172,27 @@ impl<'a> BootstrapFilter<'a> {
                 )));
             }
             cloud.log_likelihood += largest + (total / n as f64).ln() - log_norm;
+            each(t, &cloud.states[now * x * n..][..x * n], weights, rng);
         }
         Ok(())
+    }
+
+    /// First states, `m₁ + F e` with F Fᵀ = P₁, from standard normal `noise` e. Both `[X, N]`.
+    pub(super) fn begin(&self, noise: &[f64], states: &mut [f64]) {
+        let mean = self.system.initial_mean();
+        let rows = states.chunks_exact_mut(self.count).zip(mean.iter());
+        rows.for_each(|(row, m)| row.fill(*m));
+        disturb(states, &self.roots[0], noise);
+    }
+}
+
+/// Adds F e to every column of `states` `[X, N]`, from `noise` e `[X, N]`.
+pub(super) fn disturb(states: &mut [f64], root: &DMatrix<f64>, noise: &[f64]) {
+    let n = noise.len() / root.ncols();
+    for (j, row) in states.chunks_exact_mut(n).enumerate() {
+        for (k, noise) in noise.chunks_exact(n).enumerate().filter(|(k, _)| root[(j, *k)] != 0.0) {
+            row.iter_mut().zip(noise).for_each(|(to, e)| *to += root[(j, k)] * e);
+        }
     }
 }
 
@@ -189,6 +205,11 @@ impl Cloud {
             &self.weights[t * self.count..][..self.count],
         )
     }
+}
+
+/// Standard normal numbers.
+pub(super) fn fill_normal(noise: &mut [f64], rng: &mut dyn Rng) {
+    noise.iter_mut().for_each(|e| *e = StandardNormal.sample(rng));
 }
 
 /// Writes `exp(l_i) / Σ exp(l)` into `weights`; the largest l, and `Σ exp(l − largest)`.

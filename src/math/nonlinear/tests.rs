@@ -1,6 +1,8 @@
 //! Oracles: on linear systems the Kalman filter and smoother; on the growth model a filter by quadrature on a grid; finite
 //! differences; counting.
 
+mod predictions;
+
 use super::particle::systematic;
 use super::*;
 use crate::math::kalman::tests::{normal, random_system, simulate};
@@ -269,56 +271,78 @@ fn trajectories_come_closer_to_the_smoother_as_particles_grow() {
     assert!(some < 0.6 * few && many < 0.6 * some, "{few} {some} {many}");
 }
 
-/// Filter by quadrature: log-likelihood and filtered means of the first sequence, on a grid of cells over ±40.
-fn by_quadrature(system: &BasisSystem, sequences: &Sequences, cells: usize) -> (f64, Vec<f64>) {
-    let (low, width) = (-40.0, 80.0 / cells as f64);
-    let x: Vec<f64> = (0..cells).map(|k| low + (k as f64 + 0.5) * width).collect();
-    let density = |error: f64, variance: f64| {
-        (-0.5 * error * error / variance).exp() / (2.0 * std::f64::consts::PI * variance).sqrt()
-    };
-    let (q, r) = (system.transition_noise()[(0, 0)], system.emission_noise()[(0, 0)]);
-    let (observed, _) = sequences.rows(0);
-    let mut log_likelihood = 0.0;
-    let mut means = Vec::new();
-    // x₁ = 0 is known, so x₂ ~ N(f(0), q) exactly.
-    let mut prior = vec![0.0; cells];
-    for (t, o) in observed.iter().enumerate() {
-        let mut expected = vec![0.0; cells];
-        system.emission(t + 1, &x, &[], &mut expected);
-        let mut likelihood: Vec<f64> = match o.is_nan() {
-            true => vec![1.0; cells],
-            false => expected.iter().map(|e| density(o - e, r)).collect(),
-        };
-        let from: Vec<f64> = if t == 0 {
-            let (mut at_zero, mut next) = ([0.0], [0.0]);
-            system.emission(1, &[0.0], &[], &mut at_zero);
-            if !o.is_nan() {
-                log_likelihood += density(o - at_zero[0], r).ln();
-            }
-            system.transition(1, &[0.0], &[], &mut next);
-            prior = x.iter().map(|x| density(x - next[0], q)).collect();
-            means.push(0.0);
-            continue;
-        } else {
-            likelihood.iter_mut().zip(&prior).for_each(|(l, p)| *l *= p * width);
-            let total: f64 = likelihood.iter().sum();
-            log_likelihood += total.ln();
-            likelihood.iter().map(|l| l / total).collect()
-        };
-        means.push(from.iter().zip(&x).map(|(w, x)| w * x).sum());
-        let mut next = vec![0.0; cells];
-        system.transition(t + 1, &x, &[], &mut next);
+/// The growth model from x₁ = 0 on a grid over ±40: beliefs are probabilities of its cells.
+struct Grid<'a> {
+    system: &'a BasisSystem,
+    x: Vec<f64>,
+}
+
+fn density(error: f64, variance: f64) -> f64 {
+    (-0.5 * error * error / variance).exp() / (2.0 * std::f64::consts::PI * variance).sqrt()
+}
+
+impl<'a> Grid<'a> {
+    fn new(system: &'a BasisSystem, cells: usize) -> Self {
+        let width = 80.0 / cells as f64;
+        let x = (0..cells).map(|k| (k as f64 - (cells / 2) as f64) * width).collect();
+        Self { system, x }
+    }
+
+    fn first(&self) -> Vec<f64> {
+        self.x.iter().map(|x| f64::from(*x == 0.0)).collect()
+    }
+
+    /// The belief one step after step t (from 0).
+    fn advance(&self, t: usize, belief: &[f64]) -> Vec<f64> {
+        let q = self.system.transition_noise()[(0, 0)];
+        let (low, width, cells) = (self.x[0], self.x[1] - self.x[0], self.x.len());
+        let mut means = vec![0.0; cells];
+        self.system.transition(t + 1, &self.x, &[], &mut means);
         let reach = 9.0 * q.sqrt();
-        prior.fill(0.0);
-        for (mean, weight) in next.iter().zip(&from).filter(|(_, weight)| **weight > 1e-18) {
+        let mut next = vec![0.0; cells];
+        for (mean, weight) in means.iter().zip(belief).filter(|(_, weight)| **weight > 1e-18) {
             let first = ((mean - reach - low) / width).max(0.0) as usize;
             let last = (((mean + reach - low) / width) as usize).min(cells - 1);
-            for k in first..=last {
-                prior[k] += weight * density(x[k] - mean, q);
-            }
+            let cells = next[first..=last].iter_mut().zip(&self.x[first..=last]);
+            cells.for_each(|(to, x)| *to += weight * density(x - mean, q) * width);
         }
+        next
     }
-    (log_likelihood, means)
+
+    fn outputs(&self, t: usize) -> Vec<f64> {
+        let mut outputs = vec![0.0; self.x.len()];
+        self.system.emission(t + 1, &self.x, &[], &mut outputs);
+        outputs
+    }
+
+    /// Beliefs after o_1, o_1 and o_2, …, and the log-likelihood of all.
+    fn filter(&self, observed: &[f64]) -> (Vec<Vec<f64>>, f64) {
+        let r = self.system.emission_noise()[(0, 0)];
+        let mut belief = self.first();
+        let mut log_likelihood = 0.0;
+        let mut step = |(t, o): (usize, &f64)| {
+            if t > 0 {
+                belief = self.advance(t - 1, &belief);
+            }
+            if !o.is_nan() {
+                let outputs = self.outputs(t);
+                belief
+                    .iter_mut()
+                    .zip(outputs)
+                    .for_each(|(p, e)| *p *= density(o - e, r));
+                let total: f64 = belief.iter().sum();
+                log_likelihood += total.ln();
+                belief.iter_mut().for_each(|p| *p /= total);
+            }
+            belief.clone()
+        };
+        let beliefs = observed.iter().enumerate().map(&mut step).collect();
+        (beliefs, log_likelihood)
+    }
+}
+
+fn mean_of(values: &[f64], belief: &[f64]) -> f64 {
+    values.iter().zip(belief).map(|(v, p)| v * p).sum()
 }
 
 #[test]
@@ -326,8 +350,10 @@ fn the_bootstrap_filter_agrees_with_quadrature_on_the_growth_model() {
     let streams = Streams::new(36);
     let system = growth(0.5, 25.0, 8.0, 0.05, 0.4, 0.3);
     let sequences = draw(&system, &[30], &mut streams.named("data").at(0));
-    let (exact, means) = by_quadrature(&system, &sequences, 8000);
-    let (coarse, _) = by_quadrature(&system, &sequences, 4000);
+    let (observed, _) = sequences.rows(0);
+    let grid = Grid::new(&system, 8000);
+    let (beliefs, exact) = grid.filter(&observed);
+    let (_, coarse) = Grid::new(&system, 4000).filter(&observed);
     assert!((exact - coarse).abs() < 1e-6, "{exact} {coarse}");
     let filter = BootstrapFilter::new(&system, &sequences, 2000).expect("a filter");
     const REPEATS: u64 = 100;
@@ -349,12 +375,13 @@ fn the_bootstrap_filter_agrees_with_quadrature_on_the_growth_model() {
         1.0,
         "likelihood",
     );
-    for (t, truth) in means.iter().enumerate() {
+    for (t, belief) in beliefs.iter().enumerate() {
+        let truth = mean_of(&grid.x, belief);
         let mean = |cloud: &Cloud| {
             let (states, weights) = cloud.step(t);
             states.iter().zip(weights).map(|(x, w)| x * w).sum::<f64>()
         };
-        agrees(clouds.iter().map(mean).collect(), *truth, &format!("step {t}"));
+        agrees(clouds.iter().map(mean).collect(), truth, &format!("step {t}"));
     }
 }
 

@@ -9,9 +9,10 @@ use super::Settings;
 use crate::math::kalman::{Beliefs, ExpectedLog, Sequences};
 use crate::math::nonlinear::{BasisSystem, BootstrapFilter, Dynamics, expected_logs, statistics};
 use crate::math::streams::Streams;
+use crate::model::sequential::{Function, Operation, terms};
 use crate::model::{Joint, Latent, Latents};
 use crate::{Error, Result};
-use candle_core::{CpuStorage, CustomOp1, Device, Layout, Shape, Tensor};
+use candle_core::{Device, Shape, Tensor};
 use std::sync::Arc;
 
 /// A batch of sequences under one θ.
@@ -48,26 +49,15 @@ impl Joint for NonlinearJoint<'_> {
     }
 
     fn log_joint(&self, latents: &Latents) -> Result<Tensor> {
-        Ok(self.flat.apply_op1(Operation {
+        Ok(self.flat.apply_op1(Operation(ExpectedLogJoint {
             settings: self.settings.clone(),
             sequences: self.sequences.clone(),
             beliefs: latents.trajectories()?.clone(),
-        })?)
+        }))?)
     }
 
     fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>> {
-        let beliefs = latents.trajectories()?;
-        let all = expected_logs(&self.system, &self.sequences, beliefs);
-        let term = |name, pick: fn(&ExpectedLog) -> f64| {
-            let shape = (self.sequences.count(), beliefs.len());
-            let values = Tensor::from_vec(all.iter().flatten().map(pick).collect::<Vec<_>>(), shape, &Device::Cpu)?;
-            Ok::<_, Error>((name, values))
-        };
-        Ok(vec![
-            term("initial", |e| e.initial)?,
-            term("transition", |e| e.transition)?,
-            term("emission", |e| e.emission)?,
-        ])
+        terms(&expected_logs(&self.system, &self.sequences, latents.trajectories()?))
     }
 
     fn log_prob(&self) -> Result<Tensor> {
@@ -91,36 +81,24 @@ impl Joint for NonlinearJoint<'_> {
 }
 
 /// `[P] → [B, S]`: the expected log joint under S beliefs.
-struct Operation {
+struct ExpectedLogJoint {
     settings: Arc<Settings>,
     sequences: Arc<Sequences>,
     beliefs: Arc<Vec<Beliefs>>,
 }
 
-impl CustomOp1 for Operation {
-    fn name(&self) -> &'static str {
-        "nonlinear_state_space"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let flat = match (storage, layout.contiguous_offsets()) {
-            (CpuStorage::F64(values), Some((start, end))) => &values[start..end],
-            _ => candle_core::bail!("a state space takes one contiguous row of f64"),
-        };
+impl Function for ExpectedLogJoint {
+    fn values(&self, flat: &[f64]) -> Result<(Vec<f64>, Shape)> {
         let all = expected_logs(&self.settings.decode(flat), &self.sequences, &self.beliefs);
         let shape = (self.sequences.count(), self.beliefs.len());
-        let values = all.iter().flatten().map(ExpectedLog::total).collect();
-        Ok((CpuStorage::F64(values), shape.into()))
+        Ok((all.iter().flatten().map(ExpectedLog::total).collect(), shape.into()))
     }
 
-    fn bwd(&self, flat: &Tensor, _value: &Tensor, slopes: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        let system = self.settings.decode(&flat.to_vec1::<f64>()?);
-        let slopes = slopes.flatten_all()?.to_vec1::<f64>()?; // [B, S]
-        let samples = self.beliefs.len();
+    fn gradient(&self, flat: &[f64], slopes: &[f64]) -> Result<Vec<f64>> {
+        let system = self.settings.decode(flat);
+        let samples = self.beliefs.len(); // slopes: [B, S]
         let moments = statistics(&system, &self.sequences, &self.beliefs, |b, s| slopes[b * samples + s]);
-        let gradient = self
-            .settings
-            .pull_back(&system, &moments.gradient_of(&system.conditionals));
-        Ok(Some(Tensor::from_vec(gradient, flat.shape(), &Device::Cpu)?))
+        let gradient = moments.gradient_of(&system.conditionals);
+        Ok(self.settings.pull_back(&system, &gradient))
     }
 }

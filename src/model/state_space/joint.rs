@@ -8,9 +8,10 @@ use super::Core;
 use crate::math::kalman::{Beliefs, ExpectedLog, Filtered, Sequences, Statistics, System, expected_logs};
 use crate::math::nonlinear::Dynamics;
 use crate::math::streams::Generator;
+use crate::model::sequential::{Function, Operation, terms};
 use crate::model::{Guesses, Joint, Latent, Latents, Trajectories};
 use crate::{Error, Result};
-use candle_core::{CpuStorage, CustomOp1, Device, Layout, Shape, Tensor};
+use candle_core::{Shape, Tensor};
 use std::sync::Arc;
 
 /// A batch of sequences under one θ.
@@ -34,20 +35,20 @@ impl<'a> StateSpaceJoint<'a> {
             observed,
         })
     }
-
-    /// Expected logs by belief and sequence.
-    fn expected(&self, beliefs: &[Beliefs]) -> Vec<Vec<ExpectedLog>> {
-        let one = |belief| expected_logs(&self.system, &self.sequences, belief);
-        beliefs.iter().map(one).collect()
-    }
 }
 
-/// `[S][B]` numbers as a row-major `[B, S]`.
-fn by_sequence(values: &[Vec<ExpectedLog>], pick: impl Fn(&ExpectedLog) -> f64) -> Vec<f64> {
-    let count = values.first().map_or(0, Vec::len);
-    (0..count)
-        .flat_map(|b| values.iter().map(|own| pick(&own[b])).collect::<Vec<_>>())
-        .collect()
+/// Expected logs of `system`, `[B][S]`.
+fn expected(system: &System, sequences: &Sequences, beliefs: &[Beliefs]) -> Vec<Vec<ExpectedLog>> {
+    let by_belief: Vec<_> = beliefs
+        .iter()
+        .map(|belief| expected_logs(system, sequences, belief))
+        .collect();
+    let of = |b: usize| by_belief.iter().map(|logs| logs[b]).collect();
+    (0..sequences.count()).map(of).collect()
+}
+
+fn totals(logs: &[Vec<ExpectedLog>]) -> Vec<f64> {
+    logs.iter().flatten().map(ExpectedLog::total).collect()
 }
 
 impl Joint for StateSpaceJoint<'_> {
@@ -56,34 +57,23 @@ impl Joint for StateSpaceJoint<'_> {
     }
 
     fn log_joint(&self, latents: &Latents) -> Result<Tensor> {
-        Ok(self.flat.apply_op1(Operation {
+        Ok(self.flat.apply_op1(Operation(LogJoint {
             core: self.core.clone(),
             sequences: self.sequences.clone(),
             beliefs: Some(latents.trajectories()?.clone()),
-        })?)
+        }))?)
     }
 
     fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>> {
-        let beliefs = latents.trajectories()?;
-        let all = self.expected(beliefs);
-        let term = |name, pick: fn(&ExpectedLog) -> f64| {
-            let shape = (self.sequences.count(), beliefs.len());
-            let values = Tensor::from_vec(by_sequence(&all, pick), shape, &Device::Cpu)?;
-            Ok::<_, Error>((name, values))
-        };
-        Ok(vec![
-            term("initial", |e| e.initial)?,
-            term("transition", |e| e.transition)?,
-            term("emission", |e| e.emission)?,
-        ])
+        terms(&expected(&self.system, &self.sequences, latents.trajectories()?))
     }
 
     fn log_prob(&self) -> Result<Tensor> {
-        Ok(self.flat.apply_op1(Operation {
+        Ok(self.flat.apply_op1(Operation(LogJoint {
             core: self.core.clone(),
             sequences: self.sequences.clone(),
             beliefs: None,
-        })?)
+        }))?)
     }
 
     fn mean(&self) -> Result<Tensor> {
@@ -127,7 +117,7 @@ impl Trajectories for StateSpaceJoint<'_> {
 impl StateSpaceJoint<'_> {
     /// Guesses from the exact posterior: log q is log p(o, x) − log p(o).
     fn guesses(&self, filtered: &Filtered, beliefs: Vec<Beliefs>) -> Guesses {
-        let mut log_q = by_sequence(&self.expected(&beliefs), ExpectedLog::total);
+        let mut log_q = totals(&expected(&self.system, &self.sequences, &beliefs));
         for (own, value) in log_q.chunks_exact_mut(beliefs.len()).zip(filtered.log_likelihood()) {
             own.iter_mut().for_each(|q| *q -= value);
         }
@@ -136,14 +126,14 @@ impl StateSpaceJoint<'_> {
 }
 
 /// `[P] → [B]`: log p_θ(o); with S beliefs `[P] → [B, S]`: the expected log joint.
-struct Operation {
+struct LogJoint {
     core: Arc<Core>,
     sequences: Arc<Sequences>,
     beliefs: Option<Arc<Vec<Beliefs>>>,
 }
 
-impl Operation {
-    fn forward(&self, flat: &[f64]) -> Result<(Vec<f64>, Shape)> {
+impl Function for LogJoint {
+    fn values(&self, flat: &[f64]) -> Result<(Vec<f64>, Shape)> {
         let system = self.core.settings.decode(flat);
         let count = self.sequences.count();
         match &self.beliefs {
@@ -152,14 +142,13 @@ impl Operation {
                 Ok((filtered.log_likelihood().to_vec(), count.into()))
             }
             Some(beliefs) => {
-                let one = |belief| expected_logs(&system, &self.sequences, belief);
-                let all: Vec<_> = beliefs.iter().map(one).collect();
-                Ok((by_sequence(&all, ExpectedLog::total), (count, beliefs.len()).into()))
+                let all = expected(&system, &self.sequences, beliefs);
+                Ok((totals(&all), (count, beliefs.len()).into()))
             }
         }
     }
 
-    fn backward(&self, flat: &[f64], slopes: &[f64]) -> Result<Vec<f64>> {
+    fn gradient(&self, flat: &[f64], slopes: &[f64]) -> Result<Vec<f64>> {
         let system = self.core.settings.decode(flat);
         let exact;
         let beliefs: &[Beliefs] = match &self.beliefs {
@@ -182,27 +171,5 @@ impl Operation {
         }
         let gradient = sum.gradient(&system);
         Ok(self.core.settings.pull_back(flat, &system, &gradient))
-    }
-}
-
-impl CustomOp1 for Operation {
-    fn name(&self) -> &'static str {
-        "state_space"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let flat = match (storage, layout.contiguous_offsets()) {
-            (CpuStorage::F64(values), Some((start, end))) => &values[start..end],
-            _ => candle_core::bail!("a state space takes one contiguous row of f64"),
-        };
-        let (values, shape) = self.forward(flat).map_err(candle_core::Error::wrap)?;
-        Ok((CpuStorage::F64(values), shape))
-    }
-
-    fn bwd(&self, flat: &Tensor, _value: &Tensor, slopes: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        let values = flat.to_vec1::<f64>()?;
-        let slopes = slopes.flatten_all()?.to_vec1::<f64>()?;
-        let gradient = self.backward(&values, &slopes).map_err(candle_core::Error::wrap)?;
-        Ok(Some(Tensor::from_vec(gradient, flat.shape(), &Device::Cpu)?))
     }
 }

@@ -1,14 +1,12 @@
 //! The linear-Gaussian state space through the rooms: the identities of the expected log-likelihood, what is fixed stays
 //! fixed, the Nile, and bad input.
 
+use crate::case::{Case, assert_unbiased, distance, norm, splits};
 use candle_core::{DType, Device, Tensor};
-use latent_lab::data::{Batch, DataConfig, Dataset, Splits};
+use latent_lab::data::{Batch, DataConfig, Dataset};
 use latent_lab::math::kalman::{Filtered, System};
 use latent_lab::math::streams::Streams;
-use latent_lab::model::{Guess, Latents, Model, ModelConfig};
-use latent_lab::nn::Parameters;
-use latent_lab::objective::ObjectiveConfig;
-use latent_lab::posterior::PosteriorConfig;
+use latent_lab::model::{Guess, ModelConfig};
 use latent_lab::spec::load_experiment;
 use std::path::Path;
 
@@ -33,98 +31,22 @@ const MODELS: [&str; 5] = [
      emission_input.fixed = [[0.0], [0.0]]",
 ];
 
-struct Case {
-    name: &'static str,
-    model: Box<dyn Model>,
-    theta: Parameters,
-    splits: Splits,
-    streams: Streams,
-}
-
-fn splits(text: &str) -> Splits {
-    let data: DataConfig = toml::from_str(text).expect("data");
-    data.load(Path::new(""), &Streams::new(5)).expect("rows")
-}
-
 fn cases() -> Vec<Case> {
-    let case = |name| {
-        let (splits, streams) = (splits(DATA), Streams::new(5));
-        let config: ModelConfig = toml::from_str(name).expect("a model");
-        let model = config.build(&splits.train).expect("a model");
-        let theta = model
-            .initial(&splits.train, &streams, 0, DType::F64, &Device::Cpu)
-            .expect("first values");
-        Case {
-            name,
-            model,
-            theta,
-            splits,
-            streams,
-        }
-    };
-    MODELS.into_iter().map(case).collect()
-}
-
-impl Case {
-    fn batch(&self) -> Batch {
-        Batch::whole(&self.splits.train, DType::F64, &Device::Cpu).expect("a batch")
-    }
-
-    /// The objective's mean, in nats per step, and its gradient in one row.
-    fn ascend(&self, objective: &str, posterior: &str, theta: &Parameters, index: u64) -> (f64, Vec<f64>) {
-        let objective: ObjectiveConfig = toml::from_str(&format!("kind = '{objective}'")).expect("an objective");
-        let posterior: PosteriorConfig = toml::from_str(&format!("kind = {posterior}")).expect("a posterior");
-        let batch = self.batch();
-        let joint = self.model.joint(theta, &batch).expect("a joint");
-        let generator = &mut self.streams.named("guesses").at(index);
-        let values = objective
-            .value(joint.as_ref(), 0, || {
-                posterior.draws(joint.as_ref(), theta, 0, generator)
-            })
-            .expect("values");
-        let mean = batch.mean(&values).expect("a mean");
-        let gradients = mean.backward().expect("gradients");
-        let all = theta.iter().flat_map(|(_, var)| match gradients.get(var) {
-            Some(gradient) => gradient
-                .flatten_all()
-                .and_then(|g| g.to_vec1::<f64>())
-                .expect("numbers"),
-            None => vec![0.0; var.elem_count()],
-        });
-        let all = all.collect();
-        (mean.to_scalar().expect("a number"), all)
-    }
-}
-
-fn norm(values: &[f64]) -> f64 {
-    values.iter().map(|v| v * v).sum::<f64>().sqrt()
-}
-
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    norm(&a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<_>>())
+    MODELS.into_iter().map(|model| Case::new((model, DATA))).collect()
 }
 
 #[test]
 fn fisher_holds_through_the_graph_and_the_gradient_is_the_slope() {
     for case in cases() {
-        let (_, marginal) = case.ascend("marginal_likelihood", "'exact'", &case.theta, 0);
-        let (_, expected) = case.ascend("expected_log_likelihood", "'exact'", &case.theta, 0);
-        assert!(norm(&marginal) > 1e-3, "{}: nothing to compare", case.name);
-        assert!(distance(&marginal, &expected) < 1e-9 * norm(&marginal), "{}", case.name);
+        let marginal = &case.ascend("marginal_likelihood", "'exact'", 0)[1..];
+        let expected = &case.ascend("expected_log_likelihood", "'exact'", 0)[1..];
+        assert!(norm(marginal) > 1e-3, "{}: nothing to compare", case.name);
+        assert!(distance(marginal, expected) < 1e-9 * norm(marginal), "{}", case.name);
+        let batch = case.batch();
+        let guesses = case.draws("'exact'", &case.theta, 0);
         for objective in ["marginal_likelihood", "expected_log_likelihood"] {
-            // Every number of θ by central differences, for guesses that stay as they are.
-            let batch = case.batch();
-            let exact = PosteriorConfig::default();
-            let guesses = case.model.joint(&case.theta, &batch).expect("a joint");
-            let guesses = exact
-                .draws(
-                    guesses.as_ref(),
-                    &case.theta,
-                    0,
-                    &mut case.streams.named("guesses").at(0),
-                )
-                .expect("draws");
-            let value = |theta: &Parameters| -> f64 {
+            // For guesses that stay as they are.
+            let slopes = case.slopes(1e-5, &|theta| {
                 let joint = case.model.joint(theta, &batch).expect("a joint");
                 let values = match objective {
                     "marginal_likelihood" => joint.log_prob(),
@@ -132,43 +54,22 @@ fn fisher_holds_through_the_graph_and_the_gradient_is_the_slope() {
                 };
                 let mean = batch.mean(&values.expect("values")).expect("a mean");
                 mean.to_scalar().expect("a number")
-            };
-            let mut at = 0;
-            for (name, var) in case.theta.iter() {
-                for i in 0..var.elem_count() {
-                    let slope = (nudged(&case.theta, name, i, 1e-5, &value)
-                        - nudged(&case.theta, name, i, -1e-5, &value))
-                        / 2e-5;
-                    let difference = (slope - marginal[at]).abs();
-                    assert!(
-                        difference < 1e-6 * norm(&marginal).max(1.0),
-                        "{}: {objective}, {name} {i}",
-                        case.name
-                    );
-                    at += 1;
-                }
-            }
+            });
+            assert_eq!(slopes.len(), marginal.len());
+            let scale = norm(marginal).max(1.0);
+            let near = |(slope, gradient): (&f64, &f64)| (slope - gradient).abs() < 1e-6 * scale;
+            assert!(slopes.iter().zip(marginal).all(near), "{}: {objective}", case.name);
         }
     }
-}
-
-fn nudged(theta: &Parameters, name: &str, i: usize, amount: f64, value: &dyn Fn(&Parameters) -> f64) -> f64 {
-    let theta = theta.snapshot().expect("a copy");
-    let (_, var) = theta.iter().find(|(other, _)| *other == name).expect("a parameter");
-    let mut values = var.flatten_all().and_then(|v| v.to_vec1::<f64>()).expect("numbers");
-    values[i] += amount;
-    var.set(&Tensor::from_vec(values, var.shape(), &Device::Cpu).expect("a tensor"))
-        .expect("the same shape");
-    value(&theta)
 }
 
 #[test]
 fn the_elbo_is_the_log_likelihood_with_the_exact_posterior_and_below_it_with_the_filter() {
     for case in cases() {
-        let (exact, _) = case.ascend("marginal_likelihood", "'exact'", &case.theta, 0);
-        let (touching, _) = case.ascend("elbo", "'exact'", &case.theta, 0);
-        let (below, _) = case.ascend("elbo", "'filter'", &case.theta, 0);
-        let (one_draw, _) = case.ascend("elbo", "'sampled'\nsamples = 1", &case.theta, 0);
+        let exact = case.ascend("marginal_likelihood", "'exact'", 0)[0];
+        let touching = case.ascend("elbo", "'exact'", 0)[0];
+        let below = case.ascend("elbo", "'filter'", 0)[0];
+        let one_draw = case.ascend("elbo", "'sampled'\nsamples = 1", 0)[0];
         assert!((exact - touching).abs() < 1e-9 * exact.abs(), "{}", case.name);
         assert!(below < exact - 1e-3, "{}: {below} {exact}", case.name);
         // log p(o, x) − log p(x|o) is log p(o) at any x.
@@ -178,39 +79,19 @@ fn the_elbo_is_the_log_likelihood_with_the_exact_posterior_and_below_it_with_the
 
 #[test]
 fn sampled_trajectories_are_unbiased_in_value_and_gradient() {
-    const REPEATS: usize = 400;
+    const REPEATS: u64 = 400;
     for case in cases() {
-        let (value, gradient) = case.ascend("expected_log_likelihood", "'exact'", &case.theta, 0);
-        let exact: Vec<f64> = std::iter::once(value).chain(gradient).collect();
-        let estimates: Vec<Vec<f64>> = (0..REPEATS as u64)
-            .map(|index| {
-                let (value, gradient) =
-                    case.ascend("expected_log_likelihood", "'sampled'\nsamples = 2", &case.theta, index);
-                std::iter::once(value).chain(gradient).collect()
-            })
-            .collect();
-        for (i, exact) in exact.iter().enumerate() {
-            let mean = estimates.iter().map(|e| e[i]).sum::<f64>() / REPEATS as f64;
-            let variance = estimates.iter().map(|e| (e[i] - mean).powi(2)).sum::<f64>() / (REPEATS - 1) as f64;
-            let error = (variance / REPEATS as f64).sqrt();
-            assert!(
-                (mean - exact).abs() < 6.0 * error + 1e-9 * exact.abs().max(1.0),
-                "{}: {i}",
-                case.name
-            );
-        }
+        let exact = case.ascend("expected_log_likelihood", "'exact'", 0);
+        let estimate = |index| case.ascend("expected_log_likelihood", "'sampled'\nsamples = 2", index);
+        let estimates: Vec<Vec<f64>> = (0..REPEATS).map(estimate).collect();
+        assert_unbiased(&estimates, &exact, 1e-9, case.name);
     }
 }
 
 #[test]
 fn em_climbs_and_keeps_what_is_fixed() {
     for case in cases() {
-        let sweeps = case
-            .model
-            .closed_form()
-            .expect("a closed form")
-            .sweeps(&case.splits.train)
-            .expect("sweeps");
+        let sweeps = case.sweeps();
         let mut theta = case.theta.snapshot().expect("a copy");
         let mut before = f64::NEG_INFINITY;
         for sweep in 0..100 {
@@ -255,27 +136,9 @@ fn em_climbs_and_keeps_what_is_fixed() {
 #[test]
 fn every_guess_of_em_is_bounded_by_the_likelihood() {
     for case in cases() {
-        let sweeps = case
-            .model
-            .closed_form()
-            .expect("a closed form")
-            .sweeps(&case.splits.train)
-            .expect("sweeps");
-        let batch = case.batch();
+        let sweeps = case.sweeps();
         for (kind, touches) in [("'exact'", true), ("'sampled'\nsamples = 3", true), ("'filter'", false)] {
-            let posterior: PosteriorConfig = toml::from_str(&format!("kind = {kind}")).expect("a posterior");
-            let joint = case.model.joint(&case.theta, &batch).expect("a joint");
-            let draws = posterior
-                .draws(joint.as_ref(), &case.theta, 0, &mut case.streams.named("guesses").at(1))
-                .expect("draws");
-            let Latents::Trajectories(beliefs) = &draws.latents else {
-                panic!("trajectories")
-            };
-            let guess = Guess::Trajectories {
-                beliefs,
-                log_q: draws.total_log_q().expect("a number"),
-            };
-            let sweep = sweeps.improve(&case.theta, guess, 1, None).expect("a sweep");
+            let sweep = case.improve(sweeps.as_ref(), &case.theta, kind, 1);
             let value = sweep.log_likelihood.expect("exact");
             let gap = value - sweep.lower_bound;
             assert!(gap > -1e-8 * value.abs(), "{}: {kind}: {gap}", case.name);

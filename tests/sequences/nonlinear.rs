@@ -1,15 +1,12 @@
 //! The nonlinear state space through the rooms, and the approximate posteriors on a linear one: the exact posterior is
 //! their oracle there; slopes, what is fixed, first values, bad input.
 
-use candle_core::{DType, Device, Tensor};
-use latent_lab::data::{Batch, DataConfig, Splits};
-use latent_lab::math::streams::Streams;
-use latent_lab::model::{Guess, Latents, Model, ModelConfig};
+use crate::case::{Case, assert_unbiased, distance, norm};
+use candle_core::{DType, Device};
 use latent_lab::nn::Parameters;
-use latent_lab::objective::ObjectiveConfig;
 use latent_lab::posterior::PosteriorConfig;
 use latent_lab::spec::load_experiment;
-use std::path::Path;
+use latent_lab::train::{Job, forecast};
 
 const LINEAR: (&str, &str) = (
     "kind = 'linear_gaussian_ssm'\nstates = 2\nfirst_values = 'random'",
@@ -20,73 +17,9 @@ const GROWTH: (&str, &str) = (
     "source = 'growth'\ntrain = 90\nlength = 25\nmissing = 0.1",
 );
 
-struct Case {
-    model: Box<dyn Model>,
-    theta: Parameters,
-    splits: Splits,
-    streams: Streams,
-}
-
-fn case((model, data): (&str, &str)) -> Case {
-    let streams = Streams::new(5);
-    let data: DataConfig = toml::from_str(data).expect("data");
-    let splits = data.load(Path::new(""), &streams).expect("rows");
-    let config: ModelConfig = toml::from_str(model).expect("a model");
-    let model = config.build(&splits.train).expect("a model");
-    let theta = model
-        .initial(&splits.train, &streams, 0, DType::F64, &Device::Cpu)
-        .expect("first values");
-    Case {
-        model,
-        theta,
-        splits,
-        streams,
-    }
-}
-
-impl Case {
-    fn batch(&self) -> Batch {
-        Batch::whole(&self.splits.train, DType::F64, &Device::Cpu).expect("a batch")
-    }
-
-    /// The objective's mean, in nats per step, and its gradient in one row.
-    fn ascend(&self, objective: &str, posterior: &str, index: u64) -> Vec<f64> {
-        let objective: ObjectiveConfig = toml::from_str(&format!("kind = '{objective}'")).expect("an objective");
-        let posterior: PosteriorConfig = toml::from_str(&format!("kind = {posterior}")).expect("a posterior");
-        let batch = self.batch();
-        let joint = self.model.joint(&self.theta, &batch).expect("a joint");
-        let generator = &mut self.streams.named("guesses").at(index);
-        let values = objective
-            .value(joint.as_ref(), 0, || {
-                posterior.draws(joint.as_ref(), &self.theta, 0, generator)
-            })
-            .expect("values");
-        let mean = batch.mean(&values).expect("a mean");
-        let gradients = mean.backward().expect("gradients");
-        let all = self.theta.iter().flat_map(|(_, var)| match gradients.get(var) {
-            Some(gradient) => gradient
-                .flatten_all()
-                .and_then(|g| g.to_vec1::<f64>())
-                .expect("numbers"),
-            None => vec![0.0; var.elem_count()],
-        });
-        std::iter::once(mean.to_scalar().expect("a number"))
-            .chain(all)
-            .collect()
-    }
-}
-
-fn norm(values: &[f64]) -> f64 {
-    values.iter().map(|v| v * v).sum::<f64>().sqrt()
-}
-
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    norm(&a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<_>>())
-}
-
 #[test]
 fn on_a_linear_model_the_approximate_kalman_smoothers_are_the_exact_posterior() {
-    let case = case(LINEAR);
+    let case = Case::new(LINEAR);
     let exact = case.ascend("expected_log_likelihood", "'exact'", 0);
     let bound = case.ascend("elbo", "'exact'", 0);
     let batch = case.batch();
@@ -118,97 +51,57 @@ fn on_a_linear_model_the_approximate_kalman_smoothers_are_the_exact_posterior() 
 
 #[test]
 fn on_a_linear_model_particles_estimate_the_exact_value_and_gradient() {
-    const REPEATS: usize = 100;
-    let case = case(LINEAR);
+    let case = Case::new(LINEAR);
     let exact = case.ascend("expected_log_likelihood", "'exact'", 0);
     let particles = "'particle'\nparticles = 1000\nsamples = 10";
-    let estimates: Vec<Vec<f64>> = (0..REPEATS as u64)
-        .map(|index| case.ascend("expected_log_likelihood", particles, index))
-        .collect();
-    for (i, exact) in exact.iter().enumerate() {
-        let mean = estimates.iter().map(|e| e[i]).sum::<f64>() / REPEATS as f64;
-        let variance = estimates.iter().map(|e| (e[i] - mean).powi(2)).sum::<f64>() / (REPEATS - 1) as f64;
-        // A bias of order 1/N beside the standard error.
-        let error = 6.0 * (variance / REPEATS as f64).sqrt() + 2e-3 * exact.abs().max(1.0);
-        assert!((mean - exact).abs() < error, "{i}: {mean} {exact} ± {error}");
-    }
+    let estimate = |index| case.ascend("expected_log_likelihood", particles, index);
+    let estimates: Vec<Vec<f64>> = (0..100).map(estimate).collect();
+    // A bias of order 1/N.
+    assert_unbiased(&estimates, &exact, 2e-3, case.name);
 }
 
 #[test]
 fn gradients_are_slopes_under_every_posterior() {
-    let case = case(GROWTH);
+    let case = Case::new(GROWTH);
     let batch = case.batch();
     for posterior in [
         "'particle'\nparticles = 50\nsamples = 5",
         "'unscented_kalman'",
         "'extended_kalman'",
     ] {
-        let gradient = case.ascend("expected_log_likelihood", posterior, 0);
-        let config: PosteriorConfig = toml::from_str(&format!("kind = {posterior}")).expect("a posterior");
-        let joint = case.model.joint(&case.theta, &batch).expect("a joint");
-        let draws = config
-            .draws(joint.as_ref(), &case.theta, 0, &mut case.streams.named("guesses").at(0))
-            .expect("draws");
-        let value = |theta: &Parameters| -> f64 {
+        let gradient = &case.ascend("expected_log_likelihood", posterior, 0)[1..];
+        let draws = case.draws(posterior, &case.theta, 0);
+        let slopes = case.slopes(1e-6, &|theta| {
             let joint = case.model.joint(theta, &batch).expect("a joint");
             let values = joint.log_joint(&draws.latents).expect("values");
             let mean = batch.mean(&values.mean(1).expect("over samples")).expect("a mean");
             mean.to_scalar().expect("a number")
-        };
-        let mut at = 1;
-        for (name, var) in case.theta.iter() {
-            for i in 0..var.elem_count() {
-                let nudged = |amount: f64| {
-                    let theta = case.theta.snapshot().expect("a copy");
-                    let (_, var) = theta.iter().find(|(other, _)| *other == name).expect("a parameter");
-                    let mut values = var.flatten_all().and_then(|v| v.to_vec1::<f64>()).expect("numbers");
-                    values[i] += amount;
-                    var.set(&Tensor::from_vec(values, var.shape(), &Device::Cpu).expect("a tensor"))
-                        .expect("the same shape");
-                    value(&theta)
-                };
-                let slope = (nudged(1e-6) - nudged(-1e-6)) / 2e-6;
-                let scale = norm(&gradient).max(1.0);
-                assert!(
-                    (slope - gradient[at]).abs() < 1e-6 * scale,
-                    "{posterior}: {name}: {slope} {}",
-                    gradient[at]
-                );
-                at += 1;
-            }
+        });
+        assert_eq!(slopes.len(), gradient.len());
+        let scale = norm(gradient).max(1.0);
+        for (slope, gradient) in slopes.iter().zip(gradient) {
+            assert!(
+                (slope - gradient).abs() < 1e-6 * scale,
+                "{posterior}: {slope} {gradient}"
+            );
         }
-        assert_eq!(at, gradient.len());
     }
 }
 
-/// EM by particles from `theta`, `sweeps` sweeps.
-fn climbed(case: &Case, posterior: &str, sweeps: u64) -> Parameters {
-    let posterior: PosteriorConfig = toml::from_str(&format!("kind = {posterior}")).expect("a posterior");
-    let batch = case.batch();
-    let closed_form = case.model.closed_form().expect("a closed form");
-    let all = closed_form.sweeps(&case.splits.train).expect("sweeps");
-    let mut theta = case.theta.snapshot().expect("a copy");
-    for sweep in 0..sweeps {
-        let joint = case.model.joint(&theta, &batch).expect("a joint");
-        let draws = posterior
-            .draws(joint.as_ref(), &theta, 0, &mut case.streams.named("guesses").at(sweep))
-            .expect("draws");
-        let Latents::Trajectories(beliefs) = &draws.latents else {
-            panic!("trajectories")
-        };
-        let log_q = draws.total_log_q().expect("a number");
-        let improved = all.improve(&theta, Guess::Trajectories { beliefs, log_q }, 1, None);
-        drop(joint);
-        theta = improved.expect("a sweep").theta;
-    }
-    theta
+/// After `count` sweeps of EM.
+fn climbed(case: &Case, posterior: &str, count: u64) -> Parameters {
+    let sweeps = case.sweeps();
+    let first = case.theta.snapshot().expect("a copy");
+    (0..count).fold(first, |theta, sweep| {
+        case.improve(sweeps.as_ref(), &theta, posterior, sweep).theta
+    })
 }
 
 /// Many sequences, and noise wide enough for 200 particles, leave little to chance: what is learnt comes back within about six
 /// standard errors (of w and v over 800 steps, and of regressions on them). With d known, x has a scale, without which EM creeps.
 #[test]
 fn em_by_particles_recovers_the_growth_model_from_many_sequences() {
-    let case = case((
+    let case = Case::new((
         "kind = 'nonlinear_gaussian_ssm'\nfirst_values = 'given'\ntransition.start = [0.45, 22.0, 7.0]\n\
          emission.fixed = [0.05]\ntransition_variances.start = [2.0]\nemission_variances.start = [2.0]",
         "source = 'growth'\ntrain = 800\nlength = 50\ntransition_variance = 1.0\nemission_variance = 1.0\nmissing = 0.05",
@@ -234,7 +127,7 @@ fn what_is_fixed_stays_fixed_and_first_values_lie_where_the_file_says() {
     let text = "kind = 'nonlinear_gaussian_ssm'\nspread = 0.2\ntransition.fixed = [nan, 25.0, nan]\n\
                 emission_variances.fixed = [0.1]\ntransition.start = [0.6, 1.0, 9.0]\ninitial_mean.start = [0.3]\n\
                 initial_variances = { fixed = [0.2] }";
-    let case = case((text, GROWTH.1));
+    let case = Case::new((text, GROWTH.1));
     let natural = |theta: &Parameters, name: &str| -> Vec<f64> {
         let all = case.model.natural(theta).expect("terms");
         all[name].to_vec1().expect("numbers")
@@ -274,6 +167,60 @@ fn what_is_fixed_stays_fixed_and_first_values_lie_where_the_file_says() {
         assert_eq!(names, ["a", "c", "d", "q"]);
         assert_eq!(case.model.free_parameters(&theta), 5);
     }
+}
+
+/// One-step, k-step and free-run errors and their ratios to those of the generator's own system, of first values.
+fn prediction_errors(case: &Case) -> Vec<(String, f64)> {
+    let job = Job {
+        model: case.model.as_ref(),
+        posterior: &toml::from_str("kind = 'particle'").expect("a posterior"),
+        objective: &toml::from_str("kind = 'expected_log_likelihood'").expect("an objective"),
+        training: &toml::from_str("optimizer = 'em'").expect("training"),
+        splits: &case.splits,
+        streams: &case.streams,
+        threads: 1,
+        bound_samples: 1,
+    };
+    let settings = forecast::Settings { warm_up: 3, horizon: 4 };
+    forecast::measure(&job, &case.theta, settings).expect("errors")
+}
+
+#[test]
+fn predictions_are_scored_as_those_of_linear_models() {
+    let linear = prediction_errors(&Case::new(LINEAR));
+    // Started at the generator's own parameters: the particles of both differ in number and chance alone.
+    let truth = Case::new((
+        "kind = 'nonlinear_gaussian_ssm'\nfirst_values = 'given'\nlikelihood_particles = 10000",
+        "source = 'growth'\ntrain = 20\ntest = 200\nlength = 50\nmissing = 0.1",
+    ));
+    let errors = prediction_errors(&truth);
+    let names = |errors: &[(String, f64)]| errors.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&errors), names(&linear));
+    assert_eq!(errors, prediction_errors(&truth));
+    let at = |name: &str| errors.iter().find(|(own, _)| own == name).expect("a metric").1;
+    for (name, value) in &errors {
+        let is_ratio = name.ends_with("_ratio");
+        assert!(
+            if is_ratio {
+                (value - 1.0).abs() < 0.02
+            } else {
+                *value > 0.3
+            },
+            "{name}: {value}"
+        );
+    }
+    assert!(at("test/one_step_error") < at("test/k_step_error"), "{errors:?}");
+    assert!(at("test/k_step_error") < at("test/free_run_error"), "{errors:?}");
+    let wrong = Case::new((
+        "kind = 'nonlinear_gaussian_ssm'\nfirst_values = 'given'\ntransition.start = [0.6, 20.0, 6.0]",
+        "source = 'growth'\ntrain = 20\ntest = 200\nlength = 50\nmissing = 0.1",
+    ));
+    let errors = prediction_errors(&wrong);
+    let ratios = errors.iter().filter(|(name, _)| name.ends_with("_ratio"));
+    assert!(
+        ratios.clone().count() == 3 && ratios.clone().all(|(_, ratio)| *ratio > 1.05),
+        "{errors:?}"
+    );
 }
 
 /// The faults of an experiment with this model and source.
