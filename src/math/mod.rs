@@ -22,5 +22,6 @@ pub mod quadrature;
 pub mod rows;
 pub mod streams;
 pub mod sweep;
+pub(crate) mod vectors;
 
 pub use hypercube::{latin_hypercube, normal_quantile};

@@ -204,7 +204,7 @@ macro_rules! vectorised {
                     $body
                 }
             }
-            pulp::Arch::new().dispatch(Arguments { $($arg),* })
+            $crate::math::vectors::arch().dispatch(Arguments { $($arg),* })
         }
     };
 }

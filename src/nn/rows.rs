@@ -10,6 +10,7 @@ use candle_core::{DType, Device, Tensor};
 /// # Errors
 /// If an index is not below N.
 pub fn select_rows(table: &Tensor, indices: &Tensor) -> Result<Tensor> {
+    let table = table.detach().contiguous()?;
     let columns: usize = table.dims()[1..].iter().product();
     let narrow = (1..=4).contains(&columns) && matches!(table.device(), Device::Cpu);
     let known = matches!(table.dtype(), DType::F32 | DType::F64);
@@ -19,7 +20,6 @@ pub fn select_rows(table: &Tensor, indices: &Tensor) -> Result<Tensor> {
     let indices = indices.to_vec1::<u32>()?;
     let mut shape = table.dims().to_vec();
     shape[0] = indices.len();
-    let table = table.detach().contiguous()?;
     let select = || {
         with_float!(table.dtype(), "select_rows", T => {
             let rows = with_elements::<T, _>(&table, |values| match columns {

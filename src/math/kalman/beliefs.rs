@@ -12,8 +12,9 @@ use super::reverses::Reverses;
 use super::sequences::{Block, Sequences};
 use super::settling::EDGE;
 use super::spreads::{Smoothing, Spread, Spreads};
+use crate::math::vectors::arch;
 use nalgebra::{DMatrix, DVector};
-use pulp::{Arch, Scalar, Simd, WithSimd};
+use pulp::{Scalar, Simd, WithSimd};
 use std::ops::Range;
 
 /// A belief N(m_{1:T}, ·) over the trajectory of every sequence; a point where it has no spread.
@@ -207,7 +208,7 @@ impl FilteredBlock {
     pub fn smoothed(self, block: &Block, reverses: &Reverses) -> Vec<f64> {
         let states = self.means.len() / block.stride();
         let mut means = self.means;
-        Arch::new().dispatch(Pass {
+        arch().dispatch(Pass {
             states,
             block,
             steps: &self.steps,

@@ -11,7 +11,8 @@ use super::small::{coefficients, table};
 use super::statistics::precision;
 use super::{Beliefs, System};
 use crate::Result;
-use pulp::{Arch, Scalar, Simd, WithSimd};
+use crate::math::vectors::arch;
+use pulp::{Scalar, Simd, WithSimd};
 
 /// What the filter says of every sequence under one system.
 #[derive(Debug)]
@@ -167,7 +168,7 @@ impl Linear {
         let size = self.states * block.stride();
         let (mut predicted, mut means) = (vec![0.0; size], vec![0.0; size]);
         let mut log_likelihood = vec![0.0; block.members.len()];
-        Arch::new().dispatch(Pass {
+        arch().dispatch(Pass {
             linear: self,
             sequences,
             block,

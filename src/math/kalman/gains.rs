@@ -11,9 +11,10 @@ use super::lanes::{Matrix, Start};
 use super::settling::{Pace, Successors, change};
 use super::small::{coefficients, identity, matrix, padded, parts, parts_mut, product, table, transpose, whiten};
 use crate::math::linear_algebra::symmetric;
+use crate::math::vectors::arch;
 use crate::{Error, Result};
 use nalgebra::DMatrix;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 /// Steps that most recursions take to settle.
 const FORESEEN: usize = 256;
@@ -168,7 +169,7 @@ impl Gains {
             values: &mut *values,
             scratch: &mut self.scratch,
         };
-        let [log_norm, change] = Arch::new().dispatch(step).ok_or_else(|| {
+        let [log_norm, change] = arch().dispatch(step).ok_or_else(|| {
             Error::Other(
                 "the covariance of the next observation is not positive definite: the state covariances are too large for \
                  the observation noise, or not finite; rescale the data (`standardize = true`) or start from other values"

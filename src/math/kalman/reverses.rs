@@ -9,8 +9,9 @@ use super::gains::Gains;
 use super::lanes::Matrix;
 use super::small::{coefficients, matrix, padded, parts, parts_mut, table};
 use crate::math::linear_algebra::least_squares;
+use crate::math::vectors::arch;
 use nalgebra::DMatrix;
-use pulp::{Arch, Simd, WithSimd, bytemuck};
+use pulp::{Simd, WithSimd, bytemuck};
 
 /// A variance of x_{t+1} given the entries before it, relative to its variance by itself, below which it is known for
 /// certain.
@@ -30,7 +31,7 @@ impl Reverses {
         let x = system.states();
         let mut values = vec![0.0; 2 * padded(x) * x * wanted.len()];
         let steps: Vec<u32> = (0..wanted.len() as u32).filter(|&id| wanted[id as usize]).collect();
-        Arch::new().dispatch(Batches {
+        arch().dispatch(Batches {
             system,
             gains,
             steps: &steps,

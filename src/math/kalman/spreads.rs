@@ -7,8 +7,9 @@ use super::reverses::Reverses;
 use super::settling::{EDGE, Pace, Successors, change};
 use super::small::{coefficients, matrix, padded, parts, parts_mut, product, table};
 use crate::math::linear_algebra::symmetric;
+use crate::math::vectors::arch;
 use nalgebra::DMatrix;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 /// The spread of one x_t given all observations.
 #[derive(Debug, Clone)]
@@ -128,7 +129,7 @@ impl<'a> Smoothing<'a> {
             self.spreads.values.resize(start + 2 * size, 0.0);
             let (before, own) = self.spreads.values.split_at_mut(start);
             let [gain, covariance] = self.reverses.tables(at);
-            let change = Arch::new().dispatch(SmootherStep {
+            let change = arch().dispatch(SmootherStep {
                 states: x,
                 after: &before[2 * size * later as usize..][..size],
                 gain,

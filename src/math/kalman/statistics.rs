@@ -12,6 +12,7 @@ use super::small::{padded, zeros};
 use super::spreads::Spreads;
 use super::{Beliefs, Conditional, System};
 use crate::math::linear_algebra::{cholesky, inverse_lower, symmetric};
+use crate::math::vectors::arch;
 use crate::{Error, Result};
 use nalgebra::{DMatrix, SymmetricEigen};
 use pulp::Arch;
@@ -266,7 +267,7 @@ impl Sums {
     pub fn of_means(sequences: &Sequences, block: &Block, states: usize, means: &[f64], weights: &[f64]) -> Self {
         let mut sums = Self::none(sequences, states);
         let view = View {
-            arch: Arch::new(),
+            arch: arch(),
             sequences,
             block,
             means,

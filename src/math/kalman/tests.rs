@@ -4,6 +4,7 @@
 use super::*;
 use crate::math::linear_algebra::{cholesky, inverse_lower};
 use crate::math::streams::Streams;
+use crate::math::vectors::tests::on_every_set;
 use nalgebra::{DMatrix, DVector};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
@@ -297,6 +298,37 @@ fn an_expectation_step_is_filter_smoother_and_moments() {
             for threads in [2, 3, 8] {
                 let (own, shared) = of(threads);
                 assert_eq!((own, moments(&shared)), (each.clone(), moments(&whole)));
+            }
+        }
+    }
+}
+
+/// Widths on either side of a vector, by every instruction set.
+#[test]
+fn every_instruction_set_computes_the_same() {
+    let streams = Streams::new(12);
+    for (case, (x, o, u)) in SIZES.into_iter().chain([(9, 3, 1), (16, 9, 0)]).enumerate() {
+        let rng = &mut streams.named("case").at(case as u64);
+        let system = random_system(x, o, u, rng);
+        let sequences = simulate(&system, &[40, 40, 31, 7, 40, 1, 2, 40, 40, 12, 40], 0.1, rng).sequences(&system);
+        let complete = simulate(&system, &[25; 19], 0.0, rng).sequences(&system);
+        let numbers = || {
+            let mut all = Vec::new();
+            for sequences in [&sequences, &complete] {
+                let (each, statistics) = expectation(&system, sequences, 1).expect("a step");
+                all.extend(each);
+                all.extend(statistics.transition.second.iter());
+                statistics
+                    .emission
+                    .values()
+                    .for_each(|moments| all.extend(moments.second.iter()));
+            }
+            all
+        };
+        let sets = on_every_set(numbers);
+        for (name, found) in &sets {
+            for (a, b) in found.iter().zip(&sets[0].1) {
+                assert!((a - b).abs() < 1e-9 * b.abs().max(1.0), "{name}, {x} {o} {u}: {a} {b}");
             }
         }
     }

@@ -10,9 +10,10 @@ use crate::math::elementary::exp;
 use crate::math::kalman::Sequences;
 use crate::math::linear_algebra::{cholesky, inverse_lower, square_root};
 use crate::math::streams::Generator;
+use crate::math::vectors::arch;
 use crate::{Error, Result};
 use nalgebra::DMatrix;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 use std::f64::consts::PI;
@@ -216,7 +217,7 @@ pub(super) fn fill_normal(noise: &mut [f64], rng: &mut dyn Rng) {
 fn normalise(log_weights: &[f64], weights: &mut [f64]) -> (f64, f64) {
     let largest = log_weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     weights.copy_from_slice(log_weights);
-    Arch::new().dispatch(Exponentials {
+    arch().dispatch(Exponentials {
         values: weights,
         shift: largest,
     });

@@ -5,9 +5,10 @@
 use super::particle::{BootstrapFilter, Cloud, Exponentials};
 use crate::math::kalman::Beliefs;
 use crate::math::linear_algebra::{cholesky, inverse_lower};
+use crate::math::vectors::arch;
 use crate::{Error, Result};
 use nalgebra::DMatrix;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rand::{Rng, RngExt};
 
 /// Particles whose weights are summed before the sums are searched.
@@ -62,7 +63,7 @@ impl Cloud {
                 log_weights.iter_mut().zip(weights).for_each(|(l, w)| *l = w.ln());
                 whiten(whitening, &self.means[t * x * n..][..x * n], &mut means);
                 whiten(whitening, &paths[(t + 1) * x * samples..][..x * samples], &mut targets);
-                Arch::new().dispatch(Pull {
+                arch().dispatch(Pull {
                     means: &means,
                     log_weights: &log_weights,
                     targets: &targets,

@@ -6,7 +6,8 @@
 use super::nodes::Tile;
 use super::posterior::Gaussians;
 use crate::math::elementary::exp;
-use pulp::{Arch, Simd, WithSimd};
+use crate::math::vectors::arch;
+use pulp::{Simd, WithSimd};
 
 /// Terms this far below the largest, nats, do not show in f64 sums.
 const NEGLIGIBLE: f64 = 60.0;
@@ -31,7 +32,7 @@ impl LogSums {
     /// Adds a tile's terms.
     pub(super) fn add(&mut self, tile: &Tile, width: usize) {
         let rows = tile.first_row..tile.first_row + tile.log_joint.len() / width;
-        Arch::new().dispatch(Add {
+        arch().dispatch(Add {
             log_joint: tile.log_joint,
             width,
             max: &mut self.max[rows.clone()],
@@ -124,7 +125,7 @@ impl<'a> Divergences<'a> {
         let width = tile.nodes.len() / latents;
         let rows = tile.first_row..tile.first_row + tile.log_joint.len() / width;
         let each = rows.start * latents..rows.end * latents;
-        Arch::new().dispatch(AddDivergence {
+        arch().dispatch(AddDivergence {
             log_joint: tile.log_joint,
             coordinates: &self.coordinates,
             latents,
@@ -184,6 +185,7 @@ impl WithSimd for AddDivergence<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::math::vectors::tests::on_every_set;
 
     #[test]
     fn every_instruction_set_computes_the_same() {
@@ -192,16 +194,16 @@ mod tests {
         log_joint[37..74].fill(f64::NEG_INFINITY);
         log_joint[80] = 900.0;
         let coordinates: Vec<f64> = (0..74).map(|i| (f64::from(i) * 0.3).cos()).collect();
-        let both = |arch: Arch| {
+        let both = || {
             let (mut max, mut sum) = ([-10.0, f64::NEG_INFINITY, 0.0], [2.0, 0.0, 1.0]);
-            arch.dispatch(Add {
+            arch().dispatch(Add {
                 log_joint: &log_joint,
                 width: 37,
                 max: &mut max,
                 sum: &mut sum,
             });
             let (mut mass, mut divergence) = ([0.0; 2], [0.0; 2]);
-            arch.dispatch(AddDivergence {
+            arch().dispatch(AddDivergence {
                 log_joint: &[&log_joint[..37], &log_joint[74..]].concat(),
                 coordinates: &coordinates,
                 latents: 2,
@@ -213,16 +215,14 @@ mod tests {
             let logs: Vec<f64> = max.iter().zip(sum).map(|(max, sum)| max + sum.ln()).collect();
             [&logs[..], &mass, &divergence].concat()
         };
-        let scalar = both(Arch::Scalar);
+        let sets = on_every_set(both);
+        let scalar = &sets[0].1;
         let terms = log_joint[..37].iter().copied().chain([-10.0 + 2f64.ln()]);
         let direct = terms.map(f64::exp).sum::<f64>().ln();
         approx::assert_relative_eq!(scalar[0], direct, epsilon = 1e-13);
         assert_eq!((scalar[1], scalar[2]), (f64::NEG_INFINITY, 900.0));
-        let mut others = vec![Arch::new()];
-        #[cfg(target_arch = "x86_64")]
-        others.extend(pulp::x86::V3::try_new().map(Arch::V3));
-        for arch in others {
-            approx::assert_relative_eq!(both(arch)[..], scalar[..], max_relative = 1e-12);
+        for (_, found) in &sets {
+            approx::assert_relative_eq!(found[..], scalar[..], max_relative = 1e-12);
         }
     }
 }

@@ -7,6 +7,7 @@ mod twins;
 
 use crate::Result;
 use crate::math::streams::Streams;
+use crate::math::vectors::tests::on_every_set;
 use crate::nn::with_composed;
 use candle_core::{DType, Device, Shape, Tensor, Var};
 use rand_distr::{Distribution, StandardNormal};
@@ -65,14 +66,23 @@ fn value_and_gradients(
     Ok((value, gradients))
 }
 
-/// Asserts that `f` and its gradients are the same fused and composed, in f64 and f32, contiguous or not, and that the
-/// gradients are those of central differences.
+/// Asserts that `f` and its gradients are the same fused and composed, in f64 and f32, contiguous or not; that every
+/// instruction set gives the same bytes, since no kernel fuses a multiplication and an addition; and that the gradients are
+/// those of central differences.
 #[track_caller]
 fn agrees(what: &str, arguments: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
     for (dtype, tolerance) in [(DType::F64, 1e-11), (DType::F32, 2e-4)] {
         let arguments: Vec<_> = arguments.iter().map(|x| x.to_dtype(dtype).unwrap()).collect();
         for strided in [false, true] {
-            let (value, gradients) = value_and_gradients(&f, &arguments, strided).unwrap();
+            let mut sets = on_every_set(|| value_and_gradients(&f, &arguments, strided).unwrap());
+            let bytes = |(value, gradients): &(Tensor, Vec<Tensor>)| -> Vec<u64> {
+                let all = [value].into_iter().chain(gradients);
+                all.flat_map(numbers).map(f64::to_bits).collect()
+            };
+            for (set, found) in &sets {
+                assert_eq!(bytes(found), bytes(&sets[0].1), "{what}, {dtype:?}, {set}");
+            }
+            let (_, (value, gradients)) = sets.remove(0);
             let (twin, twin_gradients) = with_composed(|| value_and_gradients(&f, &arguments, strided)).unwrap();
             close(&value, &twin, tolerance, what);
             for (i, (gradient, twin)) in gradients.iter().zip(&twin_gradients).enumerate() {
