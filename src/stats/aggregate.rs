@@ -47,16 +47,20 @@ pub fn optimality_gap(scores: &[f64], target: f64) -> f64 {
 
 /// The quantile at `level` in [0, 1], linear between the order statistics: `level = i/(n − 1)` is the i-th of 0..n.
 pub fn quantile(scores: &[f64], level: f64) -> f64 {
-    quantile_of_sorted(&sorted(scores), level)
+    quantile_in_place(&mut scores.to_vec(), level)
 }
 
-/// [`quantile`] of scores in ascending order.
-pub(super) fn quantile_of_sorted(sorted: &[f64], level: f64) -> f64 {
-    let Some(last) = sorted.len().checked_sub(1) else {
+/// [`quantile`] of scores that may be put in another order.
+pub(super) fn quantile_in_place(scores: &mut [f64], level: f64) -> f64 {
+    let Some(last) = scores.len().checked_sub(1) else {
         return f64::NAN;
     };
     let place = level.clamp(0.0, 1.0) * last as f64;
-    let (below, above) = (sorted[place as usize], sorted[place.ceil() as usize]);
+    let (_, &mut below, beyond) = scores.select_nth_unstable_by(place as usize, f64::total_cmp);
+    let above = match place.fract() {
+        0.0 => below,
+        _ => beyond.iter().copied().fold(f64::INFINITY, f64::min),
+    };
     below + place.fract() * (above - below)
 }
 

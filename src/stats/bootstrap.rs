@@ -5,7 +5,7 @@
 //! truth with probability `P(|t_{n−1}| < 1.96 √((n−1)/n))`, 90 % rather than 95 % for n = 10. It makes no assumption on
 //! the shape of the scores, which for runs that mostly succeed and sometimes collapse matters more.
 
-use super::aggregate::quantile_of_sorted;
+use super::aggregate::quantile_in_place;
 use super::scores::Scores;
 use crate::math::streams::Streams;
 
@@ -73,10 +73,9 @@ impl Bootstrap {
             }
         }
         let interval = |drawn: &mut Vec<f64>| {
-            drawn.sort_unstable_by(f64::total_cmp);
             (
-                quantile_of_sorted(drawn, OUTSIDE / 2.0),
-                quantile_of_sorted(drawn, 1.0 - OUTSIDE / 2.0),
+                quantile_in_place(drawn, OUTSIDE / 2.0),
+                quantile_in_place(drawn, 1.0 - OUTSIDE / 2.0),
             )
         };
         Some(drawn.iter_mut().map(interval).collect())

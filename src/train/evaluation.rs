@@ -322,7 +322,10 @@ fn prior_error(model: &dyn Model, theta: &Parameters, truth: &[f64]) -> Result<O
 
 /// A scalar tensor as f64.
 pub(super) fn scalar(tensor: &Tensor) -> Result<f64> {
-    Ok(tensor.to_dtype(DType::F64)?.to_scalar()?)
+    Ok(match tensor.dtype() {
+        DType::F32 => f64::from(tensor.to_scalar::<f32>()?),
+        _ => tensor.to_dtype(DType::F64)?.to_scalar()?,
+    })
 }
 
 /// Whether a term `[B, S]` is broken: −∞ alone is a lawful log-probability, unless a row has nothing else.

@@ -6,7 +6,7 @@ use pulp::{NullaryFnOnce, Simd, bytemuck};
 
 use super::lanes::LANES as MOST_LANES;
 
-/// Puts column-major matrices, of columns `stride` apart, into the lanes of `to`, transposed.
+/// Puts column-major matrices, of columns `stride` apart, into the lanes of `to`.
 #[inline(always)]
 pub(super) fn put<'a, S: Simd>(to: &mut [S::f64s], n: usize, stride: usize, from: impl Fn(usize) -> &'a [f64]) {
     let mut lanes = [&[][..]; MOST_LANES];
@@ -15,19 +15,21 @@ pub(super) fn put<'a, S: Simd>(to: &mut [S::f64s], n: usize, stride: usize, from
     for i in 0..n {
         for (j, vector) in (0..n).zip(&mut vectors) {
             for (to, from) in vector.iter_mut().zip(lanes) {
-                *to = from[i * stride + j];
+                *to = from[j * stride + i];
             }
         }
     }
 }
 
-/// Takes one lane of `from` out, transposed: the reverse of [`put`].
+/// Takes the lanes of `from` out into column-major matrices, of columns `stride` apart.
 #[inline(always)]
-pub(super) fn take<S: Simd>(from: &[S::f64s], lane: usize, n: usize, to: &mut [f64], stride: usize) {
-    let rows = bytemuck::cast_slice::<_, f64>(from).chunks_exact(n * S::F64_LANES);
-    for (row, column) in rows.zip(to.chunks_mut(stride)) {
-        for (from, to) in row.chunks_exact(S::F64_LANES).zip(column) {
-            *to = from[lane];
+pub(super) fn take<S: Simd>(from: &[S::f64s], n: usize, stride: usize, to: &mut [&mut [f64]]) {
+    let mut vectors = bytemuck::cast_slice::<_, f64>(from).chunks_exact(S::F64_LANES);
+    for i in 0..n {
+        for (j, vector) in (0..n).zip(&mut vectors) {
+            for (to, from) in to.iter_mut().zip(vector) {
+                to[j * stride + i] = *from;
+            }
         }
     }
 }

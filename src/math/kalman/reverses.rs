@@ -30,12 +30,11 @@ impl Reverses {
     pub fn new(system: &System, gains: &Gains, wanted: &[bool]) -> Self {
         let x = system.states();
         let mut values = vec![0.0; 2 * padded(x) * x * wanted.len()];
-        let steps: Vec<u32> = (0..wanted.len() as u32).filter(|&id| wanted[id as usize]).collect();
+        let steps = (0..).zip(values.chunks_exact_mut(2 * padded(x) * x));
         arch().dispatch(Batches {
             system,
             gains,
-            steps: &steps,
-            values: &mut values,
+            steps: steps.filter(|(id, _)| wanted[*id as usize]).collect(),
         });
         Self { states: x, values }
     }
@@ -61,27 +60,27 @@ impl Reverses {
 struct Batches<'a> {
     system: &'a System,
     gains: &'a Gains,
-    steps: &'a [u32],
-    values: &'a mut [f64],
+    /// Filter steps, and where J and G go.
+    steps: Vec<(u32, &'a mut [f64])>,
 }
 
 impl WithSimd for Batches<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(mut self, simd: S) {
         let (x, gains) = (self.system.states(), self.gains);
         let (n, stride) = (x * x, padded(x));
         let zero = simd.splat_f64s(0.0);
         let mut scratch = vec![zero; 8 * n];
         let [a, q, p, next, gain, rest, half, covariance] = parts_mut(&mut scratch, [n; 8]);
-        let transition = table(&self.system.transition.transpose());
+        let transition = table(&self.system.transition);
         let noise = table(&self.system.transition_noise);
         put::<S>(a, x, stride, |_| &transition);
         put::<S>(q, x, stride, |_| &noise);
-        for steps in self.steps.chunks(S::F64_LANES) {
+        for steps in self.steps.chunks_mut(S::F64_LANES) {
             // Lanes beyond the last step repeat it.
-            let step = |lane: usize| steps[lane.min(steps.len() - 1)];
+            let step = |lane: usize| steps[lane.min(steps.len() - 1)].0;
             put::<S>(p, x, stride, |lane| gains.covariances(step(lane))[0]);
             put::<S>(next, x, stride, |lane| gains.covariances(step(lane))[1]);
             // J P' = P Aᵀ.
@@ -111,15 +110,10 @@ impl WithSimd for Batches<'_> {
             half.fill(zero);
             add_product(simd, x, half, (1.0, gain), Factor::Plain(q));
             add_product(simd, x, covariance, (1.0, half), Factor::ToSymmetric(gain));
-            for i in 0..x {
-                (0..i).for_each(|j| gain.swap(i * x + j, j * x + i)); // for `take`, which transposes
-            }
-            for (lane, &step) in steps.iter().enumerate() {
-                let size = stride * x;
-                let [to_gain, to_covariance] = parts_mut(&mut self.values[2 * size * step as usize..], [size; 2]);
-                take::<S>(gain, lane, x, to_gain, stride);
-                take::<S>(covariance, lane, x, to_covariance, stride);
-            }
+            let tables = steps.iter_mut().map(|(_, own)| own.split_at_mut(stride * x));
+            let (mut to_gain, mut to_covariance): (Vec<_>, Vec<_>) = tables.unzip();
+            take::<S>(gain, x, stride, &mut to_gain);
+            take::<S>(covariance, x, stride, &mut to_covariance);
         }
     }
 }
