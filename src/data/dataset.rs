@@ -136,6 +136,16 @@ impl Dataset {
 }
 
 impl Dataset {
+    /// Rows that are the steps of sequences of these `lengths`, one after another.
+    pub(super) fn of_sequences(observed: Table, given: Option<Table>, lengths: Vec<usize>) -> Self {
+        Self {
+            observed,
+            given,
+            lengths: Some(lengths),
+            ..Self::default()
+        }
+    }
+
     /// The sequences, as state-space models take them; an error where rows are independent.
     pub fn sequences(&self) -> Result<Sequences> {
         let lengths = self.lengths.as_ref().ok_or_else(|| {

@@ -3,7 +3,8 @@
 //! All draws of one seed come from the streams `data/train`, `data/test` and `data/split`, so every variant of an
 //! experiment sees the same rows for the same seed.
 
-use super::{Dataset, Standardization, Table, file::FileConfig};
+use super::file::{Asked, Contents, FileConfig, LARGEST};
+use super::{Dataset, Standardization, Table};
 use crate::error::Fault;
 use crate::math::kalman::{Conditional, Filtered, System};
 use crate::math::nonlinear::{Basis, BasisSystem, BootstrapFilter};
@@ -100,16 +101,17 @@ pub struct Widths {
     pub given: usize,
 }
 
-impl Source {
-    /// Whether rows are the steps of sequences.
-    pub fn is_sequential(&self) -> bool {
-        match self {
-            Self::Lgssm(_) | Self::Growth(_) => true,
-            Self::File(file) => file.is_sequential(),
-            _ => false,
-        }
-    }
+/// What is known of the rows before anything is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// How wide they are.
+    pub widths: Widths,
+    /// Steps of the longest sequence there may be to test on (of all, without a test part); none where rows are
+    /// independent.
+    pub longest: Option<usize>,
+}
 
+impl Source {
     /// The generator, unless the source is a file.
     pub fn generator(&self) -> Option<&dyn envs::Generator> {
         Some(match self {
@@ -129,96 +131,124 @@ impl Source {
 }
 
 impl DataConfig {
-    /// How wide the rows are, after everything that can be wrong with the source has been looked for, for a model of `binary`
-    /// columns or another.
-    pub fn check(&self, folder: &Path, binary: bool) -> Result<Widths, Fault> {
+    /// The shape of the rows, after everything that can be wrong with the source has been looked for, for a model that asks
+    /// this of observed values.
+    pub fn check(&self, folder: &Path, asked: Asked) -> Result<Shape, Fault> {
         match (&self.source, self.source.generator()) {
-            (Source::File(file), _) => {
-                for (key, given) in [("train", self.train.is_some()), ("test", self.test.is_some())] {
-                    if given {
-                        return Err(Fault::new(
-                            key,
-                            format!("`{key}` is for generators; a file has as many rows as it has"),
-                            "no such key with `source = \"file\"`",
-                            "use `test_fraction` or `test_path`",
-                        ));
-                    }
-                }
-                if self.population {
-                    return Err(no_population("file"));
-                }
-                let (rows, test) = file.read(folder)?;
-                file.check_values(folder, (&rows, test.as_ref()), binary)?;
-                // A single sequence is split in time.
-                let parts = if rows.len() == 1 {
-                    rows.observed.rows()
-                } else {
-                    rows.len()
-                };
-                let rest = match file.test_fraction {
-                    0.0 => parts,
-                    fraction => parts - held_out(parts, fraction).min(parts),
-                };
-                let left = match self.validation_fraction {
-                    0.0 => rest,
-                    fraction => rest - held_out(rest, fraction).min(rest),
-                };
-                if left < 2 {
-                    let (n, s) = (parts, if left == 1 { "" } else { "s" });
-                    return Err(Fault::new(
-                        "path",
-                        format!("{n} rows in all leave {left} row{s} to train on"),
-                        "at least 2 training rows",
-                        "give more rows, or hold out fewer",
-                    ));
-                }
-                Ok(Widths {
-                    observed: rows.observed.columns(),
-                    given: rows.given.map_or(0, |given| given.columns()),
-                })
-            }
-            (_, Some(generator)) => {
-                generator
-                    .check()
-                    .map_err(|text| Fault::new("source", text, "consistent keys", "see `describe data`"))?;
-                if self.population && generator.population(2).is_none() {
-                    return Err(no_population(generator.name()));
-                }
-                let (rows, is_rows) = (self.train.unwrap_or(1000), !matches!(self.source, Source::Tree(_)));
-                let held_out = match self.validation_fraction {
-                    0.0 => 0,
-                    fraction => held_out(rows, fraction),
-                };
-                if is_rows && rows < 2 + held_out {
-                    return Err(Fault::new(
-                        "train",
-                        format!("{} of {rows} rows are left to train on", rows - held_out.min(rows)),
-                        "at least 2 training rows",
-                        "draw more rows, or hold out fewer",
-                    ));
-                }
-                if self.population && self.test.is_some() {
-                    return Err(Fault::new(
-                        "test",
-                        "with `population = true` the grid is the test set as well",
-                        "no `test` key",
-                        "remove it",
-                    ));
-                }
-                Ok(Widths {
-                    observed: generator.observed().len(),
-                    given: generator.given().len(),
-                })
-            }
+            (Source::File(file), _) => self.check_file(file, folder, asked),
+            (_, Some(generator)) => self.check_generator(generator),
             (_, None) => unreachable!("every source but a file is a generator"),
         }
+    }
+
+    fn check_file(&self, file: &FileConfig, folder: &Path, asked: Asked) -> Result<Shape, Fault> {
+        for (key, given) in [("train", self.train.is_some()), ("test", self.test.is_some())] {
+            if given {
+                return Err(Fault::new(
+                    key,
+                    format!("`{key}` is for generators; a file has as many rows as it has"),
+                    "no such key with `source = \"file\"`",
+                    "use `test_fraction` or `test_path`",
+                ));
+            }
+        }
+        if self.population {
+            return Err(no_population("file"));
+        }
+        let contents = file.read(folder)?;
+        file.check_values(folder, &contents, asked)?;
+        let Contents { rows, test, .. } = &contents;
+        // Parts of a single sequence are its steps, until one is left with part of it alone.
+        let mut parts = match rows.lengths.as_deref() {
+            Some(&[steps]) => Parts {
+                count: steps,
+                of_one: true,
+            },
+            _ => Parts {
+                count: rows.len(),
+                of_one: false,
+            },
+        };
+        let mut longest = rows.lengths.as_ref().and_then(|lengths| lengths.iter().copied().max());
+        if file.test_fraction > 0.0 {
+            let test = parts.hold_out(file.test_fraction, rows);
+            longest = longest.map(|all| if parts.of_one { test } else { all });
+        }
+        if self.validation_fraction > 0.0 {
+            parts.hold_out(self.validation_fraction, rows);
+        }
+        // A single sequence may be long enough to learn from, a single row is not.
+        let least = if rows.lengths.is_some() && !parts.of_one { 1 } else { 2 };
+        if parts.count < least {
+            let (what, all) = match (&rows.lengths, parts.of_one) {
+                (None, _) => ("row", rows.len()),
+                (Some(_), false) => ("sequence", rows.len()),
+                (Some(_), true) => ("step", rows.observed.rows()),
+            };
+            let (left, s) = (parts.count, if parts.count == 1 { "" } else { "s" });
+            return Err(Fault::new(
+                "path",
+                format!("{all} {what}s in all leave {left} {what}{s} to train on"),
+                format!("at least {least} to train on"),
+                "give more rows, or hold out fewer",
+            ));
+        }
+        if let Some(test) = test {
+            longest = test.lengths.as_ref().and_then(|lengths| lengths.iter().copied().max());
+        }
+        let widths = Widths {
+            observed: rows.observed.columns(),
+            given: rows.given.as_ref().map_or(0, Table::columns),
+        };
+        Ok(Shape { widths, longest })
+    }
+
+    fn check_generator(&self, generator: &dyn envs::Generator) -> Result<Shape, Fault> {
+        generator
+            .check()
+            .map_err(|text| Fault::new("source", text, "consistent keys", "see `describe data`"))?;
+        if self.population && generator.population(2).is_none() {
+            return Err(no_population(generator.name()));
+        }
+        let (rows, is_rows) = (self.train.unwrap_or(1000), !matches!(self.source, Source::Tree(_)));
+        let held_out = match self.validation_fraction {
+            0.0 => 0,
+            fraction => held_out(rows, fraction),
+        };
+        if is_rows && rows < 2 + held_out {
+            return Err(Fault::new(
+                "train",
+                format!("{} of {rows} rows are left to train on", rows - held_out.min(rows)),
+                "at least 2 training rows",
+                "draw more rows, or hold out fewer",
+            ));
+        }
+        if self.population && self.test.is_some() {
+            return Err(Fault::new(
+                "test",
+                "with `population = true` the grid is the test set as well",
+                "no `test` key",
+                "remove it",
+            ));
+        }
+        let steps = self.test.unwrap_or(rows);
+        let longest = match &self.source {
+            Source::Lgssm(generator) => Some(generator.length.map_or(steps, |length| length.min(steps))),
+            Source::Growth(generator) => Some(generator.length.map_or(steps, |length| length.min(steps))),
+            _ => None,
+        };
+        let widths = Widths {
+            observed: generator.observed().len(),
+            given: generator.given().len(),
+        };
+        Ok(Shape { widths, longest })
     }
 
     /// Draws or reads the rows of one seed; `folder` is the experiment file's.
     pub fn load(&self, folder: &Path, streams: &Streams) -> Result<Splits, Fault> {
         let (mut train, mut test) = match (&self.source, self.source.generator()) {
             (Source::File(file), _) => {
-                let (rows, test) = file.read(folder)?;
+                let Contents { rows, test, .. } = file.read(folder)?;
                 if file.test_fraction > 0.0 {
                     let (train, test) = split(&rows, file.test_fraction, streams, "data/split");
                     (train, Some(test))
@@ -264,6 +294,9 @@ impl DataConfig {
             (train, validation) = (rest, Some(held_out));
         }
         check_weights(&train, validation.as_ref(), test.as_ref())?;
+        for data in [Some(&train), validation.as_ref(), test.as_ref()].into_iter().flatten() {
+            check_drawn(data)?;
+        }
         let mut standardization = Standardization::default();
         if self.standardize {
             standardization = Standardization::fit(&train);
@@ -380,17 +413,62 @@ fn held_out(rows: usize, fraction: f64) -> usize {
     wanted.clamp(1, rows.saturating_sub(1).max(1))
 }
 
-/// A part whose rows all have weight 0 has no mean.
+/// What there is to hold out from: rows, sequences, or the steps of a single sequence.
+struct Parts {
+    count: usize,
+    of_one: bool,
+}
+
+impl Parts {
+    /// Takes `fraction` of them away, and says how many these are; what is left may be one sequence of `rows`.
+    fn hold_out(&mut self, fraction: f64, rows: &Dataset) -> usize {
+        let gone = held_out(self.count, fraction).min(self.count);
+        self.count -= gone;
+        if let (Some(lengths), 1, false) = (&rows.lengths, self.count, self.of_one) {
+            *self = Self {
+                count: lengths.iter().copied().min().unwrap_or(0),
+                of_one: true,
+            };
+        }
+        gone
+    }
+}
+
+/// A part in which nothing counts has no mean.
 fn check_weights(train: &Dataset, validation: Option<&Dataset>, test: Option<&Dataset>) -> Result<(), Fault> {
     let parts = [("training", Some(train)), ("validation", validation), ("test", test)];
     let empty = |(_, rows): &(&str, Option<&Dataset>)| rows.is_some_and(|rows| rows.total_weight() <= 0.0);
     match parts.into_iter().find(empty) {
+        Some((name, Some(rows))) if rows.lengths.is_some() => Err(Fault::new(
+            "source",
+            format!("nothing is observed in the {name} sequences of this seed"),
+            "at least one value in every part",
+            "hold out other fractions, or leave out sequences without values",
+        )),
         Some((name, _)) => Err(Fault::new(
             "weight",
             format!("all {name} rows of this seed have weight 0"),
             "a positive weight in every part",
             "drop rows of weight 0 from the file, or hold out other fractions",
         )),
+        None => Ok(()),
+    }
+}
+
+/// Values whose squares f64 can hold: what a file holds has been looked at, sequences of an unstable generator grow without
+/// end.
+fn check_drawn(data: &Dataset) -> Result<(), Fault> {
+    let size = |value: &f64| value.abs() > LARGEST;
+    match data.observed.values().iter().position(size) {
+        Some(at) => {
+            let (row, value) = (at / data.observed.columns() + 1, data.observed.values()[at]);
+            Err(Fault::new(
+                "source",
+                format!("row {row} of the drawn sequences holds {value:e}, whose square is beyond f64: they explode"),
+                format!("numbers of size up to {LARGEST:e}"),
+                "draw shorter sequences (`length`), or from a stable system",
+            ))
+        }
         None => Ok(()),
     }
 }

@@ -35,4 +35,4 @@ pub use m_step::{Learning, Noise, NoiseForm, Regression};
 pub use predict::{Forecast, Horizon, squared_errors};
 pub use sequences::Sequences;
 pub use statistics::{ExpectedLog, Moments, Statistics};
-pub use system::{Conditional, System};
+pub use system::{Conditional, System, without_variance};

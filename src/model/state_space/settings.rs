@@ -1,10 +1,11 @@
 //! What of a system is fixed, where the rest starts, and how θ says it: between [`System`] and a row of real numbers.
 
 use crate::data::Dataset;
-use crate::math::kalman::{Learning, Noise, NoiseForm, Regression, System};
+use crate::error::Fault;
+use crate::math::kalman::{Learning, Noise, NoiseForm, Regression, System, without_variance};
 use crate::math::streams::Generator;
 use crate::model::linear_gaussian_ssm::blank;
-use nalgebra::{DMatrix, DVector};
+use nalgebra::{Cholesky, DMatrix, DVector};
 use rand_distr::{Distribution, StandardNormal};
 
 /// Learnt variances start and stay above this, so that their logarithm is finite.
@@ -194,22 +195,23 @@ impl Settings {
         system
     }
 
-    /// The covariance whose values do not fit its form, or that is fixed in parts that have no closed form for the rest.
-    pub fn unlawful_noise(&self) -> Option<(Field, String)> {
+    /// What is said of a covariance that cannot be honoured: a fault at its key.
+    pub fn unlawful_noise(&self) -> Option<Fault> {
+        let unlawful = |field: Field, message: String| {
+            let expected = "values of the covariance's form, all or none of them fixed";
+            let help = "single entries can be fixed (the others `nan`) on the diagonal of `form = \"diagonal\"`";
+            Some(Fault::new(field.name(), message, expected, help))
+        };
         for field in Field::ALL.into_iter().filter(|field| field.is_covariance()) {
-            let rule = self.rule(field);
-            let n = rule.fixed.nrows();
-            let learnt = rule.fixed.iter().filter(|v| v.is_nan()).count();
+            let Rule { fixed, start, form } = self.rule(field);
+            let n = fixed.nrows();
+            let learnt = fixed.iter().filter(|v| v.is_nan()).count();
             let all = |f: &dyn Fn(usize, usize) -> bool| (0..n).all(|i| (0..n).all(|j| f(i, j)));
-            let parts = learnt > 0 && learnt < n * n;
-            if parts && rule.form != NoiseForm::Diagonal {
-                return Some((field, "only some of its entries are fixed".into()));
+            if learnt > 0 && learnt < n * n && *form != NoiseForm::Diagonal {
+                return unlawful(field, "only some of its entries are fixed".into());
             }
-            for values in std::iter::once(&rule.fixed)
-                .filter(|_| learnt < n * n)
-                .chain(&rule.start)
-            {
-                let fits = match rule.form {
+            for values in std::iter::once(fixed).filter(|_| learnt < n * n).chain(start) {
+                let fits = match form {
                     NoiseForm::Full => true,
                     NoiseForm::Diagonal => all(&|i, j| i == j || values[(i, j)] == 0.0),
                     NoiseForm::Spherical => all(&|i, j| {
@@ -221,11 +223,57 @@ impl Settings {
                     }),
                 };
                 if !fits {
-                    return Some((field, format!("its values are not {:?}", rule.form).to_lowercase()));
+                    return unlawful(field, format!("its values are not {form:?}").to_lowercase());
                 }
-                let positive = (0..n).all(|i| values[(i, i)] > 0.0 || values[(i, i)].is_nan());
-                if learnt > 0 && !positive {
-                    return Some((field, "a learnt covariance starts positive in every direction".into()));
+            }
+            let least = if field == Field::EmissionNoise {
+                f64::MIN_POSITIVE
+            } else {
+                0.0
+            };
+            if fixed.diagonal().iter().any(|v| *v < least) {
+                let message = "a variance is too small".to_owned();
+                let expected = format!("variances {} 0", if least > 0.0 { "above" } else { "of at least" });
+                return Some(Fault::new(field.name(), message, expected, "fix it at a larger value"));
+            }
+            if start
+                .as_ref()
+                .is_some_and(|start| Cholesky::new(start.clone()).is_none())
+            {
+                return Some(Fault::new(
+                    format!("{}.start", field.name()),
+                    "a learnt covariance starts positive in every direction",
+                    "a positive definite matrix",
+                    "start from larger variances or weaker correlations, or fix what has no variance",
+                ));
+            }
+        }
+        None
+    }
+
+    /// Coefficients to be learnt in directions that have no noise. There a guess of the latents holds for the old
+    /// coefficients alone, so neither an M-step nor the gradient of an expected log joint moves them.
+    pub fn without_noise(&self) -> Option<Fault> {
+        use Field::{InitialCovariance, InitialMean, Transition, TransitionInput, TransitionNoise, TransitionOffset};
+        let regressions = [
+            (InitialCovariance, &[InitialMean][..]),
+            (TransitionNoise, &[Transition, TransitionInput, TransitionOffset]),
+        ];
+        for (noise, coefficients) in regressions {
+            let certain = without_variance(&self.rule(noise).fixed);
+            let is_learnt = |field: &Field, i: usize| self.rule(*field).fixed.row(i).iter().any(|v| v.is_nan());
+            for field in coefficients {
+                if let Some(i) = (0..self.states).find(|&i| certain[i] && is_learnt(field, i)) {
+                    let (noise, name) = (noise.name(), field.name());
+                    return Some(Fault::new(
+                        name,
+                        format!(
+                            "row {} (from 1) of `{name}` is learnt, but `{noise}` leaves its direction no noise",
+                            i + 1
+                        ),
+                        "noise in every direction whose coefficients are learnt",
+                        format!("fix this row of `{name}`, or give `{noise}` a small variance"),
+                    ));
                 }
             }
         }
