@@ -40,7 +40,8 @@ pub struct FileConfig {
     /// A column that says how much each row counts (≥ 0); all count once without it.
     #[serde(default)]
     pub weight: Option<String>,
-    /// The fraction of rows, drawn by the seed, kept for testing.
+    /// The fraction of rows, or sequences, drawn by the seed, kept for testing; of a single sequence its last steps, scored
+    /// given those before them.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 0.95))]
     pub test_fraction: f64,
@@ -290,6 +291,7 @@ impl FileConfig {
             weights,
             labels: None,
             lengths: None,
+            before: None,
         };
         Ok((data, None, widths))
     }

@@ -329,6 +329,7 @@ fn no_population(source: &str) -> Fault {
 
 fn dataset(points: envs::Points, observed: usize, given: usize) -> Dataset {
     Dataset {
+        before: None,
         observed: Table::new(points.observed, observed),
         given: (given > 0).then(|| Table::new(points.given, given)),
         weights: (!points.weights.is_empty()).then_some(points.weights),
@@ -473,7 +474,8 @@ fn check_drawn(data: &Dataset) -> Result<(), Fault> {
     }
 }
 
-/// Splits off `fraction` of the rows, or sequences, drawn by the stream `name`; of a single sequence, its last steps.
+/// Splits off `fraction` of the rows, or sequences, drawn by the stream `name`; of a single sequence, its last steps, which are
+/// then scored given those before them.
 fn split(rows: &Dataset, fraction: f64, streams: &Streams, name: &str) -> (Dataset, Dataset) {
     if let Some([steps]) = rows.lengths.as_deref() {
         return rows.cut(steps - held_out(*steps, fraction));

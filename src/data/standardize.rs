@@ -109,5 +109,8 @@ impl Standardization {
         if let Some(given) = &mut data.given {
             self.given.apply(given);
         }
+        if let Some(before) = &mut data.before {
+            self.apply(before);
+        }
     }
 }

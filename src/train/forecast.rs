@@ -2,7 +2,7 @@
 //!
 //! An error is the root of the mean squared difference between an observation and what the model expects of it, over all
 //! observed entries after `warm_up` steps of each sequence, in the data's units. In free run the model sees the
-//! observations of the warm-up and then only inputs. Where the generator's own system is known, its errors on the same
+//! observations of the warm-up (and what came before a part that was cut from a single sequence) and then only inputs. Where the generator's own system is known, its errors on the same
 //! steps are the best that can be expected, and ratios to them are reported.
 
 use super::Job;
@@ -56,7 +56,8 @@ pub fn measure(job: &Job, theta: &Parameters, settings: Settings) -> Result<Vec<
 
 /// One-step, k-step and free-run error, each column times its `scale`.
 fn errors(system: &System, test: &Dataset, settings: Settings, scale: impl Fn(usize) -> f64) -> Result<[f64; 3]> {
-    let Settings { warm_up, horizon } = settings;
+    let (test, seen) = test.with_before();
+    let (warm_up, horizon) = (seen + settings.warm_up, settings.horizon);
     let sequences = test.sequences()?;
     let filtered = Filtered::new(system, &sequences)?;
     let horizons = [Horizon::Steps(1), Horizon::Steps(horizon), Horizon::FreeRun { warm_up }];

@@ -74,7 +74,14 @@ fn array(archive: &NpzTensors, wanted: &Wanted, path: &Path) -> Result<Array, Fa
     let tensor = archive
         .get(name)
         .and_then(|found| found.map(|tensor| tensor.to_dtype(DType::F64)).transpose())
-        .map_err(|error| unreadable(key, path, format!("array `{name}`: {error}")))?;
+        .map_err(|error| {
+            Fault::new(
+                key,
+                format!("array `{name}` of {} cannot be read: {error}", path.display()),
+                "numbers in C order, not compressed",
+                format!("save it by `numpy.savez(path, {name}=numpy.ascontiguousarray({name}, dtype=\"<f8\"))`"),
+            )
+        })?;
     let Some(tensor) = tensor else {
         let mut known: Vec<String> = archive.names().into_iter().cloned().collect();
         known.sort();

@@ -199,7 +199,7 @@ impl Settings {
     pub fn unlawful_noise(&self) -> Option<Fault> {
         let unlawful = |field: Field, message: String| {
             let expected = "values of the covariance's form, all or none of them fixed";
-            let help = "single entries can be fixed (the others `nan`) on the diagonal of `form = \"diagonal\"`";
+            let help = "single entries can be fixed (the others `nan`, 0 off the diagonal) with `form = \"diagonal\"`";
             Some(Fault::new(field.name(), message, expected, help))
         };
         for field in Field::ALL.into_iter().filter(|field| field.is_covariance()) {
@@ -266,7 +266,7 @@ impl Settings {
                 if let Some(i) = (0..self.states).find(|&i| certain[i] && is_learnt(field, i)) {
                     let (noise, name) = (noise.name(), field.name());
                     return Some(Fault::new(
-                        name,
+                        format!("{noise}.fixed"),
                         format!(
                             "row {} (from 1) of `{name}` is learnt, but `{noise}` leaves its direction no noise",
                             i + 1
