@@ -189,7 +189,7 @@ impl DataConfig {
             return Err(Fault::new(
                 "path",
                 format!("{all} {what}s in all leave {left} {what}{s} to train on"),
-                format!("at least {least} to train on"),
+                format!("at least {least} training {what}s"),
                 "give more rows, or hold out fewer",
             ));
         }

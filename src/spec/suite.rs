@@ -94,7 +94,8 @@ fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
             (
                 "this model is one of independent rows, but these are the steps of sequences",
                 "a model of sequences",
-                "choose `linear_gaussian_ssm` or `nonlinear_gaussian_ssm`, or name no `time`, `episode` and `input`",
+                "choose `linear_gaussian_ssm` or `nonlinear_gaussian_ssm`, or name no `time`, `episode` and `input`, and give \
+                 arrays [N, d]",
             )
         };
         return Some(Fault::new("model.kind", message, expected, help));

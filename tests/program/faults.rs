@@ -160,7 +160,11 @@ fn archives() {
             shown_in(&Laboratory::with(&broken).and("p.npz", "PK and nothing more"))
         ),
         ("no such array", fault(&[("points", good.clone())], "\"point\"")),
-        ("three axes", fault(&[("x", numbers(&[1.0; 8], &[2, 2, 2]))], "\"x\"")),
+        (
+            "sequences",
+            fault(&[("x", numbers(&[1.0, 2.0, 3.0, 5.0], &[2, 2, 1]))], "\"x\"")
+        ),
+        ("four axes", fault(&[("x", numbers(&[1.0; 8], &[2, 2, 2, 1]))], "\"x\"")),
         ("no axis", fault(&[("x", numbers(&[1.0], &[]))], "\"x\"")),
         ("no row", fault(&[("x", numbers(&[], &[0, 2]))], "\"x\"")),
         (

@@ -201,6 +201,21 @@ fn sequences_at_the_edges() {
             true,
         ),
         (
+            "beyond f64",
+            format!(
+                "{}\ntransition = [[1.2, 0.0], [0.0, 0.9]]",
+                GENERATED.replace("300", "3000")
+            ),
+            String::new(),
+            false,
+        ),
+        (
+            "inputs as large as can be",
+            TABLE.to_owned(),
+            steps(30, &|i| wave(i).to_string()).replace(",2\n", ",1e200\n"),
+            false,
+        ),
+        (
             "hardly any noise",
             with("emission_noise = [[1e-20]]"),
             String::new(),

@@ -36,7 +36,7 @@ pub(super) fn read(path: &Path, key: &str, wanted: &[Wanted], sequential: bool) 
     let mut lines = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| malformed(key, path, &error))?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = record.position().map_or(0, |position| line_of(bytes, position));
         lines.push(line);
         for (column, (&place, wanted)) in columns.iter_mut().zip(places.iter().zip(wanted)) {
             let cell = record.get(place).unwrap_or("");
@@ -59,6 +59,13 @@ pub(super) fn read(path: &Path, key: &str, wanted: &[Wanted], sequential: bool) 
         lines: Some(lines),
         lengths: None,
     })
+}
+
+/// The line of the record that is looked for from `position` on: empty lines before it are skipped.
+fn line_of(bytes: &[u8], position: &csv::Position) -> u64 {
+    let rest = bytes.get(position.byte() as usize..).unwrap_or(&[]);
+    let ends = rest.iter().take_while(|byte| matches!(byte, b'\n' | b'\r'));
+    position.line() + ends.filter(|byte| **byte == b'\n').count() as u64
 }
 
 fn is_missing(cell: &str) -> bool {
