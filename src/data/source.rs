@@ -3,15 +3,14 @@
 //! All draws of one seed come from the streams `data/train`, `data/test` and `data/split`, so every variant of an
 //! experiment sees the same rows for the same seed.
 
-use super::file::{Asked, Contents, FileConfig, LARGEST};
+use super::file::{Asked, Contents, FileConfig};
+use super::oracle::{growth_oracle, oracle, sequence_oracle, true_system};
+use super::split::{Parts, check_drawn, check_weights, held_out, split};
 use super::{Dataset, Standardization, Table};
 use crate::error::Fault;
-use crate::math::kalman::{Conditional, Filtered, System};
-use crate::math::nonlinear::{Basis, BasisSystem, BootstrapFilter};
+use crate::math::kalman::System;
 use crate::math::streams::Streams;
 use latent_lab_envs as envs;
-use nalgebra::{DMatrix, DVector};
-use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -336,155 +335,4 @@ fn dataset(points: envs::Points, observed: usize, given: usize) -> Dataset {
         labels: (!points.labels.is_empty()).then_some(points.labels),
         lengths: (!points.lengths.is_empty()).then_some(points.lengths),
     }
-}
-
-/// Weighted mean of the generator's own log-density over `test`, in nats per datum.
-fn oracle(generator: &dyn envs::Generator, test: &Dataset) -> Option<f64> {
-    let mut sum = 0.0;
-    for i in 0..test.len() {
-        let given = test.given.as_ref().map_or(&[][..], |given| given.row(i));
-        sum += test.weight(i) * generator.log_prob(test.observed.row(i), given)?;
-    }
-    Some(sum / test.total_weight())
-}
-
-/// The state space that `generator` draws from.
-fn true_system(generator: &envs::Lgssm) -> System {
-    let (x, o, u) = (
-        generator.states(),
-        generator.emission.len(),
-        generator.transition_input[0].len(),
-    );
-    let matrix = |rows: &envs::lgssm::Rows, columns: usize| DMatrix::from_fn(rows.len(), columns, |i, j| rows[i][j]);
-    let or = |rows: &Option<envs::lgssm::Rows>, otherwise: DMatrix<f64>| match rows {
-        Some(rows) => matrix(rows, otherwise.ncols()),
-        None => otherwise,
-    };
-    System {
-        initial_mean: generator
-            .initial_mean
-            .clone()
-            .map_or(DVector::zeros(x), DVector::from_vec),
-        initial_covariance: or(&generator.initial_covariance, DMatrix::identity(x, x)),
-        transition: matrix(&generator.transition, x),
-        transition_input: matrix(&generator.transition_input, u),
-        transition_offset: DVector::zeros(x),
-        transition_noise: matrix(&generator.transition_noise, x),
-        emission: matrix(&generator.emission, x),
-        emission_input: or(&generator.emission_input, DMatrix::zeros(o, u)),
-        emission_offset: DVector::zeros(o),
-        emission_noise: matrix(&generator.emission_noise, o),
-    }
-}
-
-/// Log-likelihood of the sequences of `test` under the system that made them, in nats per observed step.
-fn sequence_oracle(truth: &System, test: &Dataset) -> Option<f64> {
-    let sequences = test.sequences().ok()?;
-    let filtered = Filtered::new(truth, &sequences).ok()?;
-    Some(filtered.log_likelihood().iter().sum::<f64>() / test.total_weight())
-}
-
-/// Log-likelihood of the sequences of `test` under the growth model that made them, in nats per observed step, as a
-/// bootstrap filter estimates it.
-fn growth_oracle(generator: &envs::Growth, test: &Dataset) -> Option<f64> {
-    const PARTICLES: usize = 10_000;
-    let envs::Growth { a, b, c, d, .. } = *generator;
-    let conditional = |coefficients: &[f64], variance: f64| Conditional {
-        coefficients: DMatrix::from_row_slice(1, coefficients.len(), coefficients),
-        noise: DMatrix::from_element(1, 1, variance),
-    };
-    let system = BasisSystem {
-        functions: [Basis::Growth, Basis::Square],
-        conditionals: [
-            conditional(&[0.0], 0.0),
-            conditional(&[a, b, c], generator.transition_variance),
-            conditional(&[d], generator.emission_variance),
-        ],
-    };
-    let sequences = test.sequences().ok()?;
-    let numbers = Streams::new(0).named("oracle");
-    let filter = BootstrapFilter::new(&system, &sequences, PARTICLES).ok()?;
-    let values = filter.log_likelihood(|i| numbers.at(i)).ok()?;
-    Some(values.iter().sum::<f64>() / test.total_weight())
-}
-
-/// How many of `rows` rows a fraction above 0 is: at least one, and never all unless there is only one.
-fn held_out(rows: usize, fraction: f64) -> usize {
-    let wanted = (rows as f64 * fraction).round() as usize;
-    wanted.clamp(1, rows.saturating_sub(1).max(1))
-}
-
-/// What there is to hold out from: rows, sequences, or the steps of a single sequence.
-struct Parts {
-    count: usize,
-    of_one: bool,
-}
-
-impl Parts {
-    /// Takes `fraction` of them away, and says how many these are; what is left may be one sequence of `rows`.
-    fn hold_out(&mut self, fraction: f64, rows: &Dataset) -> usize {
-        let gone = held_out(self.count, fraction).min(self.count);
-        self.count -= gone;
-        if let (Some(lengths), 1, false) = (&rows.lengths, self.count, self.of_one) {
-            *self = Self {
-                count: lengths.iter().copied().min().unwrap_or(0),
-                of_one: true,
-            };
-        }
-        gone
-    }
-}
-
-/// A part in which nothing counts has no mean.
-fn check_weights(train: &Dataset, validation: Option<&Dataset>, test: Option<&Dataset>) -> Result<(), Fault> {
-    let parts = [("training", Some(train)), ("validation", validation), ("test", test)];
-    let empty = |(_, rows): &(&str, Option<&Dataset>)| rows.is_some_and(|rows| rows.total_weight() <= 0.0);
-    match parts.into_iter().find(empty) {
-        Some((name, Some(rows))) if rows.lengths.is_some() => Err(Fault::new(
-            "source",
-            format!("nothing is observed in the {name} sequences of this seed"),
-            "at least one value in every part",
-            "hold out other fractions, or leave out sequences without values",
-        )),
-        Some((name, _)) => Err(Fault::new(
-            "weight",
-            format!("all {name} rows of this seed have weight 0"),
-            "a positive weight in every part",
-            "drop rows of weight 0 from the file, or hold out other fractions",
-        )),
-        None => Ok(()),
-    }
-}
-
-/// Values whose squares f64 can hold: what a file holds has been looked at, sequences of an unstable generator grow without
-/// end.
-fn check_drawn(data: &Dataset) -> Result<(), Fault> {
-    let size = |value: &f64| value.abs() > LARGEST;
-    match data.observed.values().iter().position(size) {
-        Some(at) => {
-            let (row, value) = (at / data.observed.columns() + 1, data.observed.values()[at]);
-            Err(Fault::new(
-                "source",
-                format!("row {row} of the drawn sequences holds {value:e}, whose square is beyond f64: they explode"),
-                format!("numbers of size up to {LARGEST:e}"),
-                "draw shorter sequences (`length`), or from a stable system",
-            ))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Splits off `fraction` of the rows, or sequences, drawn by the stream `name`; of a single sequence, its last steps, which are
-/// then scored given those before them.
-fn split(rows: &Dataset, fraction: f64, streams: &Streams, name: &str) -> (Dataset, Dataset) {
-    if let Some([steps]) = rows.lengths.as_deref() {
-        return rows.cut(steps - held_out(*steps, fraction));
-    }
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.shuffle(&mut streams.named(name).at(0));
-    let (held_out, rest) = order.split_at_mut(held_out(rows.len(), fraction));
-    // Rows keep the file's order on both sides.
-    held_out.sort_unstable();
-    rest.sort_unstable();
-    (rows.select(rest), rows.select(held_out))
 }

@@ -5,10 +5,13 @@
 //! is in f64, whatever the type of θ. Gradients come from expected moments by Fisher's identity, not from the graph: a
 //! forward pass filters, a backward pass filters and smooths.
 
+mod field;
 mod joint;
 mod settings;
+mod theta;
 
-pub use settings::{Field, Settings};
+pub use field::Field;
+pub use settings::Settings;
 
 use super::linear_gaussian_ssm::FirstValues;
 use super::{ClosedForm, Guess, Improvement, Joint, Latent, MixtureRows, Model, Sweeps};
