@@ -203,9 +203,12 @@ impl DataConfig {
     }
 
     fn check_generator(&self, generator: &dyn envs::Generator) -> Result<Shape, Fault> {
-        generator
-            .check()
-            .map_err(|text| Fault::new("source", text, "consistent keys", "see `describe data`"))?;
+        generator.check().map_err(|text| {
+            // It begins with the key at fault, in backquotes.
+            let key = text.strip_prefix('`').and_then(|rest| rest.split_once('`'));
+            let key = key.map_or("source", |(key, _)| key).to_owned();
+            Fault::new(key, text, "consistent keys", "see `describe data`")
+        })?;
         if self.population && generator.population(2).is_none() {
             return Err(no_population(generator.name()));
         }

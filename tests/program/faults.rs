@@ -186,6 +186,16 @@ fn archives() {
 }
 
 #[test]
+fn a_generator_names_its_own_key() {
+    let data = "source = \"lgssm\"\ntransition_noise = [[1, 2], [2, 1]]";
+    let text = shown(&experiment(data, "kind = \"linear_gaussian_ssm\"", EM, ""), CSV);
+    assert!(
+        text.contains("e.toml:5:20") && text.contains("symmetric and positive semidefinite"),
+        "{text}"
+    );
+}
+
+#[test]
 fn sizes_and_ranges() {
     let density = |model: &str| shown(&experiment(FILE, &format!("{DENSITY}\n{model}"), EM, ""), CSV);
     let conditional = |model: &str| shown(&experiment(REGRESSION, model, ADAM, ""), CSV);

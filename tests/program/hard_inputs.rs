@@ -253,6 +253,21 @@ fn sequences_at_the_edges() {
     }
 }
 
+/// The most likely trajectory of a single sequence leaves its first state no variance.
+#[test]
+fn a_noise_at_its_floor_is_told() {
+    let text = format!(
+        "{HEAD}[data]\nsource = \"lgssm\"\ntrain = 100\n[model]\nkind = \"linear_gaussian_ssm\"\n[posterior]\n\
+         kind = \"hard\"\n[training]\noptimizer = \"em\"\nsteps = 50\n"
+    );
+    let laboratory = Laboratory::with(&text);
+    for verb in ["run", "compare"] {
+        let said = laboratory.say(&[verb, "e.toml"]).expect(0);
+        let line = "noted at the end of 1 of 1: e: `initial_covariance` reached its floor";
+        assert!(said.out.contains(line), "{verb}: {}", said.out);
+    }
+}
+
 #[test]
 fn settings_at_the_edges() {
     let csv = rows(|i| format!("{},{}", f64::from(i) * 0.5, i * 5 % 7));
