@@ -48,6 +48,7 @@ impl Request {
             weights: None,
             labels: None,
             lengths: None,
+            before: None,
         };
         let hidden = vec![self.hidden, self.hidden];
         let config = LatentGaussian {

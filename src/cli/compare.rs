@@ -134,9 +134,10 @@ pub(super) fn render(summary: &Summary) -> String {
     for metric in &summary.also {
         let _ = write!(text, "\n{}{}", heading(metric), rows(summary, &metric.name).render());
     }
-    let failures = summary.failures();
-    if !failures.is_empty() {
-        let _ = write!(text, "\n{failures}");
+    for lines in [summary.notes(), summary.failures()] {
+        if !lines.is_empty() {
+            let _ = write!(text, "\n{lines}");
+        }
     }
     text
 }

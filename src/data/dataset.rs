@@ -3,6 +3,7 @@
 use crate::math::kalman::Sequences;
 use crate::math::rows::Rows;
 use crate::{Error, Result};
+use std::borrow::Cow;
 
 /// A dense table, row-major.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -57,6 +58,11 @@ impl Table {
         }
     }
 
+    /// These rows and then those of `below`.
+    fn above(&self, below: &Self) -> Self {
+        Self::new([&self.values[..], &below.values].concat(), self.columns)
+    }
+
     /// A view for the closed-form kernels.
     pub fn view(&self) -> Rows<'_> {
         Rows {
@@ -80,6 +86,8 @@ pub struct Dataset {
     /// Steps of each sequence, where rows are the steps of sequences one after another and NaN is a missing value; none
     /// where rows are independent.
     pub lengths: Option<Vec<usize>>,
+    /// Of a part that was cut from a single sequence in time, the steps before it: the part is what follows them.
+    pub before: Option<Box<Self>>,
 }
 
 impl Dataset {
@@ -127,6 +135,7 @@ impl Dataset {
         }
         Self {
             lengths: None,
+            before: None,
             observed: self.observed.select(indices),
             given: self.given.as_ref().map(|given| given.select(indices)),
             weights: self.weights.as_ref().map(|w| indices.iter().map(|&i| w[i]).collect()),
@@ -136,6 +145,16 @@ impl Dataset {
 }
 
 impl Dataset {
+    /// Rows that are the steps of sequences of these `lengths`, one after another.
+    pub(super) fn of_sequences(observed: Table, given: Option<Table>, lengths: Vec<usize>) -> Self {
+        Self {
+            observed,
+            given,
+            lengths: Some(lengths),
+            ..Self::default()
+        }
+    }
+
     /// The sequences, as state-space models take them; an error where rows are independent.
     pub fn sequences(&self) -> Result<Sequences> {
         let lengths = self.lengths.as_ref().ok_or_else(|| {
@@ -151,7 +170,7 @@ impl Dataset {
         )
     }
 
-    /// The first `steps` steps of a single sequence, and the rest.
+    /// The first `steps` steps of a single sequence, and the rest, which follows them.
     pub(super) fn cut(&self, steps: usize) -> (Self, Self) {
         let part = |range: std::ops::Range<usize>| {
             let rows: Vec<usize> = range.clone().collect();
@@ -162,7 +181,25 @@ impl Dataset {
                 ..Self::default()
             }
         };
-        (part(0..steps), part(steps..self.observed.rows()))
+        let (first, mut rest) = (part(0..steps), part(steps..self.observed.rows()));
+        rest.before = Some(Box::new(first.clone()));
+        (first, rest)
+    }
+
+    /// One sequence of this part and the steps before it, and how many these are.
+    pub fn with_before(&self) -> (Cow<'_, Self>, usize) {
+        let Some(before) = &self.before else {
+            return (Cow::Borrowed(self), 0);
+        };
+        let seen = before.observed.rows();
+        let given = before.given.as_ref().zip(self.given.as_ref());
+        let whole = Self {
+            observed: before.observed.above(&self.observed),
+            given: given.map(|(first, rest)| first.above(rest)),
+            lengths: Some(vec![seen + self.observed.rows()]),
+            ..Self::default()
+        };
+        (Cow::Owned(whole), seen)
     }
 }
 

@@ -6,36 +6,23 @@ use crate::error::Fault;
 /// Most steps that gaps in time may be filled with, for each step that there is.
 const MOST_FILLED: f64 = 1000.0;
 
-/// Cuts rows into sequences: by the numbers in `episode` (one sequence without it), and fills gaps of `time` with missing
-/// steps. The regular interval of time is the shortest one.
-pub(super) fn sequences(
+/// Where a row stands, in words.
+type Place<'a> = &'a dyn Fn(usize) -> String;
+
+/// Sequences of `lengths` rows with the gaps of `time` filled by missing steps, and the regular interval of time: the shortest
+/// one, where any sequence has two rows.
+pub(super) fn with_gaps_filled(
     observed: Table,
     given: Option<Table>,
-    episode: Option<&[f64]>,
-    time: Option<&[f64]>,
-) -> Result<Dataset, Fault> {
-    let lengths = lengths(observed.rows(), episode)?;
-    if let Some(j) = (0..observed.columns()).find(|&j| observed.column(j).all(f64::is_nan)) {
-        return Err(Fault::new(
-            format!("observed.{j}"),
-            "every value of this column is missing",
-            "at least one value",
-            "leave the column out",
-        ));
-    }
-    let Some(time) = time else {
-        return Ok(Dataset {
-            observed,
-            given,
-            lengths: Some(lengths),
-            ..Dataset::default()
-        });
-    };
-    let interval = interval(time, &lengths)?;
+    lengths: &[usize],
+    time: &[f64],
+    place: Place,
+) -> Result<(Dataset, Option<f64>), Fault> {
+    let interval = interval(time, lengths, place)?;
     let columns = observed.columns();
     let (mut values, mut filled_lengths, mut filled) = (Vec::new(), Vec::new(), 0.0);
     let mut start = 0;
-    for &length in &lengths {
+    for &length in lengths {
         let mut own = 0;
         for t in start..start + length {
             if t > start {
@@ -44,8 +31,8 @@ pub(super) fn sequences(
                     return Err(Fault::new(
                         "time",
                         format!(
-                            "row {} (from 1) comes {} after the row before, no multiple of {interval}",
-                            t + 1,
+                            "{} comes {} after the row before, no multiple of {interval}",
+                            place(t),
                             time[t] - time[t - 1]
                         ),
                         "steps of one length, some of which may be missing",
@@ -81,34 +68,31 @@ pub(super) fn sequences(
             "add rows for the missing steps with their inputs and empty observed cells",
         ));
     }
-    Ok(Dataset {
-        observed: Table::new(values, columns),
-        given,
-        lengths: Some(filled_lengths),
-        ..Dataset::default()
-    })
+    let data = Dataset::of_sequences(Table::new(values, columns), given, filled_lengths);
+    Ok((data, Some(interval).filter(|interval| interval.is_finite())))
 }
 
-fn lengths(rows: usize, episode: Option<&[f64]>) -> Result<Vec<usize>, Fault> {
-    let Some(episode) = episode else { return Ok(vec![rows]) };
+/// Rows of each sequence: those that stand next to each other with the same number in `episode`.
+pub(super) fn lengths(episode: &[f64], place: Place) -> Result<Vec<usize>, Fault> {
     let mut seen = std::collections::BTreeSet::new();
-    let mut lengths = Vec::new();
+    let (mut lengths, mut start) = (Vec::new(), 0);
     for run in episode.chunk_by(|a, b| a == b) {
         if !seen.insert(run[0].to_bits()) {
             return Err(Fault::new(
                 "episode",
-                format!("episode {} begins a second time", run[0]),
+                format!("{}: episode {} begins a second time", place(start), run[0]),
                 "all rows of an episode next to each other",
                 "sort the file by episode, then by time",
             ));
         }
         lengths.push(run.len());
+        start += run.len();
     }
     Ok(lengths)
 }
 
-/// The shortest interval within a sequence.
-fn interval(time: &[f64], lengths: &[usize]) -> Result<f64, Fault> {
+/// The shortest interval within a sequence; infinite where all have one row.
+fn interval(time: &[f64], lengths: &[usize], place: Place) -> Result<f64, Fault> {
     let mut shortest = f64::INFINITY;
     let mut start = 0;
     for length in lengths {
@@ -118,8 +102,8 @@ fn interval(time: &[f64], lengths: &[usize]) -> Result<f64, Fault> {
                 return Err(Fault::new(
                     "time",
                     format!(
-                        "row {} (from 1) is not later than the row before: {} after {}",
-                        t + 1,
+                        "{} is not later than the row before: {} after {}",
+                        place(t),
                         time[t],
                         time[t - 1]
                     ),
@@ -138,36 +122,35 @@ fn interval(time: &[f64], lengths: &[usize]) -> Result<f64, Fault> {
 mod tests {
     use super::*;
 
+    fn row(i: usize) -> String {
+        format!("row {i}")
+    }
+
     #[test]
     fn episodes_cut_and_gaps_in_time_become_missing_steps() {
         let observed = Table::new(vec![1.0, 2.0, 3.0, 4.0, 5.0], 1);
-        let data = sequences(
-            observed,
-            None,
-            Some(&[7.0, 7.0, 7.0, 2.0, 2.0]),
-            Some(&[0.0, 0.5, 2.0, 10.0, 10.5]),
-        )
-        .expect("sequences");
-        assert_eq!(data.lengths, Some(vec![5, 2]));
+        let lengths = lengths(&[7.0, 7.0, 7.0, 2.0, 2.0], &row).expect("two episodes");
+        let time = [0.0, 0.5, 2.0, 10.0, 10.5];
+        let (data, interval) = with_gaps_filled(observed, None, &lengths, &time, &row).expect("sequences");
+        assert_eq!((data.lengths.clone(), interval), (Some(vec![5, 2]), Some(0.5)));
         let present: Vec<bool> = data.observed.values().iter().map(|v| !v.is_nan()).collect();
         assert_eq!(present, [true, true, false, false, true, true, true]);
         assert_eq!((data.len(), data.total_weight()), (2, 5.0));
     }
 
     #[test]
-    fn faults_name_the_column() {
-        let fault = |episode: Option<&[f64]>, time: Option<&[f64]>, given: Option<Table>| {
+    fn faults_name_the_row() {
+        let again = lengths(&[1.0, 2.0, 1.0], &row).expect_err("a fault").to_string();
+        assert!(again.contains("row 2: episode 1 begins a second time"), "{again}");
+        let fault = |time: [f64; 3], given: Option<Table>| {
             let observed = Table::new(vec![1.0, 2.0, 3.0], 1);
-            sequences(observed, given, episode, time)
+            with_gaps_filled(observed, given, &[3], &time, &row)
                 .expect_err("a fault")
                 .to_string()
         };
-        assert!(fault(Some(&[1.0, 2.0, 1.0]), None, None).contains("episode 1 begins a second time"));
-        assert!(fault(None, Some(&[1.0, 1.0, 2.0]), None).contains("row 2 (from 1) is not later"));
-        assert!(fault(None, Some(&[0.0, 1.0, 2.5]), None).contains("no multiple of 1"));
+        assert!(fault([1.0, 1.0, 2.0], None).contains("row 1 is not later"));
+        assert!(fault([0.0, 1.0, 2.5], None).contains("row 2 comes 1.5 after the row before, no multiple of 1"));
         let inputs = Some(Table::new(vec![0.0; 3], 1));
-        assert!(fault(None, Some(&[0.0, 1.0, 3.0]), inputs).contains("with them their inputs"));
-        let empty = sequences(Table::new(vec![f64::NAN; 2], 1), None, None, None);
-        assert!(empty.expect_err("a fault").key == "observed.0");
+        assert!(fault([0.0, 1.0, 3.0], inputs).contains("with them their inputs"));
     }
 }

@@ -3,13 +3,17 @@
 //! A CSV column, or an NPZ array of shape `[N]`, is one column; an NPZ array `[N, d]` is `d` columns. Missing values
 //! (an empty cell, `NA`, NaN) are kept in the observed columns of sequences, whose models mask them, and refused
 //! elsewhere, with row and column, like infinities. Rows are the steps of sequences where any of `input`, `episode` and
-//! `time` is named.
+//! `time` is named; arrays `[N, T, d]` are sequences by themselves.
+
+mod columns;
+mod csv;
+mod npz;
 
 use super::{Dataset, Table, episodes};
 use crate::error::Fault;
+use columns::{Columns, Wanted, named};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Keys of `source = "file"`.
@@ -17,7 +21,8 @@ use std::path::{Path, PathBuf};
 pub struct FileConfig {
     /// The file, relative to the experiment file: `.csv` with a header line, or `.npz`.
     pub path: PathBuf,
-    /// The columns (CSV) or arrays (NPZ) to model.
+    /// The columns (CSV) or arrays (NPZ) to model. An array `[N, T, d]` is N sequences of T steps, NaN where a value is
+    /// missing; with it, inputs are arrays `[N, T, d]` too.
     #[schemars(length(min = 1))]
     pub observed: Vec<String>,
     /// The columns or arrays to condition on; conditional models need them.
@@ -35,7 +40,8 @@ pub struct FileConfig {
     /// A column that says how much each row counts (≥ 0); all count once without it.
     #[serde(default)]
     pub weight: Option<String>,
-    /// The fraction of rows, drawn by the seed, kept for testing.
+    /// The fraction of rows, or sequences, drawn by the seed, kept for testing; of a single sequence its last steps, scored
+    /// given those before them.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 0.95))]
     pub test_fraction: f64,
@@ -45,19 +51,38 @@ pub struct FileConfig {
 }
 
 /// Squares of larger numbers, summed over rows, overflow.
-const LARGEST: f64 = 1e140;
+pub(super) const LARGEST: f64 = 1e140;
 
-/// Named columns of equal length.
-type Columns = BTreeMap<String, Vec<Vec<f64>>>;
+/// What is asked of observed values before anything runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// 0 and 1 alone.
+    Binary,
+    /// Columns that vary.
+    Varying,
+    /// Any numbers.
+    Anything,
+}
+
+/// What a file holds.
+#[derive(Debug)]
+pub struct Contents {
+    /// The rows of `path`.
+    pub rows: Dataset,
+    /// The rows of `test_path`.
+    pub test: Option<Dataset>,
+    /// How many columns each name under `observed` stands for.
+    widths: Vec<usize>,
+}
 
 impl FileConfig {
-    /// Whether rows are the steps of sequences.
-    pub fn is_sequential(&self) -> bool {
+    /// Whether its keys say that rows are the steps of sequences; arrays may say so by their shape.
+    fn is_sequential(&self) -> bool {
         !self.input.is_empty() || self.episode.is_some() || self.time.is_some()
     }
 
     /// Reads the training file (and the test file, where there is one).
-    pub fn read(&self, folder: &Path) -> Result<(Dataset, Option<Dataset>), Fault> {
+    pub fn read(&self, folder: &Path) -> Result<Contents, Fault> {
         if self.test_path.is_some() && self.test_fraction > 0.0 {
             return Err(Fault::new(
                 "test_fraction",
@@ -67,47 +92,66 @@ impl FileConfig {
             ));
         }
         self.check_roles()?;
-        let rows = self.read_one(folder, &self.path, "path")?;
-        let test = self
-            .test_path
-            .as_ref()
-            .map(|path| self.read_one(folder, path, "test_path"));
-        let test = test.transpose()?;
+        let (rows, interval, widths) = self.read_one(folder, &self.path, "path")?;
+        let Some(path) = &self.test_path else {
+            let test = None;
+            return Ok(Contents { rows, test, widths });
+        };
+        let (test, test_interval, _) = self.read_one(folder, path, "test_path")?;
         let columns = |rows: &Dataset| {
             let given = rows.given.as_ref().map_or(0, Table::columns);
-            [("observed", rows.observed.columns()), ("given", given)]
+            let name = if rows.lengths.is_some() { "input" } else { "given" };
+            [("observed", rows.observed.columns()), (name, given)]
         };
-        if let Some(test) = &test {
-            let pairs = columns(test).into_iter().zip(columns(&rows));
-            if let Some(((what, test), (_, train))) = pairs.into_iter().find(|(test, train)| test != train) {
-                return Err(Fault::new(
-                    "test_path",
-                    format!("the test file has {test} {what} columns, the training file {train}"),
-                    format!("{train} columns"),
-                    "give both files arrays of the same shapes",
-                ));
-            }
+        let pairs = columns(&test).into_iter().zip(columns(&rows));
+        if let Some(((what, test), (_, train))) = pairs.into_iter().find(|(test, train)| test != train) {
+            return Err(Fault::new(
+                "test_path",
+                format!("the test file has {test} {what} columns, the training file {train}"),
+                format!("{train} columns"),
+                "give both files arrays of the same shapes",
+            ));
         }
-        Ok((rows, test))
+        if rows.lengths.is_some() != test.lengths.is_some() {
+            return Err(Fault::new(
+                "test_path",
+                "one file has sequences [N, T, d], the other rows [N, d]",
+                "arrays of the same kind",
+                "give both files arrays of the same shapes",
+            ));
+        }
+        if let (Some(own), Some(train)) = (test_interval, interval)
+            && (own - train).abs() > 1e-3 * train
+        {
+            return Err(Fault::new(
+                "test_path",
+                format!("steps of the test file are {own} apart, those of the training file {train}"),
+                "one regular interval of time",
+                "resample one of the files, or leave `time` out where rows are one step apart",
+            ));
+        }
+        let test = Some(test);
+        Ok(Contents { rows, test, widths })
     }
 
     /// Every key that names a column, with the column.
-    fn wanted(&self) -> Vec<(String, &str)> {
+    fn wanted(&self) -> Vec<Wanted<'_>> {
         let mut wanted = Vec::new();
         for (key, names) in [
             ("observed", &self.observed),
             ("given", &self.given),
             ("input", &self.input),
         ] {
-            let named = names.iter().enumerate();
-            wanted.extend(named.map(|(i, name)| (format!("{key}.{i}"), name.as_str())));
+            let key = |i: usize| format!("{key}.{i}");
+            wanted.extend(names.iter().enumerate().map(|(i, name)| Wanted { key: key(i), name }));
         }
         for (key, name) in [
             ("episode", &self.episode),
             ("time", &self.time),
             ("weight", &self.weight),
         ] {
-            wanted.extend(name.iter().map(|name| (key.to_owned(), name.as_str())));
+            let key = key.to_owned();
+            wanted.extend(name.iter().map(|name| Wanted { key: key.clone(), name }));
         }
         wanted
     }
@@ -115,10 +159,10 @@ impl FileConfig {
     /// A column has one part to play: observed twice, or observed and given, it would make a density degenerate.
     fn check_roles(&self) -> Result<(), Fault> {
         let wanted = self.wanted();
-        for (i, (key, name)) in wanted.iter().enumerate() {
-            if let Some((first, _)) = wanted[..i].iter().find(|(_, other)| other == name) {
-                let table = |key: &str| key.split('.').next().unwrap_or(key).to_owned();
-                let (first, second) = (table(first), table(key));
+        for (i, one) in wanted.iter().enumerate() {
+            let Wanted { key, name } = one;
+            if let Some(first) = wanted[..i].iter().find(|other| other.name == *name) {
+                let (first, second) = (first.table(), one.table());
                 let message = if first == second {
                     format!("`{name}` stands twice in `{first}`")
                 } else {
@@ -135,54 +179,33 @@ impl FileConfig {
         Ok(())
     }
 
-    /// The key under which column `j` of the observed was named, and its name; NPZ arrays of several columns have one.
-    fn named(&self, j: usize) -> (String, &str) {
-        let at = j.min(self.observed.len() - 1);
-        (format!("observed.{at}"), &self.observed[at])
-    }
-
-    /// Values whose squares f64 can hold.
-    fn check_sizes(&self, observed: &Table, path: &Path) -> Result<(), Fault> {
-        for j in 0..observed.columns() {
-            if let Some(large) = observed.column(j).find(|value| value.abs() > LARGEST) {
-                let ((key, name), path) = (self.named(j), path.display());
-                return Err(Fault::new(
-                    key,
-                    format!("column `{name}` of {path} holds {large:e}, whose square is beyond f64"),
-                    format!("numbers of size up to {LARGEST:e}"),
-                    "measure the column in larger units",
-                ));
+    /// Looks for what is `asked` of the observed values.
+    pub fn check_values(&self, folder: &Path, contents: &Contents, asked: Asked) -> Result<(), Fault> {
+        let Contents { rows, test, widths } = contents;
+        match asked {
+            Asked::Anything => Ok(()),
+            Asked::Binary => {
+                self.check_binary(&folder.join(&self.path), rows, widths)?;
+                let test = test.as_ref().zip(self.test_path.as_ref());
+                test.map_or(Ok(()), |(rows, path)| {
+                    self.check_binary(&folder.join(path), rows, widths)
+                })
             }
+            Asked::Varying => self.check_varying(&folder.join(&self.path), rows, widths),
         }
-        Ok(())
     }
 
-    /// What a model of `binary` columns asks of the observed, 0 and 1 alone; or what every other density asks of the
-    /// training rows, columns that vary.
-    pub fn check_values(
-        &self,
-        folder: &Path,
-        (train, test): (&Dataset, Option<&Dataset>),
-        binary: bool,
-    ) -> Result<(), Fault> {
-        if binary {
-            self.check_binary(&folder.join(&self.path), train)?;
-            let test = test.zip(self.test_path.as_ref());
-            return test.map_or(Ok(()), |(rows, path)| self.check_binary(&folder.join(path), rows));
-        }
-        for j in 0..train.observed.columns() {
-            let counts = |i: usize| train.weights.as_ref().is_none_or(|weights| weights[i] > 0.0);
-            let column = train.observed.column(j).enumerate();
+    fn check_varying(&self, path: &Path, rows: &Dataset, widths: &[usize]) -> Result<(), Fault> {
+        for j in 0..rows.observed.columns() {
+            let counts = |i: usize| rows.weights.as_ref().is_none_or(|weights| weights[i] > 0.0);
+            let column = rows.observed.column(j).enumerate();
             let mut counted = column.filter(|(i, v)| counts(*i) && !v.is_nan());
             let Some((_, first)) = counted.next() else { continue };
             if counted.all(|(_, value)| value == first) {
-                let ((key, name), path) = (self.named(j), folder.join(&self.path));
+                let ((key, name), path) = (named("observed", &self.observed, widths, j), path.display());
                 return Err(Fault::new(
                     key,
-                    format!(
-                        "column `{name}` of {} is {first} in every row that counts",
-                        path.display()
-                    ),
+                    format!("column `{name}` of {path} is {first} in every row that counts"),
                     "a column that varies",
                     "a constant has no density: leave the column out",
                 ));
@@ -191,13 +214,14 @@ impl FileConfig {
         Ok(())
     }
 
-    fn check_binary(&self, path: &Path, rows: &Dataset) -> Result<(), Fault> {
+    fn check_binary(&self, path: &Path, rows: &Dataset, widths: &[usize]) -> Result<(), Fault> {
         let columns = rows.observed.columns();
         let values = rows.observed.values();
         let Some(at) = values.iter().position(|value| *value != 0.0 && *value != 1.0) else {
             return Ok(());
         };
-        let ((key, name), row) = (self.named(at % columns), at / columns + 1);
+        let (key, name) = named("observed", &self.observed, widths, at % columns);
+        let row = at / columns + 1;
         Err(Fault::new(
             key,
             format!("row {row} of {}, column `{name}` holds {}", path.display(), values[at]),
@@ -206,13 +230,15 @@ impl FileConfig {
         ))
     }
 
-    fn read_one(&self, folder: &Path, path: &Path, key: &str) -> Result<Dataset, Fault> {
+    /// The rows of the file named under `key`, the interval of a regular clock (where there is one), and how many columns
+    /// each observed name stands for.
+    fn read_one(&self, folder: &Path, path: &Path, key: &str) -> Result<(Dataset, Option<f64>, Vec<usize>), Fault> {
         let path = folder.join(path);
         let wanted = self.wanted();
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
         let columns = match extension.as_str() {
-            "csv" => read_csv(&path, key, &wanted, self.is_sequential())?,
-            "npz" => read_npz(&path, key, &wanted, self.is_sequential())?,
+            "csv" => csv::read(&path, key, &wanted, self.is_sequential())?,
+            "npz" => npz::read(&path, key, &wanted, self.is_sequential())?,
             _ => {
                 return Err(Fault::new(
                     key,
@@ -222,7 +248,7 @@ impl FileConfig {
                 ));
             }
         };
-        let observed = join(&columns, &self.observed);
+        let observed = columns.join(&self.observed);
         let rows = observed.as_ref().map_or(0, Table::rows);
         let Some(observed) = observed.filter(|_| rows > 0) else {
             return Err(Fault::new(
@@ -232,11 +258,13 @@ impl FileConfig {
                 "check the file",
             ));
         };
-        if self.is_sequential() {
-            self.check_sizes(&observed, &path)?;
-            return self.as_sequences(&columns, observed);
+        let widths = columns.widths(&self.observed);
+        check_sizes(("observed", &self.observed), &widths, &observed, &path)?;
+        if self.is_sequential() || columns.lengths.is_some() {
+            let (data, interval) = self.as_sequences(&columns, observed, &path)?;
+            return Ok((data, interval, widths));
         }
-        let weights = self.weight.as_ref().map(|name| columns[name].concat());
+        let weights = self.weight.as_ref().map(|name| columns.column(name));
         if let Some(weights) = &weights {
             if let Some(row) = weights.iter().position(|w| *w < 0.0) {
                 return Err(Fault::new(
@@ -257,17 +285,19 @@ impl FileConfig {
                 ));
             }
         }
-        self.check_sizes(&observed, &path)?;
-        Ok(Dataset {
+        let data = Dataset {
             observed,
-            given: join(&columns, &self.given),
+            given: columns.join(&self.given),
             weights,
             labels: None,
             lengths: None,
-        })
+            before: None,
+        };
+        Ok((data, None, widths))
     }
 
-    fn as_sequences(&self, columns: &Columns, observed: Table) -> Result<Dataset, Fault> {
+    /// The rows as the steps of sequences, and the interval of their clock.
+    fn as_sequences(&self, columns: &Columns, observed: Table, path: &Path) -> Result<(Dataset, Option<f64>), Fault> {
         if self.weight.is_some() || !self.given.is_empty() {
             let key = if self.weight.is_some() { "weight" } else { "given" };
             return Err(Fault::new(
@@ -277,233 +307,47 @@ impl FileConfig {
                 "list what drives the sequences under `input`",
             ));
         }
-        let column = |name: &Option<String>| name.as_ref().map(|name| columns[name].concat());
-        let (episode, time) = (column(&self.episode), column(&self.time));
-        episodes::sequences(
-            observed,
-            join(columns, &self.input),
-            episode.as_deref(),
-            time.as_deref(),
-        )
-    }
-}
-
-/// The named columns side by side; none where no name is given.
-fn join(columns: &Columns, names: &[String]) -> Option<Table> {
-    let parts: Vec<&Vec<f64>> = names.iter().flat_map(|name| &columns[name]).collect();
-    let rows = parts.first()?.len();
-    let values = (0..rows).flat_map(|i| parts.iter().map(move |part| part[i])).collect();
-    Some(Table::new(values, parts.len()))
-}
-
-fn unreadable(key: &str, path: &Path, error: impl std::fmt::Display) -> Fault {
-    Fault::new(
-        key,
-        format!("cannot read {}: {error}", path.display()),
-        "a readable file",
-        "paths are relative to the experiment file's folder",
-    )
-}
-
-fn unknown_column(key: &str, name: &str, path: &Path, known: &[String]) -> Fault {
-    let separator = [';', '\t', '|']
-        .into_iter()
-        .find(|c| known.len() == 1 && known[0].contains(*c));
-    let headless = known.iter().all(|cell| cell.parse::<f64>().is_ok());
-    let slips = |k: &str| strsim::damerau_levenshtein(&k.to_lowercase(), &name.to_lowercase());
-    let length = |k: &str| k.chars().count().max(name.chars().count());
-    let nearest = known
-        .iter()
-        .map(|k| (slips(k), k))
-        // Of a short name, a change of most of it is another name.
-        .filter(|(slips, k)| *slips <= 2 && 2 * slips <= length(k))
-        .min()
-        .map(|(_, k)| format!("did you mean `{k}`? "));
-    let help = match separator {
-        Some(separator) => format!("the columns seem to be parted by {separator:?}: save the file with commas"),
-        None if headless => {
-            "the first line seems to hold numbers: write a line with the columns' names above it".into()
-        }
-        None => format!("{}it has: {}", nearest.unwrap_or_default(), listed(known)),
-    };
-    Fault::new(
-        key,
-        format!("{} has no column `{name}`", path.display()),
-        "a column of the file",
-        help,
-    )
-}
-
-fn is_missing(cell: &str) -> bool {
-    matches!(cell.trim().to_lowercase().as_str(), "" | "na" | "nan" | "null" | "?")
-}
-
-/// The first names; a file of thousands of columns is not printed whole.
-fn listed(names: &[String]) -> String {
-    const SHOWN: usize = 20;
-    let mut text = names[..names.len().min(SHOWN)].join(", ");
-    if names.len() > SHOWN {
-        text.push_str(&format!(", and {} more", names.len() - SHOWN));
-    }
-    text
-}
-
-fn not_a_number(key: &str, path: &Path, place: &str, name: &str, cell: &str) -> Fault {
-    let what = if is_missing(cell) {
-        "is missing".to_owned()
-    } else {
-        format!("is {cell:?}")
-    };
-    Fault::new(
-        key,
-        format!("{}: {place}, column `{name}` {what}", path.display()),
-        "a finite number",
-        if is_missing(cell) {
-            "this kind of model cannot mask missing values: drop the row or fill the cell"
-        } else {
-            "write numbers such as 3, -0.5 or 1e-3 in this column, or leave it out"
-        },
-    )
-}
-
-/// Whether `value` may stand in the column of `key`: observed values of sequences may be missing.
-fn is_lawful(value: f64, key: &str, sequential: bool) -> bool {
-    value.is_finite() || (sequential && key.starts_with("observed") && value.is_nan())
-}
-
-/// What is wrong with a CSV file as a whole, at the line where it shows.
-fn malformed(key: &str, path: &Path, error: &csv::Error) -> Fault {
-    let line = |position: &Option<csv::Position>| {
-        let line = position.as_ref().map(csv::Position::line);
-        line.map_or(String::new(), |line| format!(": line {line}"))
-    };
-    let path = path.display();
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            let s = if *len == 1 { "" } else { "s" };
-            Fault::new(
-                key,
-                format!(
-                    "{path}{} has {len} cell{s}, the lines above it {expected_len}",
-                    line(pos)
-                ),
-                "lines of equally many cells",
-                "look for a missing or extra comma, or text with a comma that is not in quotes",
-            )
-        }
-        csv::ErrorKind::Utf8 { pos, .. } => Fault::new(
-            key,
-            format!("{path}{} is not UTF-8 text", line(pos)),
-            "a file in UTF-8",
-            "save it as UTF-8",
-        ),
-        _ => Fault::new(
-            key,
-            format!("cannot read {path}: {error}"),
-            "a readable file",
-            "check the file",
-        ),
-    }
-}
-
-fn read_csv(path: &Path, key: &str, wanted: &[(String, &str)], sequential: bool) -> Result<Columns, Fault> {
-    let bytes = std::fs::read(path).map_err(|error| unreadable(key, path, error))?;
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-    let header = reader.headers().map_err(|error| malformed(key, path, &error))?.clone();
-    let known: Vec<String> = header.iter().map(str::to_owned).collect();
-    if known.is_empty() {
-        return Err(Fault::new(
-            key,
-            format!("{} is empty", path.display()),
-            "a line of columns' names, and rows below it",
-            "check the file",
-        ));
-    }
-    let mut places = Vec::with_capacity(wanted.len());
-    for (key, name) in wanted {
-        let place = known.iter().position(|k| k == name);
-        places.push(place.ok_or_else(|| unknown_column(key, name, path, &known))?);
-        if known.iter().filter(|k| k == name).count() > 1 {
-            return Err(Fault::new(
-                key,
-                format!("{} has several columns called `{name}`", path.display()),
-                "a name that only one column has",
-                "rename the columns in the file",
-            ));
-        }
-    }
-    let mut columns = vec![Vec::new(); wanted.len()];
-    for record in reader.records() {
-        let record = record.map_err(|error| malformed(key, path, &error))?;
-        let line = record.position().map_or(0, csv::Position::line);
-        for (column, (&place, (key, name))) in columns.iter_mut().zip(places.iter().zip(wanted)) {
-            let cell = record.get(place).unwrap_or("");
-            let value = if is_missing(cell) {
-                Some(f64::NAN)
-            } else {
-                cell.parse().ok()
-            };
-            let value = value.filter(|value| is_lawful(*value, key, sequential));
-            column.push(value.ok_or_else(|| not_a_number(key, path, &format!("line {line}"), name, cell))?);
-        }
-    }
-    let named = wanted.iter().zip(columns);
-    Ok(named
-        .map(|((_, name), column)| ((*name).to_owned(), vec![column]))
-        .collect())
-}
-
-fn read_npz(path: &Path, key: &str, wanted: &[(String, &str)], sequential: bool) -> Result<Columns, Fault> {
-    use candle_core::{DType, npy::NpzTensors};
-    std::fs::metadata(path).map_err(|error| unreadable(key, path, error))?;
-    let archive = NpzTensors::new(path).map_err(|error| {
-        let message = format!("{} cannot be read as NPZ: {error}", path.display());
-        Fault::new(key, message, "what `numpy.savez` writes", "save the arrays again")
-    })?;
-    let mut known: Vec<String> = archive.names().into_iter().cloned().collect();
-    known.sort();
-    let mut columns = Columns::new();
-    let mut rows: Option<(usize, &str)> = None;
-    for (key, name) in wanted {
-        let tensor = archive
-            .get(name)
-            .and_then(|found| found.map(|tensor| tensor.to_dtype(DType::F64)).transpose())
-            .map_err(|error| unreadable(key, path, format!("array `{name}`: {error}")))?
-            .ok_or_else(|| unknown_column(key, name, path, &known))?;
-        let (n, d) = match *tensor.dims() {
-            [n] => (n, 1),
-            [n, d] if d > 0 => (n, d),
-            _ => {
+        for j in 0..observed.columns() {
+            if observed.column(j).all(f64::is_nan) {
+                let widths = columns.widths(&self.observed);
+                let (key, name) = named("observed", &self.observed, &widths, j);
                 return Err(Fault::new(
                     key,
-                    format!("array `{name}` has the shape {:?}", tensor.dims()),
-                    "[N] or [N, d]",
-                    "flatten the array so that its first axis numbers the rows; number sequences in an array for `episode`",
+                    format!("every value of column `{name}` of {} is missing", path.display()),
+                    "at least one value",
+                    "leave the column out",
                 ));
             }
+        }
+        let input = columns.join(&self.input);
+        if let Some(input) = &input {
+            check_sizes(("input", &self.input), &columns.widths(&self.input), input, path)?;
+        }
+        let place = |i: usize| format!("{}: {}", path.display(), columns.place(i));
+        let lengths = match (&columns.lengths, &self.episode) {
+            (Some(lengths), _) => lengths.clone(),
+            (None, Some(name)) => episodes::lengths(&columns.column(name), &place)?,
+            (None, None) => vec![observed.rows()],
         };
-        if let Some((expected, first)) = rows.filter(|(expected, _)| *expected != n) {
+        match &self.time {
+            Some(name) => episodes::with_gaps_filled(observed, input, &lengths, &columns.column(name), &place),
+            None => Ok((Dataset::of_sequences(observed, input, lengths), None)),
+        }
+    }
+}
+
+/// Values whose squares f64 can hold, in the columns of `table` that `names` under `key` stand for.
+fn check_sizes((key, names): (&str, &[String]), widths: &[usize], table: &Table, path: &Path) -> Result<(), Fault> {
+    for j in 0..table.columns() {
+        if let Some(large) = table.column(j).find(|value| value.abs() > LARGEST) {
+            let ((key, name), path) = (named(key, names, widths, j), path.display());
             return Err(Fault::new(
                 key,
-                format!("array `{name}` has {n} rows, `{first}` has {expected}"),
-                format!("{expected} rows"),
-                "all arrays of one file number the same rows",
+                format!("column `{name}` of {path} holds {large:e}, whose square is beyond f64"),
+                format!("numbers of size up to {LARGEST:e}"),
+                "measure the column in larger units",
             ));
         }
-        rows = Some((n, name));
-        let values = tensor
-            .flatten_all()
-            .and_then(|flat| flat.to_vec1::<f64>())
-            .map_err(|error| unreadable(key, path, error))?;
-        if let Some(at) = values.iter().position(|value| !is_lawful(*value, key, sequential)) {
-            let place = format!("row {} (from 1), entry {}", at / d + 1, at % d + 1);
-            return Err(not_a_number(key, path, &place, name, &values[at].to_string()));
-        }
-        let split = (0..d)
-            .map(|j| values.iter().skip(j).step_by(d).copied().collect())
-            .collect();
-        columns.insert((*name).to_owned(), split);
     }
-    Ok(columns)
+    Ok(())
 }

@@ -5,7 +5,9 @@ pub mod batch;
 pub mod dataset;
 mod episodes;
 pub mod file;
+mod oracle;
 pub mod source;
+mod split;
 pub mod standardize;
 
 pub use batch::Batch;

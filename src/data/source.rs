@@ -3,14 +3,14 @@
 //! All draws of one seed come from the streams `data/train`, `data/test` and `data/split`, so every variant of an
 //! experiment sees the same rows for the same seed.
 
-use super::{Dataset, Standardization, Table, file::FileConfig};
+use super::file::{Asked, Contents, FileConfig};
+use super::oracle::{oracle, sequence_oracle, true_growth, true_system};
+use super::split::{Parts, check_drawn, check_weights, held_out, split};
+use super::{Dataset, Standardization, Table};
 use crate::error::Fault;
-use crate::math::kalman::{Conditional, System};
-use crate::math::nonlinear::{Basis, BasisSystem, Predictor};
+use crate::math::nonlinear::Predictor;
 use crate::math::streams::Streams;
 use latent_lab_envs as envs;
-use nalgebra::{DMatrix, DVector};
-use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -103,16 +103,17 @@ pub struct Widths {
     pub given: usize,
 }
 
-impl Source {
-    /// Whether rows are the steps of sequences.
-    pub fn is_sequential(&self) -> bool {
-        match self {
-            Self::Lgssm(_) | Self::Growth(_) => true,
-            Self::File(file) => file.is_sequential(),
-            _ => false,
-        }
-    }
+/// What is known of the rows before anything is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// How wide they are.
+    pub widths: Widths,
+    /// Steps of the longest sequence there may be to test on (of all, without a test part); none where rows are
+    /// independent.
+    pub longest: Option<usize>,
+}
 
+impl Source {
     /// The generator, unless the source is a file.
     pub fn generator(&self) -> Option<&dyn envs::Generator> {
         Some(match self {
@@ -132,96 +133,127 @@ impl Source {
 }
 
 impl DataConfig {
-    /// How wide the rows are, after everything that can be wrong with the source has been looked for, for a model of `binary`
-    /// columns or another.
-    pub fn check(&self, folder: &Path, binary: bool) -> Result<Widths, Fault> {
+    /// The shape of the rows, after everything that can be wrong with the source has been looked for, for a model that asks
+    /// this of observed values.
+    pub fn check(&self, folder: &Path, asked: Asked) -> Result<Shape, Fault> {
         match (&self.source, self.source.generator()) {
-            (Source::File(file), _) => {
-                for (key, given) in [("train", self.train.is_some()), ("test", self.test.is_some())] {
-                    if given {
-                        return Err(Fault::new(
-                            key,
-                            format!("`{key}` is for generators; a file has as many rows as it has"),
-                            "no such key with `source = \"file\"`",
-                            "use `test_fraction` or `test_path`",
-                        ));
-                    }
-                }
-                if self.population {
-                    return Err(no_population("file"));
-                }
-                let (rows, test) = file.read(folder)?;
-                file.check_values(folder, (&rows, test.as_ref()), binary)?;
-                // A single sequence is split in time.
-                let parts = if rows.len() == 1 {
-                    rows.observed.rows()
-                } else {
-                    rows.len()
-                };
-                let rest = match file.test_fraction {
-                    0.0 => parts,
-                    fraction => parts - held_out(parts, fraction).min(parts),
-                };
-                let left = match self.validation_fraction {
-                    0.0 => rest,
-                    fraction => rest - held_out(rest, fraction).min(rest),
-                };
-                if left < 2 {
-                    let (n, s) = (parts, if left == 1 { "" } else { "s" });
-                    return Err(Fault::new(
-                        "path",
-                        format!("{n} rows in all leave {left} row{s} to train on"),
-                        "at least 2 training rows",
-                        "give more rows, or hold out fewer",
-                    ));
-                }
-                Ok(Widths {
-                    observed: rows.observed.columns(),
-                    given: rows.given.map_or(0, |given| given.columns()),
-                })
-            }
-            (_, Some(generator)) => {
-                generator
-                    .check()
-                    .map_err(|text| Fault::new("source", text, "consistent keys", "see `describe data`"))?;
-                if self.population && generator.population(2).is_none() {
-                    return Err(no_population(generator.name()));
-                }
-                let (rows, is_rows) = (self.train.unwrap_or(1000), !matches!(self.source, Source::Tree(_)));
-                let held_out = match self.validation_fraction {
-                    0.0 => 0,
-                    fraction => held_out(rows, fraction),
-                };
-                if is_rows && rows < 2 + held_out {
-                    return Err(Fault::new(
-                        "train",
-                        format!("{} of {rows} rows are left to train on", rows - held_out.min(rows)),
-                        "at least 2 training rows",
-                        "draw more rows, or hold out fewer",
-                    ));
-                }
-                if self.population && self.test.is_some() {
-                    return Err(Fault::new(
-                        "test",
-                        "with `population = true` the grid is the test set as well",
-                        "no `test` key",
-                        "remove it",
-                    ));
-                }
-                Ok(Widths {
-                    observed: generator.observed().len(),
-                    given: generator.given().len(),
-                })
-            }
+            (Source::File(file), _) => self.check_file(file, folder, asked),
+            (_, Some(generator)) => self.check_generator(generator),
             (_, None) => unreachable!("every source but a file is a generator"),
         }
+    }
+
+    fn check_file(&self, file: &FileConfig, folder: &Path, asked: Asked) -> Result<Shape, Fault> {
+        for (key, given) in [("train", self.train.is_some()), ("test", self.test.is_some())] {
+            if given {
+                return Err(Fault::new(
+                    key,
+                    format!("`{key}` is for generators; a file has as many rows as it has"),
+                    "no such key with `source = \"file\"`",
+                    "use `test_fraction` or `test_path`",
+                ));
+            }
+        }
+        if self.population {
+            return Err(no_population("file"));
+        }
+        let contents = file.read(folder)?;
+        file.check_values(folder, &contents, asked)?;
+        let Contents { rows, test, .. } = &contents;
+        // Parts of a single sequence are its steps, until one is left with part of it alone.
+        let mut parts = match rows.lengths.as_deref() {
+            Some(&[steps]) => Parts {
+                count: steps,
+                of_one: true,
+            },
+            _ => Parts {
+                count: rows.len(),
+                of_one: false,
+            },
+        };
+        let mut longest = rows.lengths.as_ref().and_then(|lengths| lengths.iter().copied().max());
+        if file.test_fraction > 0.0 {
+            let test = parts.hold_out(file.test_fraction, rows);
+            longest = longest.map(|all| if parts.of_one { test } else { all });
+        }
+        if self.validation_fraction > 0.0 {
+            parts.hold_out(self.validation_fraction, rows);
+        }
+        // A single sequence may be long enough to learn from, a single row is not.
+        let least = if rows.lengths.is_some() && !parts.of_one { 1 } else { 2 };
+        if parts.count < least {
+            let (what, all) = match (&rows.lengths, parts.of_one) {
+                (None, _) => ("row", rows.len()),
+                (Some(_), false) => ("sequence", rows.len()),
+                (Some(_), true) => ("step", rows.observed.rows()),
+            };
+            let (left, s) = (parts.count, if parts.count == 1 { "" } else { "s" });
+            return Err(Fault::new(
+                "path",
+                format!("{all} {what}s in all leave {left} {what}{s} to train on"),
+                format!("at least {least} training {what}s"),
+                "give more rows, or hold out fewer",
+            ));
+        }
+        if let Some(test) = test {
+            longest = test.lengths.as_ref().and_then(|lengths| lengths.iter().copied().max());
+        }
+        let widths = Widths {
+            observed: rows.observed.columns(),
+            given: rows.given.as_ref().map_or(0, Table::columns),
+        };
+        Ok(Shape { widths, longest })
+    }
+
+    fn check_generator(&self, generator: &dyn envs::Generator) -> Result<Shape, Fault> {
+        generator.check().map_err(|text| {
+            // It begins with the key at fault, in backquotes.
+            let key = text.strip_prefix('`').and_then(|rest| rest.split_once('`'));
+            let key = key.map_or("source", |(key, _)| key).to_owned();
+            Fault::new(key, text, "consistent keys", "see `describe data`")
+        })?;
+        if self.population && generator.population(2).is_none() {
+            return Err(no_population(generator.name()));
+        }
+        let (rows, is_rows) = (self.train.unwrap_or(1000), !matches!(self.source, Source::Tree(_)));
+        let held_out = match self.validation_fraction {
+            0.0 => 0,
+            fraction => held_out(rows, fraction),
+        };
+        if is_rows && rows < 2 + held_out {
+            return Err(Fault::new(
+                "train",
+                format!("{} of {rows} rows are left to train on", rows - held_out.min(rows)),
+                "at least 2 training rows",
+                "draw more rows, or hold out fewer",
+            ));
+        }
+        if self.population && self.test.is_some() {
+            return Err(Fault::new(
+                "test",
+                "with `population = true` the grid is the test set as well",
+                "no `test` key",
+                "remove it",
+            ));
+        }
+        let steps = self.test.unwrap_or(rows);
+        let longest = match &self.source {
+            Source::Lgssm(generator) => Some(generator.length.map_or(steps, |length| length.min(steps))),
+            Source::Growth(generator) => Some(generator.length.map_or(steps, |length| length.min(steps))),
+            _ => None,
+        };
+        let widths = Widths {
+            observed: generator.observed().len(),
+            given: generator.given().len(),
+        };
+        Ok(Shape { widths, longest })
     }
 
     /// Draws or reads the rows of one seed; `folder` is the experiment file's.
     pub fn load(&self, folder: &Path, streams: &Streams) -> Result<Splits, Fault> {
         let (mut train, mut test) = match (&self.source, self.source.generator()) {
             (Source::File(file), _) => {
-                let (rows, test) = file.read(folder)?;
+                let Contents { rows, test, .. } = file.read(folder)?;
                 if file.test_fraction > 0.0 {
                     let (train, test) = split(&rows, file.test_fraction, streams, "data/split");
                     (train, Some(test))
@@ -267,6 +299,9 @@ impl DataConfig {
             (train, validation) = (rest, Some(held_out));
         }
         check_weights(&train, validation.as_ref(), test.as_ref())?;
+        for data in [Some(&train), validation.as_ref(), test.as_ref()].into_iter().flatten() {
+            check_drawn(data)?;
+        }
         let mut standardization = Standardization::default();
         if self.standardize {
             standardization = Standardization::fit(&train);
@@ -299,110 +334,11 @@ fn no_population(source: &str) -> Fault {
 
 fn dataset(points: envs::Points, observed: usize, given: usize) -> Dataset {
     Dataset {
+        before: None,
         observed: Table::new(points.observed, observed),
         given: (given > 0).then(|| Table::new(points.given, given)),
         weights: (!points.weights.is_empty()).then_some(points.weights),
         labels: (!points.labels.is_empty()).then_some(points.labels),
         lengths: (!points.lengths.is_empty()).then_some(points.lengths),
     }
-}
-
-/// Weighted mean of the generator's own log-density over `test`, in nats per datum.
-fn oracle(generator: &dyn envs::Generator, test: &Dataset) -> Option<f64> {
-    let mut sum = 0.0;
-    for i in 0..test.len() {
-        let given = test.given.as_ref().map_or(&[][..], |given| given.row(i));
-        sum += test.weight(i) * generator.log_prob(test.observed.row(i), given)?;
-    }
-    Some(sum / test.total_weight())
-}
-
-/// The state space that `generator` draws from.
-fn true_system(generator: &envs::Lgssm) -> System {
-    let (x, o, u) = (
-        generator.states(),
-        generator.emission.len(),
-        generator.transition_input[0].len(),
-    );
-    let matrix = |rows: &envs::lgssm::Rows, columns: usize| DMatrix::from_fn(rows.len(), columns, |i, j| rows[i][j]);
-    let or = |rows: &Option<envs::lgssm::Rows>, otherwise: DMatrix<f64>| match rows {
-        Some(rows) => matrix(rows, otherwise.ncols()),
-        None => otherwise,
-    };
-    System {
-        initial_mean: generator
-            .initial_mean
-            .clone()
-            .map_or(DVector::zeros(x), DVector::from_vec),
-        initial_covariance: or(&generator.initial_covariance, DMatrix::identity(x, x)),
-        transition: matrix(&generator.transition, x),
-        transition_input: matrix(&generator.transition_input, u),
-        transition_offset: DVector::zeros(x),
-        transition_noise: matrix(&generator.transition_noise, x),
-        emission: matrix(&generator.emission, x),
-        emission_input: or(&generator.emission_input, DMatrix::zeros(o, u)),
-        emission_offset: DVector::zeros(o),
-        emission_noise: matrix(&generator.emission_noise, o),
-    }
-}
-
-/// Log-likelihood of the sequences of `test` under the system that made them, in nats per observed step.
-fn sequence_oracle(truth: &Predictor, test: &Dataset) -> Option<f64> {
-    let sequences = test.sequences().ok()?;
-    let values = truth
-        .log_likelihood(&sequences, &Streams::new(0).named("oracle"))
-        .ok()?;
-    Some(values.iter().sum::<f64>() / test.total_weight())
-}
-
-/// The state space that `generator` draws from.
-fn true_growth(generator: &envs::Growth) -> BasisSystem {
-    let envs::Growth { a, b, c, d, .. } = *generator;
-    let conditional = |coefficients: &[f64], variance: f64| Conditional {
-        coefficients: DMatrix::from_row_slice(1, coefficients.len(), coefficients),
-        noise: DMatrix::from_element(1, 1, variance),
-    };
-    BasisSystem {
-        functions: [Basis::Growth, Basis::Square],
-        conditionals: [
-            conditional(&[0.0], 0.0),
-            conditional(&[a, b, c], generator.transition_variance),
-            conditional(&[d], generator.emission_variance),
-        ],
-    }
-}
-
-/// How many of `rows` rows a fraction above 0 is: at least one, and never all unless there is only one.
-fn held_out(rows: usize, fraction: f64) -> usize {
-    let wanted = (rows as f64 * fraction).round() as usize;
-    wanted.clamp(1, rows.saturating_sub(1).max(1))
-}
-
-/// A part whose rows all have weight 0 has no mean.
-fn check_weights(train: &Dataset, validation: Option<&Dataset>, test: Option<&Dataset>) -> Result<(), Fault> {
-    let parts = [("training", Some(train)), ("validation", validation), ("test", test)];
-    let empty = |(_, rows): &(&str, Option<&Dataset>)| rows.is_some_and(|rows| rows.total_weight() <= 0.0);
-    match parts.into_iter().find(empty) {
-        Some((name, _)) => Err(Fault::new(
-            "weight",
-            format!("all {name} rows of this seed have weight 0"),
-            "a positive weight in every part",
-            "drop rows of weight 0 from the file, or hold out other fractions",
-        )),
-        None => Ok(()),
-    }
-}
-
-/// Splits off `fraction` of the rows, or sequences, drawn by the stream `name`; of a single sequence, its last steps.
-fn split(rows: &Dataset, fraction: f64, streams: &Streams, name: &str) -> (Dataset, Dataset) {
-    if let Some([steps]) = rows.lengths.as_deref() {
-        return rows.cut(steps - held_out(*steps, fraction));
-    }
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.shuffle(&mut streams.named(name).at(0));
-    let (held_out, rest) = order.split_at_mut(held_out(rows.len(), fraction));
-    // Rows keep the file's order on both sides.
-    held_out.sort_unstable();
-    rest.sort_unstable();
-    (rows.select(rest), rows.select(held_out))
 }

@@ -1,7 +1,8 @@
 //! Standardisation: columns shifted and scaled to mean 0 and deviation 1 of the training rows.
 //!
 //! A model then sees `u = (y − m)/s`. Log-densities are reported in the data's own units all the same:
-//! `log p(y) = log p(u) − Σ_j log s_j`. A constant column keeps its scale (s = 1).
+//! `log p(y) = log p(u) − Σ_j log s_j`. A constant column keeps its scale (s = 1), a column
+//! without values both (m = 0).
 
 use super::{Dataset, Table};
 
@@ -30,7 +31,7 @@ impl Columns {
             let (sum, total) = present.fold((0.0, 0.0), |(sum, total), (i, v)| {
                 (sum + weight(i) * f(v), total + weight(i))
             });
-            sum / total
+            if total > 0.0 { sum / total } else { 0.0 }
         };
         let shift: Vec<f64> = (0..table.columns()).map(|j| mean_of(&|v| v, j)).collect();
         let scale = (0..table.columns())
@@ -107,6 +108,9 @@ impl Standardization {
         self.observed.apply(&mut data.observed);
         if let Some(given) = &mut data.given {
             self.given.apply(given);
+        }
+        if let Some(before) = &mut data.before {
+            self.apply(before);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Small dense algebra on row-major slices: factors, generalised clipping of eigenvalues, minimum-norm least squares.
 
-use nalgebra::{Cholesky, DMatrix, SymmetricEigen};
+use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
 
 /// A `[rows, columns]` matrix from row-major values.
 pub(super) fn matrix(values: &[f64], rows: usize, columns: usize) -> DMatrix<f64> {
@@ -34,12 +34,26 @@ pub(super) fn inverse_lower(l: &DMatrix<f64>) -> DMatrix<f64> {
     inverse
 }
 
+/// Eigenvectors and eigenvalues of a symmetric matrix; NaN where it holds anything that is not finite, on which the
+/// iteration behind them would never end.
+pub(super) fn eigen(a: DMatrix<f64>) -> (DMatrix<f64>, DVector<f64>) {
+    let n = a.nrows();
+    if a.iter().any(|v| !v.is_finite()) {
+        return (
+            DMatrix::from_element(n, n, f64::NAN),
+            DVector::from_element(n, f64::NAN),
+        );
+    }
+    let SymmetricEigen {
+        eigenvectors,
+        eigenvalues,
+    } = SymmetricEigen::new(a);
+    (eigenvectors, eigenvalues)
+}
+
 /// The symmetric matrix with the eigenvectors of `a` and its eigenvalues raised to `least`; whether any was.
 pub(super) fn clip_eigenvalues(a: DMatrix<f64>, least: f64) -> (DMatrix<f64>, bool) {
-    let SymmetricEigen {
-        eigenvectors: v,
-        eigenvalues: mut e,
-    } = SymmetricEigen::new(symmetric(a.clone()));
+    let (v, mut e) = eigen(symmetric(a.clone()));
     if e.iter().all(|e| *e >= least) {
         return (a, false);
     }
@@ -49,11 +63,8 @@ pub(super) fn clip_eigenvalues(a: DMatrix<f64>, least: f64) -> (DMatrix<f64>, bo
 
 /// Some `F` with `F Fᵀ = a` for positive semidefinite `a`; what rounding left below zero counts as zero.
 pub(super) fn square_root(a: &DMatrix<f64>) -> DMatrix<f64> {
-    let SymmetricEigen {
-        eigenvectors,
-        eigenvalues,
-    } = SymmetricEigen::new(a.clone());
-    eigenvectors * DMatrix::from_diagonal(&eigenvalues.map(|e| e.max(0.0).sqrt()))
+    let (v, e) = eigen(a.clone());
+    v * DMatrix::from_diagonal(&e.map(|e| e.max(0.0).sqrt()))
 }
 
 /// `(a + aᵀ) / 2`: takes rounding errors out of a matrix that is symmetric by construction.
@@ -67,10 +78,7 @@ pub(super) fn symmetric(a: DMatrix<f64>) -> DMatrix<f64> {
 pub(super) fn least_squares(a: &DMatrix<f64>, r: &DMatrix<f64>) -> DMatrix<f64> {
     let scale = a.diagonal().map(|v| if v > 0.0 { v.sqrt().recip() } else { 0.0 });
     let scale = DMatrix::from_diagonal(&scale);
-    let SymmetricEigen {
-        eigenvectors: v,
-        eigenvalues: e,
-    } = SymmetricEigen::new(&scale * a * &scale);
+    let (v, e) = eigen(&scale * a * &scale);
     let least = 1e-12 * e.max();
     let inverse = DMatrix::from_diagonal(&e.map(|e| if e > least { e.recip() } else { 0.0 }));
     (&scale * &v * inverse * v.transpose() * &scale * r).transpose() // [D, C]
@@ -86,6 +94,17 @@ mod tests {
         let (clipped, raised) = clip_eigenvalues(matrix(&[2.0, 1.0, 1.0, 2.0], 2, 2), 2.0);
         assert!(raised);
         approx::assert_relative_eq!(clipped, matrix(&[2.5, 0.5, 0.5, 2.5], 2, 2), epsilon = 1e-14);
+    }
+
+    #[test]
+    fn what_is_not_finite_stays_so_and_ends() {
+        for bad in [f64::NAN, f64::INFINITY] {
+            let a = matrix(&[1.0, bad, bad, 1.0], 2, 2);
+            assert!(eigen(a.clone()).1.iter().all(|e| e.is_nan()));
+            assert!(square_root(&a).iter().all(|v| v.is_nan()));
+            assert!(least_squares(&a, &matrix(&[1.0, 1.0], 2, 1)).iter().all(|v| v.is_nan()));
+            assert!(clip_eigenvalues(a, 0.1).0.iter().any(|v| v.is_nan()));
+        }
     }
 
     #[test]

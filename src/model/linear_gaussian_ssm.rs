@@ -106,7 +106,8 @@ pub struct LinearGaussianSsm {
     #[schemars(range(min = 1, max = 256))]
     pub states: usize,
     /// Where first values come from, unless `start` or `fixed` says: `subspace` without this key, and `random` where
-    /// A, B, b or C has fixed or starting values (the latent coordinates are then not free).
+    /// A, B, b or C has fixed or starting values (the latent coordinates are then not free) or the sequences are too short
+    /// to identify a system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_values: Option<FirstValues>,
     /// m₁, `[X]`: `fixed` values are not learnt (but for entries `nan`), `start` is where learning begins.
@@ -157,6 +158,21 @@ struct Given {
     form: Option<Form>,
     fixed: Option<Vec<Vec<f64>>>,
     start: Option<Vec<Vec<f64>>>,
+}
+
+impl Given {
+    /// A start that what is fixed overrules.
+    fn contradiction(&self) -> Option<Fault> {
+        let (fixed, start) = (self.fixed.as_ref()?, self.start.as_ref()?);
+        let mut pairs = fixed.iter().flatten().zip(start.iter().flatten());
+        let (fixed, start) = pairs.find(|(fixed, start)| !fixed.is_nan() && fixed != start)?;
+        Some(Fault::new(
+            format!("{}.start", self.field.name()),
+            format!("an entry that is fixed at {fixed} would start at {start}"),
+            "the same values where both are given",
+            "remove `start`, or write `nan` in `fixed` for what is learnt",
+        ))
+    }
 }
 
 impl LinearGaussianSsm {
@@ -232,6 +248,12 @@ impl LinearGaussianSsm {
             || offset.is_some_and(|keys| keys.fixed.is_some() || keys.start.is_some())
     }
 
+    /// Whether nothing of R is learnt.
+    pub fn knows_emission_noise(&self) -> bool {
+        let fixed = self.emission_noise.fixed.as_ref();
+        fixed.is_some_and(|rows| rows.iter().flatten().all(|entry| !entry.0.is_nan()))
+    }
+
     /// Every fault for data of these widths.
     pub fn check(&self, widths: Widths) -> Vec<Fault> {
         let mut faults = Vec::new();
@@ -265,14 +287,8 @@ impl LinearGaussianSsm {
                 }
             }
         }
-        if let Some((field, message)) = settings.unlawful_noise() {
-            faults.push(Fault::new(
-                field.name(),
-                message,
-                "values of the covariance's form, all or none of them fixed",
-                "single entries can be fixed (the others `nan`) on the diagonal of `form = \"diagonal\"`",
-            ));
-        }
+        faults.extend(self.given().iter().filter_map(Given::contradiction));
+        faults.extend(settings.unlawful_noise().or_else(|| settings.without_noise()));
         faults
     }
 
@@ -341,7 +357,7 @@ impl LinearGaussianSsm {
             given: train.given.as_ref().map_or(0, |inputs| inputs.columns()),
         };
         let settings = self.settings(widths).map_err(|fault| Error::Other(fault.to_string()))?;
-        StateSpace::new(settings, self.source(), train)
+        StateSpace::new(settings, self.source(), self.first_values.is_some(), train)
     }
 }
 

@@ -27,7 +27,7 @@ use crate::math::kalman::{Beliefs, Sequences, System};
 use crate::math::nonlinear::{Dynamics, Predictor};
 use crate::math::streams::{Generator, Streams};
 use crate::nn::Parameters;
-use crate::{Error, Result, data::source::Widths};
+use crate::{Error, Result, data::file::Asked, data::source::Widths};
 use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -313,6 +313,24 @@ impl ModelConfig {
     /// Whether what it models are columns of 0 and 1.
     pub fn is_binary(&self) -> bool {
         matches!(self, Self::LatentGaussian(config) if config.likelihood == latent_gaussian::Likelihood::Bernoulli)
+    }
+
+    /// What it asks of observed values.
+    pub fn asked(&self) -> Asked {
+        match self {
+            _ if self.is_binary() => Asked::Binary,
+            Self::LinearGaussianSsm(config) if config.knows_emission_noise() => Asked::Anything,
+            _ => Asked::Varying,
+        }
+    }
+
+    /// Whether all starts of training are the same, but for guesses that are drawn.
+    pub fn has_one_start(&self) -> bool {
+        match self {
+            Self::LinearGaussianSsm(config) => config.first_values == Some(linear_gaussian_ssm::FirstValues::Given),
+            Self::NonlinearGaussianSsm(config) => config.first_values == nonlinear_gaussian_ssm::FirstValues::Given,
+            _ => false,
+        }
     }
 
     /// Whether [`Model::named`] names any parameter.

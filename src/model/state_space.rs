@@ -5,10 +5,13 @@
 //! is in f64, whatever the type of θ. Gradients come from expected moments by Fisher's identity, not from the graph: a
 //! forward pass filters, a backward pass filters and smooths.
 
+mod field;
 mod joint;
 mod settings;
+mod theta;
 
-pub use settings::{Field, Settings};
+pub use field::Field;
+pub use settings::Settings;
 
 use super::linear_gaussian_ssm::FirstValues;
 use super::sequential::{flat, floor_events, refuse_constant_columns, sequences};
@@ -20,6 +23,7 @@ use crate::nn::Parameters;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use joint::StateSpaceJoint;
+use nalgebra::DVector;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -28,6 +32,8 @@ use std::sync::Arc;
 pub struct StateSpace {
     core: Arc<Core>,
     source: FirstValues,
+    /// Whether the file names `source`.
+    is_asked: bool,
 }
 
 /// What is learnt, and how θ says it.
@@ -39,21 +45,21 @@ pub(super) struct Core {
 
 impl StateSpace {
     /// The model with these settings, for sequences like `train`.
-    pub(super) fn new(settings: Settings, source: FirstValues, train: &Dataset) -> Result<Self> {
+    pub(super) fn new(settings: Settings, source: FirstValues, is_asked: bool, train: &Dataset) -> Result<Self> {
         let learning = settings.learning();
         for rule in [&learning.initial, &learning.transition, &learning.emission] {
             rule.check()?;
         }
+        refuse_empty_columns(train)?;
         if learning.emission.noise.free.contains(&true) {
             refuse_constant_columns(train, "emission_noise")?;
         }
         let core = Arc::new(Core { settings, learning });
-        Ok(Self { core, source })
+        Ok(Self { core, source, is_asked })
     }
 
     fn system(&self, theta: &Parameters) -> Result<System> {
-        let flat = self.core.flat(theta)?.to_vec1::<f64>()?;
-        Ok(self.core.settings.decode(&flat))
+        self.core.system(&self.core.flat(theta)?.to_vec1()?)
     }
 
     fn theta(&self, system: &System, dtype: DType, device: &Device) -> Result<Parameters> {
@@ -68,7 +74,32 @@ impl StateSpace {
     }
 }
 
+/// What is never observed says nothing of its own coefficients.
+fn refuse_empty_columns(train: &Dataset) -> Result<()> {
+    let is_empty = |j: &usize| train.observed.column(*j).all(f64::is_nan);
+    match (0..train.observed.columns()).find(is_empty) {
+        Some(j) => Err(Error::Data(format!(
+            "observed column {} (from 1) has no value in the training sequences of this seed: leave the column out, or hold \
+             out other sequences",
+            j + 1
+        ))),
+        None => Ok(()),
+    }
+}
+
 impl Core {
+    /// The system that θ, in one row, says; an error where it says numbers that are not finite.
+    fn system(&self, flat: &[f64]) -> Result<System> {
+        let system = self.settings.decode(flat);
+        let check = system.check_sizes_and_numbers();
+        check.map_err(|error| {
+            Error::Other(format!(
+                "θ left the numbers: {error}; lower the learning rate, set `gradient_clip`, or rescale the data"
+            ))
+        })?;
+        Ok(system)
+    }
+
     /// θ in one row, in f64 on the processor. `[P]`
     fn flat(&self, theta: &Parameters) -> Result<Tensor> {
         flat(theta, self.settings.slots().into_iter().map(|slot| slot.name))
@@ -98,6 +129,13 @@ impl Model for StateSpace {
             }
             _ => None,
         };
+        if identified.is_none() && self.is_asked && self.source == FirstValues::Subspace && start == 0 {
+            return Err(Error::Data(format!(
+                "these sequences are too short, or say too little, to identify {} states: choose `first_values = \"random\"`, \
+                 fewer states, or more data",
+                settings.states
+            )));
+        }
         let mut system = identified.unwrap_or_else(|| settings.random(data, rng));
         settings.overlay(&mut system);
         system.check()?;
@@ -148,17 +186,36 @@ impl Model for StateSpace {
 
 impl ClosedForm for StateSpace {
     fn sweeps<'a>(&'a self, data: &'a Dataset) -> Result<Box<dyn Sweeps + 'a>> {
+        let centre: Vec<f64> = (0..data.observed.columns())
+            .map(|j| mean_present(data.observed.column(j)))
+            .collect();
+        let mut centred = data.clone();
+        for (at, value) in centred.observed.values_mut().iter_mut().enumerate() {
+            *value -= centre[at % centre.len()];
+        }
         Ok(Box::new(StateSpaceSweeps {
             model: self,
-            sequences: data.sequences()?,
+            sequences: centred.sequences()?,
+            centre: DVector::from_vec(centre),
         }))
     }
 }
 
-/// A state space with the sequences it is fitted to.
+/// The mean of what is not missing; 0 of nothing.
+fn mean_present(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values
+        .filter(|v| !v.is_nan())
+        .fold((0.0, 0.0), |(sum, n), v| (sum + v, n + 1.0));
+    sum / f64::max(count, 1.0)
+}
+
+/// A state space with the sequences it is fitted to. Second moments of data far from 0 would swallow the noise: sweeps work
+/// on `o − c` and `d − c`, which say the same.
 struct StateSpaceSweeps<'a> {
     model: &'a StateSpace,
     sequences: Sequences,
+    /// c. `[O]`
+    centre: DVector<f64>,
 }
 
 impl Sweeps for StateSpaceSweeps<'_> {
@@ -169,7 +226,8 @@ impl Sweeps for StateSpaceSweeps<'_> {
         threads: usize,
         _rng: Option<&mut Generator>,
     ) -> Result<Improvement> {
-        let old = self.model.system(theta)?;
+        let mut old = self.model.system(theta)?;
+        old.emission_offset -= &self.centre;
         let (log_likelihood, statistics, lower_bound) = match guess {
             Guess::Exact => {
                 let (each, statistics) = expectation(&old, &self.sequences, threads)?;
@@ -190,7 +248,8 @@ impl Sweeps for StateSpaceSweeps<'_> {
                 return Err(Error::Other("a trajectory was guessed as a finite latent".into()));
             }
         };
-        let (system, floored) = self.model.core.learning.maximize(&old, &statistics)?;
+        let (mut system, floored) = self.model.core.learning.maximize(&old, &statistics)?;
+        system.emission_offset += &self.centre;
         Ok(Improvement {
             log_likelihood: Some(log_likelihood),
             lower_bound,

@@ -266,6 +266,14 @@ impl PosteriorConfig {
         matches!(self, Self::Exact(_)) && *self.common() == Common::default()
     }
 
+    /// Whether its guesses depend on a stream of random numbers.
+    pub fn is_drawn(&self) -> bool {
+        !matches!(
+            self,
+            Self::Exact(_) | Self::Hard(_) | Self::Filter(_) | Self::ExtendedKalman(_) | Self::UnscentedKalman(_)
+        )
+    }
+
     /// Every fault of this table beside a model whose latent is `finite` or not.
     pub fn check(&self, finite_latent: bool) -> Vec<Fault> {
         let mut faults = self.common().temperature.check("temperature");

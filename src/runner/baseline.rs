@@ -30,15 +30,15 @@ pub(super) fn binary_log_likelihood(splits: &Splits) -> (String, f64) {
 }
 
 /// `log_likelihood` of the baseline on the test rows (the training rows where there is no test), in nats per datum in the
-/// data's units.
-pub(super) fn log_likelihood(splits: &Splits, streams: &Streams) -> Result<(String, f64)> {
+/// data's units; none where a column of sequences is constant and has no Gaussian.
+pub(super) fn log_likelihood(splits: &Splits, streams: &Streams) -> Result<Option<(String, f64)>> {
     let (part, rows) = match &splits.test {
         Some(test) => ("test", test),
         None => ("train", &splits.train),
     };
     if rows.lengths.is_some() {
         let value = independent_steps(&splits.train, rows) - splits.standardization.observed.log_scale_of(rows);
-        return Ok((format!("{part}/baseline"), value));
+        return Ok(value.is_finite().then(|| (format!("{part}/baseline"), value)));
     }
     let config = match splits.train.given {
         Some(_) => ModelConfig::LinearGaussian(LinearGaussian::default()),
@@ -57,7 +57,7 @@ pub(super) fn log_likelihood(splits: &Splits, streams: &Streams) -> Result<(Stri
         None => first,
     };
     let value = mean_log_likelihood(model.as_ref(), &theta, rows)? - splits.standardization.observed.log_scale();
-    Ok((format!("{part}/baseline"), value))
+    Ok(Some((format!("{part}/baseline"), value)))
 }
 
 /// Log-likelihood of `rows` in nats per observed step, every entry drawn from its column's Gaussian, fitted to `train`.

@@ -123,8 +123,8 @@ impl PlannedRun {
             None => evaluation::evaluate(&job, &theta, steps)?,
         };
         metrics.push(("steps".to_owned(), steps as f64));
-        metrics.push(match self.spec.model.is_binary() {
-            true => baseline::binary_log_likelihood(&splits),
+        metrics.extend(match self.spec.model.is_binary() {
+            true => Some(baseline::binary_log_likelihood(&splits)),
             false => baseline::log_likelihood(&splits, &streams)?,
         });
         let horizons = forecast::Settings {

@@ -84,6 +84,9 @@ pub struct SeedSummary {
     pub reason: Option<String>,
     /// Its final metrics; empty unless it is done.
     pub metrics: BTreeMap<String, f64>,
+    /// What happened at its last step, such as a noise at its floor, but for how it ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Its learning curve.
     #[serde(skip)]
     pub curve: Vec<MetricsLine>,
@@ -172,6 +175,7 @@ fn read_seed(run: &super::PlannedRun) -> Result<SeedSummary> {
         status: "new".to_owned(),
         reason: None,
         metrics: BTreeMap::new(),
+        notes: Vec::new(),
         curve: Vec::new(),
     };
     let (status, reason) = match record::read_state(&dir)? {
@@ -183,6 +187,11 @@ fn read_seed(run: &super::PlannedRun) -> Result<SeedSummary> {
         State::Done => {
             let record = record::read_run(&dir)?;
             if record.manifest.spec_hash == run.hash {
+                let last = record.metrics.last().map_or(0, |line| line.step);
+                let ending = |text: &str| text == "converged" || text.starts_with("stopped early");
+                let events = record.events.into_iter();
+                let notes = events.filter(|event| event.step == last && !ending(&event.text));
+                summary.notes = notes.map(|event| event.text).collect();
                 (summary.metrics, summary.curve) = (record.manifest.metrics, record.metrics);
                 ("done", None)
             } else {
@@ -345,6 +354,22 @@ impl Summary {
         }
         text
     }
+
+    /// What happened at the last step of finished runs, a line for each variant and event; empty where nothing did.
+    pub fn notes(&self) -> String {
+        let mut text = String::new();
+        for variant in &self.variants {
+            let mut counts = BTreeMap::<&str, usize>::new();
+            for note in variant.seeds.iter().flat_map(|seed| &seed.notes) {
+                *counts.entry(note).or_default() += 1;
+            }
+            let runs = variant.seeds.len();
+            for (note, count) in counts {
+                let _ = writeln!(text, "noted at the end of {count} of {runs}: {}: {note}", variant.name);
+            }
+        }
+        text
+    }
 }
 
 #[cfg(test)]
@@ -357,6 +382,7 @@ mod tests {
             status: "done".to_owned(),
             reason: None,
             metrics: BTreeMap::from([("test/oracle".to_owned(), *value)]),
+            notes: Vec::new(),
             curve: Vec::new(),
         });
         VariantSummary {

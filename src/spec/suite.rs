@@ -2,7 +2,8 @@
 
 use super::{Diagnostics, Loaded, check::closest};
 use crate::control::{ActionRule, EvaluationConfig, LatentRule};
-use crate::data::{DataConfig, Source, source::Widths};
+use crate::data::source::{Shape, Widths};
+use crate::data::{DataConfig, Source};
 use crate::error::Fault;
 use crate::model::ModelConfig;
 use crate::objective::ObjectiveConfig;
@@ -51,12 +52,12 @@ pub fn load_experiment(path: &Path, overrides: &[String]) -> Result<Loaded<Spec>
 /// Every fault of meaning; `folder` is the experiment file's.
 fn check(spec: &Spec, folder: &Path) -> Vec<Fault> {
     let mut faults = Vec::new();
-    match spec.data.check(folder, spec.model.is_binary()) {
+    match spec.data.check(folder, spec.model.asked()) {
         Err(fault) => faults.push(fault.within("data")),
-        Ok(widths) => {
+        Ok(Shape { widths, longest }) => {
             faults.extend(spec.model.check(widths).into_iter().map(|fault| fault.within("model")));
             faults.extend(check_environment(spec, widths));
-            faults.extend(check_sequences(spec));
+            faults.extend(check_sequences(spec, longest));
             faults.extend(check_binary(spec));
         }
     }
@@ -78,21 +79,23 @@ fn check(spec: &Spec, folder: &Path) -> Vec<Fault> {
     faults
 }
 
-/// Models of sequences take sequences, and nothing else does.
-fn check_sequences(spec: &Spec) -> Option<Fault> {
-    let (model, data) = (spec.model.abilities().sequential, spec.data.source.is_sequential());
+/// Models of sequences take sequences, and nothing else does; of these the longest to test on has `longest` steps.
+fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
+    let (model, data) = (spec.model.abilities().sequential, longest.is_some());
     if model != data {
         let (message, expected, help) = if model {
             (
                 "this model is one of sequences, but these rows are independent",
                 "the steps of sequences",
-                "name `time`, `episode` or `input` columns of a file, or choose the source `lgssm` or `growth`",
+                "name `time`, `episode` or `input` columns of a file, give arrays [N, T, d], or choose the source `lgssm` or \
+                 `growth`",
             )
         } else {
             (
                 "this model is one of independent rows, but these are the steps of sequences",
                 "a model of sequences",
-                "choose `linear_gaussian_ssm` or `nonlinear_gaussian_ssm`, or name no `time`, `episode` and `input`",
+                "choose `linear_gaussian_ssm` or `nonlinear_gaussian_ssm`, or name no `time`, `episode` and `input`, and give \
+                 arrays [N, d]",
             )
         };
         return Some(Fault::new("model.kind", message, expected, help));
@@ -116,6 +119,36 @@ fn check_sequences(spec: &Spec) -> Option<Fault> {
     }
     if spec.data.population {
         return None; // A fault of `data` already.
+    }
+    let is_of_errors = |name: &String| {
+        ["step_error", "free_run_error"]
+            .iter()
+            .any(|error| name.contains(error))
+    };
+    let asked = evaluation.warm_up != defaults.warm_up || evaluation.metrics.iter().any(is_of_errors);
+    if let Some(longest) = longest.filter(|longest| asked && evaluation.warm_up >= *longest) {
+        let steps = evaluation.warm_up;
+        return Some(Fault::new(
+            "evaluation.warm_up",
+            format!("after a warm-up of {steps} steps nothing is left of test sequences of at most {longest}"),
+            format!("fewer than {longest} steps"),
+            "shorten the warm-up",
+        ));
+    }
+    if let TrainingConfig::Em(em) = &spec.training
+        && em.starts > 1
+        && spec.model.has_one_start()
+        && !spec.posterior.is_drawn()
+    {
+        return Some(Fault::new(
+            "training.starts",
+            format!(
+                "the file gives all first values, so all {} starts would be the same",
+                em.starts
+            ),
+            "no such key with `first_values = \"given\"`",
+            "remove it, or choose `first_values = \"random\"` in `[model]`",
+        ));
     }
     if let TrainingConfig::Adam(adam) = &spec.training
         && (adam.given_noise > 0.0 || adam.observed_noise > 0.0)

@@ -58,15 +58,18 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
             .transpose()?;
         if is_exact {
             let mut quadrature_error = None;
-            let value = mean_over(job.model, theta, test, ROWS, |joint, _| {
-                error.as_mut().map_or(Ok(()), |error| error.add(joint))?;
-                let value = joint.log_prob()?;
-                if let Some(errors) = joint.log_prob_error()? {
-                    let sum = quadrature_error.get_or_insert(0.0);
-                    *sum += errors.iter().sum::<f64>() / test.len() as f64;
-                }
-                Ok(value)
-            })? - units(test);
+            let value = match &test.before {
+                Some(_) => mean_log_likelihood(job.model, theta, test)?,
+                None => mean_over(job.model, theta, test, ROWS, |joint, _| {
+                    error.as_mut().map_or(Ok(()), |error| error.add(joint))?;
+                    let value = joint.log_prob()?;
+                    if let Some(errors) = joint.log_prob_error()? {
+                        let sum = quadrature_error.get_or_insert(0.0);
+                        *sum += errors.iter().sum::<f64>() / test.len() as f64;
+                    }
+                    Ok(value)
+                })?,
+            } - units(test);
             metrics.push(("test/log_likelihood".to_owned(), value));
             metrics.extend(quadrature_error.map(|error| ("test/quadrature_error".to_owned(), error)));
             exact = Some(value);
@@ -116,9 +119,17 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
     Ok(metrics)
 }
 
-/// Weighted mean of `log p_θ(x)` over `data`, in nats per datum, in the units that the model sees.
+/// Weighted mean of `log p_θ(x)` over `data`, in nats per datum, in the units that the model sees. What follows steps of the
+/// same sequence is scored given them: `log p(before, data) − log p(before)`.
 pub fn mean_log_likelihood(model: &dyn Model, theta: &Parameters, data: &Dataset) -> Result<f64> {
-    mean_over(model, theta, data, ROWS, |joint, _| joint.log_prob())
+    let total = |data: &Dataset| -> Result<f64> {
+        let mean = mean_over(model, theta, data, ROWS, |joint, _| joint.log_prob())?;
+        Ok(mean * data.total_weight())
+    };
+    match &data.before {
+        Some(before) => Ok((total(&data.with_before().0)? - total(before)?) / data.total_weight()),
+        None => mean_over(model, theta, data, ROWS, |joint, _| joint.log_prob()),
+    }
 }
 
 /// Weighted mean over `data` of whatever `values` says of the rows of a part (of `size`) of it, in order: each part is

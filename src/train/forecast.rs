@@ -2,9 +2,10 @@
 //!
 //! An error is the root of the mean squared difference between an observation and what the model expects of it, over all
 //! observed entries after `warm_up` steps of each sequence, in the data's units. In free run the model sees the
-//! observations of the warm-up and then only inputs. Where the generator's own system is known, its errors on the same
-//! steps are the best that can be expected, and ratios to them are reported. A linear system expects by the Kalman filter, a
-//! nonlinear one by simulating the particles of a bootstrap filter on.
+//! observations of the warm-up (and what came before a part that was cut from a single sequence) and then only inputs.
+//! Where the generator's own system is known, its errors on the same steps are the best that can be expected, and ratios to
+//! them are reported. A linear system expects by the Kalman filter, a nonlinear one by simulating the particles of a
+//! bootstrap filter on.
 
 use super::Job;
 use crate::Result;
@@ -71,7 +72,8 @@ fn errors(
     numbers: &Stream,
     scale: impl Fn(usize) -> f64,
 ) -> Result<Vec<f64>> {
-    let Settings { warm_up, horizon } = settings;
+    let (test, seen) = test.with_before();
+    let (warm_up, horizon) = (seen + settings.warm_up, settings.horizon);
     let sequences = test.sequences()?;
     let horizons = [Horizon::Steps(1), Horizon::Steps(horizon), Horizon::FreeRun { warm_up }];
     let error = |expected: &Vec<Vec<f64>>| {

@@ -160,7 +160,11 @@ fn archives() {
             shown_in(&Laboratory::with(&broken).and("p.npz", "PK and nothing more"))
         ),
         ("no such array", fault(&[("points", good.clone())], "\"point\"")),
-        ("three axes", fault(&[("x", numbers(&[1.0; 8], &[2, 2, 2]))], "\"x\"")),
+        (
+            "sequences",
+            fault(&[("x", numbers(&[1.0, 2.0, 3.0, 5.0], &[2, 2, 1]))], "\"x\"")
+        ),
+        ("four axes", fault(&[("x", numbers(&[1.0; 8], &[2, 2, 2, 1]))], "\"x\"")),
         ("no axis", fault(&[("x", numbers(&[1.0], &[]))], "\"x\"")),
         ("no row", fault(&[("x", numbers(&[], &[0, 2]))], "\"x\"")),
         (
@@ -179,6 +183,16 @@ fn archives() {
             fault(&[("x", numbers(&[1.0, 7.0, 3.0, 7.0], &[2, 2]))], "\"x\"")
         ),
     ]);
+}
+
+#[test]
+fn a_generator_names_its_own_key() {
+    let data = "source = \"lgssm\"\ntransition_noise = [[1, 2], [2, 1]]";
+    let text = shown(&experiment(data, "kind = \"linear_gaussian_ssm\"", EM, ""), CSV);
+    assert!(
+        text.contains("e.toml:5:20") && text.contains("symmetric and positive semidefinite"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -201,6 +201,21 @@ fn sequences_at_the_edges() {
             true,
         ),
         (
+            "beyond f64",
+            format!(
+                "{}\ntransition = [[1.2, 0.0], [0.0, 0.9]]",
+                GENERATED.replace("300", "3000")
+            ),
+            String::new(),
+            false,
+        ),
+        (
+            "inputs as large as can be",
+            TABLE.to_owned(),
+            steps(30, &|i| wave(i).to_string()).replace(",2\n", ",1e200\n"),
+            false,
+        ),
+        (
             "hardly any noise",
             with("emission_noise = [[1e-20]]"),
             String::new(),
@@ -235,6 +250,21 @@ fn sequences_at_the_edges() {
                 assert!(!broken, "{told}: {text}");
             }
         }
+    }
+}
+
+/// The most likely trajectory of a single sequence leaves its first state no variance.
+#[test]
+fn a_noise_at_its_floor_is_told() {
+    let text = format!(
+        "{HEAD}[data]\nsource = \"lgssm\"\ntrain = 100\n[model]\nkind = \"linear_gaussian_ssm\"\n[posterior]\n\
+         kind = \"hard\"\n[training]\noptimizer = \"em\"\nsteps = 50\n"
+    );
+    let laboratory = Laboratory::with(&text);
+    for verb in ["run", "compare"] {
+        let said = laboratory.say(&[verb, "e.toml"]).expect(0);
+        let line = "noted at the end of 1 of 1: e: `initial_covariance` reached its floor";
+        assert!(said.out.contains(line), "{verb}: {}", said.out);
     }
 }
 

@@ -3,11 +3,12 @@
 
 use crate::case::{Case, assert_unbiased, distance, norm, splits};
 use candle_core::{DType, Device, Tensor};
-use latent_lab::data::{Batch, DataConfig, Dataset};
+use latent_lab::data::{Batch, DataConfig, Dataset, Splits};
 use latent_lab::math::kalman::{Filtered, System};
 use latent_lab::math::streams::Streams;
 use latent_lab::model::{Guess, ModelConfig};
 use latent_lab::spec::load_experiment;
+use latent_lab::train::evaluation::mean_log_likelihood;
 use std::path::Path;
 
 /// Sequences of two outputs and one input, some of them short, a fifth of the entries missing.
@@ -254,10 +255,219 @@ fn faults_of_sequences_are_found_before_anything_runs() {
     expect("time = 't'", &with("first_values = 'given'"), "nothing says from where");
     let own = with("first_values = 'subspace'\nemission.fixed = [[1.0, 0.0]]");
     expect("time = 't'", &own, "chooses its own latent coordinates");
+    // What is asked and cannot be honoured.
+    let twice = with("transition = { fixed = [[0.9, nan], [0.0, 0.5]], start = [[0.1, 0.0], [0.0, 0.5]] }");
+    expect("time = 't'", &twice, "fixed at 0.9 would start at 0.1");
+    let singular = with("transition_noise.start = [[1.0, 1.0], [1.0, 1.0]]");
+    expect("time = 't'", &singular, "starts positive in every direction");
+    for (keys, row, name) in [
+        ("transition_noise.fixed = [[0.0, 0.0], [0.0, 0.0]]", 1, "transition"),
+        ("transition_noise.fixed = [[1.0, 1.0], [1.0, 1.0]]", 1, "transition"),
+        (
+            "transition_noise = { form = 'diagonal', fixed = [[nan, 0.0], [0.0, 0.0]] }",
+            2,
+            "transition",
+        ),
+        ("initial_covariance.fixed = [[1.0, 0.0], [0.0, 0.0]]", 2, "initial_mean"),
+    ] {
+        expect(
+            "time = 't'",
+            &with(keys),
+            &format!("row {row} (from 1) of `{name}` is learnt"),
+        );
+    }
+    let noiseless = with("emission_noise = { form = 'diagonal', fixed = [[0.0]] }");
+    expect("time = 't'", &noiseless, "not positive definite");
+    let everywhere = "states = 1\nfirst_values = 'given'\ninitial_mean.start = [0.0]\ninitial_covariance.start = [[1.0]]\n\
+                      transition.start = [[0.9]]\ntransition_noise.start = [[1.0]]\nemission.start = [[1.0]]\n\
+                      emission_offset.start = [0.0]\nemission_noise.start = [[1.0]]";
+    assert_eq!(faults(csv, "time = 't'", &with(everywhere)), "");
+    let starts = |posterior: &str| {
+        let rest = with(everywhere);
+        format!("{rest}starts = 3\n[posterior]\nkind = '{posterior}'\n")
+    };
+    expect("time = 't'", &starts("exact"), "all 3 starts would be the same");
+    assert_eq!(faults(csv, "time = 't'", &starts("sampled")), "");
+    let test = "time = 't'\ntest_fraction = 0.5";
+    for keys in ["warm_up = 3", "warm_up = 5\nmetrics = ['test/one_step_error']"] {
+        expect(
+            test,
+            &format!("{model}[evaluation]\n{keys}\n"),
+            "nothing is left of test sequences of at most",
+        );
+    }
     let tempered = format!("{model}[posterior]\nkind = 'exact'\ntemperature = 2.0\n");
     expect("time = 't'", &tempered, "no temperature");
-    let empty = faults("t,o\n1,\n2,\n", "time = 't'", &model);
-    assert!(empty.contains("every value of this column is missing"), "{empty}");
+    let of = |csv: &str, data: &str, text: &str| {
+        let found = faults(csv, data, &model);
+        assert!(found.contains(text), "expected {text:?} in {found}");
+    };
+    of("t,o\n1,\n2,\n", "time = 't'", "every value of column `o` of");
+    of(
+        "t,o\n1,3\n\n1,4\n",
+        "time = 't'",
+        "rows.csv: line 4 is not later than the row before: 1 after 1",
+    );
+    of(
+        "e,o\n1,3\n2,4\n1,5\n",
+        "episode = 'e'",
+        "rows.csv: line 4: episode 1 begins a second time",
+    );
+    of("o,u\n1,1e200\n2,0\n", "input = ['u']", "whose square is beyond f64");
+    of("o,u\n1,\n2,0\n", "input = ['u']", "a row left out would shift time");
+    // One sequence of several is enough to learn from.
+    assert_eq!(
+        faults(
+            "e,o\n1,3\n1,2\n2,4\n2,1\n",
+            "episode = 'e'\ntest_fraction = 0.5",
+            &model
+        ),
+        ""
+    );
+}
+
+/// In companion form an autoregression of second order has noise in its first latent alone: x_t = [s_t; s_{t−1}].
+#[test]
+fn an_autoregression_in_companion_form_is_learnt() {
+    let truth = "source = 'lgssm'\ntrain = 2000\nlength = 400\ntransition = [[1.5, -0.8], [1.0, 0.0]]\n\
+                 transition_input = [[], []]\ntransition_noise = [[0.25, 0.0], [0.0, 0.0]]\nemission_noise = [[0.1]]";
+    let keys = "kind = 'linear_gaussian_ssm'\ntransition.fixed = [[nan, nan], [1.0, 0.0]]\nemission.fixed = [[1.0, 0.0]]\n\
+                transition_noise = { form = 'diagonal', fixed = [[nan, 0.0], [0.0, 0.0]] }";
+    let (splits, streams) = (splits(truth), Streams::new(5));
+    let config: ModelConfig = toml::from_str(keys).expect("a model");
+    let model = config.build(&splits.train).expect("a model");
+    let mut theta = model
+        .initial(&splits.train, &streams, 0, DType::F64, &Device::Cpu)
+        .expect("first values");
+    let sweeps = model
+        .closed_form()
+        .expect("a closed form")
+        .sweeps(&splits.train)
+        .expect("sweeps");
+    let mut before = f64::NEG_INFINITY;
+    for sweep in 0..400 {
+        let improvement = sweeps.improve(&theta, Guess::Exact, 1, None).expect("a sweep");
+        let value = improvement.log_likelihood.expect("exact");
+        assert!(
+            value >= before - 1e-8 * value.abs(),
+            "sweep {sweep}: {before} then {value}"
+        );
+        (before, theta) = (value, improvement.theta);
+    }
+    let system = model.state_space(&theta).expect("a system").expect("a state space");
+    let (a, q) = (&system.transition, &system.transition_noise);
+    assert_eq!((a[(1, 0)], a[(1, 1)], q[(0, 1)], q[(1, 1)]), (1.0, 0.0, 0.0, 0.0));
+    // Six standard errors of 2,000 steps are about 0.1 for coefficients.
+    assert!((a[(0, 0)] - 1.5).abs() < 0.1 && (a[(0, 1)] + 0.8).abs() < 0.1, "{a}");
+    assert!((q[(0, 0)] - 0.25).abs() < 0.1, "{q}");
+    drop(sweeps);
+    // The slopes of the likelihood are right beside the direction without noise.
+    let case = Case {
+        name: "companion",
+        model,
+        theta,
+        splits,
+        streams,
+    };
+    let (_, transition) = case
+        .theta
+        .iter()
+        .find(|(name, _)| *name == "transition")
+        .expect("learnt");
+    transition
+        .set(&(transition.as_tensor() - 0.1).expect("numbers"))
+        .expect("the same shape");
+    let gradient = &case.ascend("marginal_likelihood", "'exact'", 0)[1..];
+    let batch = case.batch();
+    let slopes = case.slopes(1e-5, &|theta| {
+        let joint = case.model.joint(theta, &batch).expect("a joint");
+        let mean = joint.log_prob().and_then(|values| batch.mean(&values)).expect("a mean");
+        mean.to_scalar().expect("a number")
+    });
+    assert!(
+        distance(&slopes, gradient) < 1e-6 * norm(gradient),
+        "{slopes:?} {gradient:?}"
+    );
+}
+
+/// What lies a million deviations from 0 is learnt as well as what lies around it.
+#[test]
+fn data_far_from_zero_are_learnt_as_well_as_near_it() {
+    let fit = |offset: f64| {
+        let mut train = splits(DATA).train;
+        train.observed.values_mut().iter_mut().for_each(|v| *v += offset);
+        let config: ModelConfig = toml::from_str("kind = 'linear_gaussian_ssm'").expect("a model");
+        let model = config.build(&train).expect("a model");
+        let theta = model
+            .initial(&train, &Streams::new(5), 0, DType::F64, &Device::Cpu)
+            .expect("first values");
+        let sweeps = model
+            .closed_form()
+            .expect("a closed form")
+            .sweeps(&train)
+            .expect("sweeps");
+        let mut last = sweeps.improve(&theta, Guess::Exact, 1, None).expect("a sweep");
+        for _ in 0..20 {
+            last = sweeps.improve(&last.theta, Guess::Exact, 1, None).expect("a sweep");
+            assert!(last.events.is_empty(), "{:?}", last.events);
+        }
+        last.log_likelihood.expect("exact")
+    };
+    let (near, far) = (fit(0.0), fit(1e6));
+    assert!((near - far).abs() < 1e-6 * near.abs(), "{near} {far}");
+}
+
+/// The last steps of a single sequence follow those before them: `log p(all) − log p(before)`.
+#[test]
+fn the_end_of_a_sequence_is_scored_given_its_beginning() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rows = splits("source = 'lgssm'\ntrain = 50\ntransition = [[1.0, 0.1], [0.0, 1.0]]\nmissing = 0.1").train;
+    let mut csv = String::from("o,u\n");
+    for t in 0..50 {
+        let o = rows.observed.row(t)[0];
+        let cell = if o.is_nan() { String::new() } else { o.to_string() };
+        csv.push_str(&format!("{cell},{}\n", rows.given.as_ref().expect("inputs").row(t)[0]));
+    }
+    std::fs::write(folder.path().join("p.csv"), csv).expect("a file");
+    let load = |keys: &str| {
+        let text = format!("source = 'file'\npath = 'p.csv'\nobserved = ['o']\ninput = ['u']\n{keys}");
+        let data: DataConfig = toml::from_str(&text).expect("data");
+        data.load(folder.path(), &Streams::new(0)).expect("rows")
+    };
+    for standardize in [false, true] {
+        let keys = format!("test_fraction = 0.2\nvalidation_fraction = 0.25\nstandardize = {standardize}");
+        let Splits {
+            train,
+            validation,
+            test,
+            standardization,
+            ..
+        } = load(&keys);
+        let (validation, test) = (validation.expect("validation"), test.expect("a test"));
+        assert_eq!(
+            [&train, &validation, &test].map(|part| part.observed.rows()),
+            [30, 10, 10]
+        );
+        let mut whole = load("").train;
+        standardization.apply(&mut whole);
+        let config: ModelConfig = toml::from_str("kind = 'linear_gaussian_ssm'").expect("a model");
+        let model = config.build(&train).expect("a model");
+        let theta = model
+            .initial(&train, &Streams::new(0), 0, DType::F64, &Device::Cpu)
+            .expect("first values");
+        let total = |data: &Dataset| {
+            let mean = mean_log_likelihood(model.as_ref(), &theta, data).expect("a likelihood");
+            mean * data.total_weight()
+        };
+        let parts = total(&train) + total(&validation) + total(&test);
+        assert!(
+            (parts - total(&whole)).abs() < 1e-9 * parts.abs(),
+            "{parts} {}",
+            total(&whole)
+        );
+        let (again, seen) = test.with_before();
+        assert_eq!((again.observed.rows(), seen), (50, 40));
+    }
 }
 
 #[test]
@@ -343,5 +553,67 @@ fn arrays_of_numpy_and_a_table_are_the_same_sequences() {
         assert_eq!(bits(&archive), bits(&table), "{keys}");
         let found = archive.observed.values().iter().filter(|v| v.is_nan()).count();
         assert_eq!(found, missing, "{keys}");
+    }
+}
+
+/// Sequences of up to four steps as arrays `[N, T, d]` and as a table of episodes.
+#[test]
+fn arrays_of_sequences_and_a_table_of_episodes_are_the_same() {
+    let nan = f64::NAN;
+    // [3, 4, 2]: the second sequence has two steps, the third one ends in a step without observation.
+    let observed = [
+        [[1.0, 2.0], [nan, 3.0], [4.0, nan], [5.0, 6.0]],
+        [[7.0, 8.5], [9.0, 1.0], [nan, nan], [nan, nan]],
+        [[2.0, 2.5], [nan, nan], [1.0, 0.5], [nan, nan]],
+    ];
+    let input = [[0.1, 0.2, 0.3, 0.4], [0.5, 0.6, nan, nan], [0.7, 0.8, 0.9, 1.0]];
+    let lengths = [4, 2, 4];
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut csv = String::from("e,a,b,u\n");
+    for (e, length) in lengths.into_iter().enumerate() {
+        for t in 0..length {
+            let cell = |value: f64| {
+                if value.is_nan() {
+                    String::new()
+                } else {
+                    value.to_string()
+                }
+            };
+            let [a, b] = observed[e][t].map(cell);
+            csv.push_str(&format!("{e},{a},{b},{}\n", input[e][t]));
+        }
+    }
+    std::fs::write(folder.path().join("p.csv"), csv).expect("a file");
+    let array = |values: &[f64], shape: &[usize]| Tensor::from_slice(values, shape, &Device::Cpu).expect("an array");
+    let arrays = [
+        ("o", array(observed.as_flattened().as_flattened(), &[3, 4, 2])),
+        ("u", array(input.as_flattened(), &[3, 4, 1])),
+        ("flat", array(input.as_flattened(), &[3, 4])),
+        ("e", array(&[0.0, 1.0, 2.0], &[3])),
+    ];
+    Tensor::write_npz(&arrays, folder.path().join("p.npz")).expect("an archive");
+    let read = |keys: &str| {
+        let data: DataConfig = toml::from_str(&format!("source = 'file'\n{keys}")).expect("data");
+        data.load(folder.path(), &Streams::new(0))
+    };
+    let table = read("path = 'p.csv'\nobserved = ['a', 'b']\ninput = ['u']\nepisode = 'e'")
+        .expect("rows")
+        .train;
+    let cube = read("path = 'p.npz'\nobserved = ['o']\ninput = ['u']")
+        .expect("rows")
+        .train;
+    assert_eq!(cube.lengths.as_deref(), Some(&lengths[..]));
+    assert_eq!((&cube.lengths, &cube.given), (&table.lengths, &table.given));
+    let bits = |data: &Dataset| data.observed.values().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&cube), bits(&table));
+    // Without inputs, what is observed says alone where sequences end.
+    let alone = read("path = 'p.npz'\nobserved = ['o']").expect("rows").train;
+    assert_eq!(alone.lengths.as_deref(), Some(&[4, 2, 3][..]));
+    for (keys, text) in [
+        ("input = ['flat']", "`flat` has 3 rows, `o` has 3 sequences of 4 steps"),
+        ("episode = 'e'", "number their own steps"),
+    ] {
+        let fault = read(&format!("path = 'p.npz'\nobserved = ['o']\n{keys}")).expect_err("a fault");
+        assert!(fault.to_string().contains(text), "{fault}");
     }
 }

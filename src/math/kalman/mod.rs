@@ -41,4 +41,4 @@ pub use predict::{Forecast, Horizon, squared_errors};
 pub use sequences::Sequences;
 pub(super) use spreads::Spread;
 pub use statistics::{ExpectedLog, Moments, Statistics};
-pub use system::{Conditional, System};
+pub use system::{Conditional, System, without_variance};

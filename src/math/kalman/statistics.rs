@@ -11,10 +11,10 @@ use super::sequences::{Block, Sequences};
 use super::small::{padded, zeros};
 use super::spreads::Spreads;
 use super::{Beliefs, Conditional, System};
-use crate::math::linear_algebra::{cholesky, inverse_lower, symmetric};
+use crate::math::linear_algebra::{cholesky, eigen, inverse_lower, symmetric};
 use crate::math::vectors::arch;
 use crate::{Error, Result};
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::DMatrix;
 use pulp::Arch;
 use std::collections::{BTreeMap, btree_map::Entry};
 use std::ops::Range;
@@ -196,10 +196,7 @@ pub(super) fn precision(noise: &DMatrix<f64>) -> (DMatrix<f64>, f64, usize) {
         let log_det = l.diagonal().iter().map(|d| 2.0 * d.ln() + log_2pi).sum();
         return (inverse.transpose() * inverse, log_det, noise.nrows());
     }
-    let SymmetricEigen {
-        eigenvectors,
-        eigenvalues,
-    } = SymmetricEigen::new(noise.clone());
+    let (eigenvectors, eigenvalues) = eigen(noise.clone());
     let least = 1e-12 * eigenvalues.max();
     let kept = |e: f64| e > least;
     let inverse = DMatrix::from_diagonal(&eigenvalues.map(|e| if kept(e) { e.recip() } else { 0.0 }));

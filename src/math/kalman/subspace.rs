@@ -7,8 +7,8 @@
 
 use super::System;
 use super::sequences::Sequences;
-use crate::math::linear_algebra::{least_squares, symmetric};
-use nalgebra::{DMatrix, DVector, SVD, SymmetricEigen};
+use crate::math::linear_algebra::{eigen, least_squares, symmetric};
+use nalgebra::{DMatrix, DVector, SVD};
 
 /// Rows of a regression per unknown below which a shorter past is tried.
 const ROWS_PER_UNKNOWN: usize = 5;
@@ -31,7 +31,7 @@ impl System {
             let v = observed[t * o + j];
             if v.is_nan() { means[j] } else { v }
         };
-        // Rows [p_t; u_t; 1] and targets o_t, for every t with a whole past, sequence after sequence.
+        // Rows [p_t; u_t; 1] and targets o_t less their means, for every t with a whole past, sequence after sequence.
         let count = rows(past);
         let mut regressors = DMatrix::zeros(past * width + u + 1, count);
         let mut targets = DMatrix::zeros(o, count);
@@ -53,7 +53,7 @@ impl System {
                 }
                 regressors[(past * width + u, column)] = 1.0;
                 for j in 0..o {
-                    targets[(j, column)] = value(at, j);
+                    targets[(j, column)] = value(at, j) - means[j];
                 }
                 continues.push(t + 1 < length);
             }
@@ -71,16 +71,17 @@ impl System {
         let centre = history.column_mean();
         let mut spread = &history * history.transpose() / count as f64;
         spread -= &centre * centre.transpose();
-        let SymmetricEigen {
-            eigenvectors: v,
-            eigenvalues: e,
-        } = SymmetricEigen::new(symmetric(spread));
+        let (v, e) = eigen(symmetric(spread));
         let largest = e.max();
         let root = |power: f64| {
             let scaled = e.map(|e| if e > 1e-10 * largest { e.powf(power) } else { 0.0 });
             &v * DMatrix::from_diagonal(&scaled) * v.transpose()
         };
-        let svd = SVD::new(blocks * root(0.5), false, true);
+        let weighted = blocks * root(0.5);
+        if weighted.iter().any(|v| !v.is_finite()) {
+            return None;
+        }
+        let svd = SVD::new(weighted, false, true);
         let right = svd.v_t?;
         if svd.singular_values.len() < states || svd.singular_values[states - 1] <= 0.0 {
             return None;
@@ -110,7 +111,7 @@ impl System {
             transition_noise: floor(transition_noise, 1e-6),
             emission: emission.columns(0, states).into_owned(),
             emission_input: emission.columns(states, u).into_owned(),
-            emission_offset: emission.column(states + u).into_owned(),
+            emission_offset: emission.column(states + u) + DVector::from_vec(means),
             emission_noise: floor(emission_noise, emission_scale),
         };
         system.shift_offset_away();

@@ -1,6 +1,6 @@
 //! The parameters of a linear-Gaussian state space, and the three conditional Gaussians they stand for.
 
-use crate::math::linear_algebra::{cholesky, clip_eigenvalues};
+use crate::math::linear_algebra::{cholesky, clip_eigenvalues, eigen, symmetric};
 use crate::{Error, Result};
 use nalgebra::{DMatrix, DVector};
 
@@ -110,6 +110,14 @@ impl System {
     /// Looks for sizes that do not fit, numbers that are not finite, and matrices that are no covariances: P₁ and Q must
     /// be symmetric and positive semidefinite, R positive definite.
     pub fn check(&self) -> Result<()> {
+        self.check_sizes_and_numbers()?;
+        covariance("initial_covariance", &self.initial_covariance, false)?;
+        covariance("transition_noise", &self.transition_noise, false)?;
+        covariance("emission_noise", &self.emission_noise, true)
+    }
+
+    /// The first half of [`System::check`]: sizes that do not fit and numbers that are not finite.
+    pub fn check_sizes_and_numbers(&self) -> Result<()> {
         let (x, o, u) = (self.states(), self.outputs(), self.inputs());
         let vectors = [
             ("initial_mean", &self.initial_mean, x),
@@ -137,10 +145,24 @@ impl System {
             }
             finite(name, matrix.as_slice())?;
         }
-        covariance("initial_covariance", &self.initial_covariance, false)?;
-        covariance("transition_noise", &self.transition_noise, false)?;
-        covariance("emission_noise", &self.emission_noise, true)
+        Ok(())
     }
+}
+
+/// Which entries of a vector with this covariance have a part in a direction without variance; a variance may be NaN where
+/// it is not known but positive.
+pub fn without_variance(covariance: &DMatrix<f64>) -> Vec<bool> {
+    let n = covariance.nrows();
+    let deviations = covariance.diagonal().map(f64::sqrt);
+    let correlations = DMatrix::from_fn(n, n, |i, j| {
+        match covariance[(i, j)] / (deviations[i] * deviations[j]) {
+            correlation if correlation.is_finite() => correlation,
+            _ => f64::from(u8::from(i == j)),
+        }
+    });
+    let (v, e) = eigen(symmetric(correlations));
+    let in_null = |i: usize| (0..n).filter(|&k| e[k] < 1e-12).map(|k| v[(i, k)].powi(2)).sum::<f64>() > 1e-9;
+    (0..n).map(|i| covariance[(i, i)] == 0.0 || in_null(i)).collect()
 }
 
 /// `[left right offset]`.

@@ -9,10 +9,10 @@
 //! 1940): there W has fewer than Z columns where fewer eigenvalues exceed the noise.
 
 use super::LinearLatent;
-use crate::math::linear_algebra::{least_squares, matrix, symmetric};
+use crate::math::linear_algebra::{eigen, least_squares, matrix, symmetric};
 use crate::math::rows::Observations;
 use crate::{Error, Result};
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::DMatrix;
 
 impl LinearLatent {
     /// The most likely model with `latents` latent dimensions: spherical noise where `noise_variances` is none, else the
@@ -41,10 +41,7 @@ impl LinearLatent {
         let covariance = model.regress(data);
         let deviations: Vec<f64> = model.noise_variances.iter().map(|v| v.sqrt()).collect();
         let scaled = DMatrix::from_fn(d, d, |i, j| covariance[(i, j)] / (deviations[i] * deviations[j]));
-        let SymmetricEigen {
-            eigenvectors: u,
-            eigenvalues: lambda,
-        } = SymmetricEigen::new(symmetric(scaled));
+        let (u, lambda) = eigen(symmetric(scaled));
         let mut order: Vec<usize> = (0..d).collect();
         order.sort_by(|i, j| lambda[*j].total_cmp(&lambda[*i]));
         let variance = match noise_variances {

@@ -13,9 +13,9 @@
 use super::Dynamics;
 use super::sigma::SigmaPoints;
 use crate::math::kalman::{Beliefs, Sequences, Spread};
-use crate::math::linear_algebra::{cholesky, clip_eigenvalues, inverse_lower, least_squares, symmetric};
+use crate::math::linear_algebra::{cholesky, clip_eigenvalues, eigen, inverse_lower, least_squares, symmetric};
 use crate::{Error, Result};
-use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use nalgebra::{DMatrix, DVector};
 use std::f64::consts::{E, PI};
 
 /// How moments are pushed through a function.
@@ -265,7 +265,7 @@ fn gain(cross: &DMatrix<f64>, covariance: &DMatrix<f64>) -> DMatrix<f64> {
 /// ½ log det 2πe Σ over the directions that have spread beside the rounding of `whole`.
 fn gaussian_entropy(covariance: &DMatrix<f64>, whole: &DMatrix<f64>) -> f64 {
     let least = 1e-13 * whole.amax();
-    let eigenvalues = SymmetricEigen::new(covariance.clone()).eigenvalues;
+    let (_, eigenvalues) = eigen(covariance.clone());
     let spread = eigenvalues.iter().filter(|e| **e > least);
     spread.map(|e| 0.5 * (2.0 * PI * E * e).ln()).sum()
 }

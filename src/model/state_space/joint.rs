@@ -26,7 +26,7 @@ pub(super) struct StateSpaceJoint<'a> {
 
 impl<'a> StateSpaceJoint<'a> {
     pub fn new(core: &'a Arc<Core>, flat: Tensor, sequences: Arc<Sequences>, observed: &'a Tensor) -> Result<Self> {
-        let system = core.settings.decode(&flat.to_vec1::<f64>()?);
+        let system = core.system(&flat.to_vec1::<f64>()?)?;
         Ok(Self {
             core,
             flat,
@@ -134,7 +134,7 @@ struct LogJoint {
 
 impl Function for LogJoint {
     fn values(&self, flat: &[f64]) -> Result<(Vec<f64>, Shape)> {
-        let system = self.core.settings.decode(flat);
+        let system = self.core.system(flat)?;
         let count = self.sequences.count();
         match &self.beliefs {
             None => {
@@ -149,7 +149,7 @@ impl Function for LogJoint {
     }
 
     fn gradient(&self, flat: &[f64], slopes: &[f64]) -> Result<Vec<f64>> {
-        let system = self.core.settings.decode(flat);
+        let system = self.core.system(flat)?;
         let exact;
         let beliefs: &[Beliefs] = match &self.beliefs {
             Some(beliefs) => beliefs,

@@ -1,0 +1,151 @@
+//! How θ says a system: between [`System`] and a row of real numbers, gradients included.
+//!
+//! Vectors and matrices stand as they are. A covariance is L Lᵀ with a logarithm on the diagonal of L (full), or the
+//! exponential of its `log_variances` (diagonal, spherical). What is fixed is no part of θ where all of a parameter is; where
+//! single entries are, θ holds them without use.
+
+use super::field::Field;
+use super::settings::Settings;
+use crate::math::kalman::{NoiseForm, System};
+use crate::model::linear_gaussian_ssm::blank;
+use nalgebra::{DMatrix, DVector};
+
+/// Learnt variances start and stay above this, so that their logarithm is finite.
+const LEAST_VARIANCE: f64 = 1e-300;
+
+/// One parameter of θ.
+pub(super) struct Slot {
+    pub name: String,
+    pub shape: Vec<usize>,
+    field: Field,
+}
+
+impl Settings {
+    /// The parameters of θ, by name.
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        let mut slots = Vec::new();
+        for field in Field::ALL {
+            let rule = self.rule(field);
+            let (rows, columns) = rule.fixed.shape();
+            if !rule.fixed.iter().any(|v| v.is_nan()) {
+                continue;
+            }
+            let (suffix, shape) = match (field.is_covariance(), rule.form) {
+                (true, NoiseForm::Full) => (".factor", vec![rows, rows]),
+                (true, NoiseForm::Diagonal) => (".log_variances", vec![rows]),
+                (true, NoiseForm::Spherical) => (".log_variances", vec![1]),
+                (false, _) if field.is_vector() => ("", vec![rows]),
+                (false, _) => ("", vec![rows, columns]),
+            };
+            slots.push(Slot {
+                name: format!("{}{suffix}", field.name()),
+                shape,
+                field,
+            });
+        }
+        slots.sort_by(|a, b| a.name.cmp(&b.name));
+        slots
+    }
+
+    /// θ of `system`, row-major.
+    pub(super) fn encode(&self, system: &System) -> Vec<(Slot, Vec<f64>)> {
+        let log = |v: f64| v.max(LEAST_VARIANCE).ln();
+        let encode = |slot: Slot| {
+            let values = slot.field.get(system);
+            let row_major = |m: &DMatrix<f64>| m.transpose().as_slice().to_vec();
+            let values = match (slot.field.is_covariance(), self.rule(slot.field).form) {
+                (false, _) => row_major(&values),
+                (true, NoiseForm::Diagonal) => values.diagonal().iter().map(|v| log(*v)).collect(),
+                (true, NoiseForm::Spherical) => vec![log(values[(0, 0)])],
+                (true, NoiseForm::Full) => {
+                    // Rounding may have taken a tiny eigenvalue: the diagonal alone is a covariance in any case.
+                    let factor = values.clone().cholesky().map(|cholesky| cholesky.l());
+                    let mut l =
+                        factor.unwrap_or_else(|| DMatrix::from_diagonal(&values.diagonal().map(|v| v.max(0.0).sqrt())));
+                    for i in 0..l.nrows() {
+                        l[(i, i)] = 0.5 * log(l[(i, i)].powi(2));
+                    }
+                    row_major(&l)
+                }
+            };
+            (slot, values)
+        };
+        self.slots().into_iter().map(encode).collect()
+    }
+
+    /// The system that θ, in one row, says.
+    pub(super) fn decode(&self, flat: &[f64]) -> System {
+        let mut system = blank(self.states, self.outputs, self.inputs);
+        for field in Field::ALL {
+            if !self.rule(field).fixed.iter().any(|v| v.is_nan()) {
+                field.set(&mut system, self.rule(field).fixed.clone());
+            }
+        }
+        let mut at = 0;
+        for slot in self.slots() {
+            let rule = self.rule(slot.field);
+            let (rows, columns) = rule.fixed.shape();
+            let count: usize = slot.shape.iter().product();
+            let own = &flat[at..at + count];
+            at += count;
+            let values = match (slot.field.is_covariance(), rule.form) {
+                (false, _) => DMatrix::from_row_slice(rows, columns, own),
+                (true, NoiseForm::Full) => {
+                    let l = factor(own, rows);
+                    &l * l.transpose()
+                }
+                (true, _) => DMatrix::from_diagonal(&DVector::from_fn(rows, |i, _| own[i.min(count - 1)].exp())),
+            };
+            let values = values.zip_map(&rule.fixed, |v, fixed| if fixed.is_nan() { v } else { fixed });
+            slot.field.set(&mut system, values);
+        }
+        system
+    }
+
+    /// The gradient in θ, in one row, of what has the gradient `gradient` in the entries of the system.
+    pub(super) fn pull_back(&self, flat: &[f64], system: &System, gradient: &System) -> Vec<f64> {
+        let mut all = Vec::with_capacity(flat.len());
+        for slot in self.slots() {
+            let rule = self.rule(slot.field);
+            let own = &flat[all.len()..all.len() + slot.shape.iter().product::<usize>()];
+            let learnt = slot
+                .field
+                .get(gradient)
+                .zip_map(&rule.fixed, |g, fixed| if fixed.is_nan() { g } else { 0.0 });
+            let n = learnt.nrows();
+            match (slot.field.is_covariance(), rule.form) {
+                (false, _) => all.extend_from_slice(learnt.transpose().as_slice()),
+                (true, NoiseForm::Full) => {
+                    // dΣ = dL Lᵀ + L dLᵀ, so dF = 2 ⟨G L, dL⟩ on the lower triangle.
+                    let l = factor(own, n);
+                    let slope = learnt * &l * 2.0;
+                    for i in 0..n {
+                        all.extend((0..n).map(|j| match j.cmp(&i) {
+                            std::cmp::Ordering::Less => slope[(i, j)],
+                            std::cmp::Ordering::Equal => slope[(i, i)] * l[(i, i)],
+                            std::cmp::Ordering::Greater => 0.0,
+                        }));
+                    }
+                }
+                (true, form) => {
+                    let variances = slot.field.get(system).diagonal();
+                    let slopes = learnt.diagonal().component_mul(&variances);
+                    match form {
+                        NoiseForm::Spherical => all.push(slopes.sum()),
+                        _ => all.extend(slopes.iter()),
+                    }
+                }
+            }
+        }
+        all
+    }
+}
+
+/// L from its row-major form with logarithms on the diagonal; what stands above it is not used.
+fn factor(values: &[f64], n: usize) -> DMatrix<f64> {
+    DMatrix::from_fn(n, n, |i, j| match j.cmp(&i) {
+        std::cmp::Ordering::Less => values[i * n + j],
+        std::cmp::Ordering::Equal => values[i * n + i].exp(),
+        std::cmp::Ordering::Greater => 0.0,
+    })
+}
