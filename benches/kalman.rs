@@ -1,4 +1,4 @@
-//! One expectation step of a linear-Gaussian state space, at the sizes of the table of peers: µs per time step.
+//! One expectation step of a linear-Gaussian state space, at the sizes of the table of peers: µs per time step, two threads.
 //!
 //! ```text
 //! cargo bench --bench kalman
@@ -18,6 +18,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const SIZES: [(usize, usize, usize, usize); 4] = [(4, 2, 200, 16), (4, 2, 1000, 8), (8, 4, 200, 32), (2, 1, 5000, 1)];
 
 fn expectation_step(criterion: &mut Criterion) {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(2)
+        .build()
+        .expect("two threads");
     let mut group = criterion.benchmark_group("expectation_step");
     for (x, o, steps, count) in SIZES {
         let rng = &mut Streams::new(0).named("data").at(0);
@@ -40,7 +44,7 @@ fn expectation_step(criterion: &mut Criterion) {
         group.bench_function(
             format!("state {x}, observed {o}, {steps} steps, {count} sequences"),
             |b| {
-                b.iter(|| expectation(&system, &sequences, rayon::current_num_threads()).expect("a step"));
+                pool.install(|| b.iter(|| expectation(&system, &sequences, 2).expect("a step")));
             },
         );
     }

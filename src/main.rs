@@ -20,8 +20,9 @@ fn main() -> std::process::ExitCode {
         std::env::set_var("RAYON_NUM_THREADS", "1");
     }
     // Freed memory goes back to the system after ten times as many milliseconds, not after ten seconds: or the batches
-    // of evaluations and the pixels of figures add up to twice what is ever in use.
+    // of evaluations and the pixels of figures add up to twice what is ever in use. Any sooner, and wide layers spend a
+    // twentieth of their time on getting it back.
     // SAFETY: sets one number inside the allocator.
-    unsafe { mi_option_set(PURGE_DELAY, 10) };
+    unsafe { mi_option_set(PURGE_DELAY, 100) };
     latent_lab::cli::main()
 }

@@ -1,9 +1,9 @@
-//! Expectation steps of a linear-Gaussian state space: filter, smoother and moments of all sequences, on all cores.
+//! Expectation steps of a linear-Gaussian state space: filter, smoother and moments of all sequences, which threads share.
 //!
 //! The file holds `observed` `[N, T, O]` and the system: `initial_mean` `[X]`, `initial_covariance` `[X, X]`, `transition`
 //! `[X, X]`, `transition_noise` `[X, X]`, `emission` `[O, X]`, `emission_noise` `[O, O]`. There are no inputs or offsets.
 
-use crate::array;
+use crate::{array, pool};
 use candle_core::npy::NpzTensors;
 use latent_lab::Result;
 use latent_lab::math::kalman::{Sequences, System, expectation};
@@ -15,6 +15,7 @@ use std::{hint::black_box, path::PathBuf, time::Instant};
 pub struct Request {
     file: PathBuf,
     repeats: usize,
+    threads: usize,
 }
 
 impl Request {
@@ -25,13 +26,14 @@ impl Request {
         let (count, steps, outputs) = observed.dims3()?;
         let observed = observed.flatten_all()?.to_vec1::<f64>()?;
         let sequences = Sequences::new(&observed, outputs, &[], 0, &vec![steps; count])?;
-        let threads = rayon::current_num_threads();
-        let start = Instant::now();
-        for _ in 0..self.repeats {
-            black_box(expectation(&system, &sequences, threads)?);
-        }
-        let seconds = start.elapsed().as_secs_f64();
-        let (log_likelihoods, statistics) = expectation(&system, &sequences, threads)?;
+        let (seconds, (log_likelihoods, statistics)) = pool(self.threads)?.install(|| -> Result<_> {
+            let start = Instant::now();
+            for _ in 0..self.repeats {
+                black_box(expectation(&system, &sequences, self.threads)?);
+            }
+            let seconds = start.elapsed().as_secs_f64();
+            Ok((seconds, expectation(&system, &sequences, self.threads)?))
+        })?;
         let second = statistics.transition.second;
         let row = |i: usize| (0..2 * system.states()).map(|j| second[(i, j)]).collect();
         let moments: Vec<Vec<f64>> = (0..2 * system.states()).map(row).collect();

@@ -1,6 +1,7 @@
 """The whole program: what `latent-lab run` adds to bare steps, two cores against one, memory, and time to start."""
 
 import functools
+import itertools
 import subprocess
 import sys
 import time
@@ -59,11 +60,16 @@ def overhead(ours, folder, quick):
             steps, every = steps // 5, every // 5
         rows, file = experiment(folder, batch, hidden, steps, every)
         request = {"file": str(rows), "batch": batch, "hidden": hidden, "steps": steps}
-        run = ["run", file, "--fresh", "--quiet", "--results", folder / "results"]
+        folders = (folder / f"results-{i}" for i in itertools.count())
+
+        def run(jobs):
+            """Into a folder of its own: there is nothing to resume and nothing to delete."""
+            return run_program("run", file, "--quiet", "--results", next(folders), "--jobs", jobs)
+
         contestants = {
-            "run, 2 jobs": lambda: run_program(*run, "--jobs", 2),
+            "run, 2 jobs": lambda: run(2),
             "bare steps, 2 threads": lambda: ours.ask("network", threads=2, **request)["seconds"],
-            "run, 1 job": lambda: run_program(*run, "--jobs", 1),
+            "run, 1 job": lambda: run(1),
         }
         seconds = rounds(contestants, 1 if quick else 3)
         case = f"batch {batch}, hidden {hidden}, {network.SEEDS} seeds of {steps} steps, {steps // every + 1} evaluations of {network.ROWS} rows"

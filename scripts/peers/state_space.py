@@ -51,7 +51,7 @@ def measure(ours, folder, quick):
         arrangement = min(trials, key=trials.get)
         their_name = f"dynamax, {arrangement}"
         contestants = {
-            "latent-lab": lambda: ours.ask("expectation", file=file, repeats=OURS),
+            "latent-lab": lambda: ours.ask("expectation", file=file, repeats=OURS, threads=2),
             their_name: lambda: dynamax.ask("expectation", file=file, repeats=few, side_by_side=ways[arrangement]),
         }
         results = rounds(contestants, 2 if quick else 7)

@@ -26,6 +26,18 @@ pub(super) fn map<T: Send, U: Send>(items: Vec<T>, threads: usize, f: impl Fn(T)
     results.into_iter().flatten().collect()
 }
 
+/// Both, side by side where there are `threads` for it.
+pub(super) fn both<A: Send, B: Send>(
+    threads: usize,
+    a: impl FnOnce() -> A + Send,
+    b: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    match threads {
+        ..2 => (a(), b()),
+        _ => rayon::join(a, b),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,18 +17,19 @@ use crate::math::parallel;
 pub fn expectation(system: &System, sequences: &Sequences, threads: usize) -> Result<(Vec<f64>, Statistics)> {
     let states = system.states();
     let mut sums = Sums::new(sequences, states)?;
-    let Schedule { gains, steps } = Schedule::new(system, sequences, true)?;
     let linear = Linear::new(system);
+    let schedule = || Schedule::new(system, sequences, true);
+    let tables = || parallel::map(sequences.blocks.iter().collect(), threads, |block| linear.tables(block));
+    let (schedule, tables) = parallel::both(threads, schedule, tables);
+    let Schedule { gains, steps } = schedule?;
     let backward = || Backward::new(system, sequences, &gains, &steps);
     let filter = || {
-        let blocks = sequences.blocks.iter().zip(&steps).collect();
-        let filter = |(block, steps): (_, &Vec<u32>)| linear.filter(sequences, block, &gains, steps.clone());
-        parallel::map(blocks, threads, filter)
+        let blocks = sequences.blocks.iter().zip(&steps).zip(tables).collect();
+        parallel::map(blocks, threads, |((block, steps), tables): ((_, &Vec<u32>), _)| {
+            linear.filter(sequences, block, &gains, steps.clone(), tables)
+        })
     };
-    let (backward, filtered) = match threads {
-        ..2 => (backward(), filter()),
-        _ => rayon::join(backward, filter),
-    };
+    let (backward, filtered) = parallel::both(threads, backward, filter);
 
     let mut log_likelihood = vec![0.0; sequences.count()];
     for (block, (_, own)) in sequences.blocks.iter().zip(&filtered) {
@@ -45,13 +46,18 @@ pub fn expectation(system: &System, sequences: &Sequences, threads: usize) -> Re
         .collect();
     let filtered = filtered.into_iter().map(|(filtered, _)| filtered);
     let blocks = sequences.blocks.iter().zip(filtered).zip(&weights).collect();
-    let parts = parallel::map(blocks, threads, |((block, filtered), weights)| {
-        let means = filtered.smoothed(block, &backward.reverses);
-        Sums::of_means(sequences, block, states, &means, weights)
-    });
+    let means = || {
+        parallel::map(blocks, threads, |((block, filtered), weights)| {
+            let means = filtered.smoothed(block, &backward.reverses);
+            Sums::of_means(sequences, block, states, &means, weights)
+        })
+    };
+    let spreads = || {
+        let chains = sequences.blocks.iter().zip(&backward.chains).zip(&weights);
+        let chains = chains.map(|((block, chains), weights)| (block, &**chains, &**weights));
+        sums.add_chains(sequences, &backward.spreads, chains);
+    };
+    let (parts, ()) = parallel::both(threads, means, spreads);
     parts.into_iter().for_each(|part| sums.add(part));
-    let chains = sequences.blocks.iter().zip(&backward.chains).zip(&weights);
-    let chains = chains.map(|((block, chains), weights)| (block, &**chains, &**weights));
-    sums.add_chains(sequences, &backward.spreads, chains);
     Ok((log_likelihood, sums.finish(sequences)))
 }

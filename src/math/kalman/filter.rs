@@ -51,7 +51,7 @@ impl<'a> Filtered<'a> {
         let mut log_likelihood = vec![0.0; sequences.count()];
         let mut blocks = Vec::with_capacity(sequences.blocks.len());
         for (block, steps) in sequences.blocks.iter().zip(steps) {
-            let (filtered, own) = linear.filter(sequences, block, &gains, steps);
+            let (filtered, own) = linear.filter(sequences, block, &gains, steps, linear.tables(block));
             for (&i, value) in block.members.iter().zip(own) {
                 log_likelihood[i] = value;
             }
@@ -157,16 +157,21 @@ impl Linear {
         }
     }
 
-    /// The filter over one block, and the log-likelihoods of its columns.
+    /// Room for the means of one block, before and after each observation.
+    pub fn tables(&self, block: &Block) -> [Vec<f64>; 2] {
+        let size = self.states * block.stride();
+        [vec![0.0; size], vec![0.0; size]]
+    }
+
+    /// The filter over one block, whose means go to `tables`, and the log-likelihoods of its columns.
     pub fn filter(
         &self,
         sequences: &Sequences,
         block: &Block,
         gains: &Gains,
         steps: Vec<u32>,
+        [mut predicted, mut means]: [Vec<f64>; 2],
     ) -> (FilteredBlock, Vec<f64>) {
-        let size = self.states * block.stride();
-        let (mut predicted, mut means) = (vec![0.0; size], vec![0.0; size]);
         let mut log_likelihood = vec![0.0; block.members.len()];
         arch().dispatch(Pass {
             linear: self,
