@@ -122,10 +122,10 @@ impl<S: Simd> Product<'_, S> {
             }
         }
         let factor = simd.splat_f64s(self.factor);
-        for h in 0..H {
+        for (h, sums) in sums.into_iter().enumerate() {
             let out = &mut self.out[(i + h) * n + j..][..W];
             for w in 0..W {
-                out[w] = simd.mul_add_f64s(factor, sums[h][w], out[w]);
+                out[w] = simd.mul_add_f64s(factor, sums[w], out[w]);
             }
         }
         W
