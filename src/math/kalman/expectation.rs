@@ -18,6 +18,7 @@ pub fn expectation(system: &System, sequences: &Sequences, threads: usize) -> Re
     let states = system.states();
     let mut sums = Sums::new(sequences, states)?;
     let linear = Linear::new(system);
+    // No thread can help another through the schedule; meanwhile the others wake up and make room for the means.
     let schedule = || Schedule::new(system, sequences, true);
     let tables = || parallel::map(sequences.blocks.iter().collect(), threads, |block| linear.tables(block));
     let (schedule, tables) = parallel::both(threads, schedule, tables);
