@@ -3,7 +3,7 @@
 
 use super::beliefs::Backward;
 use super::filter::{Linear, Schedule};
-use super::statistics::Sums;
+use super::sums::Sums;
 use super::{Sequences, Statistics, System};
 use crate::Result;
 use crate::math::parallel;

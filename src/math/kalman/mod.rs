@@ -27,6 +27,7 @@ mod small;
 mod spreads;
 mod statistics;
 mod subspace;
+mod sums;
 mod system;
 #[cfg(test)]
 pub(super) mod tests;

@@ -1,0 +1,279 @@
+//! How expected second moments are summed: outer products of the means in whole vectors, block by block, and what the
+//! spreads add to them, chain by chain.
+
+use super::beliefs::Chain;
+use super::lanes::{LANES, OuterProducts};
+use super::sequences::{Block, Sequences};
+use super::small::{padded, zeros};
+use super::spreads::Spreads;
+use super::statistics::{Moments, Statistics};
+use crate::math::vectors::arch;
+use crate::{Error, Result};
+use nalgebra::DMatrix;
+use pulp::Arch;
+use std::collections::{BTreeMap, btree_map::Entry};
+use std::ops::Range;
+
+/// Columns gathered before their outer products are summed.
+const GATHERED: usize = 512;
+/// Most bytes that the moments of all patterns of missing entries may take.
+const MOST_BYTES: usize = 1 << 30;
+
+/// Lower triangles of all moments.
+pub(super) struct Sums {
+    states: usize,
+    initial: Moments,
+    transition: Moments,
+    /// By mask.
+    emission: BTreeMap<u32, Moments>,
+}
+
+impl Sums {
+    /// None.
+    ///
+    /// # Errors
+    /// If the moments of all patterns of missing entries take too much memory.
+    pub fn new(sequences: &Sequences, states: usize) -> Result<Self> {
+        let size = sequences.outputs() + states + sequences.inputs() + 1;
+        if sequences.masks.len() * size * size * size_of::<f64>() > MOST_BYTES {
+            return Err(Error::Data(format!(
+                "{} patterns of missing entries are too many to keep their moments apart; observe fewer columns at a time",
+                sequences.masks.len()
+            )));
+        }
+        Ok(Self::none(sequences, states))
+    }
+
+    fn none(sequences: &Sequences, states: usize) -> Self {
+        Self {
+            states,
+            initial: Moments::zeros(states + 1),
+            transition: Moments::zeros(2 * states + sequences.inputs() + 1),
+            emission: BTreeMap::new(),
+        }
+    }
+
+    /// What the means of one block contribute, `[X, T·B]`, its columns by `weights`.
+    pub fn of_means(sequences: &Sequences, block: &Block, states: usize, means: &[f64], weights: &[f64]) -> Self {
+        let mut sums = Self::none(sequences, states);
+        let view = View {
+            arch: arch(),
+            sequences,
+            block,
+            means,
+            states,
+            roots: weights.iter().map(|w| w.sqrt()).collect(),
+        };
+        view.add_means(&mut sums);
+        sums
+    }
+
+    /// The moments of the emission under one mask.
+    fn emission(&mut self, sequences: &Sequences, mask: u32) -> &mut Moments {
+        let size = sequences.masks[mask as usize].len() + self.states + sequences.inputs() + 1;
+        self.emission.entry(mask).or_insert_with(|| Moments::zeros(size))
+    }
+
+    /// Adds another part.
+    pub fn add(&mut self, other: Self) {
+        let add = |to: &mut Moments, from: Moments| {
+            to.count += from.count;
+            to.second += from.second;
+        };
+        add(&mut self.initial, other.initial);
+        add(&mut self.transition, other.transition);
+        for (mask, moments) in other.emission {
+            match self.emission.entry(mask) {
+                Entry::Vacant(entry) => drop(entry.insert(moments)),
+                Entry::Occupied(entry) => add(entry.into_mut(), moments),
+            }
+        }
+    }
+
+    /// Adds what the spreads of every block's columns contribute. Neighbouring columns of the same spreads are one.
+    pub fn add_chains<'a>(
+        &mut self,
+        sequences: &Sequences,
+        spreads: &Spreads,
+        blocks: impl Iterator<Item = (&'a Block, &'a [Chain], &'a [f64])>,
+    ) {
+        let chains = blocks.flat_map(|(block, chains, weights)| {
+            let weight = |chain: &Chain| weights[chain.columns.clone()].iter().sum::<f64>();
+            chains
+                .iter()
+                .map(move |chain| (&*block.masks, &*chain.steps, weight(chain)))
+        });
+        let chains: Vec<_> = chains.collect();
+        for same in chains.chunk_by(|(_, a, _), (_, b, _)| a == b) {
+            let (masks, steps, _) = same[0];
+            let weight = same.iter().map(|(.., weight)| weight).sum();
+            self.add_spreads(sequences, masks, spreads, steps, weight);
+        }
+    }
+
+    /// Adds what the spreads of one chain contribute, `weight` times.
+    fn add_spreads(&mut self, sequences: &Sequences, masks: &[u32], spreads: &Spreads, steps: &[u32], weight: f64) {
+        let x = self.states;
+        let (mut all, mut lags) = (zeros(x, x), zeros(x, x));
+        let mut t = 0;
+        while t < steps.len() {
+            let (mask, mut sum) = (masks[t], zeros(x, x));
+            while t < steps.len() && masks[t] == mask {
+                let same = (t..steps.len()).take_while(|&s| steps[s] == steps[t] && masks[s] == mask);
+                let run = same.count();
+                let [covariance, lag] = spreads.tables(steps[t]);
+                add_table(&mut sum, covariance, weight * run as f64);
+                add_table(&mut lags, lag, weight * run as f64);
+                t += run;
+            }
+            add_table(&mut all, &sum, 1.0);
+            let k = sequences.masks[mask as usize].len();
+            add_to(&mut self.emission(sequences, mask).second, (k, k), &sum, x);
+        }
+        let mut first = zeros(x, x);
+        add_table(&mut first, spreads.tables(steps[0])[0], weight);
+        add_to(&mut self.initial.second, (0, 0), &first, x);
+        // The first step is no target, the last no regressor (its lag is zero).
+        let mut targets = all.clone();
+        add_table(&mut targets, &first, -1.0);
+        add_table(&mut all, spreads.tables(steps[steps.len() - 1])[0], -weight);
+        add_to(&mut self.transition.second, (0, 0), &targets, x);
+        add_to(&mut self.transition.second, (x, 0), &lags, x);
+        add_to(&mut self.transition.second, (x, x), &all, x);
+    }
+
+    /// Whole matrices; of the emission those that observe anything.
+    pub fn finish(self, sequences: &Sequences) -> Statistics {
+        let mirrored = |mut moments: Moments| {
+            moments.second.fill_upper_triangle_with_lower_triangle();
+            moments
+        };
+        let emission = self.emission.into_iter();
+        Statistics {
+            initial: mirrored(self.initial),
+            transition: mirrored(self.transition),
+            emission: emission
+                .map(|(mask, moments)| (sequences.masks[mask as usize].clone(), mirrored(moments)))
+                .filter(|(mask, moments)| !mask.is_empty() && moments.count > 0.0)
+                .collect(),
+        }
+    }
+}
+
+fn add_table(sum: &mut [f64], part: &[f64], factor: f64) {
+    sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += factor * part);
+}
+
+/// Adds the square table `part` of `n` rows at `(row, column)`.
+fn add_to(sum: &mut DMatrix<f64>, (row, column): (usize, usize), part: &[f64], n: usize) {
+    for (j, part) in part.chunks_exact(padded(n)).enumerate() {
+        for (i, part) in part[..n].iter().enumerate() {
+            sum[(row + i, column + j)] += part;
+        }
+    }
+}
+
+/// The means of one block.
+struct View<'a> {
+    arch: Arch,
+    sequences: &'a Sequences,
+    block: &'a Block,
+    means: &'a [f64],
+    states: usize,
+    /// √ of the weight of each column.
+    roots: Vec<f64>,
+}
+
+impl<'a> View<'a> {
+    fn add_means(&self, sums: &mut Sums) {
+        let (x, u) = (self.states, self.sequences.inputs());
+        let steps = self.block.masks.len();
+        let now = Source {
+            table: self.means,
+            rows: None,
+            shift: 0,
+        };
+        let next = Source { shift: 1, ..now };
+        let inputs = Source {
+            table: &self.block.inputs,
+            ..now
+        };
+        self.gather(&mut sums.initial, &[(now, x)], 0..1);
+        self.gather(&mut sums.transition, &[(next, x), (now, x), (inputs, u)], 0..steps - 1);
+        let mut t = 0;
+        while t < steps {
+            let mask = self.block.masks[t];
+            let run = self.block.masks[t..].iter().take_while(|&&other| other == mask).count();
+            let rows = &self.sequences.masks[mask as usize];
+            if !rows.is_empty() {
+                let observed = Source {
+                    table: &self.block.observed,
+                    rows: Some(rows),
+                    shift: 0,
+                };
+                let parts = [(observed, rows.len()), (now, x), (inputs, u)];
+                self.gather(sums.emission(self.sequences, mask), &parts, t..t + run);
+            }
+            t += run;
+        }
+    }
+
+    /// Adds `v vᵀ` for the steps of `times`, `v` the parts one below the other and a final 1.
+    fn gather(&self, moments: &mut Moments, parts: &[(Source<'a>, usize)], times: Range<usize>) {
+        let (width, stride, size) = (self.block.members.len(), self.block.stride(), moments.second.nrows());
+        let shift = parts.iter().map(|(part, _)| part.shift).max().unwrap_or(0);
+        let row = |part: &Source<'a>, i: usize, times: &Range<usize>| {
+            let at = part.rows.map_or(i, |rows| rows[i]) * stride + (times.start + part.shift) * width;
+            &part.table[at..][..times.len() * width]
+        };
+        let rows = |times: &Range<usize>| {
+            let parts = parts
+                .iter()
+                .flat_map(|(part, count)| (0..*count).map(move |i| (part, i)));
+            parts.map(|(part, i)| row(part, i, times)).collect::<Vec<_>>()
+        };
+        let mut sums = vec![0.0; size * size * LANES];
+        let mut add = |rows: &[&[f64]]| self.arch.dispatch(OuterProducts { sums: &mut sums, rows });
+        // While no sequence has ended and all count once, the tables are taken as they are.
+        let weighted = self.roots.iter().any(|root| *root != 1.0);
+        let whole = |t: &usize| !weighted && self.block.active[t + shift] == width;
+        let mut first = times.start + times.clone().take_while(whole).count();
+        let ones = vec![1.0; (first - times.start).max(GATHERED / width + 1) * width];
+        let mut unmasked = rows(&(times.start..first));
+        unmasked.push(&ones[..(first - times.start) * width]);
+        add(&unmasked);
+        // Columns beyond a sequence's end count nothing.
+        let mut table = Vec::new();
+        while first < times.end {
+            let last = times.end.min(first + (GATHERED / width).max(1));
+            table.clear();
+            rows(&(first..last))
+                .into_iter()
+                .for_each(|row| table.extend_from_slice(row));
+            table.extend_from_slice(&ones[..(last - first) * width]);
+            for row in table.chunks_exact_mut((last - first) * width) {
+                for (row, t) in row.chunks_exact_mut(width).zip(first..) {
+                    row.iter_mut().zip(&self.roots).for_each(|(v, root)| *v *= root);
+                    row[self.block.active[t + shift]..].fill(0.0);
+                }
+            }
+            add(&table.chunks_exact((last - first) * width).collect::<Vec<_>>());
+            first = last;
+        }
+        for i in 0..size {
+            for j in 0..=i {
+                moments.second[(i, j)] += sums[(i * size + j) * LANES..][..LANES].iter().sum::<f64>();
+            }
+        }
+        moments.count += sums[(size * size - 1) * LANES..].iter().sum::<f64>();
+    }
+}
+
+/// Rows of a table of the block, some steps later.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    table: &'a [f64],
+    /// Which rows; the first ones without.
+    rows: Option<&'a [usize]>,
+    shift: usize,
+}
