@@ -26,6 +26,8 @@ pub(super) struct Lines {
     /// Whole lines.
     count: u64,
     last_step: Option<u64>,
+    /// Whether all of it is known to be on the disk.
+    forced: bool,
 }
 
 impl Lines {
@@ -79,6 +81,7 @@ impl Lines {
             length,
             count,
             last_step,
+            forced: false,
         })
     }
 
@@ -95,6 +98,7 @@ impl Lines {
             )));
         }
         line.push('\n');
+        self.forced = false;
         if let Err(source) = self.file.write_all(line.as_bytes()) {
             // Part of the line may be there; the error to report is the first one.
             let _ = self
@@ -109,9 +113,13 @@ impl Lines {
         Ok(())
     }
 
-    /// Forces everything to the disk.
-    pub fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(|source| Error::io(&self.path, source))
+    /// Forces everything to the disk, unless it is there.
+    pub fn sync(&mut self) -> Result<()> {
+        if !self.forced {
+            self.file.sync_data().map_err(|source| Error::io(&self.path, source))?;
+            self.forced = true;
+        }
+        Ok(())
     }
 
     /// How many lines there are.

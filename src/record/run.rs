@@ -263,7 +263,7 @@ impl Run {
         for (name, value) in metrics {
             self.require_finite(step, name, *value)?;
         }
-        if let Some(session) = &self.session {
+        if let Some(session) = &mut self.session {
             session.metrics.sync()?;
             session.events.sync()?;
         }
