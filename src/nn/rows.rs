@@ -5,7 +5,7 @@ use crate::Result;
 use candle_core::{DType, Device, Tensor};
 
 /// Rows `indices` (u32) of `table` `[N, ..]`, in that order, without a gradient. candle's own `index_select` calls a copy
-/// per row, which for rows of a few numbers takes longer than the step that they feed.
+/// per row, which for rows of a few numbers costs far more than the copying.
 ///
 /// # Errors
 /// If an index is not below N.

@@ -333,17 +333,9 @@ fn an_autoregression_in_companion_form_is_learnt() {
                  transition_input = [[], []]\ntransition_noise = [[0.25, 0.0], [0.0, 0.0]]\nemission_noise = [[0.1]]";
     let keys = "kind = 'linear_gaussian_ssm'\ntransition.fixed = [[nan, nan], [1.0, 0.0]]\nemission.fixed = [[1.0, 0.0]]\n\
                 transition_noise = { form = 'diagonal', fixed = [[nan, 0.0], [0.0, 0.0]] }";
-    let (splits, streams) = (splits(truth), Streams::new(5));
-    let config: ModelConfig = toml::from_str(keys).expect("a model");
-    let model = config.build(&splits.train).expect("a model");
-    let mut theta = model
-        .initial(&splits.train, &streams, 0, DType::F64, &Device::Cpu)
-        .expect("first values");
-    let sweeps = model
-        .closed_form()
-        .expect("a closed form")
-        .sweeps(&splits.train)
-        .expect("sweeps");
+    let mut case = Case::new((keys, truth));
+    let sweeps = case.sweeps();
+    let mut theta = case.theta.snapshot().expect("a copy");
     let mut before = f64::NEG_INFINITY;
     for sweep in 0..400 {
         let improvement = sweeps.improve(&theta, Guess::Exact, 1, None).expect("a sweep");
@@ -354,21 +346,19 @@ fn an_autoregression_in_companion_form_is_learnt() {
         );
         (before, theta) = (value, improvement.theta);
     }
-    let system = model.state_space(&theta).expect("a system").expect("a state space");
+    drop(sweeps);
+    case.theta = theta;
+    let system = case
+        .model
+        .state_space(&case.theta)
+        .expect("a system")
+        .expect("a state space");
     let (a, q) = (&system.transition, &system.transition_noise);
     assert_eq!((a[(1, 0)], a[(1, 1)], q[(0, 1)], q[(1, 1)]), (1.0, 0.0, 0.0, 0.0));
     // Six standard errors of 2,000 steps are about 0.1 for coefficients.
     assert!((a[(0, 0)] - 1.5).abs() < 0.1 && (a[(0, 1)] + 0.8).abs() < 0.1, "{a}");
     assert!((q[(0, 0)] - 0.25).abs() < 0.1, "{q}");
-    drop(sweeps);
     // The slopes of the likelihood are right beside the direction without noise.
-    let case = Case {
-        name: "companion",
-        model,
-        theta,
-        splits,
-        streams,
-    };
     let (_, transition) = case
         .theta
         .iter()

@@ -28,6 +28,16 @@ fn assert_near(estimates: &[Vec<f64>], truth: &[f64], bias: f64, what: &str) {
     }
 }
 
+/// A hundred independent estimates of all expected observations.
+fn estimates(filter: &BootstrapFilter, horizon: Horizon, streams: &Streams) -> Vec<Vec<f64>> {
+    let estimate = |k: u64| {
+        let numbers = streams.named(&format!("particles/{k}"));
+        let expected = filter.expected(horizon, |i| numbers.at(i));
+        expected.expect("expectations").concat()
+    };
+    (0..100).map(estimate).collect()
+}
+
 #[test]
 fn particles_expect_what_the_kalman_filter_expects() {
     let streams = Streams::new(38);
@@ -37,16 +47,8 @@ fn particles_expect_what_the_kalman_filter_expects() {
     let exact = Filtered::new(&system, &sequences).expect("a filter");
     let filter = BootstrapFilter::new(&system, &sequences, 500).expect("a filter");
     for horizon in HORIZONS {
-        let estimate = |k: u64| {
-            let numbers = streams.named(&format!("particles/{k}"));
-            filter
-                .expected(horizon, |i| numbers.at(i))
-                .expect("expectations")
-                .concat()
-        };
-        let estimates: Vec<Vec<f64>> = (0..100).map(estimate).collect();
         assert_near(
-            &estimates,
+            &estimates(&filter, horizon, &streams),
             &exact.expected(horizon).concat(),
             2e-3,
             &format!("{horizon:?}"),
@@ -124,16 +126,8 @@ fn predictions_agree_with_quadrature_on_the_growth_model() {
             let ahead = (start..t).fold(belief, |belief, t| grid.advance(t, &belief));
             mean_of(&grid.outputs(t), &ahead)
         };
-        let estimate = |k: u64| {
-            let numbers = streams.named(&format!("particles/{k}"));
-            filter
-                .expected(horizon, |i| numbers.at(i))
-                .expect("expectations")
-                .concat()
-        };
-        let estimates: Vec<Vec<f64>> = (0..100).map(estimate).collect();
         assert_near(
-            &estimates,
+            &estimates(&filter, horizon, &streams),
             &(0..14).map(exact).collect::<Vec<_>>(),
             2e-3,
             &format!("{horizon:?}"),
