@@ -15,6 +15,7 @@ use columns::{Columns, Wanted, named};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Keys of `source = "file"`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +63,17 @@ pub enum Asked {
     Varying,
     /// Any numbers.
     Anything,
+}
+
+/// A file that several runs read: once, when it is first asked for.
+#[derive(Debug, Default)]
+pub struct SharedFile(OnceLock<Result<Contents, Fault>>);
+
+impl SharedFile {
+    /// What the file of `config` holds; everyone who shares this asks for the same file.
+    pub(super) fn read(&self, config: &FileConfig, folder: &Path) -> Result<&Contents, Fault> {
+        self.0.get_or_init(|| config.read(folder)).as_ref().map_err(Fault::clone)
+    }
 }
 
 /// What a file holds.

@@ -3,7 +3,7 @@
 //! All draws of one seed come from the streams `data/train`, `data/test` and `data/split`, so every variant of an
 //! experiment sees the same rows for the same seed.
 
-use super::file::{Asked, Contents, FileConfig};
+use super::file::{Asked, Contents, FileConfig, SharedFile};
 use super::oracle::{oracle, sequence_oracle, true_growth, true_system};
 use super::split::{Parts, check_drawn, check_weights, held_out, split};
 use super::{Dataset, Standardization, Table};
@@ -251,14 +251,19 @@ impl DataConfig {
 
     /// Draws or reads the rows of one seed; `folder` is the experiment file's.
     pub fn load(&self, folder: &Path, streams: &Streams) -> Result<Splits, Fault> {
+        self.load_sharing(&SharedFile::default(), folder, streams)
+    }
+
+    /// The same, where the source is a file read once for everyone who shares it.
+    pub fn load_sharing(&self, shared: &SharedFile, folder: &Path, streams: &Streams) -> Result<Splits, Fault> {
         let (mut train, mut test) = match (&self.source, self.source.generator()) {
             (Source::File(file), _) => {
-                let Contents { rows, test, .. } = file.read(folder)?;
+                let Contents { rows, test, .. } = shared.read(file, folder)?;
                 if file.test_fraction > 0.0 {
-                    let (train, test) = split(&rows, file.test_fraction, streams, "data/split");
+                    let (train, test) = split(rows, file.test_fraction, streams, "data/split");
                     (train, Some(test))
                 } else {
-                    (rows, test)
+                    (rows.clone(), test.clone())
                 }
             }
             (_, Some(generator)) => {

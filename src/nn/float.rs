@@ -14,6 +14,7 @@
 //! [`vectorised!`] wraps such a loop so that it is compiled for AVX-512, AVX2, NEON and the baseline, and the best one the
 //! machine has is chosen at run time. No fused multiply-add is used, so these versions agree bit for bit.
 
+use super::quads;
 use candle_core::{CpuStorage, Layout, Tensor, WithDType};
 use std::mem::MaybeUninit;
 use std::ops::Neg;
@@ -47,6 +48,16 @@ pub(crate) trait Float: WithDType + Neg<Output = Self> {
     fn tanh(self) -> Self;
     /// Square root.
     fn root(self) -> Self;
+    /// Reads as many columns of `tile` as can be read by quads, column c of row l from `starts[l] + c`; answers how many.
+    #[inline(always)]
+    fn load_quads(_tile: &mut [Lanes<Self>], _data: &[Self], _starts: &[usize; LANES]) -> usize {
+        0
+    }
+    /// The same, to write or with `ADD` to add columns.
+    #[inline(always)]
+    fn store_quads<const ADD: bool>(_tile: &[Lanes<Self>], _data: &mut [Self], _starts: &[usize; LANES]) -> usize {
+        0
+    }
 }
 
 /// Horner's rule, highest coefficient first.
@@ -63,7 +74,7 @@ macro_rules! float {
     ($type:ident, $bits:ident, $signed:ident, mantissa: $mantissa:literal, bias: $bias:literal,
      magic: $magic:expr, ln2: ($ln2_high:expr, $ln2_low:expr), exp_range: ($lowest:expr, $highest:expr),
      tanh: $tanh:ident, subnormal: ($tiny_scale:expr, $tiny_exponent:expr),
-     expm1: [$($e:expr),+], artanh: [$($a:expr),+]) => {
+     expm1: [$($e:expr),+], artanh: [$($a:expr),+], $($more:tt)*) => {
         impl Float for $type {
             const NEGATIVE_INFINITY: Self = $type::NEG_INFINITY;
             const INFINITY: Self = $type::INFINITY;
@@ -130,6 +141,8 @@ macro_rules! float {
             fn root(self) -> Self {
                 self.sqrt()
             }
+
+            $($more)*
         }
     };
 }
@@ -142,7 +155,16 @@ float!(
     tanh: tanh_quotient,
     subnormal: (33_554_432.0, 25.0),
     expm1: [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 1.0 / 2.0],
-    artanh: [1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0]
+    artanh: [1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0],
+    #[inline(always)]
+    fn load_quads(tile: &mut [Lanes<f32>], data: &[f32], starts: &[usize; LANES]) -> usize {
+        quads::load(tile, data, starts)
+    }
+
+    #[inline(always)]
+    fn store_quads<const ADD: bool>(tile: &[Lanes<f32>], data: &mut [f32], starts: &[usize; LANES]) -> usize {
+        quads::store::<ADD>(tile, data, starts)
+    }
 );
 
 float!(
@@ -159,7 +181,7 @@ float!(
     artanh: [
         1.0 / 23.0, 1.0 / 21.0, 1.0 / 19.0, 1.0 / 17.0, 1.0 / 15.0, 1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0,
         1.0 / 5.0, 1.0 / 3.0
-    ]
+    ],
 );
 
 /// `x P(x²) / Q(x²)`, of all such quotients with quartic P and Q the one of least relative error up to 9.02 (2.1e-8), beyond

@@ -24,6 +24,7 @@ mod mixture_operation;
 pub mod parameters;
 pub mod perceptron;
 mod probabilities;
+mod quads;
 mod reparameterised;
 mod rows;
 #[cfg(test)]

@@ -7,8 +7,9 @@ use super::float::{Float, LANES, Lanes};
 #[inline(always)]
 pub(crate) fn load<T: Float>(tile: &mut [Lanes<T>], data: &[T], width: usize, offset: usize, rows: usize) {
     let starts: [usize; LANES] = std::array::from_fn(|l| l.min(rows - 1) * width + offset);
+    let done = T::load_quads(tile, data, &starts);
     let data = &data[..starts[LANES - 1] + tile.len()];
-    for (column, lane) in tile.iter_mut().enumerate() {
+    for (column, lane) in tile.iter_mut().enumerate().skip(done) {
         for l in 0..LANES {
             // SAFETY: the largest of these indices, of the last lane and column, is the last of the slice. Checks here
             // would keep the compiler from gathering all lanes at once.
@@ -20,9 +21,10 @@ pub(crate) fn load<T: Float>(tile: &mut [Lanes<T>], data: &[T], width: usize, of
 /// Writes what [`load`] would read.
 #[inline(always)]
 pub(crate) fn store<T: Float>(tile: &[Lanes<T>], data: &mut [T], width: usize, offset: usize, rows: usize) {
-    for l in 0..rows {
-        let start = l * width + offset;
-        for (lane, x) in tile.iter().zip(&mut data[start..start + tile.len()]) {
+    let starts: [usize; LANES] = std::array::from_fn(|l| l * width + offset);
+    let done = if rows == LANES { T::store_quads::<false>(tile, data, &starts) } else { 0 };
+    for (l, start) in starts[..rows].iter().enumerate() {
+        for (lane, x) in tile[done..].iter().zip(&mut data[start + done..start + tile.len()]) {
             *x = lane[l];
         }
     }
@@ -38,9 +40,11 @@ pub(crate) fn accumulate<T: Float>(
     rows: usize,
     broadcast: bool,
 ) {
-    for l in 0..rows {
-        let start = if broadcast { offset } else { l * width + offset };
-        for (lane, x) in tile.iter().zip(&mut data[start..start + tile.len()]) {
+    let starts: [usize; LANES] = std::array::from_fn(|l| if broadcast { offset } else { l * width + offset });
+    let whole = rows == LANES && !broadcast;
+    let done = if whole { T::store_quads::<true>(tile, data, &starts) } else { 0 };
+    for (l, start) in starts[..rows].iter().enumerate() {
+        for (lane, x) in tile[done..].iter().zip(&mut data[start + done..start + tile.len()]) {
             *x += lane[l];
         }
     }

@@ -45,7 +45,7 @@ pub struct Manifest {
     pub spec_hash: String,
     /// The crate's version.
     pub version: String,
-    /// The revision of the repository around the working directory, if there is one.
+    /// The revision of the repository around the working directory when the run began, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<Revision>,
     /// The machine.
@@ -87,7 +87,7 @@ impl Manifest {
             seed,
             spec_hash: spec_hash.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            revision: provenance::revision(),
+            revision: None,
             hardware: provenance::hardware(),
             started: provenance::now(),
             finished: None,

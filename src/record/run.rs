@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 /// How long to wait for a lock that a reader holds for an instant.
@@ -46,9 +45,8 @@ struct Clock {
     start: Instant,
     wall_before: f64,
     cpu_before: Option<f64>,
-    /// Processor time is the thread's; it means nothing on another one.
-    thread: ThreadId,
-    thread_cpu_at_start: Option<f64>,
+    /// Of the thread that resumed the run.
+    thread: Option<provenance::ThreadClock>,
 }
 
 impl Run {
@@ -151,7 +149,7 @@ impl Run {
         &self.dir
     }
 
-    /// The manifest as it stands; of a new run, the one that [`Run::resume`] will write.
+    /// The manifest as it stands; of a new run, the one that [`Run::announce`] will write.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -162,7 +160,8 @@ impl Run {
     }
 
     /// Starts the run, or goes on with it: returns the newest intact checkpoint, or `None` to begin at the beginning,
-    /// with both line files cut back to it. A checkpoint that is damaged is kept beside as `*.damaged` and noted.
+    /// with both line files cut back to it. A checkpoint that is damaged is kept beside as `*.damaged` and noted. The
+    /// processor time from here on that the manifest counts is this thread's.
     ///
     /// # Errors
     /// [`Error::Record`] if lines that the checkpoint relies on are damaged or missing.
@@ -190,8 +189,18 @@ impl Run {
             checkpoint_step: step,
             clock: Clock::start(&self.manifest),
         });
-        self.write_manifest()?;
         Ok(found.intact.map(|(checkpoint, _)| checkpoint))
+    }
+
+    /// Writes the manifest of a run that has started; the first one says which revision of the sources began it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn announce(&mut self) -> Result<()> {
+        if self.manifest.sessions == 1 {
+            self.manifest.revision = provenance::revision();
+        }
+        self.write_manifest()
     }
 
     /// Appends one line of numbers to `metrics.jsonl`, in the order given.
@@ -254,11 +263,11 @@ impl Run {
         self.write_manifest()
     }
 
-    /// Ends the run with its final metrics and releases the folder.
+    /// Ends the run with its final metrics.
     ///
     /// # Errors
     /// [`Error::NonFinite`] naming the metric; [`Error::Io`].
-    pub fn finish(mut self, status: Status, metrics: &[(String, f64)]) -> Result<Manifest> {
+    pub fn finish(&mut self, status: Status, metrics: &[(String, f64)]) -> Result<()> {
         let step = self.last_step().unwrap_or(0);
         for (name, value) in metrics {
             self.require_finite(step, name, *value)?;
@@ -270,8 +279,7 @@ impl Run {
         self.manifest.metrics = metrics.iter().cloned().collect::<BTreeMap<_, _>>();
         self.manifest.status = status;
         self.manifest.finished = Some(provenance::now());
-        self.write_manifest()?;
-        Ok(self.manifest)
+        self.write_manifest()
     }
 
     /// The session, if lines of `step` may still be appended.
@@ -292,7 +300,7 @@ impl Run {
     fn write_manifest(&mut self) -> Result<()> {
         self.manifest.last_step = self.last_step().or(self.manifest.last_step);
         self.manifest.peak_memory_bytes = provenance::peak_memory_bytes().max(self.manifest.peak_memory_bytes);
-        if let Some(session) = &self.session {
+        if let Some(session) = &mut self.session {
             (self.manifest.wall_seconds, self.manifest.cpu_seconds) = session.clock.read();
         }
         self.manifest.write(&self.dir)
@@ -328,25 +336,16 @@ impl Clock {
             start: Instant::now(),
             wall_before: manifest.wall_seconds,
             cpu_before: manifest.cpu_seconds,
-            thread: std::thread::current().id(),
-            thread_cpu_at_start: provenance::thread_cpu_seconds(),
+            thread: provenance::ThreadClock::start(),
         }
     }
 
     /// Wall and processor seconds of all sessions so far.
-    fn read(&self) -> (f64, Option<f64>) {
+    fn read(&mut self) -> (f64, Option<f64>) {
         let wall = self.wall_before + self.start.elapsed().as_secs_f64();
-        if std::thread::current().id() != self.thread {
-            return (wall, self.cpu_before);
-        }
-        let used = provenance::thread_cpu_seconds()
-            .zip(self.thread_cpu_at_start)
-            .map(|(now, start)| now - start);
-        (
-            wall,
-            used.map(|used| self.cpu_before.unwrap_or(0.0) + used)
-                .or(self.cpu_before),
-        )
+        let used = self.thread.as_mut().and_then(provenance::ThreadClock::seconds);
+        let cpu = used.map(|used| self.cpu_before.unwrap_or(0.0) + used);
+        (wall, cpu.or(self.cpu_before))
     }
 }
 

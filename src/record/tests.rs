@@ -37,6 +37,7 @@ fn train(results: &Path, killed: u64) -> Result<bool> {
         Some(checkpoint) => (checkpoint.tensors["weight"].to_scalar::<f64>()?, checkpoint.step + 1),
         None => (0.3, 1),
     };
+    run.announce()?;
     for step in first..=STEPS {
         weight *= 3.9 * (1.0 - weight);
         if step == killed {
@@ -180,6 +181,7 @@ fn one_process_at_a_time() {
     let (folder, dir) = folder();
     let mut run = open(folder.path()).unwrap();
     run.resume().unwrap();
+    run.announce().unwrap();
     let error = open(folder.path()).unwrap_err().to_string();
     assert!(
         error.contains("another process is running this run") && error.contains("seed-003"),
@@ -211,6 +213,7 @@ fn another_specification_is_refused_with_what_differs() {
 
     let mut run = Run::replace(&address, &other, "other").unwrap();
     assert!(run.resume().unwrap().is_none());
+    run.announce().unwrap();
     drop(run);
     assert_eq!(read_run(&dir).unwrap().spec_toml, other);
     assert!(read_checkpoint(&dir).unwrap_err().to_string().contains("no checkpoint"));
@@ -337,6 +340,7 @@ fn an_experiments_runs_are_listed_with_how_they_stand() {
     let start = |seed| {
         let mut run = Run::open(&address(results, seed), SPEC, "hash").unwrap();
         run.resume().unwrap();
+        run.announce().unwrap();
         run
     };
     start(0).finish(Status::Done, &[]).unwrap();

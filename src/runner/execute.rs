@@ -1,5 +1,6 @@
 //! Many runs side by side, one thread each.
 
+use super::recorder::Ending;
 use super::{Outcome, PlannedRun};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -43,19 +44,21 @@ pub fn execute(runs: &[PlannedRun], options: Options, watcher: &dyn Watcher) -> 
     // Fewer runs than threads: what is left over helps the closed-form sweeps, whose numbers do not depend on it.
     let threads = (options.jobs / runs.len().max(1)).max(1);
     let interrupted = || options.interrupt.load(Ordering::Relaxed);
-    let results: Vec<Result<Outcome>> = pool.install(|| {
-        let runs = runs.par_iter().enumerate().with_max_len(1);
-        let ended = runs.map(|(number, run)| {
-            if interrupted() {
-                return Ok(Outcome::Interrupted);
-            }
-            watcher.started(number);
-            let progressed = |done, of| watcher.progressed(number, done, of);
-            let outcome = run.execute(options.fresh, threads, &progressed, &interrupted)?;
-            watcher.finished(number, &outcome);
-            Ok(outcome)
+    let results: Vec<Result<Outcome>> = std::thread::scope(|scope| {
+        let endings: Vec<Result<Ending>> = pool.install(|| {
+            let runs = runs.par_iter().enumerate().with_max_len(1);
+            let ending = runs.map(|(number, run)| {
+                if interrupted() {
+                    return Ok(Ending::Known(Outcome::Interrupted));
+                }
+                watcher.started(number);
+                let progressed = |done, of| watcher.progressed(number, done, of);
+                let ended = move |outcome: &Outcome| watcher.finished(number, outcome);
+                run.execute(scope, options.fresh, threads, (&progressed, &interrupted), ended)
+            });
+            ending.collect()
         });
-        ended.collect()
+        endings.into_iter().map(|ending| ending?.wait()).collect()
     });
     results.into_iter().collect()
 }

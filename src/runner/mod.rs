@@ -4,6 +4,7 @@
 
 mod baseline;
 mod execute;
+mod recorder;
 mod reload;
 mod run;
 mod summary;
@@ -14,8 +15,10 @@ pub use run::{Outcome, PlannedRun};
 pub use summary::{MetricDocument, SeedSummary, Summary, VariantSummary, agreed, summarize};
 
 use crate::spec::{Diagnostics, Loaded, Spec, load_experiment, resolve};
-use crate::{Error, Result, data::Source, record};
+use crate::data::{SharedFile, Source};
+use crate::{Error, Result, record};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A checked experiment and where its records are.
 #[derive(Debug, Clone)]
@@ -52,6 +55,7 @@ impl Experiment {
     /// Every run, variant by variant and seed by seed.
     pub fn runs(&self) -> Result<Vec<PlannedRun>> {
         let mut runs = Vec::new();
+        let mut files: Vec<(&Source, Arc<SharedFile>)> = Vec::new();
         for variant in &self.loaded.variants {
             let toml = resolve::to_toml(&variant.spec);
             let hash = resolve::hash(&variant.spec);
@@ -59,6 +63,12 @@ impl Experiment {
                 Error::Other(format!("variant {:?} cannot be written as TOML: {error}", variant.name))
             })?;
             let hash = self.with_data(&variant.spec, hash)?;
+            let source = &variant.spec.data.source;
+            let file = files.iter().position(|(other, _)| *other == source);
+            let file = file.unwrap_or_else(|| {
+                files.push((source, Arc::default()));
+                files.len() - 1
+            });
             for &seed in &self.loaded.seeds {
                 runs.push(PlannedRun {
                     address: record::RunAddress {
@@ -71,6 +81,7 @@ impl Experiment {
                     toml: toml.clone(),
                     hash: hash.clone(),
                     folder: self.folder().to_owned(),
+                    file: files[file].1.clone(),
                 });
             }
         }

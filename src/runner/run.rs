@@ -1,18 +1,17 @@
 //! One run: load the rows, train (or go on training), evaluate, record.
 
 use super::baseline;
+use super::recorder::{Ending, Recorder};
 use crate::control::{self, Policy};
-use crate::data::Splits;
+use crate::data::{SharedFile, Splits};
 use crate::math::streams::Streams;
-use crate::record::{Checkpoint, Run, RunAddress, Status};
+use crate::record::{Run, RunAddress, Status};
 use crate::spec::Spec;
-use crate::train::{self, Job, Observer, State, Trained, estimator, evaluation, forecast};
+use crate::train::{self, Job, State, Trained, estimator, evaluation, forecast};
 use crate::{Error, Result};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-/// Training writes a checkpoint no more often than this, but for the last one.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(2);
+use std::sync::Arc;
+use std::thread::Scope;
 
 /// One run of an experiment.
 #[derive(Debug, Clone)]
@@ -27,6 +26,8 @@ pub struct PlannedRun {
     pub hash: String,
     /// The folder that relative paths start from.
     pub folder: PathBuf,
+    /// The user's own data, shared by all runs on them.
+    pub file: Arc<SharedFile>,
 }
 
 /// How a run ended.
@@ -45,62 +46,57 @@ impl PlannedRun {
     pub fn load_data(&self, streams: &Streams) -> Result<Splits> {
         self.spec
             .data
-            .load(&self.folder, streams)
+            .load_sharing(&self.file, &self.folder, streams)
             .map_err(|fault| Error::Data(fault.to_string()))
     }
 
-    /// Runs what is missing of this run, with `threads` threads for closed-form sweeps.
+    /// Runs what is missing of this run, with `threads` threads for closed-form sweeps. Its record may still be on its way
+    /// to the disk when this returns; `ended` hears of the end when it is there.
     ///
     /// # Errors
-    /// Only where the record itself cannot be written or belongs to another spec; a run that fails is an [`Outcome`].
-    pub(super) fn execute(
+    /// Only where the record itself cannot be opened or belongs to another spec; a run that fails is an [`Outcome`].
+    pub(super) fn execute<'scope>(
         &self,
+        scope: &'scope Scope<'scope, '_>,
         fresh: bool,
         threads: usize,
-        progressed: &dyn Fn(u64, u64),
-        interrupted: &dyn Fn() -> bool,
-    ) -> Result<Outcome> {
+        (progressed, interrupted): (&dyn Fn(u64, u64), &dyn Fn() -> bool),
+        ended: impl FnOnce(&Outcome) + Send + 'scope,
+    ) -> Result<Ending<'scope>> {
         let mut record = if fresh {
             Run::replace(&self.address, &self.toml, &self.hash)?
         } else {
             Run::open(&self.address, &self.toml, &self.hash)?
         };
         if record.is_done() {
-            return Ok(Outcome::Done);
+            ended(&Outcome::Done);
+            return Ok(Ending::Known(Outcome::Done));
         }
         let resume = record.resume()?.map(|checkpoint| State {
             step: checkpoint.step,
             tensors: checkpoint.tensors,
             facts: checkpoint.metadata,
         });
-        let mut recorder = Recorder {
-            record,
-            last_checkpoint: Instant::now(),
-            progressed,
-            interrupted,
-        };
+        let (mut recorder, ending) = Recorder::start(scope, record, ended, progressed, interrupted);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             self.train(resume, threads, &mut recorder)
         }));
-        let record = recorder.record;
-        match result {
-            Ok(Ok(metrics)) => {
-                record.finish(Status::Done, &metrics)?;
-                Ok(Outcome::Done)
-            }
-            Ok(Err(Error::Interrupted)) => {
-                record.finish(Status::Interrupted, &[])?;
-                Ok(Outcome::Interrupted)
-            }
-            // The disk's fault is not the run's: it may go on once there is room again.
-            Ok(Err(error @ Error::Io { .. })) => Err(error),
-            Ok(Err(error)) => fail(record, error.to_string()),
+        let (status, metrics) = match result {
+            Ok(Ok(metrics)) => (Status::Done, metrics),
+            Ok(Err(Error::Interrupted)) => (Status::Interrupted, Vec::new()),
+            Ok(Err(error)) => {
+                let reason = error.to_string();
+                (Status::Failed { reason }, Vec::new())
+            },
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().cloned();
                 let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-                fail(record, format!("internal error: {}", text.unwrap_or_default()))
+                let reason = format!("internal error: {}", text.unwrap_or_default());
+                (Status::Failed { reason }, Vec::new())
             }
-        }
+        };
+        recorder.end(status, metrics);
+        Ok(ending)
     }
 
     fn train(&self, resume: Option<State>, threads: usize, recorder: &mut Recorder) -> Result<Vec<(String, f64)>> {
@@ -156,50 +152,5 @@ impl PlannedRun {
             )?);
         }
         Ok(metrics)
-    }
-}
-
-fn fail(record: Run, reason: String) -> Result<Outcome> {
-    record.finish(Status::Failed { reason: reason.clone() }, &[])?;
-    Ok(Outcome::Failed(reason))
-}
-
-/// Writes what training says into the record.
-struct Recorder<'a> {
-    record: Run,
-    last_checkpoint: Instant,
-    progressed: &'a dyn Fn(u64, u64),
-    interrupted: &'a dyn Fn() -> bool,
-}
-
-impl Observer for Recorder<'_> {
-    fn evaluated(&mut self, step: u64, metrics: &[(String, f64)]) -> Result<()> {
-        self.record.append(step, metrics)
-    }
-
-    fn noted(&mut self, step: u64, text: &str) -> Result<()> {
-        self.record.note(step, text)
-    }
-
-    fn checkpoint(&mut self, required: bool, state: &dyn Fn() -> Result<State>) -> Result<()> {
-        if !required && self.last_checkpoint.elapsed() < CHECKPOINT_INTERVAL {
-            return Ok(());
-        }
-        let State { step, tensors, facts } = state()?;
-        self.record.checkpoint(&Checkpoint {
-            step,
-            tensors,
-            metadata: facts,
-        })?;
-        self.last_checkpoint = Instant::now();
-        Ok(())
-    }
-
-    fn progressed(&mut self, done: u64, of: u64) {
-        (self.progressed)(done, of);
-    }
-
-    fn interrupted(&self) -> bool {
-        (self.interrupted)()
     }
 }
