@@ -72,7 +72,10 @@ pub struct SharedFile(OnceLock<Result<Contents, Fault>>);
 impl SharedFile {
     /// What the file of `config` holds; everyone who shares this asks for the same file.
     pub(super) fn read(&self, config: &FileConfig, folder: &Path) -> Result<&Contents, Fault> {
-        self.0.get_or_init(|| config.read(folder)).as_ref().map_err(Fault::clone)
+        self.0
+            .get_or_init(|| config.read(folder))
+            .as_ref()
+            .map_err(Fault::clone)
     }
 }
 

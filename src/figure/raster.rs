@@ -5,9 +5,10 @@
 //! Shapes that share an edge meet without a seam, and overlapping shapes of one turning sense saturate at full coverage.
 
 use super::theme::Color;
+use crate::math::vectors::arch;
 
 /// Parts of one step of a channel.
-const FINENESS: f32 = 256.0;
+const FINENESS: u16 = 256;
 
 /// An RGB image under construction, with the coverage of the shape being drawn.
 pub(super) struct Raster {
@@ -27,7 +28,7 @@ impl Raster {
         Self {
             width,
             height,
-            pixels: vec![255 * FINENESS as u16; 3 * width * height],
+            pixels: vec![255 * FINENESS; 3 * width * height],
             changes: vec![0.0; (width + 2) * height],
             touched: vec![(usize::MAX, 0); height],
         }
@@ -115,7 +116,7 @@ impl Raster {
                     let at = 3 * (row * self.width + x);
                     for (pixel, ink) in self.pixels[at..at + 3].iter_mut().zip(color.rgb) {
                         let now = f32::from(*pixel);
-                        *pixel = (now + cover * (FINENESS * f32::from(ink) - now) + 0.5) as u16;
+                        *pixel = (now + cover * (f32::from(FINENESS) * f32::from(ink) - now) + 0.5) as u16;
                     }
                 }
             }
@@ -124,9 +125,8 @@ impl Raster {
 
     /// The image: three bytes per pixel, row by row.
     pub fn into_rgb(self) -> Vec<u8> {
-        let fineness = FINENESS as u16;
-        let byte = |channel: &u16| ((channel + fineness / 2) / fineness) as u8;
-        self.pixels.iter().map(byte).collect()
+        let byte = |channel: &u16| ((channel + FINENESS / 2) / FINENESS) as u8;
+        arch().dispatch(|| self.pixels.iter().map(byte).collect())
     }
 }
 

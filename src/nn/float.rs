@@ -18,6 +18,7 @@ use super::quads;
 use candle_core::{CpuStorage, Layout, Tensor, WithDType};
 use std::mem::MaybeUninit;
 use std::ops::Neg;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 /// How many rows the kernels treat at once: one AVX-512 register of f32, or two of f64.
 pub(crate) const LANES: usize = 16;
@@ -206,6 +207,13 @@ fn tanh_by_expm1(x: f64) -> f64 {
 #[inline(always)]
 pub(crate) fn larger<T: Float>(a: T, b: T) -> T {
     if b > a { b } else { a }
+}
+
+/// Stands in a loop over columns whose turns the compiler may not interleave: a column's lanes fill a vector already, and
+/// short turns would be gathered and scattered across columns instead. No instruction comes of it.
+#[inline(always)]
+pub(crate) fn turn_by_turn() {
+    compiler_fence(Ordering::AcqRel);
 }
 
 /// Defines a function whose body is compiled once per instruction set and dispatched at run time.

@@ -6,7 +6,7 @@
 
 use super::composed;
 use super::float::{
-    Float, LANES, Lanes, NEGLIGIBLE_PROBABILITY, elements, larger, vectorised, with_elements, with_float,
+    Float, LANES, Lanes, NEGLIGIBLE_PROBABILITY, elements, larger, turn_by_turn, vectorised, with_elements, with_float,
 };
 use super::tile::{load, store};
 use crate::{Error, Result};
@@ -78,10 +78,22 @@ pub(crate) fn log_sum_exp_lanes<T: Float>(x: &[Lanes<T>]) -> Lanes<T> {
 
 /// `x - total`, the logarithm of a share; exact at the infinities.
 #[inline(always)]
-pub(crate) fn log_share<T: Float>(x: T, total: T) -> T {
+fn log_share<T: Float>(x: T, total: T) -> T {
     let share = x - total;
     let share = if x == T::INFINITY { T::zero() } else { share };
     if x == T::NEGATIVE_INFINITY { x } else { share }
+}
+
+/// Turns logits into log-probabilities. `[K]` lanes
+#[inline(always)]
+pub(crate) fn normalize<T: Float>(logits: &mut [Lanes<T>]) {
+    let total = log_sum_exp_lanes(logits);
+    for logits in logits {
+        turn_by_turn();
+        for l in 0..LANES {
+            logits[l] = log_share(logits[l], total[l]);
+        }
+    }
 }
 
 /// `exp log_p`, or 0 where that is negligible or not a number.
@@ -133,12 +145,7 @@ vectorised! {
         let mut tile = vec![[T::zero(); LANES]; k];
         for (x, out) in x.chunks(LANES * k).zip(out.chunks_mut(LANES * k)) {
             load(&mut tile, x, k, 0, x.len() / k);
-            let total = log_sum_exp_lanes(&tile);
-            for x in &mut tile {
-                for l in 0..LANES {
-                    x[l] = log_share(x[l], total[l]);
-                }
-            }
+            normalize(&mut tile);
             store(&tile, out, k, 0, x.len() / k);
         }
     }

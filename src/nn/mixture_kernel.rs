@@ -9,13 +9,15 @@
 
 use super::density::{RAW_LIMIT, deviation};
 use super::float::{Float, LANES, Lanes, vectorised};
-use super::log_sum_exp::{log_share, log_sum_exp_lanes, probability, softmax_slope};
+use super::log_sum_exp::{log_sum_exp_lanes, normalize, probability, softmax_slope};
 use super::mixture::{ConditionalCovariance, MixtureShape};
 use super::tile::{accumulate, load, store};
 
 /// Columns `offset..` of a `[B, width]` matrix, or of one row that stands for all.
 #[derive(Clone, Copy)]
 pub(crate) struct Columns<'a, T> {
+    /// Which argument of the operation the matrix is.
+    pub(crate) argument: usize,
     pub(crate) data: &'a [T],
     pub(crate) width: usize,
     pub(crate) offset: usize,
@@ -35,10 +37,10 @@ impl<T: Float> Columns<'_, T> {
 
 /// One tile of rows: the mixture's numbers, column by column.
 struct Tile<T> {
-    y: Vec<Lanes<T>>,      // [D]
-    logits: Vec<Lanes<T>>, // [K]
-    means: Vec<Lanes<T>>,  // [K D]
-    scales: Vec<Lanes<T>>, // [K F]
+    y: Vec<Lanes<T>>,     // [D]
+    heads: Vec<Lanes<T>>, // [K], [K D] and [K F]: logits, means and scales
+    k: usize,
+    means: usize, // K D
 }
 
 impl<T: Float> Tile<T> {
@@ -47,9 +49,9 @@ impl<T: Float> Tile<T> {
         let zeros = |n| vec![[T::zero(); LANES]; n];
         Self {
             y: zeros(d),
-            logits: zeros(k),
-            means: zeros(k * d),
-            scales: zeros(k * f),
+            heads: zeros(k + k * d + k * f),
+            k,
+            means: k * d,
         }
     }
 
@@ -57,9 +59,43 @@ impl<T: Float> Tile<T> {
     fn load(&mut self, y: &[T], heads: &[Columns<T>; 3], row: usize, rows: usize) {
         let d = self.y.len();
         load(&mut self.y, &y[row * d..], d, 0, rows);
-        heads[0].load(&mut self.logits, row, rows);
-        heads[1].load(&mut self.means, row, rows);
-        heads[2].load(&mut self.scales, row, rows);
+        if self.are_neighbours(heads) {
+            return heads[0].load(&mut self.heads, row, rows);
+        }
+        let (logits, means, scales) = self.parts_mut();
+        heads[0].load(logits, row, rows);
+        heads[1].load(means, row, rows);
+        heads[2].load(scales, row, rows);
+    }
+
+    /// Whether the heads lie side by side in one argument, as a network returns them.
+    #[inline(always)]
+    fn are_neighbours(&self, heads: &[Columns<T>; 3]) -> bool {
+        let [logits, means, scales] = heads;
+        logits.argument == means.argument
+            && means.argument == scales.argument
+            && logits.offset + self.k == means.offset
+            && means.offset + self.means == scales.offset
+    }
+
+    /// Logits `[K]`, means `[K D]` and scales `[K F]`.
+    #[inline(always)]
+    fn parts(&self) -> (&[Lanes<T>], &[Lanes<T>], &[Lanes<T>]) {
+        let (logits, rest) = self.heads.split_at(self.k);
+        let (means, scales) = rest.split_at(self.means);
+        (logits, means, scales)
+    }
+
+    #[inline(always)]
+    fn parts_mut(&mut self) -> (&mut [Lanes<T>], &mut [Lanes<T>], &mut [Lanes<T>]) {
+        let (logits, rest) = self.heads.split_at_mut(self.k);
+        let (means, scales) = rest.split_at_mut(self.means);
+        (logits, means, scales)
+    }
+
+    #[inline(always)]
+    fn logits_mut(&mut self) -> &mut [Lanes<T>] {
+        &mut self.heads[..self.k]
     }
 }
 
@@ -114,23 +150,26 @@ impl<T: Float> Innovations<T> {
     fn find(&mut self, tile: &Tile<T>, shape: &MixtureShape) {
         let (k, d, f) = sizes(shape);
         let (floor, one) = (T::of(shape.deviation_floor), T::one());
+        let (_, means, scales) = tile.parts();
         for c in 0..k {
-            let (mean, scale) = (&tile.means[c * d..][..d], &tile.scales[c * f..][..f]);
+            let (mean, scale) = (&means[c * d..][..d], &scales[c * f..][..f]);
             let (e, u) = (&mut self.e[c * d..][..d], &mut self.u[c * d..][..d]);
             let (precision, share) = (&mut self.precision[c * d..][..d], &mut self.share[c * d..][..d]);
+            let differences = tile.y.as_flattened().iter().zip(mean.as_flattened());
+            for (e, (y, mean)) in e.as_flattened_mut().iter_mut().zip(differences) {
+                *e = *y - *mean;
+            }
             for i in 0..d {
-                for l in 0..LANES {
-                    e[i][l] = tile.y[i][l] - mean[i][l];
-                }
                 let (raw, row) = places(shape.covariance, d, i);
                 let s = innovation(e, i, row.map(|start| &scale[start..start + i]));
+                let (raw, mut p, mut shares, mut quotients) = (scale[raw], s, s, s);
                 for l in 0..LANES {
-                    let (excess, sigma) = deviation(scale[raw][l], floor);
-                    let p = one / sigma;
-                    precision[i][l] = p;
-                    share[i][l] = excess * p;
-                    u[i][l] = s[l] * p;
+                    let (excess, sigma) = deviation(raw[l], floor);
+                    p[l] = one / sigma;
+                    shares[l] = excess * p[l];
+                    quotients[l] = s[l] * p[l];
                 }
+                (precision[i], share[i], u[i]) = (p, shares, quotients);
             }
         }
     }
@@ -141,17 +180,18 @@ impl<T: Float> Innovations<T> {
         let constant = T::of(-0.5 * (d as f64) * (2.0 * std::f64::consts::PI).ln());
         let half = T::of(0.5);
         for (c, joint) in joint.iter_mut().enumerate() {
-            *joint = [constant; LANES];
+            let mut sum = [constant; LANES];
             if let Some(log_prior) = log_prior {
                 for l in 0..LANES {
-                    joint[l] += log_prior[c][l];
+                    sum[l] += log_prior[c][l];
                 }
             }
             for (u, precision) in self.u[c * d..][..d].iter().zip(&self.precision[c * d..][..d]) {
                 for l in 0..LANES {
-                    joint[l] -= half * u[l] * u[l] - precision[l].ln();
+                    sum[l] -= half * u[l] * u[l] - precision[l].ln();
                 }
             }
+            *joint = sum;
         }
     }
 
@@ -161,26 +201,30 @@ impl<T: Float> Innovations<T> {
         let (k, d, f) = sizes(shape);
         let limit = T::of(RAW_LIMIT);
         let (zero, one) = (T::zero(), T::one());
+        let (_, _, scales) = tile.parts();
+        let (logits, d_means, d_scales) = slope.parts_mut();
         for c in 0..k {
-            let g = &slope.logits[c];
+            let g = logits[c];
             let (e, u) = (&self.e[c * d..][..d], &self.u[c * d..][..d]);
             let (precision, share) = (&self.precision[c * d..][..d], &self.share[c * d..][..d]);
-            let scale = &tile.scales[c * f..][..f];
-            let (d_mean, d_scale) = (&mut slope.means[c * d..][..d], &mut slope.scales[c * f..][..f]);
+            let scale = &scales[c * f..][..f];
+            let (d_mean, d_scale) = (&mut d_means[c * d..][..d], &mut d_scales[c * f..][..f]);
             d_mean.fill([zero; LANES]);
             d_scale.fill([zero; LANES]);
             for i in 0..d {
                 let (raw, start) = places(shape.covariance, d, i);
+                let (r, u, precision, share) = (scale[raw], u[i], precision[i], share[i]);
                 let mut ds = [zero; LANES]; // g u / σ = -∂/∂s
+                let (mut mean, mut deviation) = (d_mean[i], d_scale[raw]);
                 for l in 0..LANES {
-                    let (r, u) = (scale[raw][l], u[i][l]);
                     let inside = g[l] != zero;
-                    ds[l] = if inside { g[l] * u * precision[i][l] } else { zero };
-                    let inside = inside && r >= -limit && r <= limit;
-                    let dr = g[l] * (u * u - one) * share[i][l];
-                    d_scale[raw][l] += if inside { dr } else { zero };
-                    d_mean[i][l] += ds[l];
+                    ds[l] = if inside { g[l] * u[l] * precision[l] } else { zero };
+                    let inside = inside && r[l] >= -limit && r[l] <= limit;
+                    let dr = g[l] * (u[l] * u[l] - one) * share[l];
+                    deviation[l] += if inside { dr } else { zero };
+                    mean[l] += ds[l];
                 }
+                (d_mean[i], d_scale[raw]) = (mean, deviation);
                 if let Some(start) = start {
                     for j in 0..i {
                         for l in 0..LANES {
@@ -196,17 +240,6 @@ impl<T: Float> Innovations<T> {
     }
 }
 
-/// Turns logits into log-probabilities. `[K]` lanes
-#[inline(always)]
-fn normalize<T: Float>(logits: &mut [Lanes<T>]) {
-    let total = log_sum_exp_lanes(logits);
-    for logits in logits {
-        for l in 0..LANES {
-            logits[l] = log_share(logits[l], total[l]);
-        }
-    }
-}
-
 /// Turns logits into probabilities. `[K]` lanes
 #[inline(always)]
 fn probabilities<T: Float>(logits: &mut [Lanes<T>]) {
@@ -214,22 +247,27 @@ fn probabilities<T: Float>(logits: &mut [Lanes<T>]) {
     logits.as_flattened_mut().iter_mut().for_each(|p| *p = p.exp());
 }
 
-/// Where gradients go: to that of each argument, and which argument each head is in.
-pub(crate) struct Slopes<'a, T> {
-    pub(crate) of: &'a mut [Vec<T>],
-    pub(crate) arguments: [usize; 3],
-}
+/// Where gradients go: to that of each argument.
+pub(crate) struct Slopes<'a, T>(pub(crate) &'a mut [Vec<T>]);
 
 impl<T: Float> Slopes<'_, T> {
     /// Adds the gradients of `rows` rows from `row` on.
     #[inline(always)]
     fn add(&mut self, slope: &Tile<T>, heads: &[Columns<T>; 3], row: usize, rows: usize) {
-        let tiles = [&slope.logits, &slope.means, &slope.scales];
-        for ((tile, head), argument) in tiles.into_iter().zip(heads).zip(self.arguments) {
-            let start = if head.broadcast { 0 } else { row * head.width };
-            let data = &mut self.of[argument][start..];
-            accumulate(tile, data, head.width, head.offset, rows, head.broadcast);
+        if slope.are_neighbours(heads) {
+            return self.add_columns(&slope.heads, &heads[0], row, rows);
         }
+        let (logits, means, scales) = slope.parts();
+        for (tile, head) in [logits, means, scales].into_iter().zip(heads) {
+            self.add_columns(tile, head, row, rows);
+        }
+    }
+
+    #[inline(always)]
+    fn add_columns(&mut self, tile: &[Lanes<T>], head: &Columns<T>, row: usize, rows: usize) {
+        let start = if head.broadcast { 0 } else { row * head.width };
+        let data = &mut self.0[head.argument][start..];
+        accumulate(tile, data, head.width, head.offset, rows, head.broadcast);
     }
 }
 
@@ -251,9 +289,9 @@ vectorised! {
             tile.load(y, &heads, index * LANES, rows);
             innovations.find(&tile, shape);
             if prior {
-                normalize(&mut tile.logits);
+                normalize(tile.logits_mut());
             }
-            innovations.log_joint(prior.then_some(&tile.logits), d, &mut joint);
+            innovations.log_joint(prior.then_some(tile.parts().0), d, &mut joint);
             store(&joint, out, k, 0, rows);
         }
     }
@@ -277,13 +315,13 @@ vectorised! {
             let (row, rows) = (index * LANES, g.len() / k);
             tile.load(y, &heads, row, rows);
             innovations.find(&tile, shape);
-            load(&mut slope.logits, g, k, 0, rows);
+            load(slope.logits_mut(), g, k, 0, rows);
             innovations.gradients(&tile, shape, &mut slope);
             if prior {
-                normalize(&mut tile.logits);
-                softmax_slope(&tile.logits, &mut slope.logits);
+                normalize(tile.logits_mut());
+                softmax_slope(tile.parts().0, slope.logits_mut());
             } else {
-                slope.logits.fill([T::zero(); LANES]);
+                slope.logits_mut().fill([T::zero(); LANES]);
             }
             slopes.add(&slope, &heads, row, rows);
         }
@@ -311,21 +349,21 @@ vectorised! {
             let (row, rows) = (index * LANES, out.len());
             tile.load(y, &heads, row, rows);
             innovations.find(&tile, shape);
-            normalize(&mut tile.logits);
-            innovations.log_joint(Some(&tile.logits), d, &mut joint);
+            normalize(tile.logits_mut());
+            innovations.log_joint(Some(tile.parts().0), d, &mut joint);
             let total = log_sum_exp_lanes(&joint);
             out.copy_from_slice(&total[..rows]);
             let Some(slopes) = &mut slopes else { continue };
             if let Some(g) = g {
                 load(&mut weight, &g[row..], 1, 0, rows);
             }
-            for (slope, joint) in slope.logits.iter_mut().zip(&joint) {
+            for (slope, joint) in slope.logits_mut().iter_mut().zip(&joint) {
                 for l in 0..LANES {
                     slope[l] = weight[0][l] * probability(joint[l] - total[l]);
                 }
             }
             innovations.gradients(&tile, shape, &mut slope);
-            softmax_slope(&tile.logits, &mut slope.logits);
+            softmax_slope(tile.parts().0, slope.logits_mut());
             slopes.add(&slope, &heads, row, rows);
         }
     }
@@ -339,9 +377,10 @@ vectorised! {
         let mut mean = vec![[T::zero(); LANES]; d];
         for (index, out) in out.chunks_mut(LANES * d).enumerate() {
             tile.load(y, &heads, index * LANES, out.len() / d);
-            probabilities(&mut tile.logits);
+            probabilities(tile.logits_mut());
             mean.fill([T::zero(); LANES]);
-            for (p, means) in tile.logits.iter().zip(tile.means.chunks_exact(d)) {
+            let (logits, means, _) = tile.parts();
+            for (p, means) in logits.iter().zip(means.chunks_exact(d)) {
                 for (sum, mean) in mean.iter_mut().zip(means) {
                     for l in 0..LANES {
                         sum[l] += p[l] * mean[l];
@@ -366,16 +405,18 @@ vectorised! {
         let d = shape.dimension;
         let mut slopes = slopes;
         let (mut tile, mut slope) = (Tile::new(shape), Tile::new(shape));
+        let mut own = vec![[T::zero(); LANES]; d]; // of g
         for (index, g) in g.chunks(LANES * d).enumerate() {
             let (row, rows) = (index * LANES, g.len() / d);
             tile.load(y, &heads, row, rows);
-            probabilities(&mut tile.logits);
-            load(&mut slope.y, g, d, 0, rows);
+            probabilities(tile.logits_mut());
+            load(&mut own, g, d, 0, rows);
             let mut average = [T::zero(); LANES];
-            for (c, (p, s)) in tile.logits.iter().zip(&mut slope.logits).enumerate() {
+            let ((logits, means, _), (d_logits, d_means, _)) = (tile.parts(), slope.parts_mut());
+            for (c, (p, s)) in logits.iter().zip(&mut *d_logits).enumerate() {
                 *s = [T::zero(); LANES];
-                let means = tile.means[c * d..][..d].iter().zip(&mut slope.means[c * d..][..d]);
-                for ((mean, d_mean), g) in means.zip(&slope.y) {
+                let means = means[c * d..][..d].iter().zip(&mut d_means[c * d..][..d]);
+                for ((mean, d_mean), g) in means.zip(&own) {
                     for l in 0..LANES {
                         d_mean[l] = p[l] * g[l];
                         s[l] += g[l] * mean[l];
@@ -385,7 +426,7 @@ vectorised! {
                     average[l] += p[l] * s[l];
                 }
             }
-            for (p, s) in tile.logits.iter().zip(&mut slope.logits) {
+            for (p, s) in logits.iter().zip(d_logits) {
                 for l in 0..LANES {
                     s[l] = p[l] * (s[l] - average[l]);
                 }

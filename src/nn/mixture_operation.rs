@@ -62,6 +62,7 @@ impl Operation {
         self.heads.map(|place| {
             let (data, dims) = arguments[place.argument];
             Columns {
+                argument: place.argument,
                 data,
                 width: dims[1],
                 offset: place.offset,
@@ -91,8 +92,7 @@ impl Operation {
                     Quantity::LogLikelihood => forward(y, heads, &self.shape, false, &mut out),
                     Quantity::LogProb if self.tracked && own_rows => {
                         let mut of = like(&arguments);
-                        let slopes = Slopes { of: &mut of, arguments: self.heads.map(|place| place.argument) };
-                        log_prob(y, heads, &self.shape, None, &mut out, Some(slopes));
+                        log_prob(y, heads, &self.shape, None, &mut out, Some(Slopes(&mut of)));
                         *self.kept() = Some(of.into_iter().map(T::to_cpu_storage_owned).collect());
                     }
                     Quantity::LogProb => log_prob(y, heads, &self.shape, None, &mut out, None),
@@ -127,7 +127,7 @@ impl Operation {
                     return Ok(of);
                 }
                 let mut of = like(&slices);
-                let slopes = Slopes { of: &mut of, arguments: self.heads.map(|place| place.argument) };
+                let slopes = Slopes(&mut of);
                 let heads = self.columns(&slices);
                 match self.quantity {
                     Quantity::LogJoint => backward(y, heads, &self.shape, true, g, slopes),

@@ -10,7 +10,22 @@ use std::collections::BTreeMap;
 /// Named arrays that an optimiser may change.
 #[derive(Debug, Clone, Default)]
 pub struct Parameters {
-    by_name: BTreeMap<String, Var>,
+    by_name: BTreeMap<String, Parameter>,
+}
+
+#[derive(Debug, Clone)]
+struct Parameter {
+    var: Var,
+    /// What functions of the parameter see: the variable itself, or its numbers alone.
+    value: Tensor,
+}
+
+impl Parameter {
+    fn new(value: &Tensor) -> Result<Self> {
+        let var = Var::from_tensor(value)?;
+        let value = var.as_tensor().clone();
+        Ok(Self { var, value })
+    }
 }
 
 impl Parameters {
@@ -21,8 +36,7 @@ impl Parameters {
 
     /// Adds or replaces the parameter `name`, with a copy of `value`'s storage.
     pub fn insert(&mut self, name: impl Into<String>, value: &Tensor) -> Result<()> {
-        self.by_name
-            .insert(name.into(), Var::from_tensor(&value.contiguous()?)?);
+        self.by_name.insert(name.into(), Parameter::new(&value.contiguous()?)?);
         Ok(())
     }
 
@@ -30,7 +44,7 @@ impl Parameters {
     pub fn get(&self, name: &str) -> Result<&Tensor> {
         self.by_name
             .get(name)
-            .map(Var::as_tensor)
+            .map(|parameter| &parameter.value)
             .ok_or_else(|| crate::Error::Other(format!("no parameter {name:?} among {:?}", self.names())))
     }
 
@@ -41,35 +55,53 @@ impl Parameters {
 
     /// All parameters with their names, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Var)> {
-        self.by_name.iter().map(|(name, var)| (name.as_str(), var))
+        self.by_name
+            .iter()
+            .map(|(name, parameter)| (name.as_str(), &parameter.var))
     }
 
     /// How many numbers there are in all.
     pub fn count(&self) -> usize {
-        self.by_name.values().map(|var| var.elem_count()).sum()
+        self.by_name.values().map(|parameter| parameter.var.elem_count()).sum()
     }
 
     /// Those whose names do not begin with `prefix`; the numbers are shared.
     pub fn without(&self, prefix: &str) -> Self {
         let kept = self.by_name.iter().filter(|(name, _)| !name.starts_with(prefix));
         Self {
-            by_name: kept.map(|(name, var)| (name.clone(), var.clone())).collect(),
+            by_name: kept
+                .map(|(name, parameter)| (name.clone(), parameter.clone()))
+                .collect(),
+        }
+    }
+
+    /// The same numbers, as what functions of them take for granted: no graph grows from them, and no gradient reaches them.
+    pub fn constant(&self) -> Self {
+        let constant = |parameter: &Parameter| Parameter {
+            value: parameter.var.as_tensor().detach(),
+            ..parameter.clone()
+        };
+        let by_name = self.by_name.iter();
+        Self {
+            by_name: by_name
+                .map(|(name, parameter)| (name.clone(), constant(parameter)))
+                .collect(),
         }
     }
 
     /// An independent copy: later steps on `self` do not reach it.
     pub fn snapshot(&self) -> Result<Self> {
         let mut copy = Self::new();
-        for (name, var) in &self.by_name {
+        for (name, var) in self.iter() {
             copy.by_name
-                .insert(name.clone(), Var::from_tensor(&var.as_tensor().copy()?.detach())?);
+                .insert(name.to_owned(), Parameter::new(&var.as_tensor().copy()?.detach())?);
         }
         Ok(copy)
     }
 
     /// Overwrites every value in place with the value of the same name in `other`.
     pub fn assign(&self, other: &Self) -> Result<()> {
-        for (name, var) in &self.by_name {
+        for (name, var) in self.iter() {
             var.set(other.get(name)?)?;
         }
         Ok(())
@@ -77,12 +109,12 @@ impl Parameters {
 
     /// Where the numbers live; the CPU where there are none.
     pub fn device(&self) -> Device {
-        let first = self.by_name.values().next();
-        first.map_or(Device::Cpu, |var| var.device().clone())
+        let first = self.iter().next();
+        first.map_or(Device::Cpu, |(_, var)| var.device().clone())
     }
 
     /// The type of the numbers; f64 where there are none.
     pub fn dtype(&self) -> DType {
-        self.by_name.values().next().map_or(DType::F64, |var| var.dtype())
+        self.iter().next().map_or(DType::F64, |(_, var)| var.dtype())
     }
 }

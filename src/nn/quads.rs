@@ -90,7 +90,10 @@ mod wide {
     ) -> usize {
         let (sse, avx) = (simd.sse, simd.avx512f);
         let (quads, _) = tile.as_chunks::<QUAD>();
-        assert!(starts[LANES - 1] + QUAD * quads.len() <= data.len(), "a tile within its matrix");
+        assert!(
+            starts[LANES - 1] + QUAD * quads.len() <= data.len(),
+            "a tile within its matrix"
+        );
         for (q, columns) in quads.iter().enumerate() {
             // SAFETY: a column is as long as a vector.
             let column = |c: usize| unsafe { avx._mm512_loadu_ps(columns[c].as_ptr()) };
@@ -106,7 +109,11 @@ mod wide {
                     // SAFETY: the starts rise, and the last of them has been looked at.
                     unsafe {
                         let to = data.as_mut_ptr().add(starts[4 * j + i] + QUAD * q);
-                        let sum = if ADD { sse._mm_add_ps(sse._mm_loadu_ps(to), quarter) } else { quarter };
+                        let sum = if ADD {
+                            sse._mm_add_ps(sse._mm_loadu_ps(to), quarter)
+                        } else {
+                            quarter
+                        };
                         sse._mm_storeu_ps(to, sum);
                     }
                 }

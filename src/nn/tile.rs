@@ -22,7 +22,11 @@ pub(crate) fn load<T: Float>(tile: &mut [Lanes<T>], data: &[T], width: usize, of
 #[inline(always)]
 pub(crate) fn store<T: Float>(tile: &[Lanes<T>], data: &mut [T], width: usize, offset: usize, rows: usize) {
     let starts: [usize; LANES] = std::array::from_fn(|l| l * width + offset);
-    let done = if rows == LANES { T::store_quads::<false>(tile, data, &starts) } else { 0 };
+    let done = if rows == LANES {
+        T::store_quads::<false>(tile, data, &starts)
+    } else {
+        0
+    };
     for (l, start) in starts[..rows].iter().enumerate() {
         for (lane, x) in tile[done..].iter().zip(&mut data[start + done..start + tile.len()]) {
             *x = lane[l];
@@ -42,7 +46,11 @@ pub(crate) fn accumulate<T: Float>(
 ) {
     let starts: [usize; LANES] = std::array::from_fn(|l| if broadcast { offset } else { l * width + offset });
     let whole = rows == LANES && !broadcast;
-    let done = if whole { T::store_quads::<true>(tile, data, &starts) } else { 0 };
+    let done = if whole {
+        T::store_quads::<true>(tile, data, &starts)
+    } else {
+        0
+    };
     for (l, start) in starts[..rows].iter().enumerate() {
         for (lane, x) in tile[done..].iter().zip(&mut data[start + done..start + tile.len()]) {
             *x += lane[l];

@@ -14,8 +14,8 @@ pub use reload::{Reloaded, reload};
 pub use run::{Outcome, PlannedRun};
 pub use summary::{MetricDocument, SeedSummary, Summary, VariantSummary, agreed, summarize};
 
-use crate::spec::{Diagnostics, Loaded, Spec, load_experiment, resolve};
 use crate::data::{SharedFile, Source};
+use crate::spec::{Diagnostics, Loaded, Spec, load_experiment, resolve};
 use crate::{Error, Result, record};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

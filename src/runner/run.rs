@@ -87,7 +87,7 @@ impl PlannedRun {
             Ok(Err(error)) => {
                 let reason = error.to_string();
                 (Status::Failed { reason }, Vec::new())
-            },
+            }
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().cloned();
                 let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));

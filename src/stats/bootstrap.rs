@@ -45,15 +45,15 @@ impl Bootstrap {
     /// # Ok::<(), latent_lab::Error>(())
     /// ```
     pub fn interval(&self, scores: &Scores, statistic: impl Fn(&Scores) -> f64) -> Option<(f64, f64)> {
-        self.intervals([scores], |[scores]| [statistic(scores)].into())?.pop()
+        self.intervals([scores], |[scores]| [statistic(scores)])?.pop()
     }
 
     /// The 95 % intervals of several statistics of several independent variants, from the same resamples; `None` if a
     /// task of a variant has fewer than [`SMALLEST_RESAMPLED`] runs.
-    pub fn intervals<const VARIANTS: usize>(
+    pub fn intervals<const VARIANTS: usize, S: AsRef<[f64]>>(
         &self,
         scores: [&Scores; VARIANTS],
-        statistics: impl Fn(&[Scores; VARIANTS]) -> Vec<f64>,
+        statistics: impl Fn(&[Scores; VARIANTS]) -> S,
     ) -> Option<Vec<(f64, f64)>> {
         let enough = scores.iter().all(|scores| scores.fewest_runs() >= SMALLEST_RESAMPLED);
         if !enough || self.resamples == 0 {
@@ -67,9 +67,9 @@ impl Bootstrap {
                 resampled.resample(original, &mut generator);
             }
             let values = statistics(&resampled);
-            drawn.resize_with(values.len(), || Vec::with_capacity(self.resamples));
-            for (drawn, value) in drawn.iter_mut().zip(values) {
-                drawn.push(value);
+            drawn.resize_with(values.as_ref().len(), || Vec::with_capacity(self.resamples));
+            for (drawn, value) in drawn.iter_mut().zip(values.as_ref()) {
+                drawn.push(*value);
             }
         }
         let interval = |drawn: &mut Vec<f64>| {

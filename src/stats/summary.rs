@@ -44,7 +44,7 @@ impl Summary {
         } else {
             bootstrap.intervals([&Scores::of_one_task(scores)?], |[resampled]| {
                 let scores = resampled.pooled();
-                vec![mean(scores), interquartile_mean(scores)]
+                [mean(scores), interquartile_mean(scores)]
             })
         };
         let of_some = |statistic: fn(&[f64]) -> f64| (!scores.is_empty()).then(|| statistic(scores));

@@ -16,6 +16,7 @@ const DRAWS: usize = 16_384;
 
 /// All metrics of `theta` after `step` steps, in a fixed order.
 pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String, f64)>> {
+    let theta = &theta.constant();
     let mut metrics = Vec::new();
     let train = &job.splits.train;
     let units = |data: &Dataset| job.splits.standardization.observed.log_scale_of(data);
