@@ -42,9 +42,9 @@ pub(crate) fn dense(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Acti
     })
 }
 
-/// [`super::activation::silu`].
+/// [`super::activation::silu`]: candle's own, since the slope of `x / (1 + exp(-x))` is no number once `exp(-x)` overflows.
 pub(crate) fn silu(x: &Tensor) -> Result<Tensor> {
-    Ok((x / (x.neg()?.exp()? + 1.0)?)?)
+    Ok(x.silu()?)
 }
 
 /// Where `x` is not infinite: 1 there, 0 elsewhere; and `x` with 0 in place of the infinities.
