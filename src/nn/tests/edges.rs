@@ -98,6 +98,25 @@ fn activations_at_infinity() {
     assert_eq!(value(Activation::Silu), [0.0, 0.0, 1e30, INF]);
 }
 
+/// A unit behind silent ones, its bias still 0, learns nothing; NaN stays NaN.
+#[test]
+fn the_slope_of_relu_at_0_is_0() {
+    for dtype in TYPES {
+        let w = tensor(&[&[1.0]], dtype);
+        let x = tensor(&[&[-1.0], &[0.0], &[2.0], &[f64::NAN]], dtype);
+        let b = tensor(&[&[0.0]], dtype).squeeze(0).unwrap();
+        let relu = |a: &[Tensor]| dense(&a[0], &w, &b, Activation::Relu);
+        let run = || value_and_gradients(&relu, std::slice::from_ref(&x), false).unwrap();
+        for (value, gradients) in [run(), with_composed(run)] {
+            let (value, slopes) = (numbers(&value), numbers(&gradients[0]));
+            assert_eq!(value[..3], [0.0, 0.0, 2.0]);
+            assert!(value[3].is_nan());
+            assert_eq!(slopes[..2], [0.0, 0.0]);
+            assert_ne!(slopes[2], 0.0);
+        }
+    }
+}
+
 /// Where `exp(-x)` is still finite and `x exp(-x)` no longer, and below: the slope of `x σ(x)` there is as good as 0.
 #[test]
 fn the_slope_of_silu_is_finite_at_the_edge_of_overflow() {
