@@ -37,14 +37,19 @@ pub(crate) fn dense(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Acti
     Ok(match activation {
         Activation::Identity => x,
         Activation::Tanh => x.tanh()?,
-        Activation::Relu => x.relu()?,
+        Activation::Relu => relu(&x)?,
         Activation::Silu => silu(&x)?,
     })
 }
 
-/// [`super::activation::silu`].
+/// `max(x, 0)`, its slope 0 at 0, where candle's own has 1: behind a layer whose units are all silent, that is where `x` is.
+fn relu(x: &Tensor) -> Result<Tensor> {
+    Ok(x.le(0.0)?.where_cond(&x.zeros_like()?, x)?)
+}
+
+/// [`super::activation::silu`]: candle's own, since the slope of `x / (1 + exp(-x))` is no number once `exp(-x)` overflows.
 pub(crate) fn silu(x: &Tensor) -> Result<Tensor> {
-    Ok((x / (x.neg()?.exp()? + 1.0)?)?)
+    Ok(x.silu()?)
 }
 
 /// Where `x` is not infinite: 1 there, 0 elsewhere; and `x` with 0 in place of the infinities.

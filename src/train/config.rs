@@ -5,6 +5,7 @@ use crate::{Error, Result};
 use candle_core::DType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
 
 /// The table `[training]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -167,13 +168,10 @@ impl TrainingConfig {
                 "add `validation_fraction = 0.1` to `[data]`, or remove `early_stopping`",
             ));
         }
-        if config.device == Device::Cuda && cfg!(not(feature = "cuda")) {
-            faults.push(Fault::new(
-                "device",
-                "this build has no CUDA",
-                "`device = \"cpu\"`",
-                "or rebuild with `--features cuda` on a machine with the CUDA toolkit",
-            ));
+        if config.device == Device::Cuda
+            && let Some((message, help)) = no_gpu()
+        {
+            faults.push(Fault::new("device", message, "`device = \"cpu\"`", help));
         }
         if config.warm_up_steps > config.steps {
             faults.push(Fault::new(
@@ -200,11 +198,32 @@ impl TrainingConfig {
         };
         let device = match config.device {
             Device::Cpu => candle_core::Device::Cpu,
-            Device::Cuda => candle_core::Device::new_cuda(0)
-                .map_err(|error| Error::Other(format!("no CUDA device: {error}; set `training.device = \"cpu\"`")))?,
+            Device::Cuda => first_gpu()?,
         };
         Ok((dtype, device))
     }
+}
+
+/// The first GPU. Every call opens it anew, and tensors of two of these devices do not mix: a run asks once.
+fn first_gpu() -> Result<candle_core::Device> {
+    candle_core::Device::new_cuda(0).map_err(|error| {
+        let error = error.to_string(); // followed by a backtrace where one is wanted
+        let error = error.lines().next().unwrap_or_default();
+        Error::Other(format!("no GPU can be used: {error}"))
+    })
+}
+
+/// Why no run can have a GPU, and what to do about it; none where it can. The GPU is tried once.
+fn no_gpu() -> Option<(String, &'static str)> {
+    if cfg!(not(feature = "cuda")) {
+        return Some((
+            "this build has no CUDA".to_owned(),
+            "or build with `cargo build --release --features cuda`, which needs the CUDA toolkit",
+        ));
+    }
+    static FOUND: LazyLock<Option<String>> = LazyLock::new(|| first_gpu().err().map(|error| error.to_string()));
+    let help = "or run where `nvidia-smi` lists a GPU, with a driver no older than the CUDA toolkit of this build";
+    FOUND.clone().map(|message| (message, help))
 }
 
 impl AdamConfig {

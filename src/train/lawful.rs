@@ -1,7 +1,7 @@
 //! Which combinations of model × posterior × objective × optimizer mean something. One table: it is checked before anything
 //! runs, printed by `describe`, and drives the test matrix.
 
-use super::TrainingConfig;
+use super::{Device, TrainingConfig};
 use crate::error::Fault;
 use crate::model::{Abilities, ModelConfig};
 use crate::objective::{Elbo, Iwae, NoKeys, ObjectiveConfig};
@@ -229,6 +229,17 @@ pub fn unlawful(
             "posterior.temperature",
             "beliefs over trajectories have no temperature",
             "no such key for models of sequences",
+            "remove it",
+        ));
+    }
+    if let TrainingConfig::Adam(config) = training
+        && abilities.sequential
+        && config.device != Device::Cpu
+    {
+        return Some(Fault::new(
+            "training.device",
+            "trajectories are followed by the processor alone: these models have no composed operations",
+            "`device = \"cpu\"`",
             "remove it",
         ));
     }

@@ -272,8 +272,41 @@ fn training() {
     ];
     if cfg!(not(feature = "cuda")) {
         cases.push(("cuda without cuda", adam("device = \"cuda\"")));
+        let trajectories = "kind = \"linear_gaussian_ssm\"\nstates = 2";
+        let cuda = &format!("{ADAM}\ndevice = \"cuda\"");
+        cases.push((
+            "trajectories on a GPU",
+            shown(&experiment("source = \"lgssm\"", trajectories, cuda, ""), CSV),
+        ));
     }
     snapshot!(&cases);
+}
+
+/// A build with CUDA on a machine whose GPUs are hidden from it, if it has any.
+#[cfg(feature = "cuda")]
+#[test]
+fn a_gpu_that_is_not_there() {
+    let cuda = &format!("{ADAM}\ndevice = \"cuda\"");
+    let laboratory = Laboratory::with(&experiment(FILE, DENSITY, cuda, "")).and("p.csv", CSV);
+    let before = laboratory.files("");
+    for verb in ["check", "plan", "run"] {
+        let mut command = laboratory.command(&[verb, "e.toml"]);
+        let output = command
+            .env("CUDA_VISIBLE_DEVICES", "")
+            .output()
+            .expect("the program starts");
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        for part in [
+            "error: no GPU can be used: ",
+            "e.toml:13:10",
+            "expected `device = \"cpu\"`",
+            "= help: or run where",
+        ] {
+            assert!(said.contains(part), "no {part:?} in {said}");
+        }
+    }
+    assert!(before == laboratory.files(""), "a refused experiment wrote something");
 }
 
 #[test]
