@@ -62,7 +62,7 @@ impl<T: Float> Tile<T> {
         if self.are_neighbours(heads) {
             return heads[0].load(&mut self.heads, row, rows);
         }
-        let (logits, means, scales) = self.parts_mut();
+        let [logits, means, scales] = self.parts_mut();
         heads[0].load(logits, row, rows);
         heads[1].load(means, row, rows);
         heads[2].load(scales, row, rows);
@@ -80,17 +80,22 @@ impl<T: Float> Tile<T> {
 
     /// Logits `[K]`, means `[K D]` and scales `[K F]`.
     #[inline(always)]
-    fn parts(&self) -> (&[Lanes<T>], &[Lanes<T>], &[Lanes<T>]) {
+    fn parts(&self) -> [&[Lanes<T>]; 3] {
         let (logits, rest) = self.heads.split_at(self.k);
         let (means, scales) = rest.split_at(self.means);
-        (logits, means, scales)
+        [logits, means, scales]
     }
 
     #[inline(always)]
-    fn parts_mut(&mut self) -> (&mut [Lanes<T>], &mut [Lanes<T>], &mut [Lanes<T>]) {
+    fn parts_mut(&mut self) -> [&mut [Lanes<T>]; 3] {
         let (logits, rest) = self.heads.split_at_mut(self.k);
         let (means, scales) = rest.split_at_mut(self.means);
-        (logits, means, scales)
+        [logits, means, scales]
+    }
+
+    #[inline(always)]
+    fn logits(&self) -> &[Lanes<T>] {
+        &self.heads[..self.k]
     }
 
     #[inline(always)]
@@ -150,7 +155,7 @@ impl<T: Float> Innovations<T> {
     fn find(&mut self, tile: &Tile<T>, shape: &MixtureShape) {
         let (k, d, f) = sizes(shape);
         let (floor, one) = (T::of(shape.deviation_floor), T::one());
-        let (_, means, scales) = tile.parts();
+        let [_, means, scales] = tile.parts();
         for c in 0..k {
             let (mean, scale) = (&means[c * d..][..d], &scales[c * f..][..f]);
             let (e, u) = (&mut self.e[c * d..][..d], &mut self.u[c * d..][..d]);
@@ -201,8 +206,8 @@ impl<T: Float> Innovations<T> {
         let (k, d, f) = sizes(shape);
         let limit = T::of(RAW_LIMIT);
         let (zero, one) = (T::zero(), T::one());
-        let (_, _, scales) = tile.parts();
-        let (logits, d_means, d_scales) = slope.parts_mut();
+        let [_, _, scales] = tile.parts();
+        let [logits, d_means, d_scales] = slope.parts_mut();
         for c in 0..k {
             let g = logits[c];
             let (e, u) = (&self.e[c * d..][..d], &self.u[c * d..][..d]);
@@ -257,8 +262,7 @@ impl<T: Float> Slopes<'_, T> {
         if slope.are_neighbours(heads) {
             return self.add_columns(&slope.heads, &heads[0], row, rows);
         }
-        let (logits, means, scales) = slope.parts();
-        for (tile, head) in [logits, means, scales].into_iter().zip(heads) {
+        for (tile, head) in slope.parts().into_iter().zip(heads) {
             self.add_columns(tile, head, row, rows);
         }
     }
@@ -291,7 +295,7 @@ vectorised! {
             if prior {
                 normalize(tile.logits_mut());
             }
-            innovations.log_joint(prior.then_some(tile.parts().0), d, &mut joint);
+            innovations.log_joint(prior.then_some(tile.logits()), d, &mut joint);
             store(&joint, out, k, 0, rows);
         }
     }
@@ -319,7 +323,7 @@ vectorised! {
             innovations.gradients(&tile, shape, &mut slope);
             if prior {
                 normalize(tile.logits_mut());
-                softmax_slope(tile.parts().0, slope.logits_mut());
+                softmax_slope(tile.logits(), slope.logits_mut());
             } else {
                 slope.logits_mut().fill([T::zero(); LANES]);
             }
@@ -350,7 +354,7 @@ vectorised! {
             tile.load(y, &heads, row, rows);
             innovations.find(&tile, shape);
             normalize(tile.logits_mut());
-            innovations.log_joint(Some(tile.parts().0), d, &mut joint);
+            innovations.log_joint(Some(tile.logits()), d, &mut joint);
             let total = log_sum_exp_lanes(&joint);
             out.copy_from_slice(&total[..rows]);
             let Some(slopes) = &mut slopes else { continue };
@@ -363,7 +367,7 @@ vectorised! {
                 }
             }
             innovations.gradients(&tile, shape, &mut slope);
-            softmax_slope(tile.parts().0, slope.logits_mut());
+            softmax_slope(tile.logits(), slope.logits_mut());
             slopes.add(&slope, &heads, row, rows);
         }
     }
@@ -379,7 +383,7 @@ vectorised! {
             tile.load(y, &heads, index * LANES, out.len() / d);
             probabilities(tile.logits_mut());
             mean.fill([T::zero(); LANES]);
-            let (logits, means, _) = tile.parts();
+            let [logits, means, _] = tile.parts();
             for (p, means) in logits.iter().zip(means.chunks_exact(d)) {
                 for (sum, mean) in mean.iter_mut().zip(means) {
                     for l in 0..LANES {
@@ -412,7 +416,7 @@ vectorised! {
             probabilities(tile.logits_mut());
             load(&mut own, g, d, 0, rows);
             let mut average = [T::zero(); LANES];
-            let ((logits, means, _), (d_logits, d_means, _)) = (tile.parts(), slope.parts_mut());
+            let ([logits, means, _], [d_logits, d_means, _]) = (tile.parts(), slope.parts_mut());
             for (c, (p, s)) in logits.iter().zip(&mut *d_logits).enumerate() {
                 *s = [T::zero(); LANES];
                 let means = means[c * d..][..d].iter().zip(&mut d_means[c * d..][..d]);
