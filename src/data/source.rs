@@ -347,3 +347,27 @@ fn dataset(points: envs::Points, observed: usize, given: usize) -> Dataset {
         lengths: (!points.lengths.is_empty()).then_some(points.lengths),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs that share a file see the same rows, whatever becomes of it after the first has read it.
+    #[test]
+    fn a_shared_file_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.csv");
+        std::fs::write(&path, "y\n1\n2\n4\n8\n").unwrap();
+        let data: DataConfig =
+            toml::from_str("source = \"file\"\npath = \"rows.csv\"\nobserved = [\"y\"]\ntest_fraction = 0.5").unwrap();
+        let load = |shared: &SharedFile, seed| data.load_sharing(shared, folder.path(), &Streams::new(seed));
+        let (shared, seeds) = (SharedFile::default(), 0..8);
+        let before = seeds.clone().map(|seed| load(&SharedFile::default(), seed).unwrap().train);
+        let before: Vec<_> = before.collect();
+        load(&shared, 0).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let after: Vec<_> = seeds.map(|seed| load(&shared, seed).unwrap().train).collect();
+        assert_eq!(before, after);
+        assert!(load(&SharedFile::default(), 0).is_err());
+    }
+}

@@ -10,7 +10,7 @@ use crate::math::vectors::arch;
 #[cfg(target_arch = "x86_64")]
 use pulp::{Arch, x86::V4};
 
-/// Reads columns of `tile`, of which column c of row l is at `starts[l] + c`, starts rising; answers how many it has read.
+/// Reads columns of `tile`, of which column c of row l is at `starts[l] + c`; answers how many it has read.
 #[inline(always)]
 pub(super) fn load(tile: &mut [Lanes<f32>], data: &[f32], starts: &[usize; LANES]) -> usize {
     #[cfg(target_arch = "x86_64")]
@@ -39,6 +39,11 @@ mod wide {
 
     const QUAD: usize = 4;
 
+    #[inline(always)]
+    fn last(starts: &[usize; LANES]) -> usize {
+        starts.iter().copied().fold(0, usize::max)
+    }
+
     /// Four columns from the vectors of their quarters, or the other way round.
     #[inline(always)]
     fn turned(simd: V4, v: [__m512; QUAD]) -> [__m512; QUAD] {
@@ -61,10 +66,10 @@ mod wide {
     pub(super) fn load(simd: V4, tile: &mut [Lanes<f32>], data: &[f32], starts: &[usize; LANES]) -> usize {
         let (sse, avx) = (simd.sse, simd.avx512f);
         // Whole quads, and one that reads on beyond the tile where there is something to read.
-        let beyond = data.len().saturating_sub(starts[LANES - 1]);
+        let beyond = data.len().saturating_sub(last(starts));
         let quads = tile.len().div_ceil(QUAD).min(beyond / QUAD);
         for (q, columns) in tile.chunks_mut(QUAD).take(quads).enumerate() {
-            // SAFETY: the starts rise, and from the last of them on there are `quads` quads.
+            // SAFETY: from the last start on there are `quads` quads.
             let quarter = |l: usize| unsafe { sse._mm_loadu_ps(data.as_ptr().add(starts[l] + QUAD * q)) };
             let vector = |i: usize| {
                 let v = avx._mm512_castps128_ps512(quarter(i));
@@ -91,7 +96,7 @@ mod wide {
         let (sse, avx) = (simd.sse, simd.avx512f);
         let (quads, _) = tile.as_chunks::<QUAD>();
         assert!(
-            starts[LANES - 1] + QUAD * quads.len() <= data.len(),
+            last(starts) + QUAD * quads.len() <= data.len(),
             "a tile within its matrix"
         );
         for (q, columns) in quads.iter().enumerate() {
@@ -106,7 +111,7 @@ mod wide {
                     avx._mm512_extractf32x4_ps::<3>(v),
                 ];
                 for (j, quarter) in quarters.into_iter().enumerate() {
-                    // SAFETY: the starts rise, and the last of them has been looked at.
+                    // SAFETY: from the last start on there are all quads.
                     unsafe {
                         let to = data.as_mut_ptr().add(starts[4 * j + i] + QUAD * q);
                         let sum = if ADD {
