@@ -362,7 +362,9 @@ mod tests {
             toml::from_str("source = \"file\"\npath = \"rows.csv\"\nobserved = [\"y\"]\ntest_fraction = 0.5").unwrap();
         let load = |shared: &SharedFile, seed| data.load_sharing(shared, folder.path(), &Streams::new(seed));
         let (shared, seeds) = (SharedFile::default(), 0..8);
-        let before = seeds.clone().map(|seed| load(&SharedFile::default(), seed).unwrap().train);
+        let before = seeds
+            .clone()
+            .map(|seed| load(&SharedFile::default(), seed).unwrap().train);
         let before: Vec<_> = before.collect();
         load(&shared, 0).unwrap();
         std::fs::remove_file(&path).unwrap();

@@ -188,14 +188,15 @@ fn mixture_agrees(name: &str, of: impl Fn(&MixtureShape, &Tensor, [Head; 3]) -> 
             let f = covariance.raw_count(d);
             let y = normal("y", (b, d));
             let what = format!("{name} of {shape:?}, {b} rows");
-            agrees(
-                &format!("{what}, one tensor"),
-                &[normal("all", (b, shape.columns() + 2))],
-                |a| {
-                    let head = |offset| Head { values: &a[0], offset };
-                    of(&shape, &y, [1, 1 + k, 1 + k + k * d].map(head))
-                },
-            );
+            // Side by side in the order of the arguments, and in another.
+            let behind = 2 + k * d + k * f;
+            for offsets in [[1, 1 + k, 1 + k + k * d], [behind, 1, 1 + k * d]] {
+                agrees(
+                    &format!("{what}, one tensor, heads at {offsets:?}"),
+                    &[normal("all", (b, shape.columns() + 3))],
+                    |a| of(&shape, &y, offsets.map(|offset| Head { values: &a[0], offset })),
+                );
+            }
             for (r, q) in [(b, b), (b, 1), (1, b), (1, 1)] {
                 let two = [normal("left", (r, k)), normal("right", (q, k * d + k * f))];
                 agrees(&format!("{what}, two tensors of {r} and {q} rows"), &two, |a| {
