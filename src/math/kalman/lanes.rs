@@ -84,28 +84,13 @@ pub(super) enum Start<'a> {
     Itself,
 }
 
-/// A matrix of coefficients, entry (i, j) at `i · across + j · along`.
+/// A matrix of coefficients, entry (i, j) at `i + j · stride`.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
     pub values: &'a [f64],
     pub rows: usize,
     pub columns: usize,
-    pub across: usize,
-    pub along: usize,
-}
-
-impl Matrix<'_> {
-    /// The transpose, of the same numbers.
-    #[inline(always)]
-    pub fn transpose(self) -> Self {
-        Self {
-            values: self.values,
-            rows: self.columns,
-            columns: self.rows,
-            across: self.along,
-            along: self.across,
-        }
-    }
+    pub stride: usize,
 }
 
 /// A matrix and what it is applied to.
@@ -151,16 +136,9 @@ fn tile<S: Simd, const V: usize, const N: usize, const H: usize>(
     for (a, from) in terms {
         for j in 0..a.columns {
             let vectors = from.load(simd, j);
-            let column = &a.values[first * a.across + j * a.along..];
-            if a.across == 1 {
-                let column = &column[..H];
-                for h in 0..H {
-                    add::<S, V>(simd, &mut sums[h], column[h], vectors);
-                }
-            } else {
-                for h in 0..H {
-                    add::<S, V>(simd, &mut sums[h], column[h * a.across], vectors);
-                }
+            let column = &a.values[first + j * a.stride..][..H];
+            for h in 0..H {
+                add::<S, V>(simd, &mut sums[h], column[h], vectors);
             }
         }
     }
@@ -235,8 +213,12 @@ fn products<S: Simd, const H: usize, const W: usize>(
 ) {
     let row = |i: usize| S::as_simd_f64s(&rows[i][columns.clone()]).0;
     let (mut a, mut b) = ([row(top); H], [row(left); W]);
-    (1..H).for_each(|i| a[i] = row(top + i));
-    (1..W).for_each(|j| b[j] = row(left + j));
+    for i in 1..H {
+        a[i] = row(top + i);
+    }
+    for j in 1..W {
+        b[j] = row(left + j);
+    }
     let vectors = columns.len() / S::F64_LANES;
     // Lanes of narrower vectors take turns, so that every machine adds in the same order.
     for lane in 0..LANES / S::F64_LANES {
