@@ -7,10 +7,10 @@
 //! All matrices are tables as in [`super::small`], those of one step side by side in one allocation for all steps.
 
 use super::System;
-use super::lanes::Matrix;
+use super::lanes::{LANES, Matrix};
 use super::settling::{Pace, Successors, change};
 use super::small::{
-    coefficients, factorise, identity, matrix, padded, parts, parts_mut, plain_product, product, table, term, transpose, whiten,
+    coefficients, factorise, identity, log_det, matrix, padded, parts, parts_mut, plain_product, product, table, term, transpose, whiten,
 };
 use crate::math::linear_algebra::symmetric;
 use crate::math::vectors::arch;
@@ -143,7 +143,7 @@ impl Gains {
             dynamics: Dynamics::new(system),
             emissions: Vec::new(),
             inputs: u,
-            scratch: vec![0.0; 2 * padded(x) * x + 3 * padded(x) * o + 2 * padded(o) * o + padded(1 + u) * o],
+            scratch: vec![0.0; 2 * padded(x) * x + 3 * padded(x) * o + 3 * padded(o) * o + padded(1 + u) * o],
             successors: Successors::new(),
             share,
         }
@@ -269,6 +269,16 @@ impl WithSimd for FilterStep<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Option<[f64; 2]> {
+        match self.dynamics.states.max(self.emission.observed).max(1 + self.inputs) {
+            ..=LANES => self.run::<S, true>(simd),
+            _ => self.run::<S, false>(simd),
+        }
+    }
+}
+
+impl FilterStep<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const ONE: bool>(self, simd: S) -> Option<[f64; 2]> {
         let (x, k, p) = (self.dynamics.states, self.emission.observed, self.predicted);
         let Dynamics { transition: a, noise: q, identity, .. } = self.dynamics;
         let (c, r) = (&self.emission.matrix, &self.emission.noise);
@@ -277,33 +287,33 @@ impl WithSimd for FilterStep<'_> {
             parts_mut(self.values, sizes(self.dynamics, k, self.inputs));
         let (xk, kk) = (padded(x) * k, padded(k) * k);
         let bk = padded(1 + self.inputs) * k;
-        let [rest, half, across, kalman, kr, s, wt, biases] =
-            parts_mut(self.scratch, [size, size, xk, xk, xk, kk, kk, bk]);
+        let [rest, half, across, kalman, kr, s, factors, wt, biases] =
+            parts_mut(self.scratch, [size, size, xk, xk, xk, kk, kk, kk, bk]);
         // S = C P Cᵀ + R = L Lᵀ, w = L⁻¹.
-        product(simd, (x, k), gain, None, [term(x, p, c)]);
-        plain_product(simd, (k, x, k), (s, r), c, gain);
+        product::<S, ONE, _>(simd, (x, k), gain, None, [term(x, p, c)]);
+        plain_product::<S, ONE>(simd, (k, x, k), (s, r), c, gain);
         wt.copy_from_slice(&self.emission.identity);
         across.copy_from_slice(&self.emission.negative_transpose);
         biases.copy_from_slice(&self.emission.negative_offsets);
-        let log_det = factorise(k, s)?;
-        whiten(simd, (x, k), gain, s);
-        whiten(simd, (x, k), across, s);
-        whiten(simd, (k, k), wt, s);
-        whiten(simd, (1 + self.inputs, k), biases, s);
+        factorise::<S, ONE>(simd, k, s, factors, 0.0)?;
+        whiten::<S, ONE>(simd, (x, k), gain, factors);
+        whiten::<S, ONE>(simd, (x, k), across, factors);
+        whiten::<S, ONE>(simd, (k, k), wt, factors);
+        whiten::<S, ONE>(simd, (1 + self.inputs, k), biases, factors);
         // Joseph: (I − K C) P (I − K C)ᵀ + K R Kᵀ.
-        product(simd, (x, x), rest, Some(identity), [term(k, gain, across)]);
-        product(simd, (x, x), half, None, [term(x, rest, p)]);
-        product(simd, (x, k), kalman, None, [term(k, gain, wt)]);
-        product(simd, (x, k), kr, None, [term(k, kalman, r)]);
-        product(simd, (x, x), covariance, None, [term(x, half, rest), term(k, kr, kalman)]);
+        product::<S, ONE, _>(simd, (x, x), rest, Some(identity), [term(k, gain, across)]);
+        product::<S, ONE, _>(simd, (x, x), half, None, [term(x, rest, p)]);
+        product::<S, ONE, _>(simd, (x, k), kalman, None, [term(k, gain, wt)]);
+        product::<S, ONE, _>(simd, (x, k), kr, None, [term(k, kalman, r)]);
+        product::<S, ONE, _>(simd, (x, x), covariance, None, [term(x, half, rest), term(k, kr, kalman)]);
         // A P Aᵀ + Q.
-        product(simd, (x, x), half, None, [term(x, a, covariance)]);
-        product(simd, (x, x), next, Some(q), [term(x, half, a)]);
+        product::<S, ONE, _>(simd, (x, x), half, None, [term(x, a, covariance)]);
+        product::<S, ONE, _>(simd, (x, x), next, Some(q), [term(x, half, a)]);
         // What the data meet.
         transpose(projection, (x, k), across);
         transpose(w, (k, k), wt);
         transpose(offsets, (1 + self.inputs, k), biases);
-        let log_norm = 0.5 * (log_det + k as f64 * (2.0 * std::f64::consts::PI).ln());
-        Some([log_norm, change(simd, x, p, next, identity, half)])
+        let log_norm = 0.5 * (log_det(k, factors) + k as f64 * (2.0 * std::f64::consts::PI).ln());
+        Some([log_norm, change::<S, ONE>(simd, x, p, next, identity, half)])
     }
 }

@@ -1,7 +1,7 @@
 //! When a recursion of covariances has settled, and which of its steps follows which.
 
 use super::lanes::LANES;
-use super::small::{chunks, chunks_mut, load, padded, store};
+use super::small::{chunks, chunks_mut, high, load, store};
 use pulp::Simd;
 use std::collections::HashMap;
 
@@ -45,7 +45,7 @@ impl Pace {
 
 /// The largest change of an entry from `old` to `new`, tables of `[n, n]` like `identity`, relative to the diagonal of `new`.
 #[inline(always)]
-pub(super) fn change<S: Simd>(
+pub(super) fn change<S: Simd, const ONE: bool>(
     simd: S,
     n: usize,
     old: &[f64],
@@ -54,7 +54,8 @@ pub(super) fn change<S: Simd>(
     scratch: &mut [f64],
 ) -> f64 {
     let [old, new, identity] = [chunks(old), chunks(new), chunks(identity)];
-    let (high, precisions) = (padded(n) / LANES, &mut scratch[..padded(n)]);
+    let high = high::<ONE>(n);
+    let precisions = &mut scratch[..high * LANES];
     for row in 0..high {
         for part in 0..LANES / S::F64_LANES {
             let mut variance = simd.splat_f64s(LEAST_VARIANCE);

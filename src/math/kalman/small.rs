@@ -92,6 +92,12 @@ pub(super) fn store<S: Simd>(_: S, chunk: &mut Chunk, part: usize, vector: S::f6
     S::as_mut_simd_f64s(chunk).0[part] = vector;
 }
 
+/// Chunks of a column of n rows; with `ONE`, all matrices have no more than one.
+#[inline(always)]
+pub(super) fn high<const ONE: bool>(n: usize) -> usize {
+    if ONE { 1 } else { padded(n) / LANES }
+}
+
 /// One product.
 #[derive(Clone, Copy)]
 pub(super) struct Term<'a> {
@@ -108,23 +114,23 @@ pub(super) fn term<'a>(inner: usize, a: &'a [f64], b: &'a [f64]) -> Term<'a> {
 
 /// `out = start + Σ_terms a bᵀ`, start and out `[n, k]`.
 #[inline(always)]
-pub(super) fn product<S: Simd, const N: usize>(
+pub(super) fn product<S: Simd, const ONE: bool, const N: usize>(
     simd: S,
     (n, k): (usize, usize),
     out: &mut [f64],
     start: Option<&[f64]>,
     terms: [Term; N],
 ) {
-    for row in 0..padded(n) / LANES {
+    for row in 0..high::<ONE>(n) {
         for part in 0..LANES / S::F64_LANES {
             let mut first = 0;
             while first < k {
                 let at = (row, part, first);
                 first += match k - first {
-                    8.. => tile::<S, N, 8>(simd, (n, k), out, start, &terms, at),
-                    4.. => tile::<S, N, 4>(simd, (n, k), out, start, &terms, at),
-                    2.. => tile::<S, N, 2>(simd, (n, k), out, start, &terms, at),
-                    _ => tile::<S, N, 1>(simd, (n, k), out, start, &terms, at),
+                    8.. => tile::<S, ONE, N, 8>(simd, (n, k), out, start, &terms, at),
+                    4.. => tile::<S, ONE, N, 4>(simd, (n, k), out, start, &terms, at),
+                    2.. => tile::<S, ONE, N, 2>(simd, (n, k), out, start, &terms, at),
+                    _ => tile::<S, ONE, N, 1>(simd, (n, k), out, start, &terms, at),
                 };
             }
         }
@@ -133,7 +139,7 @@ pub(super) fn product<S: Simd, const N: usize>(
 
 /// A vector of each of H columns of [`product`]; H.
 #[inline(always)]
-fn tile<S: Simd, const N: usize, const H: usize>(
+fn tile<S: Simd, const ONE: bool, const N: usize, const H: usize>(
     simd: S,
     (n, k): (usize, usize),
     out: &mut [f64],
@@ -141,7 +147,7 @@ fn tile<S: Simd, const N: usize, const H: usize>(
     terms: &[Term; N],
     (row, part, first): (usize, usize, usize),
 ) -> usize {
-    let (high, wide) = (padded(n) / LANES, padded(k) / LANES);
+    let (high, wide) = (high::<ONE>(n), high::<ONE>(k));
     let mut sums = [simd.splat_f64s(0.0); H];
     if let Some(start) = start {
         let start = &chunks(start)[first * high + row..];
@@ -150,10 +156,10 @@ fn tile<S: Simd, const N: usize, const H: usize>(
         }
     }
     for term in terms {
-        let (a, b) = (&chunks(term.a)[row..], &chunks(term.b)[first / LANES..]);
+        let (a, b) = (chunks(term.a), chunks(term.b));
         for j in 0..term.inner {
-            let vector = load(simd, &a[j * high], part);
-            let coefficients = &b[j * wide][first % LANES..][..H];
+            let vector = load(simd, &a[j * high + row], part);
+            let coefficients = &b[j * wide + first / LANES][first % LANES..][..H];
             for h in 0..H {
                 sums[h] = simd.mul_add_e_f64s(simd.splat_f64s(coefficients[h]), vector, sums[h]);
             }
@@ -168,14 +174,14 @@ fn tile<S: Simd, const N: usize, const H: usize>(
 
 /// `out = start + a b`: start and out `[n, k]`, a `[n, m]`, b `[m, k]`. One column after another, which is slower.
 #[inline(always)]
-pub(super) fn plain_product<S: Simd>(
+pub(super) fn plain_product<S: Simd, const ONE: bool>(
     simd: S,
     (n, m, k): (usize, usize, usize),
     (out, start): (&mut [f64], &[f64]),
     a: &[f64],
     b: &[f64],
 ) {
-    let (high, long) = (padded(n) / LANES, padded(m));
+    let (high, long) = (high::<ONE>(n), LANES * high::<ONE>(m));
     let (out, start, a) = (chunks_mut(out), chunks(start), chunks(a));
     for j in 0..k {
         let coefficients = &b[j * long..][..m];
@@ -204,64 +210,109 @@ pub(super) fn transpose(out: &mut [f64], (n, m): (usize, usize), a: &[f64]) {
     }
 }
 
-/// `s = L D Lᵀ` with L below the diagonal and D⁻¹ on it, and `log det s`. Nothing where `s` `[n, n]` is not positive
-/// definite.
+/// `s = L D Lᵀ`, both `[n, n]`: `factors` gets L below the diagonal and D⁻¹ on it. Nothing where a pivot is not above `least`
+/// times its variance, so that s is not positive definite.
 #[inline(always)]
-pub(super) fn factorise(n: usize, s: &mut [f64]) -> Option<f64> {
-    let stride = padded(n);
-    let (mut log_det, mut pivots) = (0.0, 1.0); // logarithms are taken of many pivots at once
-    for i in 0..n {
-        let (done, own) = s.split_at_mut(i * stride);
-        let own = &mut own[..=i];
-        // L D first.
-        for j in 1..i {
-            let other = &done[j * stride..][..j];
-            let mut sum = own[j];
-            for m in 0..j {
-                sum -= own[m] * other[m];
-            }
-            own[j] = sum;
-        }
-        let mut pivot = own[i];
-        for j in 0..i {
-            let scaled = own[j];
-            own[j] = scaled * done[j * stride + j];
-            pivot -= scaled * own[j];
-        }
-        if !(pivot > 0.0 && pivot.is_finite()) {
+pub(super) fn factorise<S: Simd, const ONE: bool>(simd: S, n: usize, s: &[f64], factors: &mut [f64], least: f64) -> Option<()> {
+    let (high, stride) = (high::<ONE>(n), LANES * high::<ONE>(n));
+    factors.copy_from_slice(s);
+    for j in 0..n {
+        let (own, later) = factors[j * stride..].split_at_mut(stride);
+        let pivot = own[j];
+        if !(pivot > least * s[j * stride + j] && pivot.is_finite()) {
             return None;
         }
-        own[i] = pivot.recip();
-        pivots *= pivot;
-        if !(1e-100..1e100).contains(&pivots) {
-            log_det += pivots.ln();
-            pivots = 1.0;
+        let reciprocal = simd.splat_f64s(pivot.recip());
+        let later = chunks_mut(later);
+        for row in j / LANES..high {
+            for part in 0..LANES / S::F64_LANES {
+                let l = simd.mul_f64s(load(simd, &chunks(own)[row], part), reciprocal);
+                for i in j + 1..n {
+                    let to = &mut later[(i - j - 1) * high + row];
+                    let rest = simd.negate_mul_add_e_f64s(simd.splat_f64s(own[i]), l, load(simd, to, part));
+                    store(simd, to, part, rest);
+                }
+            }
         }
+        scale(simd, chunks_mut(own), reciprocal);
+        own[j] = pivot.recip();
     }
-    Some(log_det + pivots.ln())
+    Some(())
 }
 
-/// `table (L D^½)⁻ᵀ` for a table `[h, n]`, and what [`factorise`] made of a matrix.
+/// `log det s` after [`factorise`].
 #[inline(always)]
-pub(super) fn whiten<S: Simd>(simd: S, (h, n): (usize, usize), table: &mut [f64], factors: &[f64]) {
-    let (high, stride) = (padded(h) / LANES, padded(n));
-    let table = chunks_mut(table);
-    for row in 0..high {
-        for part in 0..LANES / S::F64_LANES {
-            for i in 1..n {
-                let l = &factors[i * stride..][..i];
-                let mut sum = load(simd, &table[i * high + row], part);
-                for j in 0..i {
-                    let done = load(simd, &table[j * high + row], part);
+pub(super) fn log_det(n: usize, factors: &[f64]) -> f64 {
+    let (mut log, mut reciprocals) = (0.0, 1.0); // logarithms are taken of many pivots at once
+    for i in 0..n {
+        reciprocals *= factors[i * padded(n) + i];
+        if !(1e-100..1e100).contains(&reciprocals) {
+            log -= f64::ln(reciprocals);
+            reciprocals = 1.0;
+        }
+    }
+    log - reciprocals.ln()
+}
+
+/// `b (L D^½)⁻ᵀ` for b `[h, n]` and the L and D of [`factorise`].
+#[inline(always)]
+pub(super) fn whiten<S: Simd, const ONE: bool>(simd: S, (h, n): (usize, usize), b: &mut [f64], factors: &[f64]) {
+    let (high, stride, b) = (high::<ONE>(h), LANES * high::<ONE>(n), chunks_mut(b));
+    substitute::<S, ONE>(simd, (h, n), b, factors);
+    for i in 0..n {
+        let root = simd.splat_f64s(factors[i * stride + i].sqrt());
+        scale(simd, &mut b[i * high..][..high], root);
+    }
+}
+
+/// `b s⁻¹` for b `[h, n]` and what [`factorise`] made of s.
+#[inline(always)]
+pub(super) fn solve<S: Simd, const ONE: bool>(simd: S, (h, n): (usize, usize), b: &mut [f64], factors: &[f64]) {
+    let (high, stride, b) = (high::<ONE>(h), LANES * high::<ONE>(n), chunks_mut(b));
+    substitute::<S, ONE>(simd, (h, n), b, factors);
+    for i in (0..n).rev() {
+        let l = &factors[i * stride..][..n];
+        let (own, done) = b[i * high..].split_at_mut(high);
+        for row in 0..high {
+            for part in 0..LANES / S::F64_LANES {
+                let mut sum = simd.mul_f64s(load(simd, &own[row], part), simd.splat_f64s(l[i]));
+                for j in i + 1..n {
+                    let done = load(simd, &done[(j - i - 1) * high + row], part);
                     sum = simd.negate_mul_add_e_f64s(simd.splat_f64s(l[j]), done, sum);
                 }
-                store(simd, &mut table[i * high + row], part, sum);
+                store(simd, &mut own[row], part, sum);
             }
-            for i in 0..n {
-                let root = simd.splat_f64s(factors[i * stride + i].sqrt());
-                let entry = &mut table[i * high + row];
-                store(simd, entry, part, simd.mul_f64s(load(simd, entry, part), root));
+        }
+    }
+}
+
+/// `b L⁻ᵀ` for b `[h, n]`.
+#[inline(always)]
+fn substitute<S: Simd, const ONE: bool>(simd: S, (h, n): (usize, usize), b: &mut [Chunk], factors: &[f64]) {
+    let (high, stride) = (high::<ONE>(h), LANES * high::<ONE>(n));
+    for j in 0..n {
+        let l = &factors[j * stride..][..n];
+        let (own, later) = b[j * high..].split_at_mut(high);
+        for row in 0..high {
+            for part in 0..LANES / S::F64_LANES {
+                let own = load(simd, &own[row], part);
+                for i in j + 1..n {
+                    let to = &mut later[(i - j - 1) * high + row];
+                    let rest = simd.negate_mul_add_e_f64s(simd.splat_f64s(l[i]), own, load(simd, to, part));
+                    store(simd, to, part, rest);
+                }
             }
+        }
+    }
+}
+
+/// All times `factor`.
+#[inline(always)]
+fn scale<S: Simd>(simd: S, chunks: &mut [Chunk], factor: S::f64s) {
+    for row in 0..chunks.len() {
+        for part in 0..LANES / S::F64_LANES {
+            let scaled = simd.mul_f64s(load(simd, &chunks[row], part), factor);
+            store(simd, &mut chunks[row], part, scaled);
         }
     }
 }

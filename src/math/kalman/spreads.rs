@@ -2,6 +2,7 @@
 //! filter, a step depends on the step after it and on what the filter did there, and is computed once.
 
 use super::gains::Gains;
+use super::lanes::LANES;
 use super::reverses::Reverses;
 use super::settling::{EDGE, Pace, Successors, change};
 use super::small::{identity, matrix, padded, parts, parts_mut, product, table, term};
@@ -168,13 +169,23 @@ struct SmootherStep<'a> {
 impl WithSimd for SmootherStep<'_> {
     type Output = f64;
 
-    /// The change of the covariance.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        match self.states {
+            ..=LANES => self.run::<S, true>(simd),
+            _ => self.run::<S, false>(simd),
+        }
+    }
+}
+
+impl SmootherStep<'_> {
+    /// The change of the covariance.
+    #[inline(always)]
+    fn run<S: Simd, const ONE: bool>(self, simd: S) -> f64 {
         let (x, gain, after) = (self.states, self.gain, self.after);
         let [covariance, lag] = parts_mut(self.values, [self.covariance.len(); 2]);
-        product(simd, (x, x), lag, None, [term(x, gain, after)]);
-        product(simd, (x, x), covariance, Some(self.covariance), [term(x, lag, gain)]);
-        change(simd, x, after, covariance, self.identity, self.scratch)
+        product::<S, ONE, _>(simd, (x, x), lag, None, [term(x, gain, after)]);
+        product::<S, ONE, _>(simd, (x, x), covariance, Some(self.covariance), [term(x, lag, gain)]);
+        change::<S, ONE>(simd, x, after, covariance, self.identity, self.scratch)
     }
 }
