@@ -295,7 +295,9 @@ impl FilterStep<'_> {
         wt.copy_from_slice(&self.emission.identity);
         across.copy_from_slice(&self.emission.negative_transpose);
         biases.copy_from_slice(&self.emission.negative_offsets);
-        factorise::<S, ONE>(simd, k, s, factors, 0.0)?;
+        if factorise::<S, ONE, 1>(simd, k, [s], factors, 0.0) != [true] {
+            return None;
+        }
         whiten::<S, ONE>(simd, (x, k), gain, factors);
         whiten::<S, ONE>(simd, (x, k), across, factors);
         whiten::<S, ONE>(simd, (k, k), wt, factors);

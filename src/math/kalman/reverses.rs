@@ -16,6 +16,9 @@ use pulp::{Simd, WithSimd};
 /// certain.
 const CERTAIN: f64 = 1e-12;
 
+/// Steps whose systems of equations are solved in turns.
+const TOGETHER: usize = 4;
+
 /// J and G of every filter step.
 #[derive(Debug)]
 pub(super) struct Reverses {
@@ -55,7 +58,7 @@ impl Reverses {
     }
 }
 
-/// Steps, one after another.
+/// Steps, a few at a time.
 struct Steps<'a> {
     system: &'a System,
     gains: &'a Gains,
@@ -77,31 +80,40 @@ impl WithSimd for Steps<'_> {
 
 impl Steps<'_> {
     #[inline(always)]
-    fn run<S: Simd, const ONE: bool>(self, simd: S) {
-        let x = self.system.states();
-        let (size, identity) = (padded(x) * x, identity(x));
+    fn run<S: Simd, const ONE: bool>(mut self, simd: S) {
+        let (x, gains) = (self.system.states(), self.gains);
+        let size = padded(x) * x;
         let (a, negative) = (table(&self.system.transition), table(&-self.system.transition.transpose()));
-        let q = table(&self.system.transition_noise);
-        let mut scratch = vec![0.0; 4 * size];
-        let [factors, rest, half, jq] = parts_mut(&mut scratch, [size; 4]);
-        for (id, own) in self.steps {
-            let [p, next] = self.gains.covariances(id);
-            let (gain, covariance) = own.split_at_mut(size);
-            // J P' = P Aᵀ.
-            product::<S, ONE, _>(simd, (x, x), gain, None, [term(x, p, &a)]);
-            match factorise::<S, ONE>(simd, x, next, factors, CERTAIN) {
-                Some(()) => solve::<S, ONE>(simd, (x, x), gain, factors),
-                // Some direction of x_{t+1} is known for certain and says nothing.
-                None => {
-                    let product = matrix(gain, x, x).transpose();
+        let (q, identity) = (table(&self.system.transition_noise), identity(x));
+        let mut scratch = vec![0.0; (3 + 2 * TOGETHER) * size];
+        let [rest, half, jq, factors, solutions] =
+            parts_mut(&mut scratch, [size, size, size, TOGETHER * size, TOGETHER * size]);
+        for steps in self.steps.chunks_mut(TOGETHER) {
+            let mut predicted = [&[][..]; TOGETHER];
+            for n in 0..TOGETHER {
+                // Places beyond the last step repeat it.
+                let [p, next] = gains.covariances(steps[n.min(steps.len() - 1)].0);
+                predicted[n] = next;
+                // J P' = P Aᵀ.
+                let solution = &mut solutions[n * size..][..size];
+                product::<S, ONE, _>(simd, (x, x), solution, None, [term(x, p, &a)]);
+            }
+            let definite = factorise::<S, ONE, TOGETHER>(simd, x, predicted, factors, CERTAIN);
+            solve::<S, ONE, TOGETHER>(simd, x, solutions, factors);
+            for (n, (id, own)) in steps.iter_mut().enumerate() {
+                let ([p, next], (gain, covariance)) = (gains.covariances(*id), own.split_at_mut(size));
+                gain.copy_from_slice(&solutions[n * size..][..size]);
+                if !definite[n] {
+                    // Some direction of x_{t+1} is known for certain and says nothing.
+                    let product = &self.system.transition * gains.covariance(*id);
                     gain.copy_from_slice(&table(&least_squares(&matrix(next, x, x), &product).transpose()));
                 }
+                // G = (I − J A) P (I − J A)ᵀ + J Q Jᵀ.
+                product::<S, ONE, _>(simd, (x, x), rest, Some(&identity), [term(x, gain, &negative)]);
+                product::<S, ONE, _>(simd, (x, x), half, None, [term(x, rest, p)]);
+                product::<S, ONE, _>(simd, (x, x), jq, None, [term(x, gain, &q)]);
+                product::<S, ONE, _>(simd, (x, x), covariance, None, [term(x, half, rest), term(x, jq, gain)]);
             }
-            // G = (I − J A) P (I − J A)ᵀ + J Q Jᵀ.
-            product::<S, ONE, _>(simd, (x, x), rest, Some(&identity), [term(x, gain, &negative)]);
-            product::<S, ONE, _>(simd, (x, x), half, None, [term(x, rest, p)]);
-            product::<S, ONE, _>(simd, (x, x), jq, None, [term(x, gain, &q)]);
-            product::<S, ONE, _>(simd, (x, x), covariance, None, [term(x, half, rest), term(x, jq, gain)]);
         }
     }
 }

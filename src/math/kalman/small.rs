@@ -210,34 +210,44 @@ pub(super) fn transpose(out: &mut [f64], (n, m): (usize, usize), a: &[f64]) {
     }
 }
 
-/// `s = L D Lᵀ`, both `[n, n]`: `factors` gets L below the diagonal and D⁻¹ on it. Nothing where a pivot is not above `least`
-/// times its variance, so that s is not positive definite.
+/// `s = L D Lᵀ` of N matrices in turns, so that none waits for its own pivots: `factors`, side by side, get L below the
+/// diagonal and D⁻¹ on it. Whether every pivot is above `least` times its variance, as where s is positive definite. All
+/// `[n, n]`
 #[inline(always)]
-pub(super) fn factorise<S: Simd, const ONE: bool>(simd: S, n: usize, s: &[f64], factors: &mut [f64], least: f64) -> Option<()> {
+pub(super) fn factorise<S: Simd, const ONE: bool, const N: usize>(
+    simd: S,
+    n: usize,
+    s: [&[f64]; N],
+    factors: &mut [f64],
+    least: f64,
+) -> [bool; N] {
     let (high, stride) = (high::<ONE>(n), LANES * high::<ONE>(n));
-    factors.copy_from_slice(s);
+    let mut definite = [true; N];
+    for m in 0..N {
+        factors[m * n * stride..][..n * stride].copy_from_slice(&s[m][..n * stride]);
+    }
     for j in 0..n {
-        let (own, later) = factors[j * stride..].split_at_mut(stride);
-        let pivot = own[j];
-        if !(pivot > least * s[j * stride + j] && pivot.is_finite()) {
-            return None;
-        }
-        let reciprocal = simd.splat_f64s(pivot.recip());
-        let later = chunks_mut(later);
-        for row in j / LANES..high {
-            for part in 0..LANES / S::F64_LANES {
-                let l = simd.mul_f64s(load(simd, &chunks(own)[row], part), reciprocal);
-                for i in j + 1..n {
-                    let to = &mut later[(i - j - 1) * high + row];
-                    let rest = simd.negate_mul_add_e_f64s(simd.splat_f64s(own[i]), l, load(simd, to, part));
-                    store(simd, to, part, rest);
+        for m in 0..N {
+            let (own, later) = factors[(m * n + j) * stride..][..(n - j) * stride].split_at_mut(stride);
+            let pivot = own[j];
+            definite[m] &= pivot > least * s[m][j * stride + j] && pivot.is_finite();
+            let reciprocal = simd.splat_f64s(pivot.recip());
+            let later = chunks_mut(later);
+            for row in j / LANES..high {
+                for part in 0..LANES / S::F64_LANES {
+                    let l = simd.mul_f64s(load(simd, &chunks(own)[row], part), reciprocal);
+                    for i in j + 1..n {
+                        let to = &mut later[(i - j - 1) * high + row];
+                        let rest = simd.negate_mul_add_e_f64s(simd.splat_f64s(own[i]), l, load(simd, to, part));
+                        store(simd, to, part, rest);
+                    }
                 }
             }
+            scale(simd, chunks_mut(own), reciprocal);
+            own[j] = pivot.recip();
         }
-        scale(simd, chunks_mut(own), reciprocal);
-        own[j] = pivot.recip();
     }
-    Some(())
+    definite
 }
 
 /// `log det s` after [`factorise`].
@@ -265,22 +275,28 @@ pub(super) fn whiten<S: Simd, const ONE: bool>(simd: S, (h, n): (usize, usize), 
     }
 }
 
-/// `b s⁻¹` for b `[h, n]` and what [`factorise`] made of s.
+/// `b s⁻¹` for N tables b `[n, n]` side by side, in turns, and what [`factorise`] made of their s.
 #[inline(always)]
-pub(super) fn solve<S: Simd, const ONE: bool>(simd: S, (h, n): (usize, usize), b: &mut [f64], factors: &[f64]) {
-    let (high, stride, b) = (high::<ONE>(h), LANES * high::<ONE>(n), chunks_mut(b));
-    substitute::<S, ONE>(simd, (h, n), b, factors);
+pub(super) fn solve<S: Simd, const ONE: bool, const N: usize>(simd: S, n: usize, b: &mut [f64], factors: &[f64]) {
+    let (high, stride) = (high::<ONE>(n), LANES * high::<ONE>(n));
+    for m in 0..N {
+        let own = m * n * stride..(m + 1) * n * stride;
+        substitute::<S, ONE>(simd, (n, n), chunks_mut(&mut b[own.clone()]), &factors[own]);
+    }
+    let b = chunks_mut(b);
     for i in (0..n).rev() {
-        let l = &factors[i * stride..][..n];
-        let (own, done) = b[i * high..].split_at_mut(high);
-        for row in 0..high {
-            for part in 0..LANES / S::F64_LANES {
-                let mut sum = simd.mul_f64s(load(simd, &own[row], part), simd.splat_f64s(l[i]));
-                for j in i + 1..n {
-                    let done = load(simd, &done[(j - i - 1) * high + row], part);
-                    sum = simd.negate_mul_add_e_f64s(simd.splat_f64s(l[j]), done, sum);
+        for m in 0..N {
+            let l = &factors[(m * n + i) * stride..][..n];
+            let (own, done) = b[(m * n + i) * high..][..(n - i) * high].split_at_mut(high);
+            for row in 0..high {
+                for part in 0..LANES / S::F64_LANES {
+                    let mut sum = simd.mul_f64s(load(simd, &own[row], part), simd.splat_f64s(l[i]));
+                    for j in i + 1..n {
+                        let done = load(simd, &done[(j - i - 1) * high + row], part);
+                        sum = simd.negate_mul_add_e_f64s(simd.splat_f64s(l[j]), done, sum);
+                    }
+                    store(simd, &mut own[row], part, sum);
                 }
-                store(simd, &mut own[row], part, sum);
             }
         }
     }
