@@ -76,7 +76,6 @@ impl ColumnMut<'_> {
 /// What a product is added to.
 #[derive(Clone, Copy)]
 pub(super) enum Start<'a> {
-    Zero,
     /// One number per row.
     Constants(&'a [f64]),
     Column(Column<'a>),
@@ -125,13 +124,12 @@ fn tile<S: Simd, const V: usize, const N: usize, const H: usize>(
     first: usize,
 ) -> usize {
     let mut sums = [[simd.splat_f64s(0.0); V]; H];
-    for (h, sums) in sums.iter_mut().enumerate() {
-        match start {
-            Start::Zero => {}
-            Start::Constants(values) => *sums = [simd.splat_f64s(values[first + h]); V],
-            Start::Column(column) => *sums = column.load(simd, first + h),
-            Start::Itself => *sums = to.load(simd, first + h),
-        }
+    for h in 0..H {
+        sums[h] = match start {
+            Start::Constants(values) => [simd.splat_f64s(values[first + h]); V],
+            Start::Column(column) => column.load(simd, first + h),
+            Start::Itself => to.load(simd, first + h),
+        };
     }
     for (a, from) in terms {
         for j in 0..a.columns {
@@ -142,8 +140,8 @@ fn tile<S: Simd, const V: usize, const N: usize, const H: usize>(
             }
         }
     }
-    for (h, sums) in sums.into_iter().enumerate() {
-        to.store(simd, first + h, sums);
+    for h in 0..H {
+        to.store(simd, first + h, sums[h]);
     }
     H
 }
