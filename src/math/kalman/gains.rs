@@ -10,7 +10,8 @@ use super::System;
 use super::lanes::{LANES, Matrix};
 use super::settling::{Pace, Successors, change};
 use super::small::{
-    coefficients, factorise, identity, log_det, matrix, padded, parts, parts_mut, plain_product, product, table, term, transpose, whiten,
+    coefficients, factorise, identity, log_det, matrix, padded, parts, parts_mut, plain_product, product, table, term,
+    transpose, whiten,
 };
 use crate::math::linear_algebra::symmetric;
 use crate::math::vectors::arch;
@@ -280,7 +281,12 @@ impl FilterStep<'_> {
     #[inline(always)]
     fn run<S: Simd, const ONE: bool>(self, simd: S) -> Option<[f64; 2]> {
         let (x, k, p) = (self.dynamics.states, self.emission.observed, self.predicted);
-        let Dynamics { transition: a, noise: q, identity, .. } = self.dynamics;
+        let Dynamics {
+            transition: a,
+            noise: q,
+            identity,
+            ..
+        } = self.dynamics;
         let (c, r) = (&self.emission.matrix, &self.emission.noise);
         let size = self.dynamics.size();
         let [covariance, next, gain, projection, w, offsets] =
@@ -307,7 +313,13 @@ impl FilterStep<'_> {
         product::<S, ONE, _>(simd, (x, x), half, None, [term(x, rest, p)]);
         product::<S, ONE, _>(simd, (x, k), kalman, None, [term(k, gain, wt)]);
         product::<S, ONE, _>(simd, (x, k), kr, None, [term(k, kalman, r)]);
-        product::<S, ONE, _>(simd, (x, x), covariance, None, [term(x, half, rest), term(k, kr, kalman)]);
+        product::<S, ONE, _>(
+            simd,
+            (x, x),
+            covariance,
+            None,
+            [term(x, half, rest), term(k, kr, kalman)],
+        );
         // A P Aᵀ + Q.
         product::<S, ONE, _>(simd, (x, x), half, None, [term(x, a, covariance)]);
         product::<S, ONE, _>(simd, (x, x), next, Some(q), [term(x, half, a)]);

@@ -4,6 +4,11 @@
 //! passes are dispatched to the machine's widest vectors; columns beyond the last whole vector go one by one, as vectors of
 //! one lane ([`pulp::Scalar`]).
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "what an iterator hands out may not stay in registers"
+)]
+
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 

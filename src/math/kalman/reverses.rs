@@ -83,7 +83,10 @@ impl Steps<'_> {
     fn run<S: Simd, const ONE: bool>(mut self, simd: S) {
         let (x, gains) = (self.system.states(), self.gains);
         let size = padded(x) * x;
-        let (a, negative) = (table(&self.system.transition), table(&-self.system.transition.transpose()));
+        let (a, negative) = (
+            table(&self.system.transition),
+            table(&-self.system.transition.transpose()),
+        );
         let (q, identity) = (table(&self.system.transition_noise), identity(x));
         let mut scratch = vec![0.0; (3 + 2 * TOGETHER) * size];
         let [rest, half, jq, factors, solutions] =

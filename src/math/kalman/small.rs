@@ -4,6 +4,11 @@
 //! matrix of n rows is at `j · padded(n) + i`. Column j of a product `a bᵀ` is `Σ_k b[j, k] a[:, k]`: a is read in vectors,
 //! and b entry by entry, in the order in which it is kept.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "what an iterator hands out may not stay in registers"
+)]
+
 use super::lanes::{LANES, Matrix};
 use nalgebra::DMatrix;
 use pulp::Simd;

@@ -205,7 +205,11 @@ impl<'a> View<'a> {
         } else {
             self.add_whole(sums, t);
         }
-        self.gather(&mut sums.transition, &[(next, x), (now, x), (inputs, u)], t.saturating_sub(1)..steps - 1);
+        self.gather(
+            &mut sums.transition,
+            &[(next, x), (now, x), (inputs, u)],
+            t.saturating_sub(1)..steps - 1,
+        );
         while t < steps {
             let mask = self.block.masks[t];
             let run = self.block.masks[t..].iter().take_while(|&&other| other == mask).count();
