@@ -10,7 +10,7 @@ use super::statistics::{Moments, Statistics};
 use crate::math::vectors::arch;
 use crate::{Error, Result};
 use nalgebra::DMatrix;
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use std::collections::{BTreeMap, btree_map::Entry};
 use std::ops::Range;
 
@@ -160,8 +160,28 @@ impl Sums {
     }
 }
 
+/// `sum += factor · part`.
 fn add_table(sum: &mut [f64], part: &[f64], factor: f64) {
-    sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += factor * part);
+    arch().dispatch(Multiple { sum, part, factor });
+}
+
+struct Multiple<'a> {
+    sum: &'a mut [f64],
+    part: &'a [f64],
+    factor: f64,
+}
+
+impl WithSimd for Multiple<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let factor = simd.splat_f64s(self.factor);
+        let parts = S::as_simd_f64s(self.part).0;
+        for (sum, part) in S::as_mut_simd_f64s(self.sum).0.iter_mut().zip(parts) {
+            *sum = simd.mul_add_e_f64s(factor, *part, *sum);
+        }
+    }
 }
 
 /// Adds the square table `part` of `n` rows at `(row, column)`.
