@@ -1,7 +1,7 @@
 //! How the filter's steps are walked backwards, without a look at the data:
 //! `x_t | x_{t+1}, o_1 … o_t ~ N(m + J (x_{t+1} − m'), G)` with `J = P Aᵀ P'⁻¹`, `G = (I − J A) P (I − J A)ᵀ + J Q Jᵀ`.
 //!
-//! No step waits for another.
+//! No step waits for another, so a few are computed in turns: solving for J is a long chain of operations.
 
 use super::System;
 use super::gains::Gains;

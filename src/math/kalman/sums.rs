@@ -219,12 +219,13 @@ impl<'a> View<'a> {
             ..now
         };
         self.gather(&mut sums.initial, &[(now, x)], 0..1);
-        let mut t = self.whole();
-        if t < 2 {
-            t = 0;
-        } else {
-            self.add_whole(sums, t);
-        }
+        let mut t = match self.whole() {
+            ..2 => 0,
+            whole => {
+                self.add_whole(sums, whole);
+                whole
+            }
+        };
         self.gather(
             &mut sums.transition,
             &[(next, x), (now, x), (inputs, u)],
