@@ -64,11 +64,8 @@ impl Beliefs {
 
     pub(super) fn smoothed(filtered: &Filtered) -> Self {
         let steps: Vec<&[u32]> = filtered.blocks.iter().map(|own| &*own.steps).collect();
-        let Backward {
-            reverses,
-            spreads,
-            chains,
-        } = Backward::new(filtered.system, filtered.sequences, &filtered.gains, &steps);
+        let reverses = reverses(filtered.system, &filtered.gains, steps.iter().copied());
+        let Chains { spreads, chains } = Chains::new(filtered.sequences, &filtered.gains, &reverses, &steps);
         let blocks = filtered.blocks.iter().zip(&filtered.sequences.blocks).zip(chains);
         Self {
             states: filtered.system.states(),
@@ -169,19 +166,17 @@ impl Beliefs {
     }
 }
 
-/// What the smoother does at every time: all of it that does not depend on the data.
-pub(super) struct Backward {
-    pub reverses: Reverses,
+/// The spreads of every block's columns.
+pub(super) struct Chains {
     pub spreads: Spreads,
     /// By block.
     pub chains: Vec<Vec<Chain>>,
 }
 
-impl Backward {
+impl Chains {
     /// After the filter `steps` of every block.
-    pub fn new(system: &System, sequences: &Sequences, gains: &Gains, steps: &[impl AsRef<[u32]>]) -> Self {
-        let reverses = reverses(system, gains, steps.iter().map(AsRef::as_ref));
-        let mut smoothing = Smoothing::new(gains, &reverses);
+    pub fn new(sequences: &Sequences, gains: &Gains, reverses: &Reverses, steps: &[impl AsRef<[u32]>]) -> Self {
+        let mut smoothing = Smoothing::new(gains, reverses);
         let mut chains = Vec::with_capacity(steps.len());
         for (own, block) in steps.iter().zip(&sequences.blocks) {
             let mut chain = |(columns, length)| {
@@ -197,7 +192,6 @@ impl Backward {
         }
         Self {
             spreads: smoothing.spreads,
-            reverses,
             chains,
         }
     }

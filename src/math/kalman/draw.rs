@@ -33,7 +33,7 @@ impl Filtered<'_> {
                         }
                         let gain = reverses.gain(step);
                         for (j, s) in surprise.iter().enumerate() {
-                            let column = &gain.values[j * gain.along..][..x];
+                            let column = &gain.values[j * gain.stride..][..x];
                             (0..x).for_each(|i| paths[i * stride + at] += column[i] * s);
                         }
                         inner[step as usize].get_or_insert_with(|| root(&reverses.covariance(step)))

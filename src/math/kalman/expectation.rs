@@ -1,8 +1,9 @@
 //! The expectation step of learning as one pass: what [`Filtered`](super::Filtered), its smoother and [`Statistics`] say,
 //! without keeping the beliefs.
 
-use super::beliefs::Backward;
-use super::filter::{Linear, Schedule};
+use super::beliefs::{Chains, reverses};
+use super::filter::{FilteredBlock, Linear, Schedule};
+use super::sequences::Block;
 use super::sums::Sums;
 use super::{Sequences, Statistics, System};
 use crate::Result;
@@ -15,50 +16,66 @@ use crate::math::parallel;
 /// If sizes do not fit, an innovation's covariance is not positive definite, or there are too many patterns of missing
 /// entries.
 pub fn expectation(system: &System, sequences: &Sequences, threads: usize) -> Result<(Vec<f64>, Statistics)> {
-    let states = system.states();
+    let (states, linear) = (system.states(), Linear::new(system));
     let mut sums = Sums::new(sequences, states)?;
-    let linear = Linear::new(system);
+    // While one thread is at what does not see the data, another filters the late half of the blocks; and who smooths a
+    // block has just filtered it.
+    let early = match threads {
+        ..2 => sequences.blocks.len(),
+        _ => sequences.blocks.len() / 2,
+    };
+    let (early, late) = sequences.blocks.split_at(early);
     // No thread can help another through the schedule; meanwhile the others wake up and make room for the means.
     let schedule = || Schedule::new(system, sequences, true);
-    let tables = || parallel::map(sequences.blocks.iter().collect(), threads, |block| linear.tables(block));
+    let tables = || parallel::map(late.iter().collect(), threads, |block| linear.tables(block));
     let (schedule, tables) = parallel::both(threads, schedule, tables);
     let Schedule { gains, steps } = schedule?;
-    let backward = || Backward::new(system, sequences, &gains, &steps);
+    let (early_steps, late_steps) = steps.split_at(early.len());
+    let reverses = || reverses(system, &gains, steps.iter().map(Vec::as_slice));
     let filter = || {
-        let blocks = sequences.blocks.iter().zip(&steps).zip(tables).collect();
-        parallel::map(blocks, threads, |((block, steps), tables): ((_, &Vec<u32>), _)| {
+        let late = late.iter().zip(late_steps).zip(tables).collect();
+        parallel::map(late, threads, |((block, steps), tables): ((_, &Vec<u32>), _)| {
             linear.filter(sequences, block, &gains, steps.clone(), tables)
         })
     };
-    let (backward, filtered) = parallel::both(threads, backward, filter);
+    let (reverses, filtered) = parallel::both(threads, reverses, filter);
 
-    let mut log_likelihood = vec![0.0; sequences.count()];
-    for (block, (_, own)) in sequences.blocks.iter().zip(&filtered) {
-        block
-            .members
-            .iter()
-            .zip(own)
-            .for_each(|(&i, value)| log_likelihood[i] = *value);
-    }
-    let weights: Vec<Vec<f64>> = sequences
-        .blocks
-        .iter()
-        .map(|block| vec![1.0; block.members.len()])
-        .collect();
-    let filtered = filtered.into_iter().map(|(filtered, _)| filtered);
-    let blocks = sequences.blocks.iter().zip(filtered).zip(&weights).collect();
-    let means = || {
-        parallel::map(blocks, threads, |((block, filtered), weights)| {
-            let means = filtered.smoothed(block, &backward.reverses);
-            Sums::of_means(sequences, block, states, &means, weights)
+    let moments = |block: &Block, filtered: FilteredBlock| {
+        let means = filtered.smoothed(block, &reverses);
+        Sums::of_means(sequences, block, states, &means, &vec![1.0; block.members.len()])
+    };
+    let whole = || {
+        parallel::map(early.iter().zip(early_steps).collect(), threads, |(block, steps)| {
+            let (filtered, own) = linear.filter(sequences, block, &gains, steps.clone(), linear.tables(block));
+            (moments(block, filtered), own)
         })
     };
-    let spreads = || {
-        let chains = sequences.blocks.iter().zip(&backward.chains).zip(&weights);
-        let chains = chains.map(|((block, chains), weights)| (block, &**chains, &**weights));
-        sums.add_chains(sequences, &backward.spreads, chains);
+    let rest = || {
+        parallel::map(
+            late.iter().zip(filtered).collect(),
+            threads,
+            |(block, (filtered, own))| (moments(block, filtered), own),
+        )
     };
-    let (parts, ()) = parallel::both(threads, means, spreads);
-    parts.into_iter().for_each(|part| sums.add(part));
+    let spreads = || {
+        let Chains { spreads, chains } = Chains::new(sequences, &gains, &reverses, &steps);
+        let weights: Vec<Vec<f64>> = sequences
+            .blocks
+            .iter()
+            .map(|block| vec![1.0; block.members.len()])
+            .collect();
+        let chains = sequences.blocks.iter().zip(&chains).zip(&weights);
+        let chains = chains.map(|((block, chains), weights)| (block, &**chains, &**weights));
+        sums.add_chains(sequences, &spreads, chains);
+    };
+    let (whole, (rest, ())) = parallel::both(threads, whole, || parallel::both(threads, rest, spreads));
+
+    let mut log_likelihood = vec![0.0; sequences.count()];
+    for (block, (part, own)) in sequences.blocks.iter().zip(whole.into_iter().chain(rest)) {
+        for (&i, value) in block.members.iter().zip(own) {
+            log_likelihood[i] = value;
+        }
+        sums.add(part);
+    }
     Ok((log_likelihood, sums.finish(sequences)))
 }

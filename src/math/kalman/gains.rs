@@ -7,9 +7,12 @@
 //! All matrices are tables as in [`super::small`], those of one step side by side in one allocation for all steps.
 
 use super::System;
-use super::lanes::{Matrix, Start};
+use super::lanes::{LANES, Matrix};
 use super::settling::{Pace, Successors, change};
-use super::small::{coefficients, identity, matrix, padded, parts, parts_mut, product, table, transpose, whiten};
+use super::small::{
+    coefficients, factorise, identity, log_det, matrix, padded, parts, parts_mut, plain_product, product, table, term,
+    transpose, whiten,
+};
 use crate::math::linear_algebra::symmetric;
 use crate::math::vectors::arch;
 use crate::{Error, Result};
@@ -29,6 +32,8 @@ struct Dynamics {
     noise: Vec<f64>,
     /// P₁. `[X, X]`
     initial: Vec<f64>,
+    /// I. `[X, X]`
+    identity: Vec<f64>,
 }
 
 impl Dynamics {
@@ -38,6 +43,7 @@ impl Dynamics {
             transition: table(&system.transition),
             noise: table(&system.transition_noise),
             initial: table(&system.initial_covariance),
+            identity: identity(system.states()),
         }
     }
 
@@ -53,27 +59,30 @@ struct Emission {
     observed: usize,
     /// C. `[k, X]`
     matrix: Vec<f64>,
-    /// −C. `[k, X]`
-    negative: Vec<f64>,
+    /// −Cᵀ. `[X, k]`
+    negative_transpose: Vec<f64>,
     /// R. `[k, k]`
     noise: Vec<f64>,
-    /// (−d −D). `[k, 1 + U]`
+    /// (−d −D)ᵀ. `[1 + U, k]`
     negative_offsets: Vec<f64>,
+    /// I. `[k, k]`
+    identity: Vec<f64>,
 }
 
 impl Emission {
     fn new(system: &System, entries: &[usize]) -> Self {
         let c = system.emission.select_rows(entries);
-        let negative = |i: usize, j: usize| match j {
+        let negative = |j: usize, i: usize| match j {
             0 => -system.emission_offset[entries[i]],
             _ => -system.emission_input[(entries[i], j - 1)],
         };
         Self {
             observed: entries.len(),
-            negative: table(&-&c),
+            negative_transpose: table(&-c.transpose()),
             matrix: table(&c),
             noise: table(&system.emission_noise.select_rows(entries).select_columns(entries)),
-            negative_offsets: table(&DMatrix::from_fn(entries.len(), 1 + system.inputs(), negative)),
+            negative_offsets: table(&DMatrix::from_fn(1 + system.inputs(), entries.len(), negative)),
+            identity: identity(entries.len()),
         }
     }
 }
@@ -128,14 +137,14 @@ pub(super) struct Gains {
 impl Gains {
     /// None yet; without `share` every step is computed afresh (the plain recursion, for tests).
     pub fn new(system: &System, share: bool) -> Self {
-        let (x, o) = (system.states(), system.outputs());
+        let (x, o, u) = (system.states(), system.outputs(), system.inputs());
         Self {
             steps: Vec::new(),
             values: Vec::new(),
             dynamics: Dynamics::new(system),
             emissions: Vec::new(),
-            inputs: system.inputs(),
-            scratch: vec![0.0; 2 * padded(x) * x + 3 * padded(x) * o + 2 * padded(o) * o],
+            inputs: u,
+            scratch: vec![0.0; 2 * padded(x) * x + 3 * padded(x) * o + 3 * padded(o) * o + padded(1 + u) * o],
             successors: Successors::new(),
             share,
         }
@@ -246,7 +255,7 @@ fn sizes(dynamics: &Dynamics, k: usize, inputs: usize) -> [usize; 6] {
 /// is not positive definite.
 ///
 /// Rounding may leave an antisymmetric part in a covariance. It stays as small as it is: in Joseph's form no product turns
-/// it into a symmetric one.
+/// it into a symmetric one. So a covariance stands for its transpose where that is read faster.
 struct FilterStep<'a> {
     dynamics: &'a Dynamics,
     emission: &'a Emission,
@@ -261,56 +270,64 @@ impl WithSimd for FilterStep<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Option<[f64; 2]> {
+        match self.dynamics.states.max(self.emission.observed).max(1 + self.inputs) {
+            ..=LANES => self.run::<S, true>(simd),
+            _ => self.run::<S, false>(simd),
+        }
+    }
+}
+
+impl FilterStep<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const ONE: bool>(self, simd: S) -> Option<[f64; 2]> {
         let (x, k, p) = (self.dynamics.states, self.emission.observed, self.predicted);
-        let (a, q) = (&self.dynamics.transition, &self.dynamics.noise);
+        let Dynamics {
+            transition: a,
+            noise: q,
+            identity,
+            ..
+        } = self.dynamics;
         let (c, r) = (&self.emission.matrix, &self.emission.noise);
         let size = self.dynamics.size();
         let [covariance, next, gain, projection, w, offsets] =
             parts_mut(self.values, sizes(self.dynamics, k, self.inputs));
         let (xk, kk) = (padded(x) * k, padded(k) * k);
-        let [rest, half, pc, kalman, kr, s, wt] = parts_mut(self.scratch, [size, size, xk, xk, xk, kk, kk]);
+        let bk = padded(1 + self.inputs) * k;
+        let [rest, half, across, kalman, kr, s, factors, wt, biases] =
+            parts_mut(self.scratch, [size, size, xk, xk, xk, kk, kk, kk, bk]);
         // S = C P Cᵀ + R = L Lᵀ, w = L⁻¹.
-        product(simd, pc, Start::Zero, (x, p), coefficients(c, k, x).transpose());
-        s.copy_from_slice(r);
-        product(simd, s, Start::Itself, (k, c), coefficients(pc, x, k));
-        let log_det = whiten(simd, k, s, wt)?;
-        transpose(w, (k, k), wt);
-        let l = coefficients(wt, k, k);
-        product(simd, gain, Start::Zero, (x, pc), l);
-        product(
-            simd,
-            projection,
-            Start::Zero,
-            (k, w),
-            coefficients(&self.emission.negative, k, x),
-        );
-        let negative_offsets = coefficients(&self.emission.negative_offsets, k, 1 + self.inputs);
-        product(simd, offsets, Start::Zero, (k, w), negative_offsets);
+        product::<S, ONE, _>(simd, (x, k), gain, None, [term(x, p, c)]);
+        plain_product::<S, ONE>(simd, (k, x, k), (s, r), c, gain);
+        wt.copy_from_slice(&self.emission.identity);
+        across.copy_from_slice(&self.emission.negative_transpose);
+        biases.copy_from_slice(&self.emission.negative_offsets);
+        if factorise::<S, ONE, 1>(simd, k, [s], factors, 0.0) != [true] {
+            return None;
+        }
+        whiten::<S, ONE>(simd, (x, k), gain, factors);
+        whiten::<S, ONE>(simd, (x, k), across, factors);
+        whiten::<S, ONE>(simd, (k, k), wt, factors);
+        whiten::<S, ONE>(simd, (1 + self.inputs, k), biases, factors);
         // Joseph: (I − K C) P (I − K C)ᵀ + K R Kᵀ.
-        identity(x, rest);
-        product(simd, rest, Start::Itself, (x, gain), coefficients(projection, k, x));
-        product(simd, half, Start::Zero, (x, rest), coefficients(p, x, x));
-        product(
+        product::<S, ONE, _>(simd, (x, x), rest, Some(identity), [term(k, gain, across)]);
+        product::<S, ONE, _>(simd, (x, x), half, None, [term(x, rest, p)]);
+        product::<S, ONE, _>(simd, (x, k), kalman, None, [term(k, gain, wt)]);
+        product::<S, ONE, _>(simd, (x, k), kr, None, [term(k, kalman, r)]);
+        product::<S, ONE, _>(
             simd,
+            (x, x),
             covariance,
-            Start::Zero,
-            (x, half),
-            coefficients(rest, x, x).transpose(),
-        );
-        product(simd, kalman, Start::Zero, (x, gain), l.transpose());
-        product(simd, kr, Start::Zero, (x, kalman), coefficients(r, k, k));
-        product(
-            simd,
-            covariance,
-            Start::Itself,
-            (x, kr),
-            coefficients(kalman, x, k).transpose(),
+            None,
+            [term(x, half, rest), term(k, kr, kalman)],
         );
         // A P Aᵀ + Q.
-        product(simd, half, Start::Zero, (x, a), coefficients(covariance, x, x));
-        next.copy_from_slice(q);
-        product(simd, next, Start::Itself, (x, half), coefficients(a, x, x).transpose());
-        let log_norm = 0.5 * (log_det + k as f64 * (2.0 * std::f64::consts::PI).ln());
-        Some([log_norm, change(simd, x, p, next, half)])
+        product::<S, ONE, _>(simd, (x, x), half, None, [term(x, a, covariance)]);
+        product::<S, ONE, _>(simd, (x, x), next, Some(q), [term(x, half, a)]);
+        // What the data meet.
+        transpose(projection, (x, k), across);
+        transpose(w, (k, k), wt);
+        transpose(offsets, (1 + self.inputs, k), biases);
+        let log_norm = 0.5 * (log_det(k, factors) + k as f64 * (2.0 * std::f64::consts::PI).ln());
+        Some([log_norm, change::<S, ONE>(simd, x, p, next, identity, half)])
     }
 }

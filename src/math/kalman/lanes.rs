@@ -4,6 +4,11 @@
 //! passes are dispatched to the machine's widest vectors; columns beyond the last whole vector go one by one, as vectors of
 //! one lane ([`pulp::Scalar`]).
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "what an iterator hands out may not stay in registers"
+)]
+
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
@@ -76,7 +81,6 @@ impl ColumnMut<'_> {
 /// What a product is added to.
 #[derive(Clone, Copy)]
 pub(super) enum Start<'a> {
-    Zero,
     /// One number per row.
     Constants(&'a [f64]),
     Column(Column<'a>),
@@ -84,28 +88,13 @@ pub(super) enum Start<'a> {
     Itself,
 }
 
-/// A matrix of coefficients, entry (i, j) at `i · across + j · along`.
+/// A matrix of coefficients, entry (i, j) at `i + j · stride`.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
     pub values: &'a [f64],
     pub rows: usize,
     pub columns: usize,
-    pub across: usize,
-    pub along: usize,
-}
-
-impl Matrix<'_> {
-    /// The transpose, of the same numbers.
-    #[inline(always)]
-    pub fn transpose(self) -> Self {
-        Self {
-            values: self.values,
-            rows: self.columns,
-            columns: self.rows,
-            across: self.along,
-            along: self.across,
-        }
-    }
+    pub stride: usize,
 }
 
 /// A matrix and what it is applied to.
@@ -140,32 +129,24 @@ fn tile<S: Simd, const V: usize, const N: usize, const H: usize>(
     first: usize,
 ) -> usize {
     let mut sums = [[simd.splat_f64s(0.0); V]; H];
-    for (h, sums) in sums.iter_mut().enumerate() {
-        match start {
-            Start::Zero => {}
-            Start::Constants(values) => *sums = [simd.splat_f64s(values[first + h]); V],
-            Start::Column(column) => *sums = column.load(simd, first + h),
-            Start::Itself => *sums = to.load(simd, first + h),
-        }
+    for h in 0..H {
+        sums[h] = match start {
+            Start::Constants(values) => [simd.splat_f64s(values[first + h]); V],
+            Start::Column(column) => column.load(simd, first + h),
+            Start::Itself => to.load(simd, first + h),
+        };
     }
     for (a, from) in terms {
         for j in 0..a.columns {
             let vectors = from.load(simd, j);
-            let column = &a.values[first * a.across + j * a.along..];
-            if a.across == 1 {
-                let column = &column[..H];
-                for h in 0..H {
-                    add::<S, V>(simd, &mut sums[h], column[h], vectors);
-                }
-            } else {
-                for h in 0..H {
-                    add::<S, V>(simd, &mut sums[h], column[h * a.across], vectors);
-                }
+            let column = &a.values[first + j * a.stride..][..H];
+            for h in 0..H {
+                add::<S, V>(simd, &mut sums[h], column[h], vectors);
             }
         }
     }
-    for (h, sums) in sums.into_iter().enumerate() {
-        to.store(simd, first + h, sums);
+    for h in 0..H {
+        to.store(simd, first + h, sums[h]);
     }
     H
 }
@@ -179,80 +160,96 @@ fn add<S: Simd, const V: usize>(simd: S, sums: &mut [S::f64s; V], coefficient: f
     }
 }
 
-/// `sums[i, j] += rows[i][c] · rows[j][c]` for j ≤ i (and a few more), for every column c, which goes to lane `c mod LANES`.
+/// `sums[i, j] += rows[i][c] · others[j][c]` for every column c, which goes to lane `c mod LANES`; without others the rows
+/// with themselves, for j ≤ i (and a few more).
 pub(super) struct OuterProducts<'a> {
-    /// `[rows, rows, LANES]`
+    /// `[rows, others, LANES]`
     pub sums: &'a mut [f64],
     /// Of equal length.
     pub rows: &'a [&'a [f64]],
+    pub others: Option<&'a [&'a [f64]]>,
 }
 
 impl WithSimd for OuterProducts<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { sums, rows } = self;
-        let columns = rows.first().map_or(0, |row| row.len());
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let columns = self.rows.first().map_or(0, |row| row.len());
         let whole = columns - columns % LANES;
         for first in (0..whole).step_by(COLUMNS) {
             let columns = first..whole.min(first + COLUMNS);
-            for top in (0..rows.len()).step_by(TILE) {
-                for left in (0..top).step_by(TILE) {
-                    match rows.len() - top {
-                        TILE.. => products::<S, TILE, TILE>(simd, sums, rows, (top, left), &columns),
-                        3 => products::<S, 3, TILE>(simd, sums, rows, (top, left), &columns),
-                        2 => products::<S, 2, TILE>(simd, sums, rows, (top, left), &columns),
-                        _ => products::<S, 1, TILE>(simd, sums, rows, (top, left), &columns),
-                    }
-                }
-                match rows.len() - top {
-                    TILE.. => products::<S, TILE, TILE>(simd, sums, rows, (top, top), &columns),
-                    3 => products::<S, 3, 3>(simd, sums, rows, (top, top), &columns),
-                    2 => products::<S, 2, 2>(simd, sums, rows, (top, top), &columns),
-                    _ => products::<S, 1, 1>(simd, sums, rows, (top, top), &columns),
+            for top in (0..self.rows.len()).step_by(TILE) {
+                match self.rows.len() - top {
+                    TILE.. => self.strip::<S, TILE>(simd, top, &columns),
+                    3 => self.strip::<S, 3>(simd, top, &columns),
+                    2 => self.strip::<S, 2>(simd, top, &columns),
+                    _ => self.strip::<S, 1>(simd, top, &columns),
                 }
             }
         }
+        let others = self.others.unwrap_or(self.rows);
         for column in whole..columns {
-            for (i, row) in rows.iter().enumerate() {
-                for (j, other) in rows[..=i].iter().enumerate() {
-                    sums[(i * rows.len() + j) * LANES + column - whole] += row[column] * other[column];
+            for (i, row) in self.rows.iter().enumerate() {
+                let last = self.others.map_or(i + 1, <[_]>::len);
+                for (j, other) in others[..last].iter().enumerate() {
+                    self.sums[(i * others.len() + j) * LANES + column - whole] += row[column] * other[column];
                 }
             }
         }
     }
 }
 
-/// One tile of [`OuterProducts`], over some columns.
-#[inline(always)]
-fn products<S: Simd, const H: usize, const W: usize>(
-    simd: S,
-    sums: &mut [f64],
-    rows: &[&[f64]],
-    (top, left): (usize, usize),
-    columns: &Range<usize>,
-) {
-    let row = |i: usize| S::as_simd_f64s(&rows[i][columns.clone()]).0;
-    let (mut a, mut b) = ([row(top); H], [row(left); W]);
-    (1..H).for_each(|i| a[i] = row(top + i));
-    (1..W).for_each(|j| b[j] = row(left + j));
-    let vectors = columns.len() / S::F64_LANES;
-    // Lanes of narrower vectors take turns, so that every machine adds in the same order.
-    for lane in 0..LANES / S::F64_LANES {
-        let mut tile = [[simd.splat_f64s(0.0); W]; H];
-        for c in (lane..vectors).step_by(LANES / S::F64_LANES) {
-            for i in 0..H {
-                for j in 0..W {
-                    tile[i][j] = simd.mul_add_e_f64s(a[i][c], b[j][c], tile[i][j]);
-                }
+impl OuterProducts<'_> {
+    /// H rows from `top` on, over some columns.
+    #[inline(always)]
+    fn strip<S: Simd, const H: usize>(&mut self, simd: S, top: usize, columns: &Range<usize>) {
+        let last = self.others.map_or(top + H, <[_]>::len);
+        for left in (0..last).step_by(TILE) {
+            match last - left {
+                TILE.. => self.tile::<S, H, TILE>(simd, (top, left), columns),
+                3 => self.tile::<S, H, 3>(simd, (top, left), columns),
+                2 => self.tile::<S, H, 2>(simd, (top, left), columns),
+                _ => self.tile::<S, H, 1>(simd, (top, left), columns),
             }
         }
-        for (i, tile) in tile.iter().enumerate() {
-            for (j, tile) in tile.iter().enumerate() {
-                let at = ((top + i) * rows.len() + left + j) * LANES + lane * S::F64_LANES;
-                let sum = &mut S::as_mut_simd_f64s(&mut sums[at..][..S::F64_LANES]).0[0];
-                *sum = simd.add_f64s(*sum, *tile);
+    }
+
+    /// H rows from `top` on and W others from `left` on.
+    #[inline(always)]
+    fn tile<S: Simd, const H: usize, const W: usize>(
+        &mut self,
+        simd: S,
+        (top, left): (usize, usize),
+        columns: &Range<usize>,
+    ) {
+        let others = self.others.unwrap_or(self.rows);
+        let vectors = columns.len() / S::F64_LANES;
+        let (mut a, mut b) = ([&[][..]; H], [&[][..]; W]);
+        for i in 0..H {
+            a[i] = &S::as_simd_f64s(&self.rows[top + i][columns.clone()]).0[..vectors];
+        }
+        for j in 0..W {
+            b[j] = &S::as_simd_f64s(&others[left + j][columns.clone()]).0[..vectors];
+        }
+        // Lanes of narrower vectors take turns, so that every machine adds in the same order.
+        for lane in 0..LANES / S::F64_LANES {
+            let mut tile = [[simd.splat_f64s(0.0); W]; H];
+            let mut c = lane;
+            while c < vectors {
+                for i in 0..H {
+                    for j in 0..W {
+                        tile[i][j] = simd.mul_add_e_f64s(a[i][c], b[j][c], tile[i][j]);
+                    }
+                }
+                c += LANES / S::F64_LANES;
+            }
+            for i in 0..H {
+                for j in 0..W {
+                    let at = ((top + i) * others.len() + left + j) * LANES + lane * S::F64_LANES;
+                    let sum = &mut S::as_mut_simd_f64s(&mut self.sums[at..][..S::F64_LANES]).0[0];
+                    *sum = simd.add_f64s(*sum, tile[i][j]);
+                }
             }
         }
     }

@@ -10,7 +10,6 @@
 //! Covariances do not depend on the data: each is computed once for all sequences with the same missing entries, and no
 //! more once it has settled; the means of all these sequences are then advanced side by side.
 
-mod batch;
 mod beliefs;
 mod draw;
 mod expectation;

@@ -1,6 +1,7 @@
 //! When a recursion of covariances has settled, and which of its steps follows which.
 
-use super::small::padded;
+use super::lanes::LANES;
+use super::small::{chunks, chunks_mut, high, load, store};
 use pulp::Simd;
 use std::collections::HashMap;
 
@@ -9,7 +10,7 @@ pub(super) const EDGE: u32 = u32::MAX;
 
 /// Relative changes below this are rounding or close to it: the factor by which changes shrink is measured above it.
 const MEASURABLE: f64 = 1e-11;
-/// Stands for a variance of zero: its changes count as infinite.
+/// Added to every variance: changes of a variance of zero count as infinite.
 const LEAST_VARIANCE: f64 = 1e-200;
 /// A covariance has settled once all its changes to come sum to less than this, relative to its diagonal.
 const SETTLED: f64 = 1e-11;
@@ -42,25 +43,40 @@ impl Pace {
     }
 }
 
-/// The largest change of an entry from `old` to `new`, tables of `[n, n]`, relative to the diagonal of `new`.
+/// The largest change of an entry from `old` to `new`, tables of `[n, n]` like `identity`, relative to the diagonal of `new`.
 #[inline(always)]
-pub(super) fn change<S: Simd>(simd: S, n: usize, old: &[f64], new: &[f64], scratch: &mut [f64]) -> f64 {
-    let stride = padded(n);
-    let precisions = &mut scratch[..stride];
-    precisions.fill(0.0);
-    for i in 0..n {
-        precisions[i] = new[i * stride + i].max(LEAST_VARIANCE).recip();
+pub(super) fn change<S: Simd, const ONE: bool>(
+    simd: S,
+    n: usize,
+    old: &[f64],
+    new: &[f64],
+    identity: &[f64],
+    scratch: &mut [f64],
+) -> f64 {
+    let [old, new, identity] = [chunks(old), chunks(new), chunks(identity)];
+    let high = high::<ONE>(n);
+    let precisions = &mut scratch[..high * LANES];
+    for row in 0..high {
+        for part in 0..LANES / S::F64_LANES {
+            let mut variance = simd.splat_f64s(LEAST_VARIANCE);
+            for j in 0..n {
+                let (own, new) = (&identity[j * high + row], &new[j * high + row]);
+                variance = simd.mul_add_e_f64s(load(simd, own, part), load(simd, new, part), variance);
+            }
+            let precision = simd.div_f64s(simd.splat_f64s(1.0), variance);
+            store(simd, &mut chunks_mut(precisions)[row], part, precision);
+        }
     }
-    let vectors = S::as_simd_f64s(precisions).0;
     let mut worst = simd.splat_f64s(0.0);
-    for j in 0..n {
-        let own = simd.splat_f64s(precisions[j]);
-        let old = S::as_simd_f64s(&old[j * stride..][..stride]).0;
-        let new = S::as_simd_f64s(&new[j * stride..][..stride]).0;
-        for i in 0..vectors.len() {
-            let difference = simd.sub_f64s(new[i], old[i]);
-            let square = simd.mul_f64s(simd.mul_f64s(difference, own), simd.mul_f64s(difference, vectors[i]));
-            worst = simd.max_f64s(worst, square);
+    for row in 0..high {
+        for part in 0..LANES / S::F64_LANES {
+            let precision = load(simd, &chunks(precisions)[row], part);
+            for j in 0..n {
+                let (old, new) = (&old[j * high + row], &new[j * high + row]);
+                let difference = simd.sub_f64s(load(simd, new, part), load(simd, old, part));
+                let own = simd.mul_f64s(difference, simd.splat_f64s(precisions[j]));
+                worst = simd.max_f64s(worst, simd.mul_f64s(own, simd.mul_f64s(difference, precision)));
+            }
         }
     }
     simd.reduce_max_f64s(worst).sqrt()

@@ -2,10 +2,10 @@
 //! filter, a step depends on the step after it and on what the filter did there, and is computed once.
 
 use super::gains::Gains;
-use super::lanes::Start;
+use super::lanes::LANES;
 use super::reverses::Reverses;
 use super::settling::{EDGE, Pace, Successors, change};
-use super::small::{coefficients, matrix, padded, parts, parts_mut, product, table};
+use super::small::{identity, matrix, padded, parts, parts_mut, product, table, term};
 use crate::math::linear_algebra::symmetric;
 use crate::math::vectors::arch;
 use nalgebra::DMatrix;
@@ -93,6 +93,7 @@ pub(super) struct Smoothing<'a> {
     pub spreads: Spreads,
     gains: &'a Gains,
     reverses: &'a Reverses,
+    identity: Vec<f64>,
     scratch: Vec<f64>,
     /// The filter step of each, and its pace.
     of: Vec<(u32, Pace)>,
@@ -108,6 +109,7 @@ impl<'a> Smoothing<'a> {
             },
             gains,
             reverses,
+            identity: identity(gains.states()),
             scratch: vec![0.0; padded(gains.states())],
             of: Vec::new(),
             successors: Successors::new(),
@@ -134,6 +136,7 @@ impl<'a> Smoothing<'a> {
                 after: &before[2 * size * later as usize..][..size],
                 gain,
                 covariance,
+                identity: &self.identity,
                 values: own,
                 scratch: &mut self.scratch,
             });
@@ -158,6 +161,7 @@ struct SmootherStep<'a> {
     after: &'a [f64],
     gain: &'a [f64],
     covariance: &'a [f64],
+    identity: &'a [f64],
     values: &'a mut [f64],
     scratch: &'a mut [f64],
 }
@@ -165,20 +169,23 @@ struct SmootherStep<'a> {
 impl WithSimd for SmootherStep<'_> {
     type Output = f64;
 
-    /// The change of the covariance.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        match self.states {
+            ..=LANES => self.run::<S, true>(simd),
+            _ => self.run::<S, false>(simd),
+        }
+    }
+}
+
+impl SmootherStep<'_> {
+    /// The change of the covariance.
+    #[inline(always)]
+    fn run<S: Simd, const ONE: bool>(self, simd: S) -> f64 {
         let (x, gain, after) = (self.states, self.gain, self.after);
         let [covariance, lag] = parts_mut(self.values, [self.covariance.len(); 2]);
-        product(simd, lag, Start::Zero, (x, gain), coefficients(after, x, x));
-        covariance.copy_from_slice(self.covariance);
-        product(
-            simd,
-            covariance,
-            Start::Itself,
-            (x, lag),
-            coefficients(gain, x, x).transpose(),
-        );
-        change(simd, x, after, covariance, self.scratch)
+        product::<S, ONE, _>(simd, (x, x), lag, None, [term(x, gain, after)]);
+        product::<S, ONE, _>(simd, (x, x), covariance, Some(self.covariance), [term(x, lag, gain)]);
+        change::<S, ONE>(simd, x, after, covariance, self.identity, self.scratch)
     }
 }

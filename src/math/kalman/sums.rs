@@ -3,14 +3,14 @@
 
 use super::beliefs::Chain;
 use super::lanes::{LANES, OuterProducts};
-use super::sequences::{Block, Sequences};
+use super::sequences::{Block, COMPLETE, Sequences};
 use super::small::{padded, zeros};
 use super::spreads::Spreads;
 use super::statistics::{Moments, Statistics};
 use crate::math::vectors::arch;
 use crate::{Error, Result};
 use nalgebra::DMatrix;
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use std::collections::{BTreeMap, btree_map::Entry};
 use std::ops::Range;
 
@@ -160,8 +160,28 @@ impl Sums {
     }
 }
 
+/// `sum += factor · part`.
 fn add_table(sum: &mut [f64], part: &[f64], factor: f64) {
-    sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += factor * part);
+    arch().dispatch(Multiple { sum, part, factor });
+}
+
+struct Multiple<'a> {
+    sum: &'a mut [f64],
+    part: &'a [f64],
+    factor: f64,
+}
+
+impl WithSimd for Multiple<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let factor = simd.splat_f64s(self.factor);
+        let parts = S::as_simd_f64s(self.part).0;
+        for (sum, part) in S::as_mut_simd_f64s(self.sum).0.iter_mut().zip(parts) {
+            *sum = simd.mul_add_e_f64s(factor, *part, *sum);
+        }
+    }
 }
 
 /// Adds the square table `part` of `n` rows at `(row, column)`.
@@ -199,8 +219,18 @@ impl<'a> View<'a> {
             ..now
         };
         self.gather(&mut sums.initial, &[(now, x)], 0..1);
-        self.gather(&mut sums.transition, &[(next, x), (now, x), (inputs, u)], 0..steps - 1);
-        let mut t = 0;
+        let mut t = match self.whole() {
+            ..2 => 0,
+            whole => {
+                self.add_whole(sums, whole);
+                whole
+            }
+        };
+        self.gather(
+            &mut sums.transition,
+            &[(next, x), (now, x), (inputs, u)],
+            t.saturating_sub(1)..steps - 1,
+        );
         while t < steps {
             let mask = self.block.masks[t];
             let run = self.block.masks[t..].iter().take_while(|&&other| other == mask).count();
@@ -218,6 +248,72 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Steps before which nothing is missing, no sequence has ended and all count once.
+    fn whole(&self) -> usize {
+        if self.roots.iter().any(|root| *root != 1.0) {
+            return 0;
+        }
+        let (active, masks) = (&self.block.active, &self.block.masks);
+        let whole = |&t: &usize| active[t] == self.block.members.len() && masks[t] == COMPLETE;
+        (0..masks.len()).take_while(whole).count()
+    }
+
+    /// What the first `steps` steps, two or more, and the transitions between them contribute. All regressors but the last
+    /// step's are those of a transition and all states but the first its targets: their products are summed once.
+    fn add_whole(&self, sums: &mut Sums, steps: usize) {
+        let (x, u, o) = (self.states, self.sequences.inputs(), self.sequences.outputs());
+        let (width, stride) = (self.block.members.len(), self.block.stride());
+        let ones = vec![1.0; steps * width];
+        let rows = |table: &'a [f64], count: usize, times: &Range<usize>| {
+            let columns = times.start * width..times.end * width;
+            (0..count).map(move |i| &table[i * stride..][columns.clone()])
+        };
+        let means = |times: &Range<usize>| rows(self.means, x, times).collect::<Vec<_>>();
+        // [x_t; u_t; 1].
+        let regressors = |times: &Range<usize>| {
+            let mut all = means(times);
+            all.extend(rows(&self.block.inputs, u, times));
+            all.push(&ones[..times.len() * width]);
+            all
+        };
+        let own = |times: Range<usize>| {
+            let mut all = rows(&self.block.observed, o, &times).collect::<Vec<_>>();
+            all.extend(regressors(&times));
+            self.products(&all, None)
+        };
+        let last = steps - 1;
+        let (first, between, end) = (own(0..1), own(1..last), own(last..steps));
+        let pairs = self.products(&regressors(&(0..last)), Some(&means(&(1..steps))));
+        let z = x + u + 1;
+        let emission = sums.emission(self.sequences, COMPLETE);
+        emission.second += &first + &between + &end;
+        emission.count += (steps * width) as f64;
+        let transition = &mut sums.transition;
+        let mut add = |at, part: &DMatrix<f64>| {
+            let mut to = transition.second.view_mut(at, part.shape());
+            to += part;
+        };
+        add((0, 0), &(between.view((o, o), (x, x)) + end.view((o, o), (x, x))));
+        add((x, 0), &pairs);
+        add((x, x), &(first.view((o, o), (z, z)) + between.view((o, o), (z, z))));
+        transition.count += (last * width) as f64;
+    }
+
+    /// `Σ_c rows[c] others[c]ᵀ`; without others the lower triangle of that of the rows with themselves.
+    fn products(&self, rows: &[&[f64]], others: Option<&[&[f64]]>) -> DMatrix<f64> {
+        let width = others.map_or(rows.len(), <[_]>::len);
+        let mut sums = vec![0.0; rows.len() * width * LANES];
+        self.arch.dispatch(OuterProducts {
+            sums: &mut sums,
+            rows,
+            others,
+        });
+        DMatrix::from_fn(rows.len(), width, |i, j| match others {
+            None if j > i => 0.0,
+            _ => sums[(i * width + j) * LANES..][..LANES].iter().sum(),
+        })
+    }
+
     /// Adds `v vᵀ` for the steps of `times`, `v` the parts one below the other and a final 1.
     fn gather(&self, moments: &mut Moments, parts: &[(Source<'a>, usize)], times: Range<usize>) {
         let (width, stride, size) = (self.block.members.len(), self.block.stride(), moments.second.nrows());
@@ -233,7 +329,13 @@ impl<'a> View<'a> {
             parts.map(|(part, i)| row(part, i, times)).collect::<Vec<_>>()
         };
         let mut sums = vec![0.0; size * size * LANES];
-        let mut add = |rows: &[&[f64]]| self.arch.dispatch(OuterProducts { sums: &mut sums, rows });
+        let mut add = |rows: &[&[f64]]| {
+            self.arch.dispatch(OuterProducts {
+                sums: &mut sums,
+                rows,
+                others: None,
+            })
+        };
         // While no sequence has ended and all count once, the tables are taken as they are.
         let weighted = self.roots.iter().any(|root| *root != 1.0);
         let whole = |t: &usize| !weighted && self.block.active[t + shift] == width;

@@ -185,11 +185,13 @@ impl Dense {
 }
 
 const SIZES: [(usize, usize, usize); 6] = [(1, 1, 0), (2, 1, 1), (3, 2, 2), (2, 4, 0), (4, 3, 1), (1, 3, 2)];
+/// Beyond one vector.
+const LARGE: (usize, usize, usize) = (9, 10, 1);
 
 #[test]
 fn filter_smoother_and_lag_one_covariances_are_those_of_the_dense_joint() {
     let streams = Streams::new(1);
-    for (case, (x, o, u)) in SIZES.into_iter().enumerate() {
+    for (case, (x, o, u)) in SIZES.into_iter().chain([LARGE]).enumerate() {
         for missing in [0.0, 0.4] {
             let rng = &mut streams.named("case").at(case as u64);
             let system = random_system(x, o, u, rng);
@@ -239,7 +241,7 @@ fn filter_smoother_and_lag_one_covariances_are_those_of_the_dense_joint() {
 #[test]
 fn sharing_and_the_steady_state_change_no_number() {
     let streams = Streams::new(2);
-    for (case, (x, o, u)) in SIZES.into_iter().enumerate() {
+    for (case, (x, o, u)) in SIZES.into_iter().chain([LARGE]).enumerate() {
         let rng = &mut streams.named("case").at(case as u64);
         let mut system = random_system(x, o, u, rng);
         // One system forgets slowly.
@@ -298,6 +300,83 @@ fn an_expectation_step_is_filter_smoother_and_moments() {
             for threads in [2, 3, 8] {
                 let (own, shared) = of(threads);
                 assert_eq!((own, moments(&shared)), (each.clone(), moments(&whole)));
+            }
+        }
+    }
+}
+
+/// Products that moments share are summed once; here every step sums its own.
+#[test]
+fn moments_are_sums_over_steps() {
+    let streams = Streams::new(13);
+    let lengths = [vec![1], vec![2, 2], vec![3; 9], vec![1, 2, 7, 30, 30], vec![40; 18]];
+    for (case, (x, o, u)) in SIZES.into_iter().chain([LARGE]).enumerate() {
+        let rng = &mut streams.named("case").at(case as u64);
+        let system = random_system(x, o, u, rng);
+        for (lengths, missing) in lengths
+            .iter()
+            .zip([0.0, 0.0, 0.0, 0.0, 0.0])
+            .chain([(&lengths[3], 0.2)])
+        {
+            let sequences = simulate(&system, lengths, missing, rng).sequences(&system);
+            let beliefs = Filtered::new(&system, &sequences).expect("a filter").smooth();
+            let found = Statistics::new(&sequences, &beliefs, None).expect("statistics");
+            let mut sums = Statistics::none(&sequences, x);
+            // Adds E[v vᵀ], of whose entries from `at` on these are the covariances.
+            let add = |moments: &mut Moments, v: Vec<f64>, spreads: &[((usize, usize), &DMatrix<f64>)]| {
+                let v = DVector::from_vec(v);
+                moments.count += 1.0;
+                moments.second += &v * v.transpose();
+                for &((row, column), part) in spreads {
+                    let mut to = moments.second.view_mut((row, column), part.shape());
+                    to += part;
+                }
+            };
+            for (i, &length) in lengths.iter().enumerate() {
+                let (observed, inputs) = sequences.rows(i);
+                for t in 0..length {
+                    let mean = |t: usize| beliefs.mean(&sequences, i, t).as_slice().to_vec();
+                    let regressors = [mean(t), inputs[t * u..(t + 1) * u].to_vec(), vec![1.0]].concat();
+                    let (p, lag) = beliefs.covariances(&sequences, i, t);
+                    if t == 0 {
+                        add(&mut sums.initial, [mean(0), vec![1.0]].concat(), &[((0, 0), &p)]);
+                    }
+                    if t + 1 < length {
+                        let next = beliefs.covariances(&sequences, i, t + 1).0;
+                        let spreads = [
+                            ((0, 0), &next),
+                            ((x, x), &p),
+                            ((0, x), &lag),
+                            ((x, 0), &lag.transpose()),
+                        ];
+                        add(
+                            &mut sums.transition,
+                            [mean(t + 1), regressors.clone()].concat(),
+                            &spreads,
+                        );
+                    }
+                    let mask: Vec<usize> = (0..o).filter(|j| !observed[t * o + j].is_nan()).collect();
+                    if let k @ 1.. = mask.len() {
+                        let seen = mask.iter().map(|j| observed[t * o + j]).collect();
+                        let moments = sums
+                            .emission
+                            .entry(mask)
+                            .or_insert_with(|| Moments::zeros(k + x + u + 1));
+                        add(moments, [seen, regressors].concat(), &[((k, k), &p)]);
+                    }
+                }
+            }
+            let all = |s: &Statistics| {
+                let own = [&s.initial, &s.transition].map(Clone::clone).into_iter();
+                own.chain(s.emission.values().cloned()).collect::<Vec<_>>()
+            };
+            assert_eq!(
+                found.emission.keys().collect::<Vec<_>>(),
+                sums.emission.keys().collect::<Vec<_>>()
+            );
+            for (a, b) in all(&found).into_iter().zip(all(&sums)) {
+                assert_eq!(a.count, b.count);
+                assert!((a.second - &b.second).amax() <= 1e-12 * b.second.amax().max(1.0));
             }
         }
     }
