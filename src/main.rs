@@ -11,6 +11,16 @@ unsafe extern "C" {
 /// `mi_option_purge_delay` of mimalloc 2 and 3.
 const PURGE_DELAY: std::ffi::c_int = 15;
 
+#[cfg(target_os = "linux")]
+unsafe extern "C" {
+    /// The system's.
+    fn prctl(option: std::ffi::c_int, ...) -> std::ffi::c_int;
+}
+
+/// `PR_SET_THP_DISABLE` of Linux.
+#[cfg(target_os = "linux")]
+const DISABLE_HUGE_PAGES: std::ffi::c_int = 41;
+
 fn main() -> std::process::ExitCode {
     // One run is one thread. Candle would start threads of its own inside a run (a spinning pool for large element-wise
     // operations, rayon for matrix products) and reads how many from these variables.
@@ -24,5 +34,12 @@ fn main() -> std::process::ExitCode {
     // twentieth of their time on getting it back.
     // SAFETY: sets one number inside the allocator.
     unsafe { mi_option_set(PURGE_DELAY, 100) };
+    // A few bytes of each of many threads' sizes would cost two megabytes apiece, and no step is faster for it.
+    #[cfg(target_os = "linux")]
+    // SAFETY: a switch of this process; a system that does not know it says so, and nothing is lost.
+    unsafe {
+        let [yes, unused]: [std::ffi::c_ulong; 2] = [1, 0];
+        prctl(DISABLE_HUGE_PAGES, yes, unused, unused, unused);
+    }
     latent_lab::cli::main()
 }
