@@ -5,7 +5,7 @@ use super::number::{exponential, fixed, number};
 /// Values further out are drawn at this distance from zero, so that differences of limits stay finite.
 const LARGEST: f64 = 1e300;
 /// Smallest width of a range relative to its magnitude: labels need at most seven digits.
-const NARROWEST: f64 = 1e-6;
+pub(super) const NARROWEST: f64 = 1e-6;
 
 /// What one direction of a panel shows.
 #[derive(Debug, Clone, Default)]

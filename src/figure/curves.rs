@@ -1,6 +1,6 @@
 //! Learning curves: the mean over seeds with its interval, one line per variant, against oracle and baseline.
 
-use super::axis::Axis;
+use super::axis::{Axis, NARROWEST};
 use super::chart::{Dot, Panel, Stroke};
 use super::layout::{Figure, left_out};
 use super::number::number;
@@ -190,6 +190,9 @@ fn band(rows: &[Summary]) -> Vec<(f64, f64, f64)> {
         .collect()
 }
 
+/// Height of an axis whose beginning is cut off, in the narrowest there can be.
+const WIDTHS: f64 = 20.0;
+
 /// Axes for all curves, and a note if the beginning is cut off.
 fn axes(summaries: &[Vec<Summary>], oracle: Option<f64>, baseline: Option<f64>) -> ((Axis, Axis), Option<String>) {
     let rows = || summaries.iter().flatten();
@@ -210,19 +213,25 @@ fn axes(summaries: &[Vec<Summary>], oracle: Option<f64>, baseline: Option<f64>) 
             })
             .chain(references()),
     );
-    let note = match (range(rows().map(|row| row.mean).chain(references())), late) {
-        (Some((low, high)), Some((from, to))) if from < to && high - low > 3.0 * (to - from) => {
-            let room = 0.06 * (to - from);
-            y = y.limits(from - room, to + room);
-            let reach = if low < from - room { low } else { high };
-            Some(format!(
-                "The beginning, which reaches to {}, lies outside the axis.",
-                number(reach)
-            ))
-        }
-        _ => None,
+    let all = range(rows().map(|row| row.mean).chain(references()));
+    let (Some((low, high)), Some((from, to))) = (all, late) else {
+        return ((x, y), None);
     };
-    ((x, y), note)
+    // Of an end that is as good as still, an axis shows so much at least.
+    let least = WIDTHS * NARROWEST * from.abs().max(to.abs());
+    let still = 0.5 * (least - (to - from)).max(0.0);
+    let (from, to) = (from - still, to + still);
+    if to <= from || high - low <= 3.0 * (to - from) {
+        return ((x, y), None);
+    }
+    let room = 0.06 * (to - from);
+    y = y.limits(from - room, to + room);
+    let reach = if low < from - room { low } else { high };
+    let note = format!(
+        "The beginning, which reaches to {}, lies outside the axis.",
+        number(reach)
+    );
+    ((x, y), Some(note))
 }
 
 /// Smallest and largest finite value.
@@ -231,4 +240,38 @@ pub(super) fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
         let (low, high) = range.unwrap_or((value, value));
         Some((low.min(value), high.max(value)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the note of a curve through `values` says that its beginning is cut off, with the axis that is left.
+    fn cut(values: impl Fn(f64) -> f64) -> Option<Axis> {
+        let curve = Curve {
+            name: "one".into(),
+            steps: (0..40).map(f64::from).collect(),
+            values: vec![(0..40).map(f64::from).map(values).collect()],
+            failed: 0,
+        };
+        let (rows, _) = summarise(&curve, &|_| None);
+        let ((_, y), note) = axes(&[rows], None, None);
+        note.map(|_| y)
+    }
+
+    #[test]
+    fn a_far_beginning_is_cut_off_and_said() {
+        assert!(cut(|step| step).is_none());
+        assert!(cut(|_| -641.6).is_none());
+        // Too small a change for labels of seven digits: the axis shows all of it, and nothing is cut off.
+        assert!(cut(|step| -641.6 - if step == 0.0 { 1e-5 } else { 0.0 }).is_none());
+        // The end is as good as still.
+        let still = |step: f64| -641.6 - if step == 0.0 { 0.4 } else { 1e-9 * step };
+        let height = cut(still).unwrap().scale(None).span();
+        assert!((0.01..0.02).contains(&height), "{height}");
+        // It moves: all of what it does is shown.
+        let moving = |step: f64| if step == 0.0 { -1e3 } else { step };
+        let height = cut(moving).unwrap().scale(None).span();
+        assert!((35.0..50.0).contains(&height), "{height}");
+    }
 }
