@@ -38,7 +38,7 @@ pub use provenance::{Hardware, Revision};
 pub use reader::{
     Event, ListedRun, MetricsLine, RunRecord, State, list_runs, read_checkpoint, read_manifest, read_run, read_state,
 };
-pub use run::Run;
+pub use run::{Clock, Cost, Run};
 
 /// The file names inside a run directory.
 mod file {

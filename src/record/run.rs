@@ -36,17 +36,24 @@ struct Session {
     metrics: Lines,
     events: Lines,
     checkpoint_step: Option<u64>,
-    clock: Clock,
 }
 
-/// What the session has cost, on top of what the run had cost before it.
+/// What a run has cost, over all sessions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// Seconds on the wall clock.
+    pub wall_seconds: f64,
+    /// Seconds of processor time of the run's own thread, where the system tells.
+    pub cpu_seconds: Option<f64>,
+}
+
+/// What this session costs, on top of what the run had cost before it.
 #[derive(Debug)]
-struct Clock {
+pub struct Clock {
     start: Instant,
-    wall_before: f64,
-    cpu_before: Option<f64>,
-    /// Of the thread that resumed the run.
-    thread: Option<provenance::ThreadClock>,
+    before: Cost,
+    /// Of the thread that started the clock, and has to read it.
+    thread_cpu_at_start: Option<f64>,
 }
 
 impl Run {
@@ -160,8 +167,7 @@ impl Run {
     }
 
     /// Starts the run, or goes on with it: returns the newest intact checkpoint, or `None` to begin at the beginning,
-    /// with both line files cut back to it. A checkpoint that is damaged is kept beside as `*.damaged` and noted. The
-    /// processor time from here on that the manifest counts is this thread's.
+    /// with both line files cut back to it. A checkpoint that is damaged is kept beside as `*.damaged` and noted.
     ///
     /// # Errors
     /// [`Error::Record`] if lines that the checkpoint relies on are damaged or missing.
@@ -187,9 +193,25 @@ impl Run {
             metrics,
             events,
             checkpoint_step: step,
-            clock: Clock::start(&self.manifest),
         });
         Ok(found.intact.map(|(checkpoint, _)| checkpoint))
+    }
+
+    /// Starts to count what this session costs: the wall's time, and the processor's on this thread.
+    pub fn clock(&self) -> Clock {
+        Clock {
+            start: Instant::now(),
+            before: Cost {
+                wall_seconds: self.manifest.wall_seconds,
+                cpu_seconds: self.manifest.cpu_seconds,
+            },
+            thread_cpu_at_start: provenance::thread_cpu_seconds(),
+        }
+    }
+
+    /// What the run has cost so far, for the next manifest that is written.
+    pub fn spent(&mut self, cost: Cost) {
+        (self.manifest.wall_seconds, self.manifest.cpu_seconds) = (cost.wall_seconds, cost.cpu_seconds);
     }
 
     /// Writes the manifest of a run that has started; the first one says which revision of the sources began it.
@@ -300,9 +322,6 @@ impl Run {
     fn write_manifest(&mut self) -> Result<()> {
         self.manifest.last_step = self.last_step().or(self.manifest.last_step);
         self.manifest.peak_memory_bytes = provenance::peak_memory_bytes().max(self.manifest.peak_memory_bytes);
-        if let Some(session) = &mut self.session {
-            (self.manifest.wall_seconds, self.manifest.cpu_seconds) = session.clock.read();
-        }
         self.manifest.write(&self.dir)
     }
 
@@ -331,21 +350,15 @@ impl Session {
 }
 
 impl Clock {
-    fn start(manifest: &Manifest) -> Self {
-        Self {
-            start: Instant::now(),
-            wall_before: manifest.wall_seconds,
-            cpu_before: manifest.cpu_seconds,
-            thread: provenance::ThreadClock::start(),
+    /// The run's cost until now, of the thread that started the clock.
+    pub fn read(&self) -> Cost {
+        let used = provenance::thread_cpu_seconds().zip(self.thread_cpu_at_start);
+        let used = used.map(|(now, start)| now - start);
+        let cpu_before = self.before.cpu_seconds;
+        Cost {
+            wall_seconds: self.before.wall_seconds + self.start.elapsed().as_secs_f64(),
+            cpu_seconds: used.map(|used| cpu_before.unwrap_or(0.0) + used).or(cpu_before),
         }
-    }
-
-    /// Wall and processor seconds of all sessions so far.
-    fn read(&mut self) -> (f64, Option<f64>) {
-        let wall = self.wall_before + self.start.elapsed().as_secs_f64();
-        let used = self.thread.as_mut().and_then(provenance::ThreadClock::seconds);
-        let cpu = used.map(|used| self.cpu_before.unwrap_or(0.0) + used);
-        (wall, cpu.or(self.cpu_before))
     }
 }
 

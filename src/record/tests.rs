@@ -38,6 +38,7 @@ fn train(results: &Path, killed: u64) -> Result<bool> {
         None => (0.3, 1),
     };
     run.announce()?;
+    let clock = run.clock();
     for step in first..=STEPS {
         weight *= 3.9 * (1.0 - weight);
         if step == killed {
@@ -56,9 +57,11 @@ fn train(results: &Path, killed: u64) -> Result<bool> {
             )?;
         }
         if step % 15 == 0 {
+            run.spent(clock.read());
             run.checkpoint(&state(weight, step))?;
         }
     }
+    run.spent(clock.read());
     run.finish(Status::Done, &[("final/log_likelihood".into(), weight)])?;
     Ok(true)
 }

@@ -4,7 +4,7 @@
 //! left, a little earlier.
 
 use super::Outcome;
-use crate::record::{Checkpoint, Run, Status};
+use crate::record::{Checkpoint, Clock, Cost, Run, Status};
 use crate::train::{Observer, State};
 use crate::{Error, Result};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -22,10 +22,10 @@ enum Entry {
     Metrics(u64, Vec<(String, f64)>),
     /// Something that happened at a step.
     Event(u64, String),
-    /// A state to go on from.
-    Checkpoint(Checkpoint),
+    /// A state to go on from, and what it took to get there.
+    Checkpoint(Checkpoint, Cost),
     /// How it ended, with its final metrics.
-    End(Status, Vec<(String, f64)>),
+    End(Status, Vec<(String, f64)>, Cost),
 }
 
 /// How a run ends, once all of it is written.
@@ -54,6 +54,7 @@ impl Ending<'_> {
 /// Hands what training says to the thread that keeps the record.
 pub(super) struct Recorder<'a> {
     entries: SyncSender<Entry>,
+    clock: Clock,
     last_checkpoint: Instant,
     progressed: &'a dyn Fn(u64, u64),
     interrupted: &'a dyn Fn() -> bool,
@@ -69,6 +70,7 @@ impl<'a> Recorder<'a> {
         interrupted: &'a dyn Fn() -> bool,
     ) -> (Self, Ending<'scope>) {
         let (entries, received) = sync_channel(WAITING);
+        let clock = record.clock();
         let keeper = scope.spawn(move || {
             let outcome = keep(record, received)?;
             ended(&outcome);
@@ -76,6 +78,7 @@ impl<'a> Recorder<'a> {
         });
         let recorder = Self {
             entries,
+            clock,
             last_checkpoint: Instant::now(),
             progressed,
             interrupted,
@@ -86,7 +89,7 @@ impl<'a> Recorder<'a> {
     /// Hands over how the run ended.
     pub fn end(self, status: Status, metrics: Vec<(String, f64)>) {
         // A keeper that is gone has ended the run already, and says how.
-        let _ = self.entries.send(Entry::End(status, metrics));
+        let _ = self.entries.send(Entry::End(status, metrics, self.clock.read()));
     }
 
     fn hand_over(&self, entry: Entry) -> Result<()> {
@@ -109,11 +112,12 @@ impl Observer for Recorder<'_> {
             return Ok(());
         }
         let State { step, tensors, facts } = state()?;
-        self.hand_over(Entry::Checkpoint(Checkpoint {
+        let checkpoint = Checkpoint {
             step,
             tensors,
             metadata: facts,
-        }))?;
+        };
+        self.hand_over(Entry::Checkpoint(checkpoint, self.clock.read()))?;
         self.last_checkpoint = Instant::now();
         Ok(())
     }
@@ -139,9 +143,16 @@ fn keep(mut record: Run, entries: Receiver<Entry>) -> Result<Outcome> {
         let written = match entry {
             Entry::Metrics(step, metrics) => record.append(step, &metrics),
             Entry::Event(step, text) => record.note(step, &text),
-            Entry::Checkpoint(checkpoint) => record.checkpoint(&checkpoint),
-            Entry::End(Status::Failed { reason }, _) => return failed(&mut record, reason),
-            Entry::End(status, metrics) => {
+            Entry::Checkpoint(checkpoint, cost) => {
+                record.spent(cost);
+                record.checkpoint(&checkpoint)
+            }
+            Entry::End(Status::Failed { reason }, _, cost) => {
+                record.spent(cost);
+                return failed(&mut record, reason);
+            }
+            Entry::End(status, metrics, cost) => {
+                record.spent(cost);
                 let outcome = match status {
                     Status::Done => Outcome::Done,
                     _ => Outcome::Interrupted,
@@ -221,6 +232,7 @@ mod tests {
         assert_eq!(seen, (0..steps).map(|step| step as f64).collect::<Vec<_>>());
         assert_eq!(record.manifest.last_step, Some(steps - 1));
         assert_eq!(record.manifest.metrics["final"], 1.0);
+        assert!(record.manifest.wall_seconds > 0.0);
     }
 
     /// Training may have gone on for a while; the first refused entry is what the run failed of.
