@@ -1,11 +1,11 @@
-//! `latent-lab describe KIND NAME`: what a thing is, its keys, its lawful partners, and an example that runs.
+//! `latent-lab describe KIND NAME`: what a thing is, its keys, its supported partners, and an example that runs.
 
 use super::list::Kind;
 use super::{Stop, say};
 use crate::figure::lecture;
 use crate::model::{Abilities, ModelConfig};
 use crate::spec::check::closest;
-use crate::train::{Combination, lawful_combinations, metrics};
+use crate::train::{Combination, metrics, supported_combinations};
 use clap::Args;
 use std::fmt::Write;
 
@@ -133,7 +133,7 @@ fn equation(kind: Kind, name: &str) -> Option<&'static str> {
     })
 }
 
-/// The lawful combinations, restricted to what is described.
+/// The supported combinations, restricted to what is described.
 fn partners(kind: Kind, name: &str) -> String {
     let abilities: Vec<(String, Abilities)> = Kind::Model
         .names()
@@ -144,21 +144,21 @@ fn partners(kind: Kind, name: &str) -> String {
             Some((model, config.abilities()))
         })
         .collect();
-    let mut text = String::from("Lawful combinations, model × objective × posterior × optimizer:\n");
+    let mut text = String::from("Supported combinations, model × objective × posterior × optimizer:\n");
     for (model, abilities) in abilities {
-        for lawful in lawful_combinations(abilities) {
+        for supported in supported_combinations(abilities) {
             let shown = match kind {
                 Kind::Model => model == name,
-                Kind::Objective => lawful.objective == name,
-                Kind::Posterior => lawful.posterior == name,
-                Kind::Optimizer => lawful.optimizer == name,
+                Kind::Objective => supported.objective == name,
+                Kind::Posterior => supported.posterior == name,
+                Kind::Optimizer => supported.optimizer == name,
                 _ => return String::new(),
             };
             if shown {
                 let _ = writeln!(
                     text,
                     "  {model} × {} × {} × {}",
-                    lawful.objective, lawful.posterior, lawful.optimizer
+                    supported.objective, supported.posterior, supported.optimizer
                 );
             }
         }
@@ -166,33 +166,33 @@ fn partners(kind: Kind, name: &str) -> String {
     text
 }
 
-/// A lawful combination with `model` that shows what is described: the usual ones where they are lawful.
+/// A supported combination with `model` that shows what is described: the usual ones where they are supported.
 fn combination(kind: Kind, name: &str, model: &str) -> Combination {
     let usual = [
         ("expected_log_likelihood", "exact"),
         ("elbo", "amortised"),
         ("expected_log_likelihood", "particle"),
     ];
-    let rank = |lawful: &Combination| {
+    let rank = |supported: &Combination| {
         let place = usual
             .iter()
-            .position(|pair| *pair == (lawful.objective, lawful.posterior));
+            .position(|pair| *pair == (supported.objective, supported.posterior));
         place.unwrap_or(usual.len())
     };
     let config: Option<ModelConfig> = toml::from_str(model).ok();
-    let lawful = config.map_or_else(Vec::new, |config| lawful_combinations(config.abilities()));
-    let shows = |lawful: &Combination| match kind {
-        Kind::Objective => lawful.objective == name,
-        Kind::Posterior => lawful.posterior == name,
-        Kind::Optimizer => lawful.optimizer == name,
-        _ => lawful.optimizer == "adam",
+    let supported = config.map_or_else(Vec::new, |config| supported_combinations(config.abilities()));
+    let shows = |supported: &Combination| match kind {
+        Kind::Objective => supported.objective == name,
+        Kind::Posterior => supported.posterior == name,
+        Kind::Optimizer => supported.optimizer == name,
+        _ => supported.optimizer == "adam",
     };
     let fallback = Combination {
         objective: usual[0].0,
         posterior: usual[0].1,
         optimizer: "adam",
     };
-    lawful.into_iter().filter(shows).min_by_key(rank).unwrap_or(fallback)
+    supported.into_iter().filter(shows).min_by_key(rank).unwrap_or(fallback)
 }
 
 /// A small experiment file around `name`; a test runs every one of them.

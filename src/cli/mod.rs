@@ -40,7 +40,7 @@ enum Verb {
     Plan(plan::Plan),
     /// List what there is: models, posteriors, objectives, optimizers, sources, metrics, figures.
     List(list::List),
-    /// Explain one of these: equation, keys with types, defaults and ranges, lawful partners, an example that runs.
+    /// Explain one of these: equation, keys with types, defaults and ranges, supported partners, an example that runs.
     Describe(describe::Describe),
     /// Print the comparison of finished experiments again.
     Compare(compare::Compare),

@@ -126,7 +126,7 @@ impl ConditionalMixture {
                 "likelihood",
                 "with p(z) and p(y|z), y would not depend on x at all",
                 "`likelihood = \"given_x\"` beside `prior = \"marginal\"`",
-                "lawful pairs are given_x × given_x, given_x × latent_only and marginal × given_x; for a plain density \
+                "supported pairs are given_x × given_x, given_x × latent_only and marginal × given_x; for a plain density \
                  use `gaussian_mixture`",
             ));
         }

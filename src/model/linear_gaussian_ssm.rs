@@ -288,7 +288,7 @@ impl LinearGaussianSsm {
             }
         }
         faults.extend(self.given().iter().filter_map(Given::contradiction));
-        faults.extend(settings.unlawful_noise().or_else(|| settings.without_noise()));
+        faults.extend(settings.unsupported_noise().or_else(|| settings.without_noise()));
         faults
     }
 

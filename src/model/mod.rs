@@ -269,7 +269,7 @@ pub enum ModelConfig {
     NonlinearGaussianSsm(Box<nonlinear_gaussian_ssm::NonlinearGaussianSsm>),
 }
 
-/// What a kind of model can do: the rows and columns of the table of lawful combinations.
+/// What a kind of model can do: the rows and columns of the table of supported combinations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Abilities {
     /// Models p(x) where nothing is given.

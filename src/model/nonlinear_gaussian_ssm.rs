@@ -223,9 +223,9 @@ fn entries(key: &str, keys: &VectorKeys, otherwise: &[f64], least: Option<f64>) 
             "fixed" => least,
             _ => least.map(|_| f64::MIN_POSITIVE),
         };
-        let lawful =
+        let supported =
             |v: &f64| (v.is_nan() && name == "fixed") || (v.is_finite() && least.is_none_or(|least| *v >= least));
-        if let Some(bad) = values.iter().find(|v| !lawful(v)) {
+        if let Some(bad) = values.iter().find(|v| !supported(v)) {
             return Err(Fault::new(
                 at,
                 format!("it holds {bad}"),

@@ -6,7 +6,7 @@
 //! A deviation is `floor + exp(raw)`, raw held within ±80. Full covariances are modified Cholesky factors (Pourahmadi
 //! 1999): with `e = y - μ` and `L` strictly lower triangular, the innovations `u_i = (e_i + Σ_{j<i} L_ij e_j) / σ_i` are
 //! independent and standard normal, so `log N = Σ_i (-u_i²/2 - ln σ_i) - D/2 ln 2π` needs no matrix algebra at all, and
-//! any raw numbers give a lawful covariance.
+//! any raw numbers give a valid covariance.
 //!
 //! `y` is data: no gradient reaches it. Where the incoming gradient of a component is 0 (its responsibility vanished), so
 //! are its outgoing ones, however extreme its numbers.

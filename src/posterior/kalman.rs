@@ -43,7 +43,7 @@ impl Default for UnscentedKalman {
 
 impl UnscentedKalman {
     pub(super) fn check(&self) -> Vec<Fault> {
-        let lawful = self.kappa.is_none_or(|kappa| kappa.is_finite() && kappa > -1.0);
+        let supported = self.kappa.is_none_or(|kappa| kappa.is_finite() && kappa > -1.0);
         let fault = Fault::new(
             "kappa",
             format!(
@@ -53,7 +53,7 @@ impl UnscentedKalman {
             "a number above −1",
             "remove it: 3 − X, but not below 0, matches fourth moments",
         );
-        if lawful { Vec::new() } else { vec![fault] }
+        if supported { Vec::new() } else { vec![fault] }
     }
 
     pub(super) fn approximation(&self) -> Approximation {

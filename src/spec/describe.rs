@@ -34,7 +34,7 @@ pub struct KeyDescription {
     pub required: bool,
     /// The default as TOML; `None` if there is none or it is "not set".
     pub default: Option<String>,
-    /// The lawful texts with their meaning, if it is one of a few.
+    /// The accepted texts with their meaning, if it is one of a few.
     pub choices: Vec<(String, String)>,
     /// The doc comment, one item per paragraph.
     pub paragraphs: Vec<String>,

@@ -13,7 +13,7 @@ pub struct Shape<'s> {
     parts: Vec<&'s Map<String, Value>>,
     /// Internally tagged enumerations whose keys lie in this table.
     pub tagged: Vec<Tagged<'s>>,
-    /// The lawful texts, if the value is one of a few.
+    /// The accepted texts, if the value is one of a few.
     pub choices: Vec<Choice<'s>>,
     /// Alternatives of which one must hold, if the value may have several forms.
     pub alternatives: Vec<Shape<'s>>,

@@ -8,7 +8,7 @@ use crate::error::Fault;
 use crate::model::ModelConfig;
 use crate::objective::ObjectiveConfig;
 use crate::posterior::PosteriorConfig;
-use crate::train::{TrainingConfig, metrics, unlawful};
+use crate::train::{TrainingConfig, metrics, unsupported};
 use latent_lab_envs::{Environment, Tree};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,12 @@ fn check(spec: &Spec, folder: &Path) -> Vec<Fault> {
             .into_iter()
             .map(|fault| fault.within("training")),
     );
-    faults.extend(unlawful(&spec.model, &spec.posterior, &spec.objective, &spec.training));
+    faults.extend(unsupported(
+        &spec.model,
+        &spec.posterior,
+        &spec.objective,
+        &spec.training,
+    ));
     faults.extend(check_evaluation(spec).map(|fault| fault.within("evaluation")));
     faults
 }

@@ -340,7 +340,7 @@ pub(super) fn scalar(tensor: &Tensor) -> Result<f64> {
     })
 }
 
-/// Whether a term `[B, S]` is broken: −∞ alone is a lawful log-probability, unless a row has nothing else.
+/// Whether a term `[B, S]` is broken: −∞ alone is a valid log-probability, unless a row has nothing else.
 pub(super) fn is_broken(term: &Tensor) -> bool {
     let rows = term.to_dtype(DType::F64).and_then(|term| term.to_vec2::<f64>());
     rows.is_ok_and(|rows| {

@@ -7,11 +7,11 @@ pub mod estimator;
 pub mod evaluation;
 mod fit;
 pub mod forecast;
-mod lawful;
 pub mod metrics;
+mod supported;
 
 pub use config::{AdamConfig, Device, EarlyStopping, EmConfig, LearningRateSchedule, Precision, TrainingConfig};
-pub use lawful::{Combination, lawful_combinations, unlawful};
+pub use supported::{Combination, supported_combinations, unsupported};
 
 use crate::data::Splits;
 use crate::math::streams::Streams;

@@ -7,7 +7,7 @@ use latent_lab::math::streams::Streams;
 use latent_lab::model::{Latents, ModelConfig};
 use latent_lab::nn::backward;
 
-/// Every lawful setting: `[model]` as an experiment file has it, the number of given columns, whether rows are binary.
+/// Every supported setting: `[model]` as an experiment file has it, the number of given columns, whether rows are binary.
 pub fn settings(columns: usize, dimensions: usize) -> Vec<(String, usize, bool)> {
     let mut all = Vec::new();
     for prior in ["standard_normal", "mixture", "given_x"] {

@@ -419,7 +419,7 @@ fn binary_columns() {
 }
 
 #[test]
-fn unlawful_combinations() {
+fn unsupported_combinations() {
     let of = |data: &str, model: &str, training: &str, rest: &str| shown(&experiment(data, model, training, rest), CSV);
     snapshot!(&[
         (

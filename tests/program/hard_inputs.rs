@@ -13,7 +13,7 @@ fn rows(row: impl Fn(u32) -> String) -> String {
     format!("x,y\n{}", (0..12).map(|i| row(i) + "\n").collect::<String>())
 }
 
-/// The exit code of a run, which is a lawful one and comes with a reason.
+/// The exit code of a run, which is one of ours and comes with a reason.
 #[track_caller]
 fn ends(name: &str, data: &str, model: &str, training: &str, csv: &str) -> i32 {
     let text = format!("{HEAD}[data]\n{data}\n[model]\n{model}\n[training]\n{training}\n");
@@ -45,7 +45,7 @@ fn ends(name: &str, data: &str, model: &str, training: &str, csv: &str) -> i32 {
 
 /// A pixel may be dark in every image; a density of real numbers refuses such a column.
 #[test]
-fn a_constant_column_is_a_lawful_pixel() {
+fn a_constant_column_is_a_valid_pixel() {
     let binary = "kind = \"latent_gaussian\"\nlikelihood = \"bernoulli\"\nhidden = [4]";
     let guesses = "[posterior]\nkind = \"amortised\"\n[objective]\nkind = \"elbo\"";
     let training = format!("{ADAM}\n{guesses}");

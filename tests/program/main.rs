@@ -7,4 +7,4 @@ mod determinism;
 mod faults;
 mod hard_inputs;
 mod laboratory;
-mod lawful;
+mod supported;

@@ -787,7 +787,7 @@ fn a_hundred_thousand_steps_and_a_system_known_for_certain_stay_finite() {
         transition_noise: DMatrix::zeros(2, 2),
         ..system.clone()
     };
-    certain.check().expect("semidefinite is lawful");
+    certain.check().expect("a semidefinite covariance is valid");
     let data = simulate(&system, &[50], 0.3, rng);
     let sequences = data.sequences(&certain);
     let smoothed = Filtered::new(&certain, &sequences).expect("a filter").smooth();

@@ -65,7 +65,7 @@ impl Settings {
         self.rules[field as usize].form = form;
     }
 
-    /// A lawful system but for `field`.
+    /// A valid system but for `field`.
     pub fn probe(&self, field: Field, values: &DMatrix<f64>) -> System {
         let mut system = blank(self.states, self.outputs, self.inputs);
         field.set(&mut system, values.clone());
@@ -73,8 +73,8 @@ impl Settings {
     }
 
     /// What is said of a covariance that cannot be honoured: a fault at its key.
-    pub fn unlawful_noise(&self) -> Option<Fault> {
-        let unlawful = |field: Field, message: String| {
+    pub fn unsupported_noise(&self) -> Option<Fault> {
+        let unsupported = |field: Field, message: String| {
             let expected = "values of the covariance's form, all or none of them fixed";
             let help = "single entries can be fixed (the others `nan`, 0 off the diagonal) with `form = \"diagonal\"`";
             Some(Fault::new(field.name(), message, expected, help))
@@ -85,7 +85,7 @@ impl Settings {
             let learnt = fixed.iter().filter(|v| v.is_nan()).count();
             let all = |f: &dyn Fn(usize, usize) -> bool| (0..n).all(|i| (0..n).all(|j| f(i, j)));
             if learnt > 0 && learnt < n * n && *form != NoiseForm::Diagonal {
-                return unlawful(field, "only some of its entries are fixed".into());
+                return unsupported(field, "only some of its entries are fixed".into());
             }
             for values in std::iter::once(fixed).filter(|_| learnt < n * n).chain(start) {
                 let fits = match form {
@@ -100,7 +100,7 @@ impl Settings {
                     }),
                 };
                 if !fits {
-                    return unlawful(field, format!("its values are not {form:?}").to_lowercase());
+                    return unsupported(field, format!("its values are not {form:?}").to_lowercase());
                 }
             }
             let least = if field == Field::EmissionNoise {

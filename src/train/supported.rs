@@ -45,7 +45,7 @@ fn objectives() -> [(&'static str, ObjectiveConfig); 5] {
     ]
 }
 
-/// Why a combination means nothing: the key at fault, what is wrong with it, what was expected; none if it is lawful.
+/// Why a combination means nothing: the key at fault, what is wrong with it, what was expected; none if it is supported.
 fn refusal(
     model: Abilities,
     posterior: &str,
@@ -161,14 +161,14 @@ fn refusal(
     broken.map(|(_, key, message, expected)| (key, message, expected))
 }
 
-/// Every lawful combination with a model of these abilities.
-pub fn lawful_combinations(model: Abilities) -> Vec<Combination> {
-    let mut lawful = Vec::new();
+/// Every supported combination with a model of these abilities.
+pub fn supported_combinations(model: Abilities) -> Vec<Combination> {
+    let mut supported = Vec::new();
     for (name, objective) in &objectives() {
         for posterior in POSTERIORS {
             for optimizer in OPTIMIZERS {
                 if refusal(model, posterior, (name, objective), optimizer).is_none() {
-                    lawful.push(Combination {
+                    supported.push(Combination {
                         objective: name,
                         posterior,
                         optimizer,
@@ -177,11 +177,11 @@ pub fn lawful_combinations(model: Abilities) -> Vec<Combination> {
             }
         }
     }
-    lawful
+    supported
 }
 
-/// The fault of an unlawful combination; none if it is lawful.
-pub fn unlawful(
+/// The fault of an unsupported combination; none if it is supported.
+pub fn unsupported(
     model: &ModelConfig,
     posterior: &PosteriorConfig,
     objective: &ObjectiveConfig,
@@ -212,11 +212,16 @@ pub fn unlawful(
             .map_or("", |(name, _)| name)
     };
     let objective_kind = kind(objective);
-    let describe = |lawful: &Combination| format!("{} × {} × {}", lawful.objective, lawful.posterior, lawful.optimizer);
-    let list = || {
-        let lines: Vec<String> = lawful_combinations(abilities).iter().map(describe).collect();
+    let describe = |supported: &Combination| {
         format!(
-            "lawful objective × posterior × optimizer for this model: {}",
+            "{} × {} × {}",
+            supported.objective, supported.posterior, supported.optimizer
+        )
+    };
+    let list = || {
+        let lines: Vec<String> = supported_combinations(abilities).iter().map(describe).collect();
+        format!(
+            "supported objective × posterior × optimizer for this model: {}",
             lines.join(", ")
         )
     };

@@ -1,9 +1,9 @@
-//! The table of lawful combinations against the program: each combination either trains, or is refused with the lawful ones
+//! The table of supported combinations against the program: each combination either trains, or is refused with the supported ones
 //! named; there is no third.
 
 use crate::laboratory::Laboratory;
 use latent_lab::model::ModelConfig;
-use latent_lab::train::{Combination, lawful_combinations};
+use latent_lab::train::{Combination, supported_combinations};
 
 const OBJECTIVES: [&str; 5] = [
     "marginal_likelihood",
@@ -92,14 +92,14 @@ const MODELS: [(&str, &str, &str); 15] = [
     ),
 ];
 
-fn lawful(model: &str) -> Vec<Combination> {
+fn supported(model: &str) -> Vec<Combination> {
     let config: ModelConfig = toml::from_str(&model.replace(", ", "\n")).expect("a model");
-    lawful_combinations(config.abilities())
+    supported_combinations(config.abilities())
 }
 
 fn file(source: &str, model: &str, variants: &str) -> String {
     format!(
-        "question = \"Lawful?\"\nseeds = 1\n[data]\nsource = {source:?}\ntrain = 120\ntest = 30\nstandardize = true\n\
+        "question = \"Supported?\"\nseeds = 1\n[data]\nsource = {source:?}\ntrain = 120\ntest = 30\nstandardize = true\n\
          [model]\n{}\n[training]\noptimizer = \"adam\"\n{variants}",
         model.replace(", ", "\n")
     )
@@ -127,22 +127,22 @@ fn each(mut visit: impl FnMut(Combination, &str)) {
 }
 
 #[test]
-fn every_lawful_combination_of_densities_raises_its_objective() {
+fn every_supported_combination_of_densities_raises_its_objective() {
     trains(40, |source| source == "three_clusters");
 }
 
 #[test]
-fn every_lawful_combination_of_conditionals_raises_its_objective() {
+fn every_supported_combination_of_conditionals_raises_its_objective() {
     trains(40, |source| source != "three_clusters");
 }
 
 fn trains(least: usize, is_tried: impl Fn(&str) -> bool) {
     let mut trained = 0;
     for (name, source, model) in MODELS.into_iter().filter(|(_, source, _)| is_tried(source)) {
-        let lawful = lawful(model);
+        let supported = supported(model);
         let mut variants = String::new();
         each(|combination, training| {
-            if lawful.contains(&combination) {
+            if supported.contains(&combination) {
                 let Combination {
                     objective,
                     posterior,
@@ -158,7 +158,7 @@ fn trains(least: usize, is_tried: impl Fn(&str) -> bool) {
         let said = laboratory.say(&["run", "e.toml", "--quiet", "--json"]).expect(0);
         assert_eq!(
             said.json()["variants"].as_array().map(Vec::len),
-            Some(lawful.len()),
+            Some(supported.len()),
             "{name}"
         );
         for (path, bytes) in laboratory.files("results") {
@@ -187,10 +187,10 @@ fn trains(least: usize, is_tried: impl Fn(&str) -> bool) {
 }
 
 #[test]
-fn every_other_combination_is_refused_with_the_lawful_ones_named() {
+fn every_other_combination_is_refused_with_the_supported_ones_named() {
     let mut refused = 0;
     for (name, source, model) in MODELS {
-        let lawful = lawful(model);
+        let supported = supported(model);
         each(|combination, training| {
             let Combination {
                 objective, posterior, ..
@@ -202,11 +202,11 @@ fn every_other_combination_is_refused_with_the_lawful_ones_named() {
             );
             let laboratory = Laboratory::with(&text);
             let loaded = latent_lab::spec::load_experiment(&laboratory.path("e.toml"), &[]);
-            match (loaded, lawful.contains(&combination)) {
+            match (loaded, supported.contains(&combination)) {
                 (Ok(_), true) => {}
                 (Err(faults), false) => {
                     let text = faults.render(false);
-                    let partner = &lawful[0];
+                    let partner = &supported[0];
                     let partner = format!("{} × {} × {}", partner.objective, partner.posterior, partner.optimizer);
                     assert!(text.contains("e.toml:") && text.contains(&partner), "{name}: {text}");
                     assert_eq!(faults.to_json().as_array().map(Vec::len), Some(1), "{name}: {text}");
