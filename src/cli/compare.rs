@@ -3,6 +3,7 @@
 use super::table::{Table, number};
 use super::{Overrides, Stop, load, say};
 use crate::runner::{MetricDocument, Summary, summarize};
+use crate::stats::Interval;
 use clap::Args;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -42,9 +43,9 @@ impl Compare {
     }
 }
 
-fn interval(interval: Option<(f64, f64)>) -> String {
-    interval.map_or("–".to_owned(), |(low, high)| {
-        format!("[{}, {}]", number(low), number(high))
+fn interval(interval: Option<Interval>) -> String {
+    interval.map_or("–".to_owned(), |interval| {
+        format!("[{}, {}]", number(interval.low), number(interval.high))
     })
 }
 
@@ -67,7 +68,7 @@ fn rows(summary: &Summary, metric: &str) -> Table {
         "mean",
         "deviation",
         "95 % interval",
-        "interquartile mean",
+        "trimmed mean",
         "95 % interval",
     ]);
     for variant in &summary.variants {
@@ -79,8 +80,8 @@ fn rows(summary: &Summary, metric: &str) -> Table {
                 scores.mean.map_or_else(blank, number),
                 scores.standard_deviation.map_or_else(blank, number),
                 interval(scores.mean_interval),
-                scores.interquartile_mean.map_or_else(blank, number),
-                interval(scores.interquartile_mean_interval),
+                scores.trimmed_mean.map_or_else(blank, number),
+                interval(scores.trimmed_mean_interval),
             ],
             None => [(); 5].map(|()| blank()),
         };
@@ -113,9 +114,9 @@ pub(super) fn render(summary: &Summary) -> String {
         .variants
         .iter()
         .filter_map(|variant| variant.summary.get(&summary.metric.name));
-    let trimmed_nothing = scores.into_iter().any(|scores| scores.interquartile_mean_is_mean);
+    let trimmed_nothing = scores.into_iter().any(|scores| scores.trimmed_mean_is_mean);
     if trimmed_nothing {
-        text.push_str("below 4 seeds the interquartile mean is the mean; below 3 there is no interval\n");
+        text.push_str("below 4 seeds the trimmed mean is the mean; below 3 there is no interval\n");
     }
     if !summary.differences.is_empty() {
         let _ = writeln!(

@@ -1,5 +1,6 @@
 //! The command line: one verb per file. The only room that owns the terminal and the exit codes.
 
+mod calibrate;
 mod check;
 mod compare;
 mod completions;
@@ -46,6 +47,8 @@ enum Verb {
     Compare(compare::Compare),
     /// Draw a lecture figure from its records, running what is missing.
     Figure(figure::Figure),
+    /// Measure by simulation what the intervals cover and how often the tests err.
+    Calibrate(calibrate::Calibrate),
     /// Print a shell's completion script.
     Completions(completions::Completions),
     /// Print the JSON Schema of experiment files, for editors.
@@ -144,6 +147,7 @@ pub fn main() -> ExitCode {
         Verb::Describe(verb) => verb.execute(),
         Verb::Compare(verb) => verb.execute(),
         Verb::Figure(verb) => verb.execute(),
+        Verb::Calibrate(verb) => verb.execute(),
         Verb::Completions(verb) => verb.execute(),
         Verb::Schema => schema::execute(),
     };

@@ -34,7 +34,7 @@ pub use address::{RunAddress, experiment_dir};
 pub use atomic::write_atomically;
 pub use checkpoint::Checkpoint;
 pub use manifest::{Manifest, Status};
-pub use provenance::{Hardware, Revision};
+pub use provenance::{Hardware, Revision, now};
 pub use reader::{
     Event, ListedRun, MetricsLine, RunRecord, State, list_runs, read_checkpoint, read_manifest, read_run, read_state,
 };

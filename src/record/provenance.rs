@@ -96,7 +96,7 @@ pub(super) fn peak_memory_bytes() -> Option<u64> {
 }
 
 /// The wall clock in UTC, to the second: `2026-11-03T09:05:00Z`.
-pub(super) fn now() -> String {
+pub fn now() -> String {
     let seconds = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());

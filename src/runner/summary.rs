@@ -4,11 +4,10 @@ use super::Experiment;
 use crate::control::EvaluationConfig;
 use crate::data::Source;
 use crate::record::{self, MetricsLine, State};
-use crate::stats::{self, Bootstrap, PairedDifference};
+use crate::stats::{self, PairedDifference};
 use crate::train::metrics::{self, Metric};
 use crate::{Error, Result};
 use latent_lab_envs::Environment;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -141,7 +140,7 @@ pub fn summarize(experiment: &Experiment) -> Result<Summary> {
     if let Some((first, others)) = variants.split_first() {
         for other in others {
             let (ours, theirs) = (other.scores(metric.name), first.scores(metric.name));
-            if let Some(difference) = stats::paired_difference(&ours, &theirs, Bootstrap::default())? {
+            if let Some(difference) = stats::paired_difference(&ours, &theirs, stats::LEVEL)? {
                 let (variant, against) = (other.name.clone(), first.name.clone());
                 differences.push(Difference {
                     variant,
@@ -214,14 +213,8 @@ fn statistics(seeds: &[SeedSummary]) -> Result<BTreeMap<String, stats::Summary>>
         .iter()
         .filter(|seed| matches!(seed.status.as_str(), "failed" | "damaged"))
         .count();
-    // Each resamples a stream of its own: neither their order nor their number of threads matters.
-    let summarize = |(name, values): (&str, Vec<f64>)| {
-        Ok((
-            name.to_owned(),
-            stats::Summary::new(&values, failed, Bootstrap::default())?,
-        ))
-    };
-    by_metric.into_par_iter().map(summarize).collect()
+    let summarize = |(name, values): (&str, Vec<f64>)| Ok((name.to_owned(), stats::Summary::new(&values, failed)?));
+    by_metric.into_iter().map(summarize).collect()
 }
 
 /// The metric that the file names, or the first of the usual ones that any run has.
