@@ -92,6 +92,8 @@ pub struct Splits {
     pub truth: Option<Predictor>,
     /// Mean log-density of the test rows under the generator itself, in nats per datum in the data's units.
     pub oracle: Option<f64>,
+    /// Standard error of [`Splits::oracle`] where it is a particle estimate, in nats per datum.
+    pub oracle_standard_error: Option<f64>,
 }
 
 /// How wide the rows are, known before anything is drawn.
@@ -294,8 +296,8 @@ impl DataConfig {
             _ => None,
         };
         let oracle = match (&truth, self.source.generator(), &test) {
-            (Some(truth), _, Some(test)) => sequence_oracle(truth, test),
-            (None, Some(generator), Some(test)) => oracle(generator, test),
+            (Some(truth), _, Some(test)) => sequence_oracle(truth, test, streams),
+            (None, Some(generator), Some(test)) => oracle(generator, test).map(|value| (value, None)),
             _ => None,
         };
         let mut validation = None;
@@ -323,7 +325,8 @@ impl DataConfig {
             standardization,
             true_prior,
             truth,
-            oracle,
+            oracle: oracle.map(|(value, _)| value),
+            oracle_standard_error: oracle.and_then(|(_, error)| error),
         })
     }
 }

@@ -20,7 +20,7 @@ mod integral;
 mod joint;
 mod linear;
 
-use super::{ClosedForm, Decoder, Joint, Latent, Model};
+use super::{ClosedForm, Decoder, Joint, Latent, LikelihoodKind, Model};
 use crate::data::{Batch, Dataset, Table, source::Widths};
 use crate::error::Fault;
 use crate::math::streams::Streams;
@@ -284,8 +284,12 @@ impl Model for LatentGaussianModel {
         Latent::Continuous(self.config.latent_dimensions)
     }
 
-    fn has_exact_likelihood(&self) -> bool {
-        self.config.is_linear() || self.is_integrable()
+    fn likelihood(&self) -> LikelihoodKind {
+        match (self.config.is_linear(), self.is_integrable()) {
+            (true, _) => LikelihoodKind::Exact,
+            (false, true) => LikelihoodKind::Grid,
+            (false, false) => LikelihoodKind::Bound,
+        }
     }
 
     fn initial(

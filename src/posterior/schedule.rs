@@ -12,11 +12,11 @@ pub enum Schedule {
     Constant(f64),
     /// From `from` at step 0 to `to` at step `steps`, by equal factors; `to` from then on.
     Path {
-        /// The first value.
+        /// The initial value.
         from: f64,
-        /// The last value.
+        /// The final value.
         to: f64,
-        /// When the last value is reached.
+        /// The step at which the final value is reached; at most `training.steps`.
         steps: u64,
     },
 }
@@ -28,6 +28,14 @@ impl Schedule {
             Self::Constant(value) => value,
             Self::Path { to, steps, .. } if step >= steps => to,
             Self::Path { from, to, steps } => from * (to / from).powf(step as f64 / steps as f64),
+        }
+    }
+
+    /// The first step from which the value no longer changes.
+    pub fn ends_at(self) -> u64 {
+        match self {
+            Self::Constant(_) => 0,
+            Self::Path { steps, .. } => steps,
         }
     }
 

@@ -205,6 +205,25 @@ macro_rules! bound_error {
         )
     };
 }
+macro_rules! elbo_error {
+    ($part:literal, $rows:literal, $needs:literal) => {
+        metric(
+            [
+                concat!($part, "/elbo_standard_error"),
+                concat!("standard error of the ", $rows, " evidence lower bound"),
+            ],
+            concat!(
+                "standard error of ",
+                $part,
+                "/elbo over repeated draws of z: √(Σ_i w_i² Var_i / S) / Σ_i w_i, Var_i the sample variance of log p_θ(x_i, z_s) \
+                 − log q(z_s | x_i), S = evaluation.bound_samples"
+            ),
+            concat!("a posterior with a recognition network, a continuous latent variable", $needs),
+            PER_DATUM,
+            Some(false),
+        )
+    };
+}
 macro_rules! elbo {
     ($part:literal, $rows:literal, $needs:literal) => {
         metric(
@@ -266,6 +285,8 @@ pub const METRICS: &[Metric] = &[
     bound_error!("test", "test", ", test rows"),
     elbo!("train", "training", ", and no test rows"),
     elbo!("test", "test", ", test rows"),
+    elbo_error!("train", "training", ", and no test rows"),
+    elbo_error!("test", "test", ", test rows"),
     entropy!("train", "training", ", and no test rows"),
     entropy!("test", "test", ", test rows"),
     metric(
