@@ -135,6 +135,14 @@ impl Source {
 }
 
 impl DataConfig {
+    /// Whether anything is given beside what is modelled.
+    pub fn is_given(&self) -> bool {
+        match (&self.source, self.source.generator()) {
+            (Source::File(file), _) => !file.given.is_empty(),
+            (_, generator) => generator.is_some_and(|generator| !generator.given().is_empty()),
+        }
+    }
+
     /// The shape of the rows, after everything that can be wrong with the source has been looked for, for a model that asks
     /// this of observed values.
     pub fn check(&self, folder: &Path, asked: Asked) -> Result<Shape, Fault> {

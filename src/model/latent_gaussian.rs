@@ -123,6 +123,20 @@ impl LatentGaussian {
             && self.deviation != Deviation::GivenZ
     }
 
+    /// How log p(x) is computed, where x `is_given` or not.
+    pub fn likelihood_kind(&self, is_given: bool) -> LikelihoodKind {
+        match (self.is_linear(), self.is_integrable(is_given)) {
+            (true, _) => LikelihoodKind::Exact,
+            (false, true) => LikelihoodKind::Grid,
+            (false, false) => LikelihoodKind::Bound,
+        }
+    }
+
+    /// Whether a grid over z is affordable, where x `is_given` or not.
+    pub fn is_integrable(&self, is_given: bool) -> bool {
+        self.latent_dimensions <= if is_given { 1 } else { 2 }
+    }
+
     /// Every fault for data of these widths.
     pub fn check(&self, widths: Widths) -> Vec<Fault> {
         let mut faults = Vec::new();
@@ -156,6 +170,16 @@ impl LatentGaussian {
             "deviation_floor",
             bernoulli && self.deviation_floor != defaults.deviation_floor,
             "a Bernoulli likelihood has no deviation",
+        );
+        ignored(
+            "deviation_floor",
+            self.fixed_deviation.is_some() && self.deviation_floor != defaults.deviation_floor,
+            "the deviation is fixed",
+        );
+        ignored(
+            "activation",
+            self.hidden.is_empty() && self.activation != defaults.activation,
+            "a linear decoder has no hidden layer",
         );
         ignored(
             "fixed_deviation",
@@ -285,11 +309,7 @@ impl Model for LatentGaussianModel {
     }
 
     fn likelihood(&self) -> LikelihoodKind {
-        match (self.config.is_linear(), self.is_integrable()) {
-            (true, _) => LikelihoodKind::Exact,
-            (false, true) => LikelihoodKind::Grid,
-            (false, false) => LikelihoodKind::Bound,
-        }
+        self.config.likelihood_kind(self.given > 0)
     }
 
     fn initial(

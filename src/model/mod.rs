@@ -361,10 +361,41 @@ impl ModelConfig {
     /// Whether all starts of training are the same, unless the posterior is drawn.
     pub fn has_one_start(&self) -> bool {
         match self {
-            Self::LinearGaussianSsm(config) => config.first_values == Some(linear_gaussian_ssm::FirstValues::Given),
-            Self::NonlinearGaussianSsm(config) => config.first_values == nonlinear_gaussian_ssm::FirstValues::Given,
+            Self::GaussianMixture(config) => config.fixed_means.is_some() && config.fixed_deviation.is_some(),
+            Self::LinearGaussianSsm(config) => config.gives_all_initial_values(),
+            Self::NonlinearGaussianSsm(config) => {
+                config.first_values == nonlinear_gaussian_ssm::FirstValues::Given || config.spread == 0.0
+            }
             _ => false,
         }
+    }
+
+    /// Whether the latent variable has a single value: there is none to speak of.
+    pub fn has_no_latent(&self) -> bool {
+        match self {
+            Self::Gaussian(_) | Self::LinearGaussian(_) => true,
+            Self::GaussianMixture(config) => config.components == 1,
+            Self::ConditionalMixture(config) => config.components == 1,
+            _ => false,
+        }
+    }
+
+    /// Whether p(z) has parameters that are learnt; of sequences, p(x_1 … x_T).
+    pub fn learns_prior(&self) -> bool {
+        match self {
+            Self::LatentGaussian(config) => config.prior != latent_gaussian::Prior::StandardNormal,
+            Self::LinearGaussianSsm(config) => config.learns_dynamics(),
+            Self::NonlinearGaussianSsm(config) => config.learns_dynamics(),
+            _ => !self.has_no_latent(),
+        }
+    }
+
+    /// Whether any of its parameters is a weight matrix, as weight decay sees them.
+    pub fn has_weight_matrices(&self) -> bool {
+        matches!(
+            self,
+            Self::LinearGaussian(_) | Self::ConditionalMixture(_) | Self::LatentGaussian(_)
+        )
     }
 
     /// Whether [`Model::named`] names any parameter.

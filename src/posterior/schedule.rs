@@ -41,6 +41,11 @@ impl Schedule {
 
     /// Faults of the value under `key`.
     pub fn check(self, key: &str) -> Vec<Fault> {
+        if let Self::Path { steps: 0, .. } = self {
+            let message = "a path of 0 steps is at its end from the beginning";
+            let help = format!("write the final value alone: `{key} = …`");
+            return vec![Fault::new(format!("{key}.steps"), message, "at least 1 step", help)];
+        }
         let values = match self {
             Self::Constant(value) => vec![(key.to_owned(), value)],
             Self::Path { from, to, .. } => vec![(format!("{key}.from"), from), (format!("{key}.to"), to)],

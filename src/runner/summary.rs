@@ -230,8 +230,13 @@ fn chosen_metric(evaluation: &EvaluationConfig, variants: &[VariantSummary]) -> 
     let usual = [
         "rollout/success_rate",
         "test/log_likelihood",
+        "test/log_likelihood_grid",
+        "test/log_likelihood_estimate",
         "test/log_likelihood_bound",
         "train/log_likelihood",
+        "train/log_likelihood_grid",
+        "train/log_likelihood_estimate",
+        "train/log_likelihood_bound",
     ];
     let present = |name: &&&str| variants.iter().any(|variant| variant.summary.contains_key(**name));
     let usual = || usual.iter().find(present).and_then(|name| metrics::find(name));
@@ -242,10 +247,16 @@ fn chosen_metric(evaluation: &EvaluationConfig, variants: &[VariantSummary]) -> 
 fn references(experiment: &Experiment, variants: &[VariantSummary], metric: &str) -> (Option<f64>, Option<f64>) {
     let agreed = |name| agreed(variants, name);
     match metric {
-        "test/log_likelihood" | "test/log_likelihood_bound" | "test/elbo" => {
-            (agreed("test/oracle"), agreed("test/baseline"))
-        }
-        "train/log_likelihood" => (None, agreed("train/baseline")),
+        "test/log_likelihood"
+        | "test/log_likelihood_grid"
+        | "test/log_likelihood_estimate"
+        | "test/log_likelihood_bound"
+        | "test/elbo" => (agreed("test/oracle"), agreed("test/baseline")),
+        "train/log_likelihood"
+        | "train/log_likelihood_grid"
+        | "train/log_likelihood_estimate"
+        | "train/log_likelihood_bound"
+        | "train/elbo" => (None, agreed("train/baseline")),
         "rollout/success_rate" => {
             // A yardstick is drawn only where it is true of every variant's environment.
             let find = |name: &str| {

@@ -80,7 +80,7 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
             None => ("train", train),
         };
         let bounds = Bounds::new(job, theta, data, step).measure()?;
-        if kind == LikelihoodKind::Bound {
+        if matches!(job.model.latent(), Latent::Continuous(_)) {
             metrics.extend(bounds.tight(part, units(job, data)));
         }
         if has_network {
