@@ -128,7 +128,7 @@ pub const FIGURES: &[LectureFigure] = &[
     LectureFigure {
         name: "mixture_of_twenty",
         summary: "the weights of twenty Gaussians by exact, sampled and hard guesses, wake-sleep and reweighted wake-sleep",
-        experiment: "../objectives/mixture_of_twenty_guesses.toml",
+        experiment: "../objectives/mixture_of_twenty_posteriors.toml",
         draw: mixture_of_twenty::draw,
     },
     LectureFigure {
