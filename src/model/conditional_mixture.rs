@@ -124,8 +124,7 @@ impl ConditionalMixture {
         let defaults = Self::default();
         let mut unused = |key: &str, is_unused: bool, reason: &str, acts: &str| {
             if is_unused {
-                let message = format!("`{key}` would change nothing: {reason}");
-                faults.push(Fault::new(key, message, format!("{acts}, or no such key"), "remove it"));
+                faults.push(Fault::unused(key, reason, acts));
             }
         };
         unused(

@@ -77,8 +77,12 @@ impl GaussianMixture {
             ),
         ] {
             if is_unused {
-                let message = format!("`{key}` would change nothing: {reason}");
-                faults.push(Fault::new(key, message, "no such key here", "remove it"));
+                let acts = if fixed {
+                    "deviations that are learnt"
+                } else {
+                    "at least 2 components"
+                };
+                faults.push(Fault::unused(key, reason, acts));
             }
         }
         if let Some(logits) = &self.logits

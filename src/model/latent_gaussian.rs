@@ -149,42 +149,47 @@ impl LatentGaussian {
                 "choose a prior without x, or data with given columns",
             ));
         }
-        let mut ignored = |key: &str, wrong: bool, reason: &str| {
+        let mut ignored = |key: &str, wrong: bool, reason: &str, acts: &str| {
             if wrong {
-                let message = format!("`{key}` would be ignored: {reason}");
-                faults.push(Fault::new(key, message, "no such key here", "remove it"));
+                faults.push(Fault::unused(key, reason, acts));
             }
         };
         ignored(
             "prior_components",
             self.prior != Prior::Mixture && self.prior_components != defaults.prior_components,
             "the prior is no mixture",
+            "`prior = \"mixture\"`",
         );
         let bernoulli = self.likelihood == Likelihood::Bernoulli;
         ignored(
             "deviation",
             bernoulli && self.deviation != defaults.deviation,
             "a Bernoulli likelihood has no deviation",
+            "`likelihood = \"gaussian\"`",
         );
         ignored(
             "deviation_floor",
             bernoulli && self.deviation_floor != defaults.deviation_floor,
             "a Bernoulli likelihood has no deviation",
+            "`likelihood = \"gaussian\"`",
         );
         ignored(
             "deviation_floor",
             self.fixed_deviation.is_some() && self.deviation_floor != defaults.deviation_floor,
             "the deviation is fixed",
+            "a deviation that is learnt",
         );
         ignored(
             "activation",
             self.hidden.is_empty() && self.activation != defaults.activation,
             "a linear decoder has no hidden layer",
+            "`hidden` layers",
         );
         ignored(
             "fixed_deviation",
             self.fixed_deviation.is_some() && (bernoulli || self.deviation != Deviation::Shared),
             "only a shared deviation of a Gaussian likelihood can be fixed",
+            "`deviation = \"shared\"`",
         );
         faults
     }

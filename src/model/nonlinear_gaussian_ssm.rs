@@ -140,12 +140,8 @@ impl NonlinearGaussianSsm {
         }
         let mut faults: Vec<Fault> = self.settings().err().into_iter().collect();
         if self.first_values == FirstValues::Given && self.spread != Self::default().spread {
-            faults.push(Fault::new(
-                "spread",
-                "`spread` would change nothing: the initial values are those given as `start`",
-                "`first_values = \"random\"`, or no such key",
-                "remove it",
-            ));
+            let reason = "the initial values are those given as `start`";
+            faults.push(Fault::unused("spread", reason, "`first_values = \"random\"`"));
         }
         faults
     }

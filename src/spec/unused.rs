@@ -2,7 +2,7 @@
 //!
 //! A key that silently changes nothing makes two variants look different that are the same. What a kind can see on its own
 //! is checked in its file (`fixed_deviation` beside a deviation per column); here are the rules across tables. A key with
-//! its default value says nothing and is never refused.
+//! its default value says nothing and is never refused; a key that variants share is refused if it acts in none of them.
 
 use super::Spec;
 use crate::control::{EvaluationConfig, LatentRule};
@@ -55,15 +55,7 @@ pub(super) fn unused(spec: &Spec, widths: Widths) -> Vec<Fault> {
             "a `transition_input` with at least one column",
         );
     }
-    let fault = |unused: Unused| {
-        let name = unused.key.rsplit('.').next().unwrap_or_default();
-        Fault::new(
-            unused.key.clone(),
-            format!("`{name}` would change nothing: {}", unused.reason),
-            format!("{}, or no such key", unused.acts),
-            "remove it, or add what makes it act",
-        )
-    };
+    let fault = |Unused { key, reason, acts }: Unused| Fault::unused(&key, reason, acts);
     found.0.into_iter().map(fault).collect()
 }
 
