@@ -6,5 +6,6 @@ mod describing;
 mod determinism;
 mod faults;
 mod hard_inputs;
+mod keys;
 mod laboratory;
 mod supported;
