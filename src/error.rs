@@ -41,6 +41,9 @@ pub enum Error {
     /// A record is damaged, of another version, or belongs to another experiment.
     #[error("{0}")]
     Record(String),
+    /// Another process is running this run.
+    #[error("{folder}: another process is running this run; wait for it, or stop it first", folder = .0.display())]
+    Held(PathBuf),
     /// Anything else a user can act on.
     #[error("{0}")]
     Other(String),

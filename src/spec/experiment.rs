@@ -42,6 +42,8 @@ pub struct Loaded<T> {
     pub question: String,
     /// The seeds, common to all variants.
     pub seeds: Vec<u64>,
+    /// The seeds that the file itself names, whatever an override says.
+    pub file_seeds: Vec<u64>,
     /// What is compared, at least one.
     pub variants: Vec<Variant<T>>,
     /// What the file says that was probably not meant.
@@ -53,6 +55,8 @@ pub struct Loaded<T> {
 pub struct Variant<T> {
     /// Its name; the experiment's where the file has neither variants nor a grid.
     pub name: String,
+    /// The part of the name that is the point of the grid; empty without a grid.
+    pub point: String,
     /// Its checked spec.
     pub spec: T,
     /// What its patches say, as `path = value`.
@@ -148,6 +152,7 @@ impl Loader {
         let shape = Shape::new(&schema, &schema);
         let (file, overrides) = self.parse(&shape)?;
         let (mut header, mut base) = (file.header, file.spec);
+        let file_seeds = header.get("seeds").and_then(|node| read_seeds(node).ok());
         for piece in &overrides {
             merge::apply(&mut header, &piece.header, None);
             merge::apply(&mut base, &piece.spec, Some(&shape));
@@ -170,6 +175,7 @@ impl Loader {
             name,
             question: text("question")?,
             seeds: seeds?.as_slice().to_vec(),
+            file_seeds: file_seeds.map_or_else(Vec::new, |seeds| seeds.as_slice().to_vec()),
             variants,
             warnings: Diagnostics::default(),
         })
@@ -261,6 +267,7 @@ impl Loader {
                         }));
                         variants.push(Variant {
                             name: if plan.name.is_empty() { experiment } else { &plan.name }.to_owned(),
+                            point: plan.point.clone(),
                             spec,
                             changes: plan.patches.iter().flat_map(Node::leaves).collect(),
                             tree,

@@ -1,6 +1,7 @@
 //! The whole program from outside: the real binary on real experiment files.
 
 mod commands;
+mod comparing;
 mod describing;
 #[cfg(unix)]
 mod determinism;
@@ -8,4 +9,5 @@ mod faults;
 mod hard_inputs;
 mod keys;
 mod laboratory;
+mod records;
 mod supported;
