@@ -255,6 +255,7 @@ impl PlannedRun {
             metrics.extend(estimator::measure(
                 &job,
                 &theta,
+                steps,
                 self.spec.evaluation.estimator_repeats,
             )?);
         }

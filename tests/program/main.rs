@@ -7,6 +7,7 @@ mod describing;
 mod determinism;
 mod faults;
 mod hard_inputs;
+mod keys;
 mod laboratory;
 mod records;
 mod supported;
