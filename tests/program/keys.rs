@@ -5,7 +5,7 @@
 
 use crate::laboratory::Laboratory;
 use latent_lab::record;
-use latent_lab::runner::{Experiment, Options, Outcome, Watcher, execute};
+use latent_lab::runner::{Experiment, Fresh, Options, Outcome, Watcher, execute};
 use schemars::schema_for;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -172,7 +172,7 @@ fn every_key_acts_or_is_refused() {
         let runs = experiment.runs().expect("runs");
         let options = Options {
             jobs: 4,
-            fresh: false,
+            fresh: Fresh::None,
             interrupt: &AtomicBool::new(false),
         };
         let outcomes = execute(&runs, options, &Nobody).expect("records");
