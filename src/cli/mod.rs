@@ -13,6 +13,7 @@ mod progress;
 mod run;
 mod schema;
 mod table;
+mod until_decided;
 
 use crate::error::Error;
 use crate::record::program_revision;

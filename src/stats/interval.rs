@@ -34,10 +34,13 @@ pub enum IntervalMethod {
     Percentile,
     /// Student's t of a trimmed mean, with the Winsorised variance (Tukey and McLaughlin 1963).
     TrimmedT,
+    /// All differences that a sequential test does not reject at any look (Jennison and Turnbull 1989). It comes from
+    /// [`Sequential::interval`](super::Sequential::interval), not from scores alone.
+    Repeated,
 }
 
 impl IntervalMethod {
-    /// All methods.
+    /// The methods that make an interval from scores.
     pub const ALL: [Self; 5] = [
         Self::StudentT,
         Self::BootstrapT,
@@ -54,6 +57,7 @@ impl IntervalMethod {
             Self::Bca => "BCa bootstrap",
             Self::Percentile => "percentile bootstrap",
             Self::TrimmedT => "Tukey-McLaughlin t",
+            Self::Repeated => "repeated sign-flip",
         }
     }
 
@@ -65,13 +69,14 @@ impl IntervalMethod {
             Self::Bca => "bca",
             Self::Percentile => "percentile",
             Self::TrimmedT => "trimmed_t",
+            Self::Repeated => "repeated",
         }
     }
 
     /// The fewest runs that it is given for.
     pub fn fewest_runs(self) -> usize {
         match self {
-            Self::StudentT | Self::TrimmedT => SMALLEST_INTERVAL,
+            Self::StudentT | Self::TrimmedT | Self::Repeated => SMALLEST_INTERVAL,
             Self::BootstrapT | Self::Bca => SMALLEST_RESAMPLED_INTERVAL,
             Self::Percentile => SMALLEST_PERCENTILE,
         }
@@ -187,7 +192,8 @@ pub fn mean_interval_by(method: IntervalMethod, scores: &[f64], level: f64) -> O
             Some(Interval::around(mean(scores), half, method))
         }
         IntervalMethod::TrimmedT => trimmed_mean_interval(scores, level),
-        _ => resampled::interval(method, scores, level),
+        IntervalMethod::Repeated => None,
+        IntervalMethod::BootstrapT | IntervalMethod::Bca | IntervalMethod::Percentile => resampled::interval(method, scores, level),
     }
 }
 

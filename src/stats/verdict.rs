@@ -21,6 +21,8 @@ pub enum Verdict {
     Higher,
     /// Lower, of such a metric.
     Lower,
+    /// Smaller than the smallest difference of interest either way; of planned looks alone.
+    Negligible,
     /// Neither, at this level and with these seeds.
     Undecided,
     /// The difference is the same in all seeds, as between deterministic fits; seeds measure no uncertainty.
