@@ -8,3 +8,5 @@ mod faults;
 mod hard_inputs;
 mod laboratory;
 mod supported;
+mod tables;
+mod tables_of_text;
