@@ -9,88 +9,25 @@ mod arrays;
 mod bytes;
 mod cells;
 mod columns;
+mod config;
 mod csv;
 mod dates;
 mod decimal;
 mod dialect;
 mod npy;
+mod values;
 
 pub use cells::Encode;
+pub use config::FileConfig;
 pub use decimal::Decimal;
 pub use dialect::Separator;
 
 use super::{Dataset, Table, episodes};
 use crate::error::Fault;
-use columns::{Categories, Columns, Wanted, cut};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use columns::{Categories, Columns, cut};
+use std::path::Path;
 use std::sync::OnceLock;
-
-/// Keys of `source = "file"`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct FileConfig {
-    /// The file, relative to the experiment file: text with a header line (`.csv`, `.tsv`, or compressed `.csv.gz`, `.tsv.gz`),
-    /// or NumPy's arrays (`.npz`, compressed or not, or `.npy`).
-    pub path: PathBuf,
-    /// The columns (CSV) or arrays (NPZ) to model. An array `[N, T, d]` is N sequences of T steps, NaN where a value is
-    /// missing; with it, inputs are arrays `[N, T, d]` too. The only array of a `.npy` file is called `array`, and its columns
-    /// `0`, `1`, and so on. In CSV, `true` and `yes` are 1, `false` and `no` are 0.
-    #[schemars(length(min = 1))]
-    pub observed: Vec<String>,
-    /// The columns or arrays to condition on; conditional models need them.
-    #[serde(default)]
-    pub given: Vec<String>,
-    /// The columns or arrays that drive sequences (actions); never missing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub input: Vec<String>,
-    /// A column that names the sequence of each row, by numbers or text. Without it, all rows are one sequence, in the order of
-    /// the file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub episode: Option<String>,
-    /// A column with the time of each step. Times are numbers in any unit, or dates in ISO 8601: 2020-01-31, 2020-01, or
-    /// 2020-01-31T12:00:00 with an offset from UTC (`Z`, `+01:00`) or without. Times must increase within a sequence, and
-    /// their differences must be multiples of the shortest one, which is one step: gaps are missing steps. Dates are
-    /// counted in months if all are the same day of a month, or all the last day; otherwise in days; date-times in
-    /// seconds. Without it, each row is one step after the row before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time: Option<String>,
-    /// A column that says how much each row counts (≥ 0). Without it, all rows count once.
-    #[serde(default)]
-    pub weight: Option<String>,
-    /// The character between the cells of a CSV file. Without it, the first lines of the file decide.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub separator: Option<Separator>,
-    /// The decimal mark of a CSV file. Without it, it is the point where commas separate cells. Elsewhere it is the mark that
-    /// the numbers of the file have; `1,234` alone, which may be a grouped thousand, is an error.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decimal: Option<Decimal>,
-    /// The character that begins a comment line of a CSV file; "" for none.
-    #[serde(default = "comment", skip_serializing_if = "is_comment")]
-    pub comment: String,
-    /// How columns of text become numbers. `one_hot` replaces a column, say `colour`, by one column of 0 and 1 for each
-    /// category but the first in alphabetical order: `colour=green`, `colour=red`. The first category is the
-    /// reference, 0 in all of them; a column of its own would be 1 minus the others. A test file must have the categories of
-    /// the training file. Without this key, text is an error.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub encode: Option<Encode>,
-    /// The fraction of rows, or sequences, kept for testing, drawn by the seed. Of a single sequence, its last steps are kept, and
-    /// scored given the steps before them.
-    #[serde(default)]
-    #[schemars(range(min = 0.0, max = 0.95))]
-    pub test_fraction: f64,
-    /// A second file with the test rows, of the same columns.
-    #[serde(default)]
-    pub test_path: Option<PathBuf>,
-}
-
-fn comment() -> String {
-    "#".into()
-}
-
-fn is_comment(text: &String) -> bool {
-    *text == comment()
-}
+use values::{check_binary, check_sizes, check_varying};
 
 /// Squares of larger numbers, summed over rows, overflow.
 pub(super) const LARGEST: f64 = 1e140;
@@ -154,11 +91,6 @@ struct One {
 }
 
 impl FileConfig {
-    /// Whether its keys say that rows are the steps of sequences; arrays may say so by their shape.
-    fn is_sequential(&self) -> bool {
-        !self.input.is_empty() || self.episode.is_some() || self.time.is_some()
-    }
-
     /// Reads the training file (and the test file, where there is one) for a model that takes rows for `rows`.
     pub fn read(&self, folder: &Path, rows: Rows) -> Result<Contents, Fault> {
         if self.test_path.is_some() && self.test_fraction > 0.0 {
@@ -230,52 +162,6 @@ impl FileConfig {
             test: Some(test.rows),
             labels: train.labels,
         })
-    }
-
-    /// Every key that names a column, with the column.
-    fn wanted(&self) -> Vec<Wanted<'_>> {
-        let mut wanted = Vec::new();
-        for (key, names) in [
-            ("observed", &self.observed),
-            ("given", &self.given),
-            ("input", &self.input),
-        ] {
-            let key = |i: usize| format!("{key}.{i}");
-            wanted.extend(names.iter().enumerate().map(|(i, name)| Wanted { key: key(i), name }));
-        }
-        for (key, name) in [
-            ("episode", &self.episode),
-            ("time", &self.time),
-            ("weight", &self.weight),
-        ] {
-            let key = key.to_owned();
-            wanted.extend(name.iter().map(|name| Wanted { key: key.clone(), name }));
-        }
-        wanted
-    }
-
-    /// A column has one part to play: observed twice, or observed and given, it would make a density degenerate.
-    fn check_roles(&self) -> Result<(), Fault> {
-        let wanted = self.wanted();
-        for (i, one) in wanted.iter().enumerate() {
-            let Wanted { key, name } = one;
-            if let Some(first) = wanted[..i].iter().find(|other| other.name == *name) {
-                let (first, second) = (first.table(), one.table());
-                let name = cut(name);
-                let message = if first == second {
-                    format!("`{name}` stands twice in `{first}`")
-                } else {
-                    format!("`{name}` is both `{first}` and `{second}`")
-                };
-                return Err(Fault::new(
-                    key,
-                    message,
-                    "each column once",
-                    "name another column, or none",
-                ));
-            }
-        }
-        Ok(())
     }
 
     /// Looks for what is `asked` of the observed values.
@@ -356,25 +242,6 @@ impl FileConfig {
             beside,
             categories: columns.categories,
         })
-    }
-
-    /// Keys that say how text is written mean nothing for arrays.
-    fn check_text_keys(&self, path: &Path) -> Result<(), Fault> {
-        let keys = [
-            ("separator", self.separator.is_some()),
-            ("decimal", self.decimal.is_some()),
-            ("comment", self.comment != comment()),
-            ("encode", self.encode.is_some()),
-        ];
-        match keys.into_iter().find(|(_, is_set)| *is_set) {
-            None => Ok(()),
-            Some((key, _)) => Err(Fault::new(
-                key,
-                format!("`{key}` is for CSV files, and {} holds arrays", path.display()),
-                "no such key",
-                "remove it",
-            )),
-        }
     }
 
     /// The rows, each a datum of its own.
@@ -469,69 +336,4 @@ impl FileConfig {
             None => Ok((Dataset::of_sequences(observed, input, lengths), None)),
         }
     }
-}
-
-/// A density needs values that vary.
-fn check_varying(path: &Path, rows: &Dataset, labels: &[(usize, String)]) -> Result<(), Fault> {
-    for (j, (number, label)) in labels.iter().enumerate() {
-        let counts = |i: usize| rows.weights.as_ref().is_none_or(|weights| weights[i] > 0.0);
-        let column = rows.observed.column(j).enumerate();
-        let mut counted = column.filter(|(i, v)| counts(*i) && !v.is_nan());
-        let Some((_, first)) = counted.next() else { continue };
-        if counted.all(|(_, value)| value == first) {
-            let those = match (&rows.weights, &rows.lengths) {
-                (Some(_), _) => "in every row of positive weight",
-                (None, None) => "in every row",
-                (None, Some(_)) => "wherever it is observed",
-            };
-            return Err(Fault::new(
-                format!("observed.{number}"),
-                format!("column `{}` of {} is {first} {those}", cut(label), path.display()),
-                "a column that varies",
-                "the density of a constant is infinite: leave the column out",
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// A Bernoulli likelihood needs 0 and 1.
-fn check_binary(path: &Path, rows: &Dataset, labels: &[(usize, String)]) -> Result<(), Fault> {
-    let columns = rows.observed.columns();
-    let values = rows.observed.values();
-    let Some(at) = values.iter().position(|value| *value != 0.0 && *value != 1.0) else {
-        return Ok(());
-    };
-    let (number, label) = &labels[at % columns];
-    let row = at / columns + 1;
-    Err(Fault::new(
-        format!("observed.{number}"),
-        format!(
-            "row {row} of {}, column `{}` holds {}",
-            path.display(),
-            cut(label),
-            values[at]
-        ),
-        "0 and 1 alone, for a Bernoulli likelihood",
-        "round the values, or choose `likelihood = \"gaussian\"` in `[model]`",
-    ))
-}
-
-/// Values whose squares f64 can hold, in the columns of `table` called `labels`, which names under `key` stand for.
-fn check_sizes(key: &str, labels: &[(usize, String)], table: &Table, path: &Path) -> Result<(), Fault> {
-    for (j, (number, label)) in labels.iter().enumerate() {
-        if let Some(large) = table.column(j).find(|value| value.abs() > LARGEST) {
-            return Err(Fault::new(
-                format!("{key}.{number}"),
-                format!(
-                    "column `{}` of {} holds {large:e}, whose square is beyond f64",
-                    cut(label),
-                    path.display()
-                ),
-                format!("numbers of size up to {LARGEST:e}"),
-                "measure the column in larger units",
-            ));
-        }
-    }
-    Ok(())
 }

@@ -135,6 +135,7 @@ fn cells_that_are_no_numbers_say_what_to_write() {
         ("x,y\n1,2\n3,4,5\n", "line 3 has 3 cells, the header 2"),
         ("x,y\n1,2\n3\n", "line 3 has 1 cell, the header 2"),
         ("1,2\n3,4\n", "hold numbers"),
+        ("sep=;\nx;y\n1;2\n", "remove this line"),
         ("# x,y\n1,2\n3,4\n", "comment line holds this name"),
         ("X,Y\n1,2\n", "capital and small letters"),
         ("x y\n1 2\n", "separator seems to be the space"),

@@ -148,7 +148,9 @@ fn no_column(key: &str, name: &str, path: &Path, known: &[String], (bytes, diale
             let cells = line[1..].split(|byte| *byte == dialect.separator);
             cells.map(trimmed).any(|cell| cell == name.as_bytes())
         });
-    if in_comment.is_some() {
+    if bytes.starts_with(b"sep=") {
+        fault.help = "the first line sets a separator, which only Excel reads: remove this line".into();
+    } else if in_comment.is_some() {
         fault.help =
             "a comment line holds this name: remove the comment sign before the line of names, or set `comment = \"\"`"
                 .into();

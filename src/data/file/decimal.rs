@@ -80,19 +80,17 @@ impl Numbers {
         match self.decimal {
             Some(Decimal::Point) => cell.parse().ok(),
             Some(Decimal::Comma) => with_comma(cell).or_else(|| without_mark(cell)),
-            None => match cell.parse() {
-                Ok(number) => {
-                    if self.doubts_points && cell.contains('.') {
-                        self.point.note(cell, '.', wanted, line);
-                    }
-                    Some(number)
-                }
-                Err(_) => {
-                    let number = with_comma(cell)?;
+            None => {
+                if let Some(number) = with_comma(cell) {
                     self.comma.note(cell, ',', wanted, line);
-                    Some(number)
+                    return Some(number);
                 }
-            },
+                let number = cell.parse().ok()?;
+                if self.doubts_points && cell.contains('.') {
+                    self.point.note(cell, '.', wanted, line);
+                }
+                Some(number)
+            }
         }
     }
 
@@ -153,12 +151,20 @@ impl Numbers {
 
 /// A number with one comma as its decimal mark.
 pub(super) fn with_comma(cell: &str) -> Option<f64> {
-    let (whole, fraction) = cell.split_once(',')?;
-    let is_number = fraction
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || b"eE+-".contains(&byte));
-    let is_plain = is_number && whole.bytes().all(|byte| byte.is_ascii_digit() || b"+-".contains(&byte));
-    is_plain.then(|| format!("{whole}.{fraction}").parse().ok()).flatten()
+    let mark = cell.bytes().position(|byte| byte == b',')?;
+    let is_part = |byte: &u8| byte.is_ascii_digit() || b"+-eE".contains(byte);
+    let (whole, fraction) = (&cell.as_bytes()[..mark], &cell.as_bytes()[mark + 1..]);
+    if !whole.iter().chain(fraction).all(is_part) || whole.iter().any(u8::is_ascii_alphabetic) {
+        return None;
+    }
+    // Any number that a program writes is shorter, so this rarely takes memory.
+    let mut short = [0; 40];
+    let Some(bytes) = short.get_mut(..cell.len()) else {
+        return cell.replacen(',', ".", 1).parse().ok();
+    };
+    bytes.copy_from_slice(cell.as_bytes());
+    bytes[mark] = b'.';
+    std::str::from_utf8(bytes).ok()?.parse().ok()
 }
 
 /// A number without a decimal mark, where a point is none.
