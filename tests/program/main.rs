@@ -11,3 +11,5 @@ mod keys;
 mod laboratory;
 mod records;
 mod supported;
+mod tables;
+mod tables_of_text;
