@@ -41,8 +41,13 @@ fn write_curves(summary: &Summary, folder: &Path) -> Result<Option<[PathBuf; 2]>
     let along = [
         metric.name.as_str(),
         "test/log_likelihood",
+        "test/log_likelihood_grid",
+        "test/log_likelihood_estimate",
         "test/log_likelihood_bound",
         "train/log_likelihood",
+        "train/log_likelihood_grid",
+        "train/log_likelihood_estimate",
+        "train/log_likelihood_bound",
     ];
     let Some(name) = along.into_iter().find(|name| measured_along(name)) else {
         return Ok(None);

@@ -245,6 +245,7 @@ impl Loader {
         semantic: impl Fn(&T) -> Vec<Fault>,
     ) -> Vec<Variant<T>> {
         let mut found: Vec<(Diagnostic, Vec<&str>)> = Vec::new();
+        let mut unused: Vec<Diagnostic> = Vec::new(); // at keys that the variants share
         let mut variants = Vec::new();
         for plan in plans {
             let mut tree = base.clone();
@@ -257,7 +258,12 @@ impl Loader {
                     Ok(spec) => {
                         faults.extend(semantic(&spec).into_iter().map(|fault| {
                             let span = locate(&tree, &fault.key);
-                            Diagnostic::of(fault, span)
+                            let is_shared = fault.is_unused && span == locate(base, &fault.key);
+                            let fault = Diagnostic::of(fault, span);
+                            if is_shared {
+                                unused.push(fault.clone());
+                            }
+                            fault
                         }));
                         variants.push(Variant {
                             name: if plan.name.is_empty() { experiment } else { &plan.name }.to_owned(),
@@ -278,7 +284,9 @@ impl Loader {
             }
         }
         for (mut fault, names) in found {
-            if self.faults.contains(&fault) {
+            // A shared key that acts in some variants is no fault of the others.
+            let acts_elsewhere = unused.contains(&fault) && names.len() < plans.len();
+            if acts_elsewhere || self.faults.contains(&fault) {
                 continue;
             }
             if names.len() < plans.len() {

@@ -95,7 +95,8 @@ fn heading(metric: &MetricDocument) -> String {
         Some(false) => ", smaller is better",
         None => "",
     };
-    format!("{} in {}{direction}\n", metric.name, metric.unit)
+    let MetricDocument { title, name, unit, .. } = metric;
+    wrapped(&format!("{title} ({name}) in {unit}{direction}"), 0)
 }
 
 /// Variants as rows: how many seeds finished, the mean of `metric` with its interval, the standard deviation over seeds.
