@@ -9,7 +9,7 @@
 
 use super::looks::{Looks, PlannedLooks, PlannedTest, settings};
 use super::{Curves, Experiment, Outcome, PlannedRun, Summary, summarize_runs};
-use crate::stats::{Sequential, SequentialPlan, fewest_pairs};
+use crate::stats::{Sequential, SequentialPlan, fewest_pairs, look_together};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -74,9 +74,15 @@ pub fn until_decided(
         }
         let summary = summarize_runs(experiment, &runs, Curves::Leave)?;
         let last = used >= wanted.max_seeds;
-        for planned in &mut plan.tests {
-            let pairs = pairs(&summary, planned, &seeds[..used]);
-            planned.test.look(&pairs, last);
+        let seen = plan
+            .tests
+            .iter()
+            .map(|planned| pairs(&summary, planned, &seeds[..used]));
+        let seen: Vec<_> = seen.collect();
+        let mut tests: Vec<Sequential> = plan.tests.iter().map(|planned| planned.test.clone()).collect();
+        look_together(&mut tests, &seen, last);
+        for (planned, test) in plan.tests.iter_mut().zip(tests) {
+            planned.test = test;
         }
         looks.plan = Some(plan.clone());
         looks.write(&dir)?;
@@ -129,7 +135,7 @@ fn plan(
         max_pairs: wanted.max_seeds,
         comparisons: tests.len(),
     };
-    let fewest = fewest_pairs(plan.error());
+    let fewest = fewest_pairs(plan.error_of_one());
     if wanted.max_seeds < fewest {
         return Err(Error::Other(format!(
             "with --max-seeds {} nothing can be decided at level {} over {} comparisons: at least {fewest} seeds are needed",

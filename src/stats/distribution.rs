@@ -9,8 +9,11 @@ use std::f64::consts::{FRAC_2_PI, TAU};
 /// Beyond this the normal tail is below 1e-15.
 const FAR: f64 = 8.0;
 
-/// `P(Z ≤ z)` for a standard normal Z.
+/// `P(Z ≤ z)` for a standard normal Z; NaN of NaN.
 pub fn normal_probability(z: f64) -> f64 {
+    if z.is_nan() {
+        return z;
+    }
     if z.abs() > FAR {
         return f64::from(z > 0.0);
     }
@@ -83,6 +86,7 @@ mod tests {
             assert_relative_eq!(normal_probability(normal_quantile(u)), u, epsilon = 1e-14);
         }
         assert_eq!((normal_probability(-40.0), normal_probability(40.0)), (0.0, 1.0));
+        assert!(normal_probability(f64::NAN).is_nan());
     }
 
     #[test]

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 /// With fewer runs no interval is given: two runs say next to nothing about their spread.
 pub const SMALLEST_INTERVAL: usize = 3;
-/// The bootstrap-t and BCa intervals need this many runs: of fewer, too many resamples have no spread at all.
-pub const SMALLEST_RESAMPLED_INTERVAL: usize = 5;
-/// The percentile bootstrap needs this many runs: of fewer, it is far too short.
+/// The bootstrap-t interval needs this many runs: of fewer, too many resamples have no spread at all.
+pub const SMALLEST_BOOTSTRAP_T: usize = 5;
+/// The percentile and the BCa bootstrap need this many runs: of fewer, they are far too short.
 pub const SMALLEST_PERCENTILE: usize = 20;
 /// Values this close together, relative to their magnitude, are equal: the rest is rounding.
 const ROUNDING: f64 = 1e-9;
@@ -77,8 +77,8 @@ impl IntervalMethod {
     pub fn fewest_runs(self) -> usize {
         match self {
             Self::StudentT | Self::TrimmedT | Self::Repeated => SMALLEST_INTERVAL,
-            Self::BootstrapT | Self::Bca => SMALLEST_RESAMPLED_INTERVAL,
-            Self::Percentile => SMALLEST_PERCENTILE,
+            Self::BootstrapT => SMALLEST_BOOTSTRAP_T,
+            Self::Bca | Self::Percentile => SMALLEST_PERCENTILE,
         }
     }
 }

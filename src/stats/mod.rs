@@ -43,15 +43,15 @@ pub use coverage::{Coverage, Estimand, ScoreKind, coverage_words, covers};
 pub use distribution::{normal_probability, student_inside, student_quantile};
 pub use improvement::{mean_probability_of_improvement, probability_of_improvement};
 pub use interval::{
-    Interval, IntervalMethod, SMALLEST_INTERVAL, SMALLEST_PERCENTILE, SMALLEST_RESAMPLED_INTERVAL, identical,
-    mean_interval, mean_interval_by, trimmed_mean_interval,
+    Interval, IntervalMethod, SMALLEST_BOOTSTRAP_T, SMALLEST_INTERVAL, SMALLEST_PERCENTILE, identical, mean_interval,
+    mean_interval_by, trimmed_mean_interval,
 };
 pub use paired::{PairedDifference, paired_difference};
 pub use placebo::{Placebo, placebo};
 pub use power::{MOST_SEEDS, paired_t_power, seeds_needed};
 pub use profile::performance_profile;
 pub use scores::Scores;
-pub use sequential::{CELLS, Finding, Look, Sequential, SequentialPlan};
+pub use sequential::{CELLS, Finding, Look, Sequential, SequentialPlan, look_together};
 pub use sign_flip::{FLIPS, MOST_EXACT, SignFlip, fewest_pairs, sign_flip, smallest_p_value};
 pub use summary::{LEVEL, Summary};
 pub use tolerance::{next_run_inside, runs_for_tolerance, tolerance, tolerance_words};

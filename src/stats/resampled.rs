@@ -99,6 +99,10 @@ impl<'a> Resampled<'a> {
         // Leaving out x_i moves the mean by (x̄ − x_i)/(n − 1): only the ratio of the moments matters.
         let moment = |power: i32| self.scores.iter().map(|x| (x - centre).powi(power)).sum::<f64>();
         let acceleration = moment(3) / (6.0 * moment(2).powf(1.5));
+        // Equal scores have no moments to compare.
+        if !acceleration.is_finite() {
+            return None;
+        }
         Some(tails.map(|tail| {
             let z = bias + normal_quantile(tail);
             normal_probability(bias + z / (1.0 - acceleration * z))

@@ -279,14 +279,16 @@ fn intervals_can_be_made_in_other_ways() {
             .expect(0)
             .json()
     };
-    let (plain, bca) = (with("student_t"), with("bca"));
+    let (plain, studentized) = (with("student_t"), with("bootstrap_t"));
     let interval = |json: &Value| json["variants"][0]["summary"]["test/log_likelihood"]["mean_interval"].clone();
-    assert_eq!(interval(&bca)["method"], "bca");
-    assert_ne!(interval(&bca)["low"], interval(&plain)["low"]);
-    assert_eq!(bca["differences"][0]["interval"]["method"], "bca");
+    assert_eq!(interval(&studentized)["method"], "bootstrap_t");
+    assert_ne!(interval(&studentized)["low"], interval(&plain)["low"]);
+    assert_eq!(studentized["differences"][0]["interval"]["method"], "bootstrap_t");
     assert!(interval(&with("percentile")).is_null(), "eight runs are too few");
-    let said = laboratory.say(&["compare", "e.toml", "--interval", "bca"]).expect(0);
-    assert!(said.out.contains("intervals: BCa bootstrap"), "{}", said.out);
+    let said = laboratory
+        .say(&["compare", "e.toml", "--interval", "bootstrap_t"])
+        .expect(0);
+    assert!(said.out.contains("intervals: bootstrap-t"), "{}", said.out);
     laboratory
         .say(&["compare", "e.toml", "--interval", "trimmed_t"])
         .expect(2);

@@ -3,6 +3,7 @@
 //! Each is a function of its numbers and a seed. The verb `calibrate` writes their tables to `results/statistics`.
 
 pub mod intervals;
+pub mod markdown;
 pub mod sequential;
 
 use std::sync::OnceLock;

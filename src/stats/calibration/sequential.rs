@@ -5,7 +5,7 @@
 //! A comparison is the paired difference from the reference.
 
 use crate::math::streams::{Generator, Streams};
-use crate::stats::{Finding, LEVEL, Sequential, SequentialPlan, holm, mean_interval, sign_flip};
+use crate::stats::{Finding, LEVEL, Sequential, SequentialPlan, holm, look_together, mean_interval, sign_flip};
 use rand::RngExt;
 use rand_distr::{Distribution, Exp1, StandardNormal};
 use rayon::prelude::*;
@@ -235,17 +235,17 @@ fn look(case: Case, differences: &[Vec<f64>]) -> Vec<(Finding, usize)> {
                 max_pairs: MOST,
                 comparisons: case.comparisons,
             };
-            let ends = differences.iter().map(|values| {
-                let mut test = Sequential::new(plan);
-                let pairs: Vec<(u64, f64)> = (0..).zip(values.iter().copied()).collect();
-                for n in LOOKS {
-                    if test.look(&pairs[..n], false).is_final() {
-                        break;
-                    }
-                }
-                (test.finding(), test.looks().last().map_or(0, |look| look.pairs))
-            });
-            ends.collect()
+            let mut tests = vec![Sequential::new(plan); differences.len()];
+            let all = differences
+                .iter()
+                .map(|values| (0..).zip(values.iter().copied()).collect());
+            let all: Vec<Vec<(u64, f64)>> = all.collect();
+            for n in LOOKS {
+                let seen: Vec<Vec<(u64, f64)>> = all.iter().map(|pairs| pairs[..n].to_vec()).collect();
+                look_together(&mut tests, &seen, false);
+            }
+            let pairs = |test: &Sequential| test.looks().last().map_or(0, |look| look.pairs);
+            tests.iter().map(|test| (test.finding(), pairs(test))).collect()
         }
         Design::Fixed => {
             let p: Vec<f64> = differences.iter().map(|values| sign_flip(values).p_value).collect();

@@ -20,17 +20,20 @@
 //! sequence of looks and total error α. "Better or worse" is wrong only if the difference is zero, "negligible" only if it
 //! is δ or more, so that at most one of the two claims can be wrong.
 //!
-//! Several comparisons share α equally (Bonferroni). A comparison that is decided is never reopened.
+//! Several comparisons are decided together by closed testing (Marcus, Peritz and Gabriel 1976), as Holm's correction is
+//! for a single look: a comparison is decided once, for every set of s comparisons that it belongs to, some comparison of
+//! the set rejects with error α/s. The chance of any false "better or worse" is then at most α; "negligible" is tested with
+//! error α/m for each of m comparisons. A comparison that is decided is never reopened.
 
 use super::aggregate::mean;
 use super::interval::identical_at;
 use super::verdict::{percent, round_to_ppm};
 use serde::{Deserialize, Serialize};
+use walk::{Sides, reject};
 
-/// The size of the largest difference of the first look, in cells.
-pub const CELLS: f64 = 128.0;
-/// A difference counts as at most this many cells: one huge difference must not make the walk's table huge.
-const MOST_CELLS: f64 = 16.0 * CELLS;
+mod walk;
+
+pub use walk::CELLS;
 
 /// What was planned before the first look.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -46,9 +49,14 @@ pub struct SequentialPlan {
 }
 
 impl SequentialPlan {
-    /// The error α of one comparison.
+    /// The error α of all comparisons together.
     pub fn error(&self) -> f64 {
-        round_to_ppm(1.0 - self.level) / self.comparisons.max(1) as f64
+        round_to_ppm(1.0 - self.level)
+    }
+
+    /// The error of one comparison by itself, α over the number of comparisons.
+    pub fn error_of_one(&self) -> f64 {
+        self.error() / self.comparisons.max(1) as f64
     }
 }
 
@@ -84,8 +92,8 @@ pub struct Look {
     pub pairs: usize,
     /// Their mean difference.
     pub mean: f64,
-    /// The error that may be spent up to this look.
-    pub allotted: f64,
+    /// The share of the error that may be spent up to this look.
+    pub share: f64,
     /// The finding after it.
     pub finding: Finding,
 }
@@ -125,12 +133,16 @@ impl Sequential {
         self.looks.last().map_or(Finding::Open, |look| look.finding)
     }
 
-    /// Looks at the comparison, given (seed, difference) of all pairs finished so far. Seeds seen at earlier looks keep
-    /// their place and value. A look without a new pair changes nothing, unless it is the `last`; nor does a look after the
-    /// comparison is decided.
+    /// Looks at a comparison that is alone: [`look_together`] of one.
     pub fn look(&mut self, pairs: &[(u64, f64)], last: bool) -> Finding {
+        look_together(std::slice::from_mut(self), &[pairs.to_vec()], last);
+        self.finding()
+    }
+
+    /// Takes in the pairs that it has not seen; whether there is something new to judge.
+    fn take(&mut self, pairs: &[(u64, f64)], last: bool) -> bool {
         if self.finding().is_final() {
-            return self.finding();
+            return false;
         }
         let before = self.seeds.len();
         for (seed, difference) in pairs {
@@ -142,12 +154,8 @@ impl Sequential {
         let n = self.seeds.len();
         let last = last || n >= self.plan.max_pairs;
         if (n == before || n == 0) && !last {
-            return Finding::Open;
+            return false;
         }
-        let allotted = match last {
-            true => self.plan.error(),
-            false => self.plan.error() * n as f64 / self.plan.max_pairs as f64,
-        };
         // A last look without a new pair takes the place of the one before.
         if n == before {
             self.looks.pop();
@@ -155,44 +163,51 @@ impl Sequential {
         self.looks.push(Look {
             pairs: n,
             mean: if n == 0 { 0.0 } else { mean(&self.differences) },
-            allotted,
+            share: if last {
+                1.0
+            } else {
+                n as f64 / self.plan.max_pairs as f64
+            },
             finding: Finding::Open,
         });
-        let finding = self.judge(last);
-        if let Some(look) = self.looks.last_mut() {
-            look.finding = finding;
-        }
-        finding
+        true
     }
 
-    fn judge(&self, last: bool) -> Finding {
+    /// The pairs and the share of the error of each look, with this total error.
+    fn spending(&self, error: f64) -> Vec<(usize, f64)> {
+        self.looks.iter().map(|look| (look.pairs, error * look.share)).collect()
+    }
+
+    /// Whether the looks so far reject that there is no difference, with this error; whether it is positive if so.
+    fn rejects(&self, error: f64) -> Option<bool> {
+        reject(&self.differences, &self.spending(error), Sides::Both)
+    }
+
+    /// Whether the difference is the same at all seeds.
+    fn is_same(&self) -> bool {
         let magnitude = self
             .differences
             .iter()
             .fold(0.0, |largest: f64, d| largest.max(d.abs()));
-        let same = self.differences.len() >= 3 && identical_at(&self.differences, magnitude);
-        if same {
-            return Finding::Same;
-        }
-        let rejects = |values: Vec<f64>, sides| reject(&values, &self.looks, sides);
-        match rejects(self.differences.clone(), Sides::Both) {
-            Some(true) => return Finding::Higher,
-            Some(false) => return Finding::Lower,
-            None => {}
-        }
-        if let Some(delta) = self.plan.difference {
-            let above = rejects(self.differences.iter().map(|d| d + delta).collect(), Sides::Upper);
-            let below = rejects(self.differences.iter().map(|d| delta - d).collect(), Sides::Upper);
-            if above.is_some() && below.is_some() {
-                return Finding::Negligible;
-            }
-        }
-        if last { Finding::Undecided } else { Finding::Open }
+        self.differences.len() >= 3 && identical_at(&self.differences, magnitude)
+    }
+
+    /// Whether both one-sided tests reject a difference of δ.
+    fn is_negligible(&self) -> bool {
+        let spending = self.spending(self.plan.error_of_one());
+        self.plan.difference.is_some_and(|delta| {
+            let beyond = |sign: f64| {
+                let shifted: Vec<f64> = self.differences.iter().map(|d| delta + sign * d).collect();
+                reject(&shifted, &spending, Sides::Upper).is_some()
+            };
+            beyond(1.0) && beyond(-1.0)
+        })
     }
 
     /// The repeated confidence interval of the difference (Jennison and Turnbull 1989): all differences that the looks so
-    /// far do not reject, with the error of this one comparison. It holds at every look together, unlike an interval made
-    /// as if there had been one look. `None` where it is unbounded, as with few seeds.
+    /// far do not reject with the error α. It holds at all looks together, unlike an interval made as if there had been one
+    /// look; like other intervals it is not corrected for the number of comparisons. `None` where it is unbounded, as with
+    /// few seeds.
     pub fn interval(&self) -> Option<(f64, f64)> {
         let centre = mean(&self.differences);
         let widest = self
@@ -202,9 +217,10 @@ impl Sequential {
         if self.looks.is_empty() || widest == 0.0 {
             return None;
         }
+        let spending = self.spending(self.plan.error());
         let rejected = |shift: f64| {
             let shifted: Vec<f64> = self.differences.iter().map(|d| d - shift).collect();
-            reject(&shifted, &self.looks, Sides::Both).is_some()
+            reject(&shifted, &spending, Sides::Both).is_some()
         };
         let end = |direction: f64| {
             let (mut inside, mut outside) = (0.0, 2.0 * widest);
@@ -239,119 +255,70 @@ impl Sequential {
             (Finding::Undecided, _) => format!("undecided with all {} planned seeds", self.plan.max_pairs),
             (Finding::Open, _) => "open: more seeds are planned".to_owned(),
         };
+        let comparisons = match self.plan.comparisons {
+            0 | 1 => String::new(),
+            n => format!(" of {n} comparisons"),
+        };
+        let looked = match looked.is_empty() {
+            true => "no".to_owned(),
+            false => looked.join(", "),
+        };
         format!(
-            "{title}, after planned looks with {} seeds (sequential sign-flip test, error {} % over all looks)",
-            if looked.is_empty() {
-                "no".to_owned()
-            } else {
-                looked.join(", ")
-            },
+            "{title}, after planned looks with {looked} seeds (sequential sign-flip test, error {} % over all looks{comparisons})",
             percent(self.plan.error())
         )
     }
 }
 
-/// Which sums speak against the null.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sides {
-    /// Large and small ones.
-    Both,
-    /// Large ones.
-    Upper,
-}
-
-/// Replays all looks: whether one of them rejected that `values` are symmetric about zero, and if so, whether their sum
-/// was positive. For [`Sides::Upper`] the null is that they are symmetric about zero or a negative number.
-fn reject(values: &[f64], looks: &[Look], sides: Sides) -> Option<bool> {
-    // The first look with a difference sets the cell.
-    let largest = looks.iter().find_map(|look| {
-        let seen = values.get(..look.pairs)?;
-        let largest = seen.iter().fold(0.0, |largest: f64, d| largest.max(d.abs()));
-        (largest > 0.0).then_some(largest)
-    })?;
-    let mut walk = Walk::default();
-    let mut seen = 0;
-    for look in looks {
-        for value in values.get(seen..look.pairs)? {
-            walk.step((value / largest * CELLS).clamp(-MOST_CELLS, MOST_CELLS).round() as i64);
+/// Looks at all comparisons of one plan together, given for each (seed, difference) of the pairs finished so far. Seeds seen
+/// at earlier looks keep their place and value. A look without a new pair changes nothing, unless it is the `last`; nor does
+/// a look after a comparison is decided.
+pub fn look_together(tests: &mut [Sequential], pairs: &[Vec<(u64, f64)>], last: bool) {
+    let is_new: Vec<bool> = tests
+        .iter_mut()
+        .zip(pairs)
+        .map(|(test, pairs)| test.take(pairs, last))
+        .collect();
+    let count = tests
+        .iter()
+        .map(|test| test.plan.comparisons)
+        .max()
+        .unwrap_or(1)
+        .max(tests.len());
+    // rejects[s − 1][j]: what comparison j rejects with error α/s.
+    let rejects: Vec<Vec<Option<bool>>> = (1..=count)
+        .map(|size| {
+            tests
+                .iter()
+                .map(|test| test.rejects(test.plan.error() / size as f64))
+                .collect()
+        })
+        .collect();
+    let decided = |i: usize| {
+        // A set of s comparisons with i is not rejected if i is not, and s − 1 others are not.
+        let all_sets = rejects.iter().enumerate().all(|(smaller, rejects)| {
+            let silent = rejects.iter().filter(|rejects| rejects.is_none()).count();
+            rejects[i].is_some() || silent <= smaller
+        });
+        rejects[0][i].filter(|_| all_sets)
+    };
+    let decided: Vec<Option<bool>> = (0..tests.len()).map(decided).collect();
+    for ((test, is_new), decided) in tests.iter_mut().zip(is_new).zip(decided) {
+        if test.looks.is_empty() || test.finding().is_final() {
+            continue;
         }
-        seen = look.pairs;
-        if let Some(positive) = walk.look(look.allotted, sides) {
-            return Some(positive);
-        }
-    }
-    None
-}
-
-/// The random walk of the counted sum under the null, and where the sum itself is.
-#[derive(Debug)]
-struct Walk {
-    /// The probability of each sum from −reach to reach, of the walks that no look has rejected. `[2 reach + 1]`
-    alive: Vec<f64>,
-    reach: usize,
-    /// The probability of the walks that a look has rejected.
-    spent: f64,
-    sum: i64,
-}
-
-impl Default for Walk {
-    fn default() -> Self {
-        Self {
-            alive: vec![1.0],
-            reach: 0,
-            spent: 0.0,
-            sum: 0,
-        }
-    }
-}
-
-impl Walk {
-    /// One more difference, in cells.
-    fn step(&mut self, cells: i64) {
-        self.sum += cells;
-        let size = cells.unsigned_abs() as usize;
-        if size == 0 {
-            return;
-        }
-        let mut next = vec![0.0; self.alive.len() + 2 * size];
-        for (next, alive) in next.iter_mut().zip(&self.alive) {
-            *next = 0.5 * alive;
-        }
-        for (next, alive) in next[2 * size..].iter_mut().zip(&self.alive) {
-            *next += 0.5 * alive;
-        }
-        (self.alive, self.reach) = (next, self.reach + size);
-    }
-
-    /// Spends at most what is left of `allotted`; whether the sum itself is rejected, and then whether it is positive.
-    fn look(&mut self, allotted: f64, sides: Sides) -> Option<bool> {
-        let budget = allotted - self.spent + 1e-12;
-        let top = self.alive.len() - 1;
-        let (mut taken, mut threshold) = (0.0, self.reach as i64 + 1);
-        // From the outside in, as long as the budget lasts; a sum of zero speaks against nothing.
-        for far in 0..self.reach {
-            let here = match sides {
-                Sides::Both => self.alive[far] + self.alive[top - far],
-                Sides::Upper => self.alive[top - far],
-            };
-            if taken + here > budget {
-                break;
-            }
-            taken += here;
-            threshold = (self.reach - far) as i64;
-        }
-        for far in 0..=(self.reach as i64 - threshold).max(-1) {
-            self.alive[top - far as usize] = 0.0;
-            if sides == Sides::Both {
-                self.alive[far as usize] = 0.0;
-            }
-        }
-        self.spent += taken;
-        let beyond = match sides {
-            Sides::Both => self.sum.abs() >= threshold,
-            Sides::Upper => self.sum >= threshold,
+        let at_end = test.looks.last().is_some_and(|look| look.share >= 1.0);
+        let finding = match decided {
+            _ if is_new && test.is_same() => Finding::Same,
+            Some(true) => Finding::Higher,
+            Some(false) => Finding::Lower,
+            None if is_new && test.is_negligible() => Finding::Negligible,
+            None if at_end => Finding::Undecided,
+            None => Finding::Open,
         };
-        beyond.then_some(self.sum > 0)
+        if let Some(look) = test.looks.last_mut() {
+            look.finding = finding;
+        }
     }
 }
 
@@ -457,6 +424,29 @@ mod tests {
         assert_eq!(Sequential::new(plan(30)).look(&[], true), Finding::Undecided);
     }
 
+    /// As with Holm's correction, a comparison that is decided leaves its error to the others; with none decided each has α/m.
+    #[test]
+    fn comparisons_are_decided_together() {
+        let plan = SequentialPlan {
+            comparisons: 2,
+            ..plan(12)
+        };
+        let clear = normal(12, 1, 3.0);
+        // A comparison that needs the whole error.
+        let weak = (0..).map(|seed| normal(12, seed, 0.6)).find(|weak| {
+            let p = crate::stats::sign_flip(weak).p_value;
+            (0.03..0.045).contains(&p)
+        });
+        let weak = weak.expect("such differences are common");
+        let look = |first: &[f64]| {
+            let mut tests = vec![Sequential::new(plan); 2];
+            look_together(&mut tests, &[pairs(first), pairs(&weak)], true);
+            [tests[0].finding(), tests[1].finding()].map(|finding| finding == Finding::Undecided)
+        };
+        assert_eq!(look(&clear), [false, false]);
+        assert_eq!(look(&normal(12, 2, 0.0)), [true, true]);
+    }
+
     /// A stopped process reads its looks back and goes on as if it had never stopped.
     #[test]
     fn looks_survive_a_file() {
@@ -507,7 +497,8 @@ mod tests {
         test.look(&pairs(&normal(10, 1, 3.0)), false);
         let words = test.words(Some(false));
         assert!(
-            words.starts_with("worse, after planned looks with 10 seeds") && words.contains("error 2.5 %"),
+            words.starts_with("worse, after planned looks with 10 seeds")
+                && words.contains("error 5 % over all looks of 2 comparisons"),
             "{words}"
         );
     }
