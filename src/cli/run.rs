@@ -3,6 +3,7 @@
 use super::{Overrides, Stop, compare, load, progress::Bars, say};
 use crate::error::Error;
 use crate::figure::experiment as figures;
+use crate::figure::theme::Page;
 use crate::runner::{Experiment, Options, Outcome, Summary, execute, pool, summarize};
 use clap::Args;
 use std::path::PathBuf;
@@ -87,7 +88,7 @@ pub(super) fn run(
         let dir = experiment.dir();
         crate::record::write_atomically(&dir.join("summary.json"), summary.to_json()?.as_bytes())?;
         crate::record::write_atomically(&dir.join("summary.csv"), summary.to_csv()?.as_bytes())?;
-        let figures = figures::write(&summary, &dir.join("figures"))?;
+        let figures = figures::write(&summary, experiment, &dir.join("figures"), Page::Screen)?;
         Ok((summary, figures))
     })
 }

@@ -4,7 +4,7 @@
 use crate::data::{Batch, Dataset, Source, Table};
 use crate::figure::axis::Axis;
 use crate::figure::chart::Panel;
-use crate::figure::curves::range;
+use crate::figure::window::range;
 use crate::math::streams::Generator;
 use crate::model::{Joint, Latent, Latents};
 use crate::posterior::PosteriorConfig;

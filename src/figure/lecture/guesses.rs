@@ -9,7 +9,7 @@ use super::shown::{Shown, shown};
 use crate::data::Source;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
-use crate::figure::curves::range;
+use crate::figure::window::range;
 use crate::figure::layout::Figure;
 use crate::figure::number::fixed;
 use crate::figure::sheet::Anchor;

@@ -66,7 +66,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         return Err(wrong());
     };
     let seen = all.iter().flat_map(|shown| shown.rows.iter().map(|(seen, _)| *seen));
-    let (least, most) = crate::figure::curves::range(seen).ok_or_else(wrong)?;
+    let (least, most) = crate::figure::window::range(seen).ok_or_else(wrong)?;
     let distinct = first.data.train.unwrap_or(1000) as f64;
     let constant = constant(generator);
     let floor: Vec<(f64, f64)> = [least, distinct.clamp(least, most), most]

@@ -8,7 +8,7 @@ use crate::data::standardize::Columns;
 use crate::data::{Source, Table};
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Panel, Stroke};
-use crate::figure::curves::range;
+use crate::figure::window::range;
 use crate::figure::theme::{Color, MODEL, mix, variant};
 use crate::model::MixtureRows;
 use crate::runner::Reloaded;

@@ -7,7 +7,7 @@ use super::shown::{Shown, nats, shown, what_nats_are};
 use crate::data::{Source, Table};
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
-use crate::figure::curves::range;
+use crate::figure::window::range;
 use crate::figure::layout::Figure;
 use crate::figure::number::number;
 use crate::figure::sheet::Anchor;

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::figure::Anchor;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
-use crate::figure::curves::range;
+use crate::figure::window::range;
 use crate::figure::experiment::interval;
 use crate::figure::layout::Figure;
 use crate::figure::theme::{BLACK, MODEL, QUIET};
