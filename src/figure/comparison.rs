@@ -153,7 +153,7 @@ impl Comparison {
         };
         let names = self.rows.iter().map(|row| row.name.clone()).collect();
         let mut panel = Panel::new(title, axis(&label, window), Axis::names(names)).share_names();
-        panel.vertical_line(0.0, "no difference", Stroke::oracle().width(2.0));
+        panel.vertical_line(0.0, "no difference", Stroke::solid(QUIET).width(2.0));
         let decimals = decimals(differences().map(|difference| (Some(difference.mean), difference.interval)));
         for (index, row) in self.rows.iter().enumerate() {
             let Some(difference) = &row.difference else {
@@ -202,10 +202,13 @@ impl Difference {
 
 /// A mean with its interval, or with the reason why it has none, in two lines.
 fn value(mean: f64, interval: Option<(f64, f64)>, values: &BySeed, decimals: usize) -> String {
-    let text = |value: f64| match value.abs() < 1e4 && (value == 0.0 || value.abs() >= 0.5 * 0.1f64.powi(decimals as i32)) {
-        true => fixed(value, decimals),
-        false => number(value),
+    // A value that would lose its digits keeps two of them, or those of its own interval.
+    let decimals = match mean.abs() * 10f64.powi(decimals as i32) < 10.0 {
+        true => decimals.max(self::decimals(std::iter::once((Some(mean), interval)))),
+        false => decimals,
     };
+    let large = mean.abs() >= 1e4 || interval.is_some_and(|(low, high)| low.abs().max(high.abs()) >= 1e4);
+    let text = |value: f64| if large { number(value) } else { fixed(value, decimals) };
     let mean = text(mean);
     match (interval, values.len()) {
         (Some((low, high)), _) => format!("{mean}\n[{}, {}]", text(low), text(high)),
@@ -258,7 +261,7 @@ fn draw_row(
     interval: Option<(f64, f64)>,
     window: Option<Window>,
 ) {
-    let (estimate, seeds) = (index as f64 - 0.12, index as f64 + 0.2);
+    let (estimate, seeds, beyond) = (index as f64 - 0.12, index as f64 + 0.2, index as f64 + 0.44);
     let inside = |value: f64| window.is_none_or(|window| window.contains(value));
     let dots: Vec<_> = values.iter().filter(|(_, value)| inside(*value)).map(|(_, value)| (*value, seeds)).collect();
     panel.points(&dots, Dot::new(BLACK.alpha(0.28)).radius(5.5));
@@ -274,10 +277,10 @@ fn draw_row(
             _ => format!("{} seeds, to {}", values.len(), furthest(values, largest)),
         };
         if !below.is_empty() {
-            panel.text((window.low, seeds), format!("← {}", at_edge(&below, false)), Anchor::Start, FAILED);
+            panel.text((window.low, beyond), format!("← {}", at_edge(&below, false)), Anchor::Start, FAILED);
         }
         if !above.is_empty() {
-            panel.text((window.high, seeds), format!("{} →", at_edge(&above, true)), Anchor::End, FAILED);
+            panel.text((window.high, beyond), format!("{} →", at_edge(&above, true)), Anchor::End, FAILED);
         }
     }
     let Some(mean) = mean.filter(|mean| mean.is_finite()) else { return };
@@ -308,5 +311,5 @@ fn decimals(rows: impl Iterator<Item = (Option<f64>, Option<(f64, f64)>)>) -> us
     let resolution = middle(half_widths.collect())
         .map(|width| width / 10.0)
         .or(middle(sizes.collect()).map(|size| size / 1e3));
-    (-resolution.unwrap_or(0.01).log10().floor()).clamp(0.0, 6.0) as usize
+    (-resolution.unwrap_or(0.01).log10().floor()).clamp(0.0, 8.0) as usize
 }

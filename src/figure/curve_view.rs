@@ -64,6 +64,11 @@ impl View {
         self.limits.is_none_or(|(low, high)| (low..=high).contains(&value))
     }
 
+    /// Whether a curve ends on the vertical axis; an interval of one that does not says nothing there.
+    pub fn shows_end(&self, rows: &[Summary]) -> bool {
+        rows.last().is_some_and(|end| self.shows(end.mean))
+    }
+
     /// The nearest place on the vertical axis, and an arrow to what lies beyond it.
     fn edge(&self, value: f64) -> (f64, &'static str) {
         match self.limits {

@@ -92,7 +92,9 @@ pub fn learning_curves(
     let figure = if curves.len() <= TOGETHER {
         let mut panel = Panel::new("", view.x.clone(), view.y());
         for (index, rows) in summaries.iter().enumerate() {
-            panel.band(&band(rows), variant(index).0.alpha(0.18));
+            if view.shows_end(rows) {
+                panel.band(&band(rows), variant(index).0.alpha(0.18));
+            }
         }
         references(&mut panel);
         for (index, (curve, rows)) in curves.iter().zip(&summaries).enumerate() {
@@ -114,7 +116,9 @@ pub fn learning_curves(
                     panel.horizontal(value, stroke);
                 }
             }
-            panel.band(&band(rows), MODEL.alpha(0.25));
+            if view.shows_end(rows) {
+                panel.band(&band(rows), MODEL.alpha(0.25));
+            }
             view.draw(&mut panel, curve, rows, Stroke::solid(MODEL), None);
             panel
         });
