@@ -126,6 +126,8 @@ pub struct Panel {
     pub(super) extents: [Option<(f64, f64)>; 2],
     /// Whether its rows are those of the panel to the left, whose names serve both.
     shares_names: bool,
+    /// Whether there are no axes to draw, as round a diagram.
+    pub(super) bare: bool,
     skipped: usize,
 }
 
@@ -156,6 +158,12 @@ impl Panel {
     /// Draws one unit of x as long as one unit of y, by showing more of the roomier direction.
     pub fn equal_units(mut self) -> Self {
         self.equal = true;
+        self
+    }
+
+    /// Leaves out axes, ticks and grid, as round a diagram.
+    pub fn without_axes(mut self) -> Self {
+        self.bare = true;
         self
     }
 

@@ -34,12 +34,15 @@ impl Panel {
     }
 
     fn x_ticks(&self, scale: Scale, width: f64) -> Vec<Tick> {
-        if self.x.names.is_some() {
+        if self.x.names.is_some() || self.bare {
             return Vec::new(); // Only rows are named.
         }
         // Fewer ticks until no two labels touch.
         for most in (2..=7).rev() {
-            let ticks = scale.ticks(most);
+            let mut ticks = scale.ticks(most);
+            if self.x.calendar {
+                ticks.iter_mut().for_each(|tick| tick.label.retain(|c| c != ','));
+            }
             let spans: Vec<(f64, f64)> = ticks
                 .iter()
                 .filter_map(|tick| {
@@ -189,6 +192,9 @@ impl Panel {
     }
 
     fn draw_axes(&self, sheet: &mut Sheet, outer: Frame, view: &View) {
+        if self.bare {
+            return;
+        }
         let Frame {
             left,
             top,

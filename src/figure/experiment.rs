@@ -85,13 +85,30 @@ fn metric_of_curves(summary: &Summary) -> Option<&str> {
             .flat_map(|seed| &seed.curve);
         lines.filter(|line| line.values.contains_key(name)).count() > 1
     };
-    let along = [
-        summary.metric.name.as_str(),
-        "test/log_likelihood",
-        "test/log_likelihood_bound",
-        "train/log_likelihood",
-    ];
-    along.into_iter().find(|name| measured_along(name))
+    std::iter::once(summary.metric.name.as_str())
+        .chain(LIKELIHOODS)
+        .find(|name| measured_along(name))
+}
+
+/// Log-likelihoods, the most telling first: exact, on a grid, estimated, and bounded from below.
+const LIKELIHOODS: [&str; 8] = [
+    "test/log_likelihood",
+    "test/log_likelihood_grid",
+    "test/log_likelihood_estimate",
+    "test/log_likelihood_bound",
+    "train/log_likelihood",
+    "train/log_likelihood_grid",
+    "train/log_likelihood_estimate",
+    "train/log_likelihood_bound",
+];
+
+/// The name of the log-likelihood that the runs of `variants` report, the most telling one.
+pub(super) fn likelihood<'a>(variants: impl IntoIterator<Item = &'a VariantSummary> + Clone) -> &'static str {
+    let measured = |name: &&str| {
+        let mut variants = variants.clone().into_iter();
+        variants.any(|variant| variant.summary.contains_key(*name))
+    };
+    LIKELIHOODS.into_iter().find(measured).unwrap_or(LIKELIHOODS[0])
 }
 
 /// The learning curves, where there is a curve to show.

@@ -41,9 +41,9 @@ fn labels(title: &str) -> Labels {
 const NAMES: [&str; 8] = [
     "exact posterior",
     "marginal likelihood",
-    "8 sampled guesses",
-    "1 sampled guess",
-    "64 sampled guesses",
+    "8 posterior samples",
+    "1 posterior sample",
+    "64 posterior samples",
     "hard",
     "stale posterior, refreshed every 200 steps",
     "posterior={kind=\"sampled\",samples=128},training.learning_rate=3e-4",

@@ -31,19 +31,18 @@ pub fn with_unit(quantity: &str, unit: &str) -> String {
     }
 }
 
-/// The metric called `name` in words: its rows first, as in "test log-likelihood".
+/// The metric called `name` in words, as in "test log-likelihood".
 pub fn title(name: &str) -> String {
-    let words = |text: &str| {
-        text.replace('_', " ")
-            .replace("log likelihood", "log-likelihood")
-            .replace("one step", "one-step")
-            .replace("k step", "k-step")
-            .replace("free run", "free-run")
-            .replace("deviation", "standard deviation")
-            .replace("elbo", "evidence lower bound")
-    };
+    match metrics::find(name) {
+        Some(metric) => metric.title.to_owned(),
+        None => spelled_out(name),
+    }
+}
+
+/// A name that is not in the table of metrics, in words.
+fn spelled_out(name: &str) -> String {
+    let words = |text: &str| text.replace('_', " ").replace("log likelihood", "log-likelihood");
     match name.split_once('/') {
-        Some(("rollout", rest)) => words(rest),
         Some((family, rest)) => format!("{} {}", words(family), words(rest)),
         None => words(name),
     }
@@ -68,6 +67,6 @@ mod tests {
         }
         assert_eq!(title("test/log_likelihood"), "test log-likelihood");
         assert_eq!(quantity("test/log_likelihood"), "test log-likelihood (nats per datum)");
-        assert_eq!(title("estimator/value_deviation"), "estimator value standard deviation");
+        assert_eq!(spelled_out("test/other_log_likelihood"), "test other log-likelihood");
     }
 }
