@@ -92,6 +92,8 @@ pub struct Splits {
     pub truth: Option<Predictor>,
     /// Mean log-density of the test rows under the generator itself, in nats per datum in the data's units.
     pub oracle: Option<f64>,
+    /// Standard error of [`Splits::oracle`] where it is a particle estimate, in nats per datum.
+    pub oracle_standard_error: Option<f64>,
 }
 
 /// How wide the rows are, known before anything is drawn.
@@ -133,6 +135,14 @@ impl Source {
 }
 
 impl DataConfig {
+    /// Whether anything is given beside what is modelled.
+    pub fn is_given(&self) -> bool {
+        match (&self.source, self.source.generator()) {
+            (Source::File(file), _) => !file.given.is_empty(),
+            (_, generator) => generator.is_some_and(|generator| !generator.given().is_empty()),
+        }
+    }
+
     /// The shape of the rows, after everything that can be wrong with the source has been looked for, for a model that asks
     /// this of observed values.
     pub fn check(&self, folder: &Path, asked: Asked) -> Result<Shape, Fault> {
@@ -294,8 +304,8 @@ impl DataConfig {
             _ => None,
         };
         let oracle = match (&truth, self.source.generator(), &test) {
-            (Some(truth), _, Some(test)) => sequence_oracle(truth, test),
-            (None, Some(generator), Some(test)) => oracle(generator, test),
+            (Some(truth), _, Some(test)) => sequence_oracle(truth, test, streams),
+            (None, Some(generator), Some(test)) => oracle(generator, test).map(|value| (value, None)),
             _ => None,
         };
         let mut validation = None;
@@ -323,7 +333,8 @@ impl DataConfig {
             standardization,
             true_prior,
             truth,
-            oracle,
+            oracle: oracle.map(|(value, _)| value),
+            oracle_standard_error: oracle.and_then(|(_, error)| error),
         })
     }
 }

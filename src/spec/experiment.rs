@@ -42,6 +42,8 @@ pub struct Loaded<T> {
     pub question: String,
     /// The seeds, common to all variants.
     pub seeds: Vec<u64>,
+    /// The seeds that the file itself names, whatever an override says.
+    pub file_seeds: Vec<u64>,
     /// What is compared, at least one.
     pub variants: Vec<Variant<T>>,
     /// What the file says that was probably not meant.
@@ -53,6 +55,8 @@ pub struct Loaded<T> {
 pub struct Variant<T> {
     /// Its name; the experiment's where the file has neither variants nor a grid.
     pub name: String,
+    /// The part of the name that is the point of the grid; empty without a grid.
+    pub point: String,
     /// Its checked spec.
     pub spec: T,
     /// What its patches say, as `path = value`.
@@ -148,6 +152,7 @@ impl Loader {
         let shape = Shape::new(&schema, &schema);
         let (file, overrides) = self.parse(&shape)?;
         let (mut header, mut base) = (file.header, file.spec);
+        let file_seeds = header.get("seeds").and_then(|node| read_seeds(node).ok());
         for piece in &overrides {
             merge::apply(&mut header, &piece.header, None);
             merge::apply(&mut base, &piece.spec, Some(&shape));
@@ -170,6 +175,7 @@ impl Loader {
             name,
             question: text("question")?,
             seeds: seeds?.as_slice().to_vec(),
+            file_seeds: file_seeds.map_or_else(Vec::new, |seeds| seeds.as_slice().to_vec()),
             variants,
             warnings: Diagnostics::default(),
         })
@@ -239,6 +245,7 @@ impl Loader {
         semantic: impl Fn(&T) -> Vec<Fault>,
     ) -> Vec<Variant<T>> {
         let mut found: Vec<(Diagnostic, Vec<&str>)> = Vec::new();
+        let mut unused: Vec<Diagnostic> = Vec::new(); // at keys that the variants share
         let mut variants = Vec::new();
         for plan in plans {
             let mut tree = base.clone();
@@ -251,10 +258,16 @@ impl Loader {
                     Ok(spec) => {
                         faults.extend(semantic(&spec).into_iter().map(|fault| {
                             let span = locate(&tree, &fault.key);
-                            Diagnostic::of(fault, span)
+                            let is_shared = fault.is_unused && span == locate(base, &fault.key);
+                            let fault = Diagnostic::of(fault, span);
+                            if is_shared {
+                                unused.push(fault.clone());
+                            }
+                            fault
                         }));
                         variants.push(Variant {
                             name: if plan.name.is_empty() { experiment } else { &plan.name }.to_owned(),
+                            point: plan.point.clone(),
                             spec,
                             changes: plan.patches.iter().flat_map(Node::leaves).collect(),
                             tree,
@@ -271,7 +284,9 @@ impl Loader {
             }
         }
         for (mut fault, names) in found {
-            if self.faults.contains(&fault) {
+            // A shared key that acts in some variants is no fault of the others.
+            let acts_elsewhere = unused.contains(&fault) && names.len() < plans.len();
+            if acts_elsewhere || self.faults.contains(&fault) {
                 continue;
             }
             if names.len() < plans.len() {

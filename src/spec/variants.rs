@@ -15,6 +15,8 @@ const SEPARATOR: &str = " · ";
 pub struct Plan {
     /// Its name; empty if the file has neither variants nor a grid.
     pub name: String,
+    /// The part of the name that is the point of the grid; empty without a grid.
+    pub point: String,
     /// Its patches.
     pub patches: Vec<Node>,
 }
@@ -43,10 +45,13 @@ pub fn read(
 /// Every first with every second, the first varying slowest.
 fn product(first: &[Plan], second: &[Plan]) -> Vec<Plan> {
     let join = |a: &Plan, b: &Plan| {
-        let names = [a.name.as_str(), b.name.as_str()];
-        let names: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
+        let joined = |names: [&str; 2]| {
+            let names: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
+            names.join(SEPARATOR)
+        };
         Plan {
-            name: names.join(SEPARATOR),
+            name: joined([&a.name, &b.name]),
+            point: joined([&a.point, &b.point]),
             patches: [a.patches.clone(), b.patches.clone()].concat(),
         }
     };
@@ -77,6 +82,7 @@ fn read_variants(entry: &Entry, file_keys: &[&str], faults: &mut Vec<Diagnostic>
         let name = read_name(item, faults);
         plans.push(Plan {
             name: name.map_or("", |(name, _)| name).to_owned(),
+            point: String::new(),
             patches: vec![patch],
         });
         if let Some((text, span)) = name {
@@ -157,8 +163,10 @@ impl Axis<'_> {
     fn plans(&self, axes: &[Axis]) -> Vec<Plan> {
         let plan = |value: &Node| {
             let text = value.as_str().map_or_else(|| value.inline(), str::to_owned);
+            let point = format!("{}={text}", self.label(axes));
             Plan {
-                name: format!("{}={text}", self.label(axes)),
+                name: point.clone(),
+                point,
                 patches: vec![merge::nested(&self.segments(), self.key_span, value.clone())],
             }
         };

@@ -1,10 +1,13 @@
 //! The whole program from outside: the real binary on real experiment files.
 
 mod commands;
+mod comparing;
 mod describing;
 #[cfg(unix)]
 mod determinism;
 mod faults;
 mod hard_inputs;
+mod keys;
 mod laboratory;
+mod records;
 mod supported;
