@@ -228,7 +228,8 @@ impl Ended {
         match outcome {
             Outcome::Done => Some(format!("{place}: done in {}", duration_text(self.took?))),
             Outcome::Failed(reason) => Some(format!("{place}: failed: {reason}")),
-            Outcome::Interrupted => None,
+            // What was left alone is told in the end.
+            Outcome::Interrupted | Outcome::Elsewhere | Outcome::Stale(_) | Outcome::Damaged(_) => None,
         }
     }
 }

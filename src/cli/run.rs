@@ -1,7 +1,7 @@
 //! `latent-lab run FILE`: runs what is missing, prints the comparison, writes summary and figures.
 
 use super::left_alone::{self, LeftAlone};
-use super::{Overrides, Stop, compare, load, progress::Bars, say};
+use super::{Overrides, Stop, compare, load, progress::Bars, say, tell};
 use crate::error::Error;
 use crate::figure::experiment as figures;
 use crate::record::{Lock, write_atomically};
@@ -71,7 +71,7 @@ impl Run {
                 }
             }
             for note in [ran.left.note(), ran.kept()].into_iter().flatten() {
-                eprintln!("{note}");
+                tell(&note);
             }
             faults.extend(ran.left.fault());
             summaries.push(ran.summary);
@@ -130,7 +130,7 @@ pub(super) fn run(experiment: &Experiment, jobs: Option<u16>, fresh: Fresh, bars
         )))
     })?;
     for renamed in experiment.take_over_renamed()? {
-        eprintln!("{}", left_alone::renamed(&renamed));
+        tell(&left_alone::renamed(&renamed));
     }
     let runs = experiment.runs()?;
     let interrupt = interruption()?;
@@ -179,7 +179,7 @@ fn interruption() -> Result<&'static AtomicBool, Stop> {
             if FLAG.swap(true, Ordering::Relaxed) {
                 std::process::exit(130);
             }
-            eprintln!("\nstopping after this step; press Ctrl-C again to abort");
+            tell("\nstopping after this step; press Ctrl-C again to abort");
         };
         ctrlc::set_handler(handle).map_err(|error| error.to_string())
     });

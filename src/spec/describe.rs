@@ -77,6 +77,12 @@ pub fn section<T: JsonSchema>() -> Description {
     }
 }
 
+/// The keys and tables of a file whose variants are `T`s.
+pub fn file_keys<T: JsonSchema>() -> Vec<KeyDescription> {
+    let schema = super::schema::of_files::<T>();
+    keys(&Shape::new(&schema, &schema))
+}
+
 /// The texts that a value may be, each with its meaning, one item per paragraph.
 pub fn choices<T: JsonSchema>() -> Vec<(String, Vec<String>)> {
     let schema = schemars::schema_for!(T).to_value();
@@ -100,6 +106,14 @@ pub fn find<T: JsonSchema>(path: &[&str]) -> Vec<Found> {
     let mut found = Vec::new();
     collect(&Shape::new(&schema, &schema), path, None, &mut found);
     found
+}
+
+/// The names of all keys that a table of a `T` can have, whatever its kind.
+pub fn table_keys<T: JsonSchema>(table: &str) -> Vec<String> {
+    let schema = schemars::schema_for!(T).to_value();
+    let shape = Shape::new(&schema, &schema);
+    let keys = shape.property(table).map(|table| table.all_keys().into_iter().map(str::to_owned).collect());
+    keys.unwrap_or_default()
 }
 
 fn collect(shape: &Shape, path: &[&str], kind: Option<&str>, found: &mut Vec<Found>) {
