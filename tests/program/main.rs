@@ -8,4 +8,5 @@ mod faults;
 mod hard_inputs;
 mod keys;
 mod laboratory;
+mod schedules;
 mod supported;
