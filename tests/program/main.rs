@@ -10,6 +10,7 @@ mod hard_inputs;
 mod keys;
 mod laboratory;
 mod records;
+mod schedules;
 mod supported;
 mod tables;
 mod tables_of_text;
