@@ -8,9 +8,11 @@ mod verdicts;
 pub(super) use render::render;
 
 use super::{Overrides, Stop, load, say};
-use crate::runner::{Benchmark, Curves, Experiment, PlannedRun, Summary, Tuning, reading_pool, show_looks, summarize_runs};
-use crate::stats::{self, IntervalMethod};
+use crate::runner::{
+    Benchmark, Curves, Experiment, PlannedRun, Summary, Tuning, reading_pool, show_looks, summarize_runs,
+};
 use crate::spec::Seeds;
+use crate::stats::{self, IntervalMethod};
 use crate::{Error, Result};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -99,9 +101,11 @@ impl Compare {
         if self.aggregate {
             let benchmark = Benchmark::new(&summaries).map_err(usage)?;
             say(&match self.json {
-                true => serde_json::to_string_pretty(&benchmark)
-                    .map_err(|error| Error::Other(format!("cannot write the aggregate: {error}")))?
-                    + "\n",
+                true => {
+                    serde_json::to_string_pretty(&benchmark)
+                        .map_err(|error| Error::Other(format!("cannot write the aggregate: {error}")))?
+                        + "\n"
+                }
                 false => benchmark::render(&benchmark),
             });
             return Ok(());

@@ -12,7 +12,12 @@ pub(super) struct Flags {
     until_decided: bool,
     /// With --until-decided: the smallest difference that matters, in the metric's unit; a comparison also ends when the
     /// difference is shown to be smaller
-    #[arg(long, value_name = "NUMBER", requires = "until_decided", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        requires = "until_decided",
+        allow_negative_numbers = true
+    )]
     difference: Option<f64>,
     /// With --until-decided: the level of all comparisons together; 0.95 without this flag
     #[arg(long, value_name = "SHARE", requires = "until_decided")]

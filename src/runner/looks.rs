@@ -223,7 +223,11 @@ pub fn show_looks(folder: &Path, summary: &mut Summary, runs: &[PlannedRun]) -> 
 
 /// The hash of settings and data of two variants, in the order of comparison; empty where a variant has no run.
 pub(super) fn settings(variant: &str, against: &str, runs: &[PlannedRun]) -> String {
-    let of = |name: &str| runs.iter().find(|run| run.address.variant == name).map(|run| run.hash.as_str());
+    let of = |name: &str| {
+        runs.iter()
+            .find(|run| run.address.variant == name)
+            .map(|run| run.hash.as_str())
+    };
     let (Some(ours), Some(theirs)) = (of(variant), of(against)) else {
         return String::new();
     };
@@ -235,8 +239,20 @@ fn decide(found: &mut Difference, test: &Sequential, larger_is_better: Option<bo
     found.decision.verdict = match (test.finding(), larger_is_better) {
         (Finding::Higher, None) => Verdict::Higher,
         (Finding::Lower, None) => Verdict::Lower,
-        (Finding::Higher, Some(larger)) => if larger { Verdict::Better } else { Verdict::Worse },
-        (Finding::Lower, Some(larger)) => if larger { Verdict::Worse } else { Verdict::Better },
+        (Finding::Higher, Some(larger)) => {
+            if larger {
+                Verdict::Better
+            } else {
+                Verdict::Worse
+            }
+        }
+        (Finding::Lower, Some(larger)) => {
+            if larger {
+                Verdict::Worse
+            } else {
+                Verdict::Better
+            }
+        }
         (Finding::Negligible, _) => Verdict::Negligible,
         (Finding::Same, _) => Verdict::Same,
         (Finding::Open | Finding::Undecided, _) => Verdict::Undecided,

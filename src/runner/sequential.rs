@@ -59,12 +59,17 @@ pub fn until_decided(
                 runs.extend(seeds[..used].iter().map(|&seed| template.with_seed(seed)));
             }
         }
-        let missing = runs.iter().filter(|run| !asked.iter().any(|other| other.address == run.address));
+        let missing = runs
+            .iter()
+            .filter(|run| !asked.iter().any(|other| other.address == run.address));
         let missing: Vec<PlannedRun> = missing.cloned().collect();
         outcomes.extend(run(&missing)?);
         asked.extend(missing);
         // A look is at all runs that were planned for it: none may be missing, in the hands of another process, or stale.
-        if !outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done | Outcome::Failed(_))) {
+        if !outcomes
+            .iter()
+            .all(|outcome| matches!(outcome, Outcome::Done | Outcome::Failed(_)))
+        {
             return Ok((asked, outcomes));
         }
         let summary = summarize_runs(experiment, &runs, Curves::Leave)?;
@@ -150,11 +155,17 @@ fn plan(
         });
     };
     let names = |tests: &[PlannedTest]| -> Vec<(String, String)> {
-        tests.iter().map(|test| (test.variant.clone(), test.against.clone())).collect()
+        tests
+            .iter()
+            .map(|test| (test.variant.clone(), test.against.clone()))
+            .collect()
     };
     let same = recorded.plan == plan && recorded.look_every == wanted.look_every && recorded.metric == metric;
     if !same || names(&recorded.tests) != names(&tests) {
-        let difference = recorded.plan.difference.map_or(String::new(), |d| format!(" --difference {d}"));
+        let difference = recorded
+            .plan
+            .difference
+            .map_or(String::new(), |d| format!(" --difference {d}"));
         return Err(Error::Other(format!(
             "{} holds another plan, whose looks count: {} of {} by {}, made with --level {}{difference} --max-seeds {} \
              --look-every {}. Use these flags to go on with it. A new plan on the same seeds would look again at results that \
@@ -188,7 +199,9 @@ fn plan(
 fn pairs(summary: &Summary, planned: &PlannedTest, seeds: &[u64]) -> Vec<(u64, f64)> {
     let scores = |name: &str| {
         let variant = summary.variants.iter().find(|variant| variant.name == name);
-        variant.map(|variant| variant.scores(&summary.metric.name)).unwrap_or_default()
+        variant
+            .map(|variant| variant.scores(&summary.metric.name))
+            .unwrap_or_default()
     };
     let (ours, theirs) = (scores(&planned.variant), scores(&planned.against));
     let pair = |seed: &u64| {

@@ -193,7 +193,9 @@ pub fn mean_interval_by(method: IntervalMethod, scores: &[f64], level: f64) -> O
         }
         IntervalMethod::TrimmedT => trimmed_mean_interval(scores, level),
         IntervalMethod::Repeated => None,
-        IntervalMethod::BootstrapT | IntervalMethod::Bca | IntervalMethod::Percentile => resampled::interval(method, scores, level),
+        IntervalMethod::BootstrapT | IntervalMethod::Bca | IntervalMethod::Percentile => {
+            resampled::interval(method, scores, level)
+        }
     }
 }
 
@@ -241,7 +243,11 @@ mod tests {
         assert!(identical(&noise) && identical(&[0.0; 3]) && identical(&[1.0]));
         assert!(!identical(&[]) && !identical(&[1e-30, 2e-30]) && !identical(&[1.0, 1.0 + 1e-6]));
         for method in IntervalMethod::ALL {
-            assert_eq!(mean_interval_by(method, &[noise; 10].concat(), 0.95), None, "{method:?}");
+            assert_eq!(
+                mean_interval_by(method, &[noise; 10].concat(), 0.95),
+                None,
+                "{method:?}"
+            );
         }
         // Differences of such scores are rounding, whatever their own magnitude.
         assert!(identical_at(&[2.4e-13, -2.4e-13, 0.0], 1130.0) && !identical(&[2.4e-13, -2.4e-13, 0.0]));
@@ -273,7 +279,10 @@ mod tests {
             assert_eq!(method.name().parse(), Ok(method));
             assert_eq!(serde_json::to_value(method).unwrap(), method.name());
             let enough = method.fewest_runs();
-            assert!(mean_interval_by(method, &scores[..enough], 0.95).is_some(), "{method:?}");
+            assert!(
+                mean_interval_by(method, &scores[..enough], 0.95).is_some(),
+                "{method:?}"
+            );
             assert_eq!(mean_interval_by(method, &scores[..enough - 1], 0.95), None);
         }
         assert!("student".parse::<IntervalMethod>().unwrap_err().contains("student_t"));

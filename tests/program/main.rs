@@ -2,6 +2,7 @@
 
 mod commands;
 mod comparing;
+mod deciding;
 mod describing;
 #[cfg(unix)]
 mod determinism;

@@ -8,7 +8,8 @@ use std::fmt::Write;
 /// The aggregate as a text that a person can read.
 pub(super) fn render(benchmark: &Benchmark) -> String {
     let count = benchmark.tasks.len();
-    let mut text = format!("{count} experiments together, in normalised scores: baseline 0, oracle 1, larger is better\n\n");
+    let mut text =
+        format!("{count} experiments together, in normalised scores: baseline 0, oracle 1, larger is better\n\n");
     let mut tasks = Table::new(&["experiment", "metric", "baseline", "oracle"]);
     for task in &benchmark.tasks {
         let [baseline, oracle] = [task.baseline, task.oracle].map(crate::cli::table::number);
@@ -32,9 +33,14 @@ pub(super) fn render(benchmark: &Benchmark) -> String {
     }
     text += &table.render();
     let mut line = |words: &str| text += &wrapped(words, 0);
-    line("interquartile mean: over all runs of all experiments, the middle half; optimality gap: how far runs are below the \
-          oracle on average, smaller is better");
-    line(&format!("intervals: {}; they speak of other seeds, not of other experiments", benchmark.method));
+    line(
+        "interquartile mean: over all runs of all experiments, the middle half; optimality gap: how far runs are below the \
+          oracle on average, smaller is better",
+    );
+    line(&format!(
+        "intervals: {}; they speak of other seeds, not of other experiments",
+        benchmark.method
+    ));
     if benchmark.variants.iter().any(|variant| variant.failed > 0) {
         line("a failed run counts as the baseline, 0");
     }
@@ -43,10 +49,17 @@ pub(super) fn render(benchmark: &Benchmark) -> String {
         line("fewer than 3 runs of an experiment: no interval");
     }
     if !benchmark.left_out.is_empty() {
-        line(&format!("left out, since not all experiments have them: {}", benchmark.left_out.join(", ")));
+        line(&format!(
+            "left out, since not all experiments have them: {}",
+            benchmark.left_out.join(", ")
+        ));
     }
     if let Some(first) = benchmark.improvements.first() {
-        let _ = writeln!(text, "\nprobability of improvement over {:?}: how often a run is better on the same experiment\n", first.against);
+        let _ = writeln!(
+            text,
+            "\nprobability of improvement over {:?}: how often a run is better on the same experiment\n",
+            first.against
+        );
         let mut table = Table::new(&["variant", "probability", "95 % interval"]);
         for improvement in &benchmark.improvements {
             let Estimate { value, interval } = improvement.probability;
@@ -64,11 +77,18 @@ pub(super) fn render(benchmark: &Benchmark) -> String {
         .iter()
         .filter_map(|wanted| nearest(&benchmark.thresholds, *wanted))
         .collect();
-    let heads: Vec<String> = shown.iter().map(|&i| format!("> {:.2}", benchmark.thresholds[i])).collect();
-    let heads: Vec<&str> = std::iter::once("variant").chain(heads.iter().map(String::as_str)).collect();
+    let heads: Vec<String> = shown
+        .iter()
+        .map(|&i| format!("> {:.2}", benchmark.thresholds[i]))
+        .collect();
+    let heads: Vec<&str> = std::iter::once("variant")
+        .chain(heads.iter().map(String::as_str))
+        .collect();
     let mut table = Table::new(&heads);
     for variant in &benchmark.variants {
-        let shares = shown.iter().map(|&i| format!("{:.2}", variant.performance_profile[i].value));
+        let shares = shown
+            .iter()
+            .map(|&i| format!("{:.2}", variant.performance_profile[i].value));
         table.row(&std::iter::once(variant.name.clone()).chain(shares).collect::<Vec<_>>());
     }
     text += &table.render();

@@ -50,11 +50,16 @@ pub(super) fn differences(summary: &Summary) -> String {
         text.push_str(&wrapped(&words, 2));
     }
     let method = |found: &&Difference| found.difference.interval.map(|interval| interval.method);
-    if found.iter().any(|found| method(&found) == Some(IntervalMethod::Repeated)) {
+    if found
+        .iter()
+        .any(|found| method(&found) == Some(IntervalMethod::Repeated))
+    {
         let words = "intervals of planned looks: repeated sign-flip intervals, which hold at all looks of a comparison together";
         text.push_str(&wrapped(words, 0));
     }
-    let single = found.iter().filter_map(|found| Some((found.difference.pairs, method(&found)?)));
+    let single = found
+        .iter()
+        .filter_map(|found| Some((found.difference.pairs, method(&found)?)));
     let fewest = single.filter(|(_, method)| *method != IntervalMethod::Repeated).min();
     let coverage = |(n, method)| stats::coverage_words(Estimand::PairedDifference, method, n);
     if let Some(words) = fewest.and_then(coverage) {

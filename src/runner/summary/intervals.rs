@@ -8,7 +8,10 @@ impl Summary {
     /// none where there are too few runs for it.
     pub fn use_intervals(&mut self, method: IntervalMethod) {
         let level = self.level;
-        let shown: Vec<String> = std::iter::once(&self.metric).chain(&self.also).map(|metric| metric.name.clone()).collect();
+        let shown: Vec<String> = std::iter::once(&self.metric)
+            .chain(&self.also)
+            .map(|metric| metric.name.clone())
+            .collect();
         for variant in &mut self.variants {
             for metric in &shown {
                 let scores: Vec<f64> = variant.scores(metric).into_values().collect();
