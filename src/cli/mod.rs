@@ -17,6 +17,7 @@ mod schema;
 mod screen;
 mod shipped;
 mod table;
+mod until_decided;
 
 use crate::error::Error;
 use crate::record::program_revision;
