@@ -107,7 +107,7 @@ impl PlannedRun {
     pub fn load_data(&self, streams: &Streams) -> Result<Splits> {
         self.spec
             .data
-            .load_sharing(&self.file, &self.folder, streams)
+            .load_sharing(&self.file, &self.folder, self.spec.rows(), streams)
             .map_err(|fault| Error::Data(fault.to_string()))
     }
 

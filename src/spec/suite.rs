@@ -3,7 +3,7 @@
 use super::{Diagnostics, Loaded, check::closest, unused};
 use crate::control::{ActionRule, EvaluationConfig, LatentRule};
 use crate::data::source::{Shape, Widths};
-use crate::data::{DataConfig, Source};
+use crate::data::{DataConfig, Rows, SharedFile, Source};
 use crate::error::Fault;
 use crate::model::{LikelihoodKind, ModelConfig};
 use crate::objective::ObjectiveConfig;
@@ -12,6 +12,7 @@ use crate::train::{TrainingConfig, metrics, unsupported};
 use latent_lab_envs::{Environment, Tree};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::path::Path;
 
 /// One variant of an experiment, defaults filled in.
@@ -35,6 +36,14 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// What the model takes rows for.
+    pub fn rows(&self) -> Rows {
+        match self.model.abilities().sequential {
+            true => Rows::Steps,
+            false => Rows::Independent,
+        }
+    }
+
     /// The environment of the roll-outs: the one that the demonstrations came from, where they come from one.
     pub fn environment(&self) -> Tree {
         match &self.data.source {
@@ -46,13 +55,23 @@ impl Spec {
 
 /// Loads an experiment file with its overrides and looks for every fault, those of meaning included.
 pub fn load_experiment(path: &Path, overrides: &[String]) -> Result<Loaded<Spec>, Diagnostics> {
-    super::load(path, overrides, check)
+    // Variants that follow each other mostly share their file, which is then read once.
+    let latest: RefCell<Option<(Source, SharedFile)>> = RefCell::new(None);
+    super::load(path, overrides, |spec: &Spec, folder: &Path| {
+        let mut latest = latest.borrow_mut();
+        if latest.as_ref().is_none_or(|(source, _)| *source != spec.data.source) {
+            *latest = Some((spec.data.source.clone(), SharedFile::default()));
+        }
+        latest
+            .as_ref()
+            .map_or(Vec::new(), |(_, file)| check(spec, file, folder))
+    })
 }
 
-/// Every fault of meaning; `folder` is the experiment file's.
-fn check(spec: &Spec, folder: &Path) -> Vec<Fault> {
+/// Every fault of meaning; `folder` is the experiment file's, and `file` what the variants share.
+fn check(spec: &Spec, file: &SharedFile, folder: &Path) -> Vec<Fault> {
     let mut faults = Vec::new();
-    match spec.data.check(folder, spec.model.asked()) {
+    match spec.data.check(file, folder, spec.rows(), spec.model.asked()) {
         Err(fault) => faults.push(fault.within("data")),
         Ok(Shape { widths, longest }) => {
             faults.extend(spec.model.check(widths).into_iter().map(|fault| fault.within("model")));
@@ -94,8 +113,7 @@ fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
             (
                 "this model is one of sequences, but these rows are independent",
                 "the steps of sequences",
-                "name `time`, `episode` or `input` columns of a file, give arrays [N, T, d], or choose the source `lgssm` or \
-                 `growth`",
+                "choose the source `lgssm` or `growth`, or a file",
             )
         } else {
             (

@@ -3,6 +3,7 @@
 mod best;
 mod differences;
 mod document;
+mod intervals;
 mod notes;
 mod read;
 mod references;
