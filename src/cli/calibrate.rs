@@ -111,7 +111,10 @@ fn coverage_markdown(table: &[Coverage], command: &str) -> String {
     ];
     for (estimand, title) in estimands {
         let runs = intervals::RUNS.map(|runs| format!("n = {runs}")).join(" | ");
-        let _ = write!(text, "\n## {title}\n\n| scores | interval | {runs} |\n|---|---|---|---|---|---|---|\n");
+        let _ = write!(
+            text,
+            "\n## {title}\n\n| scores | interval | {runs} |\n|---|---|---|---|---|---|---|\n"
+        );
         for scores in ScoreKind::ALL {
             for method in IntervalMethod::ALL {
                 let cell = |runs: usize| {

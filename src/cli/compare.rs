@@ -1,5 +1,6 @@
 //! `latent-lab compare FILE|DIR...`: the comparison of finished experiments, and the table that `run` ends with.
 
+mod benchmark;
 mod folder;
 mod render;
 mod verdicts;
@@ -7,8 +8,11 @@ mod verdicts;
 pub(super) use render::render;
 
 use super::{Overrides, Stop, load, say};
-use crate::runner::{Curves, Summary, Tuning, reading_pool, summarize_runs};
+use crate::runner::{
+    Benchmark, Curves, Experiment, PlannedRun, Summary, Tuning, reading_pool, show_looks, summarize_runs,
+};
 use crate::spec::Seeds;
+use crate::stats::{self, IntervalMethod};
 use crate::{Error, Result};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -32,6 +36,15 @@ pub(super) struct Compare {
     /// With --best: choose on these seeds, and compare on the others
     #[arg(long, value_name = "SEEDS", requires = "best")]
     tuning_seeds: Option<String>,
+    /// How intervals of means and differences are made: student_t (the default), bootstrap_t, bca or percentile
+    #[arg(long, value_name = "METHOD", value_parser = interval_method)]
+    interval: Option<IntervalMethod>,
+    /// Several experiments together: one normalised score per variant over runs × tasks
+    #[arg(long, conflicts_with_all = ["against", "best", "interval"])]
+    aggregate: bool,
+    /// Compare each variant with itself: how often the test fires on random halves of its seeds
+    #[arg(long, conflicts_with_all = ["aggregate", "json"])]
+    placebo: bool,
     /// Print JSON, the same as summary.json; for several sources a list of such documents
     #[arg(long)]
     json: bool,
@@ -42,6 +55,7 @@ impl Compare {
         let tuning = self.tuning()?;
         let mut summaries = Vec::new();
         for source in &self.sources {
+            let mut records = None;
             let mut summary = match source.is_dir() {
                 true => {
                     if self.overrides.is_given() {
@@ -62,7 +76,11 @@ impl Compare {
                     }
                     Summary::read(source)?
                 }
-                false => self.summarize(source, tuning.as_ref())?,
+                false => {
+                    let (summary, experiment, runs) = self.summarize(source, tuning.as_ref())?;
+                    records = Some((experiment.dir(), runs));
+                    summary
+                }
             };
             if let Some(tuning) = &tuning {
                 summary = summary.best(tuning).map_err(usage)?;
@@ -70,19 +88,46 @@ impl Compare {
             if let Some(against) = &self.against {
                 summary.compare_with(Some(against)).map_err(usage)?;
             }
+            if let Some(method) = self.interval {
+                summary.use_intervals(method);
+            }
+            // A look at all finished seeds is a look at the comparison; one at some of them is something else.
+            let all = self.overrides.seeds.is_none() && tuning.is_none() && !self.aggregate;
+            if let Some((folder, runs)) = records.filter(|_| all) {
+                show_looks(&folder, &mut summary, &runs)?;
+            }
             summaries.push(summary);
+        }
+        if self.aggregate {
+            let benchmark = Benchmark::new(&summaries).map_err(usage)?;
+            say(&match self.json {
+                true => {
+                    serde_json::to_string_pretty(&benchmark)
+                        .map_err(|error| Error::Other(format!("cannot write the aggregate: {error}")))?
+                        + "\n"
+                }
+                false => benchmark::render(&benchmark),
+            });
+            return Ok(());
         }
         if self.json {
             say(&documents(&summaries)?);
         } else {
             let texts: Vec<String> = summaries.iter().map(render).collect();
             say(&texts.join("\n\n"));
+            if self.placebo {
+                say(&summaries.iter().map(placebos).collect::<String>());
+            }
         }
         Ok(())
     }
 
     /// The comparison of the seeds that are asked for; without a word on seeds, of all that are finished.
-    fn summarize(&self, file: &Path, tuning: Option<&Tuning>) -> std::result::Result<Summary, Stop> {
+    fn summarize(
+        &self,
+        file: &Path,
+        tuning: Option<&Tuning>,
+    ) -> std::result::Result<(Summary, Experiment, Vec<PlannedRun>), Stop> {
         let experiment = load(file, &self.overrides, &self.results)?;
         let asked = &experiment.loaded.seeds;
         let runs = match (self.overrides.seeds.is_some(), tuning) {
@@ -105,7 +150,8 @@ impl Compare {
             }
             (true, _) => experiment.runs()?,
         };
-        Ok(reading_pool()?.install(|| summarize_runs(&experiment, &runs, Curves::Leave))?)
+        let summary = reading_pool()?.install(|| summarize_runs(&experiment, &runs, Curves::Leave))?;
+        Ok((summary, experiment, runs))
     }
 
     fn tuning(&self) -> std::result::Result<Option<Tuning>, Stop> {
@@ -118,6 +164,26 @@ impl Compare {
         let seeds = read_seeds(text).map_err(|error| Stop::Usage(format!("--tuning-seeds: {error}")))?;
         Ok(Some(Tuning::Seeds(seeds)))
     }
+}
+
+/// A method for intervals of means.
+fn interval_method(text: &str) -> std::result::Result<IntervalMethod, String> {
+    match text.parse() {
+        Ok(method) if method != IntervalMethod::TrimmedT => Ok(method),
+        _ => Err("expected one of student_t, bootstrap_t, bca, percentile".to_owned()),
+    }
+}
+
+/// How often the test finds a difference between random halves of the seeds of one variant, in words.
+fn placebos(summary: &Summary) -> String {
+    const SPLITS: usize = 1000;
+    let mut text = format!("\nplacebo: each variant of {:?} against itself\n", summary.experiment);
+    for variant in &summary.variants {
+        let scores: Vec<f64> = variant.scores(&summary.metric.name).into_values().collect();
+        let placebo = stats::placebo(&scores, summary.level, SPLITS, 0);
+        text += &render::wrapped(&format!("{}: {}", variant.name, placebo.words), 2);
+    }
+    text
 }
 
 /// What was typed does not fit the experiment.

@@ -1,23 +1,30 @@
 //! `latent-lab figure NAME` or `--all`: lecture figures from their records, running what is missing.
 
-use super::{Overrides, Stop, load, run, say};
+use super::kind::Kind;
+use super::list::table;
+use super::shipped::Shipped;
+use super::{Overrides, Stop, load, run, say, tell};
 use crate::figure::lecture::{self, LectureFigure};
 use crate::runner::Fresh;
 use crate::spec::check::closest;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Where the repository keeps the experiment files of the figures.
+const FOLDER: &str = "experiments/lecture";
 
 #[derive(Debug, Args)]
 pub(super) struct Figure {
-    /// The figures, as `list figure` names them
-    #[arg(value_name = "NAME", required_unless_present = "all")]
+    /// The figures, as `list figure` names them; without a name they are listed
+    #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Draw all of them
     #[arg(long, conflicts_with = "names")]
     all: bool,
-    /// The folder with the lecture's experiment files
-    #[arg(long, value_name = "DIR", default_value = "experiments/lecture")]
-    experiments: PathBuf,
+    /// The folder with the experiment files of the figures; without this flag experiments/lecture, or the files that are
+    /// part of the program where there is no such folder
+    #[arg(long, value_name = "DIR")]
+    experiments: Option<PathBuf>,
     /// The folder that records go to
     #[arg(long, value_name = "DIR", default_value = "results")]
     results: PathBuf,
@@ -26,18 +33,33 @@ pub(super) struct Figure {
     output: Option<PathBuf>,
     #[command(flatten)]
     overrides: Overrides,
-    /// Runs at a time; the number of processors without this flag
+    /// Runs at a time; without this flag as many as there are processors
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// No progress bars
+    /// Show no progress
     #[arg(long)]
     quiet: bool,
 }
 
 impl Figure {
     pub(super) fn execute(&self) -> Result<(), Stop> {
-        for figure in self.chosen()? {
-            let file = self.experiments.join(figure.experiment);
+        if self.names.is_empty() && !self.all {
+            say(&table(&Kind::Figure.entries()));
+            say("\nlatent-lab figure NAME draws one, latent-lab figure --all draws all\n");
+            return Ok(());
+        }
+        let chosen = self.chosen()?;
+        let mut shipped = None;
+        let folder = match &self.experiments {
+            Some(folder) => folder.clone(),
+            None if Path::new(FOLDER).is_dir() => FOLDER.into(),
+            None => shipped.insert(Shipped::unpack()?).folder(),
+        };
+        for (number, figure) in chosen.iter().enumerate() {
+            if !self.quiet && chosen.len() > 1 {
+                tell(&format!("figure {} of {}: {}", number + 1, chosen.len(), figure.name));
+            }
+            let file = folder.join(figure.experiment);
             let experiment = load(&file, &self.overrides, &self.results)?;
             run::run(&experiment, self.jobs, Fresh::None, !self.quiet)?.complete()?;
             let folder = self.output.clone().unwrap_or_else(|| experiment.dir().join("figures"));

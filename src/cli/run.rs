@@ -1,11 +1,14 @@
 //! `latent-lab run FILE`: runs what is missing, prints the comparison, writes summary and figures.
 
 use super::left_alone::{self, LeftAlone};
-use super::{Overrides, Stop, compare, load, progress::Bars, say};
+use super::{Overrides, Stop, compare, load, progress::Bars, say, tell};
 use crate::error::Error;
 use crate::figure::experiment as figures;
 use crate::record::{Lock, write_atomically};
-use crate::runner::{Curves, Experiment, Fresh, Options, Outcome, Summary, execute, pool, summarize_runs};
+use crate::runner::{
+    Curves, Experiment, Fresh, Options, Outcome, PlannedRun, Summary, UntilDecided, execute, pool, show_looks,
+    summarize_runs, until_decided,
+};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -28,6 +31,8 @@ pub(super) struct Run {
     /// --fresh=all every record of the seeds that are run
     #[arg(long, value_name = "WHICH", num_args = 0..=1, require_equals = true, default_missing_value = "stale")]
     fresh: Option<Which>,
+    #[command(flatten)]
+    until: super::until_decided::Flags,
     /// No progress
     #[arg(long)]
     quiet: bool,
@@ -55,10 +60,11 @@ impl Run {
             Some(Which::Stale) => Fresh::Stale,
             Some(Which::All) => Fresh::All,
         };
+        let until = self.until.wanted()?;
         let mut summaries = Vec::new();
         let mut faults = Vec::new();
         for (number, experiment) in experiments.iter().enumerate() {
-            let ran = run(experiment, self.jobs, fresh, !self.quiet)?;
+            let ran = run_until(experiment, self.jobs, fresh, !self.quiet, until)?;
             if !self.json {
                 let space = if number > 0 { "\n\n" } else { "" };
                 say(&format!("{space}{}", compare::render(&ran.summary)));
@@ -71,7 +77,7 @@ impl Run {
                 }
             }
             for note in [ran.left.note(), ran.kept()].into_iter().flatten() {
-                eprintln!("{note}");
+                tell(&note);
             }
             faults.extend(ran.left.fault());
             summaries.push(ran.summary);
@@ -122,6 +128,17 @@ impl Ran {
 /// Runs what is missing of `experiment`; writes `summary.json`, `summary.csv` and its figures: of all finished runs of the
 /// file as it stands, whatever was asked for this time. Where records are of other settings, what was written before stays.
 pub(super) fn run(experiment: &Experiment, jobs: Option<u16>, fresh: Fresh, bars: bool) -> Result<Ran, Stop> {
+    run_until(experiment, jobs, fresh, bars, None)
+}
+
+/// [`run`]; with `until`, adds seeds until the comparisons are decided.
+fn run_until(
+    experiment: &Experiment,
+    jobs: Option<u16>,
+    fresh: Fresh,
+    bars: bool,
+    until: Option<UntilDecided>,
+) -> Result<Ran, Stop> {
     let dir = experiment.dir();
     std::fs::create_dir_all(&dir).map_err(|error| {
         Stop::Failed(Some(format!(
@@ -130,15 +147,22 @@ pub(super) fn run(experiment: &Experiment, jobs: Option<u16>, fresh: Fresh, bars
         )))
     })?;
     for renamed in experiment.take_over_renamed()? {
-        eprintln!("{}", left_alone::renamed(&renamed));
+        tell(&left_alone::renamed(&renamed));
     }
-    let runs = experiment.runs()?;
     let interrupt = interruption()?;
     let jobs = jobs.map_or_else(
         || std::thread::available_parallelism().map_or(1, usize::from),
         usize::from,
     );
-    let outcomes = execute(&runs, Options { jobs, fresh, interrupt }, &Bars::new(&runs, bars))?;
+    let mut go = |runs: &[PlannedRun]| execute(runs, Options { jobs, fresh, interrupt }, &Bars::new(runs, bars));
+    let (runs, outcomes) = match until {
+        Some(until) => until_decided(experiment, until, &mut go)?,
+        None => {
+            let runs = experiment.runs()?;
+            let outcomes = go(&runs)?;
+            (runs, outcomes)
+        }
+    };
     if outcomes.contains(&Outcome::Interrupted) {
         return Err(Stop::Interrupted);
     }
@@ -146,7 +170,9 @@ pub(super) fn run(experiment: &Experiment, jobs: Option<u16>, fresh: Fresh, bars
     pool(jobs)?.install(|| {
         // Of two processes on one experiment the one that comes last here has seen all runs of both.
         let _lock = Lock::wait_for(&dir)?;
-        let summary = summarize_runs(experiment, &experiment.all_runs()?, Curves::Read)?;
+        let all = experiment.all_runs()?;
+        let mut summary = summarize_runs(experiment, &all, Curves::Read)?;
+        show_looks(&dir, &mut summary, &all)?;
         let path = dir.join("summary.json");
         if summary.has_unusable_records() {
             let kept_summary = path.exists().then_some(path);
@@ -179,7 +205,7 @@ fn interruption() -> Result<&'static AtomicBool, Stop> {
             if FLAG.swap(true, Ordering::Relaxed) {
                 std::process::exit(130);
             }
-            eprintln!("\nstopping after this step; press Ctrl-C again to abort");
+            tell("\nstopping after this step; press Ctrl-C again to abort");
         };
         ctrlc::set_handler(handle).map_err(|error| error.to_string())
     });

@@ -47,6 +47,9 @@ pub struct DataConfig {
     pub population: bool,
 }
 
+/// Keys of the table that only generators have.
+pub const GENERATOR_KEYS: [&str; 3] = ["train", "test", "population"];
+
 /// A generator, or a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "source", rename_all = "snake_case")]

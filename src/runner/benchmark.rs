@@ -106,7 +106,10 @@ impl Benchmark {
         let tasks = summaries.iter().map(task).collect::<Result<Vec<_>>>()?;
         let names: Vec<&String> = summaries[0].variants.iter().map(|variant| &variant.name).collect();
         let everywhere = |name: &String| summaries.iter().all(|summary| runs_of(summary, name).is_some());
-        let all: BTreeSet<&String> = summaries.iter().flat_map(|s| s.variants.iter().map(|v| &v.name)).collect();
+        let all: BTreeSet<&String> = summaries
+            .iter()
+            .flat_map(|s| s.variants.iter().map(|v| &v.name))
+            .collect();
         let left_out = all.into_iter().filter(|name| !everywhere(name)).cloned().collect();
         let common: Vec<&String> = names.into_iter().filter(|name| everywhere(name)).collect();
         if common.is_empty() {
@@ -122,7 +125,11 @@ impl Benchmark {
             .collect::<Result<Vec<_>>>()?;
         let thresholds = thresholds(&scores);
         let variants = common.iter().zip(&scores).map(|(name, scores)| {
-            let failed = summaries.iter().filter_map(|s| runs_of(s, name)).map(|(_, failed)| failed).sum();
+            let failed = summaries
+                .iter()
+                .filter_map(|s| runs_of(s, name))
+                .map(|(_, failed)| failed)
+                .sum();
             variant(name, scores, failed, &thresholds)
         });
         let variants = variants.collect();
@@ -200,7 +207,9 @@ fn task(summary: &Summary) -> Result<Task> {
 fn normalized(summaries: &[Summary], tasks: &[Task], name: &str) -> Result<Scores> {
     let of_task = |(summary, task): (&Summary, &Task)| {
         let (scores, failed) = runs_of(summary, name).unwrap_or_default();
-        let scaled = scores.into_iter().map(|x| (x - task.baseline) / (task.oracle - task.baseline));
+        let scaled = scores
+            .into_iter()
+            .map(|x| (x - task.baseline) / (task.oracle - task.baseline));
         scaled.chain(std::iter::repeat_n(0.0, failed)).collect()
     };
     Scores::new(&summaries.iter().zip(tasks).map(of_task).collect::<Vec<Vec<f64>>>())
@@ -219,7 +228,9 @@ fn variant(name: &str, scores: &Scores, failed: usize, thresholds: &[f64]) -> Va
     let statistics = |scores: &Scores| -> Vec<f64> {
         let pooled = scores.pooled();
         let head = [interquartile_mean(scores), mean(pooled), optimality_gap(pooled, TARGET)];
-        head.into_iter().chain(performance_profile(scores, thresholds)).collect()
+        head.into_iter()
+            .chain(performance_profile(scores, thresholds))
+            .collect()
     };
     let intervals = Bootstrap::default().intervals([scores], |[scores]| statistics(scores));
     let estimates: Vec<Estimate> = statistics(scores)

@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn covers_the_mean_of_normal_scores_as_often_as_theory_says() {
-        let (n, trials) = (10, 3000);
+        let (n, trials) = (10, 1000);
         // 2 * scipy.stats.t.cdf(1.959964 * sqrt(0.9), 9) - 1
         let theory = 0.90409;
         let covered = (0..trials).filter(|&trial| {
@@ -116,7 +116,7 @@ mod tests {
             let scores: Vec<f64> = StandardNormal.sample_iter(&mut generator).take(n).collect();
             let (low, high) = mean_interval(
                 Bootstrap {
-                    resamples: 1000,
+                    resamples: 500,
                     seed: trial,
                 },
                 &scores,

@@ -227,8 +227,14 @@ mod tests {
     #[test]
     fn short_intervals_are_announced() {
         let words = coverage_words(Estimand::Mean, IntervalMethod::StudentT, 5).unwrap();
-        assert!(words.starts_with("at 5 seeds a 95 % Student t interval really covers"), "{words}");
-        assert!(words.contains("failed runs") && words.contains("no interval is honest"), "{words}");
+        assert!(
+            words.starts_with("at 5 seeds a 95 % Student t interval really covers"),
+            "{words}"
+        );
+        assert!(
+            words.contains("failed runs") && words.contains("no interval is honest"),
+            "{words}"
+        );
         assert!(!words.contains("for normal scores"), "{words}");
     }
 }

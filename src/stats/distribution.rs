@@ -35,7 +35,12 @@ pub fn student_inside(t: f64, freedom: usize) -> f64 {
     for k in 0..(freedom - odd) / 2 {
         if k > 0 {
             let twice = 2.0 * k as f64;
-            term *= square * if odd == 1 { twice / (twice + 1.0) } else { (twice - 1.0) / twice };
+            term *= square
+                * if odd == 1 {
+                    twice / (twice + 1.0)
+                } else {
+                    (twice - 1.0) / twice
+                };
         }
         sum += term;
     }
@@ -110,7 +115,13 @@ mod tests {
             let n = 200_000;
             let h = to / f64::from(n);
             let f = |i: i32| (1.0 + (f64::from(i) * h).powi(2) / nu).powf(-0.5 * (nu + 1.0));
-            let weight = |i: i32| if i == 0 || i == n { 1.0 } else { f64::from(2 + 2 * (i % 2)) };
+            let weight = |i: i32| {
+                if i == 0 || i == n {
+                    1.0
+                } else {
+                    f64::from(2 + 2 * (i % 2))
+                }
+            };
             (0..=n).map(|i| weight(i) * f(i)).sum::<f64>() * h / 3.0
         };
         for freedom in [4, 5, 6, 7] {

@@ -34,10 +34,13 @@ pub enum IntervalMethod {
     Percentile,
     /// Student's t of a trimmed mean, with the Winsorised variance (Tukey and McLaughlin 1963).
     TrimmedT,
+    /// All differences that a sequential test does not reject at any look (Jennison and Turnbull 1989). It comes from
+    /// [`Sequential::interval`](super::Sequential::interval), not from scores alone.
+    Repeated,
 }
 
 impl IntervalMethod {
-    /// All methods.
+    /// The methods that make an interval from scores.
     pub const ALL: [Self; 5] = [
         Self::StudentT,
         Self::BootstrapT,
@@ -54,6 +57,7 @@ impl IntervalMethod {
             Self::Bca => "BCa bootstrap",
             Self::Percentile => "percentile bootstrap",
             Self::TrimmedT => "Tukey-McLaughlin t",
+            Self::Repeated => "repeated sign-flip",
         }
     }
 
@@ -65,13 +69,14 @@ impl IntervalMethod {
             Self::Bca => "bca",
             Self::Percentile => "percentile",
             Self::TrimmedT => "trimmed_t",
+            Self::Repeated => "repeated",
         }
     }
 
     /// The fewest runs that it is given for.
     pub fn fewest_runs(self) -> usize {
         match self {
-            Self::StudentT | Self::TrimmedT => SMALLEST_INTERVAL,
+            Self::StudentT | Self::TrimmedT | Self::Repeated => SMALLEST_INTERVAL,
             Self::BootstrapT | Self::Bca => SMALLEST_RESAMPLED_INTERVAL,
             Self::Percentile => SMALLEST_PERCENTILE,
         }
@@ -187,7 +192,10 @@ pub fn mean_interval_by(method: IntervalMethod, scores: &[f64], level: f64) -> O
             Some(Interval::around(mean(scores), half, method))
         }
         IntervalMethod::TrimmedT => trimmed_mean_interval(scores, level),
-        _ => resampled::interval(method, scores, level),
+        IntervalMethod::Repeated => None,
+        IntervalMethod::BootstrapT | IntervalMethod::Bca | IntervalMethod::Percentile => {
+            resampled::interval(method, scores, level)
+        }
     }
 }
 
@@ -235,7 +243,11 @@ mod tests {
         assert!(identical(&noise) && identical(&[0.0; 3]) && identical(&[1.0]));
         assert!(!identical(&[]) && !identical(&[1e-30, 2e-30]) && !identical(&[1.0, 1.0 + 1e-6]));
         for method in IntervalMethod::ALL {
-            assert_eq!(mean_interval_by(method, &[noise; 10].concat(), 0.95), None, "{method:?}");
+            assert_eq!(
+                mean_interval_by(method, &[noise; 10].concat(), 0.95),
+                None,
+                "{method:?}"
+            );
         }
         // Differences of such scores are rounding, whatever their own magnitude.
         assert!(identical_at(&[2.4e-13, -2.4e-13, 0.0], 1130.0) && !identical(&[2.4e-13, -2.4e-13, 0.0]));
@@ -267,7 +279,10 @@ mod tests {
             assert_eq!(method.name().parse(), Ok(method));
             assert_eq!(serde_json::to_value(method).unwrap(), method.name());
             let enough = method.fewest_runs();
-            assert!(mean_interval_by(method, &scores[..enough], 0.95).is_some(), "{method:?}");
+            assert!(
+                mean_interval_by(method, &scores[..enough], 0.95).is_some(),
+                "{method:?}"
+            );
             assert_eq!(mean_interval_by(method, &scores[..enough - 1], 0.95), None);
         }
         assert!("student".parse::<IntervalMethod>().unwrap_err().contains("student_t"));

@@ -64,7 +64,9 @@ pub fn paired_difference(
             "the difference of {a} and {b} at seed {seed} is not finite: expected finite scores; count the run as failed"
         )));
     }
-    let magnitude = pairs.iter().fold(0.0, |largest: f64, (_, a, b)| largest.max(a.abs()).max(b.abs()));
+    let magnitude = pairs
+        .iter()
+        .fold(0.0, |largest: f64, (_, a, b)| largest.max(a.abs()).max(b.abs()));
     let zero = |difference: f64| identical_at(&[difference, 0.0], magnitude);
     let differences: Vec<f64> = pairs
         .iter()
@@ -77,7 +79,11 @@ pub fn paired_difference(
         pairs: pairs.len(),
         unpaired: ours.len() + theirs.len() - 2 * pairs.len(),
         mean: centre,
-        standard_deviation: if identical { Some(0.0) } else { standard_deviation(&differences) },
+        standard_deviation: if identical {
+            Some(0.0)
+        } else {
+            standard_deviation(&differences)
+        },
         interval: mean_interval(&differences, level).filter(|_| !identical),
         identical,
         agree: differences.iter().filter(|&&d| d * centre > 0.0).count(),
@@ -132,14 +138,24 @@ mod tests {
     /// Deterministic fits differ by the same in every seed: that is one fit, not ten.
     #[test]
     fn equal_differences_are_no_evidence() {
-        let theirs = [-1130.264, -1130.264 + 2.4e-13, -1130.264, -1130.264, -1130.264, -1130.264];
+        let theirs = [
+            -1130.264,
+            -1130.264 + 2.4e-13,
+            -1130.264,
+            -1130.264,
+            -1130.264,
+            -1130.264,
+        ];
         let compared = compare(&theirs.map(|x| x + 40.0), &theirs);
         assert!(compared.identical && compared.agree == 6);
         assert_eq!((compared.interval, compared.p_value), (None, None));
         // Rounding noise between equal fits is no difference.
         let noise = compare(&theirs, &[-1130.264; 6]);
         assert!(noise.identical && noise.zeros == 6 && noise.agree == 0);
-        assert_eq!((noise.mean, noise.standard_deviation, noise.p_value), (0.0, Some(0.0), None));
+        assert_eq!(
+            (noise.mean, noise.standard_deviation, noise.p_value),
+            (0.0, Some(0.0), None)
+        );
     }
 
     #[test]

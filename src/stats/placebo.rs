@@ -79,7 +79,11 @@ mod tests {
         let result = placebo(&scores, 0.95, 2000, 0);
         assert!(result.can_fire && result.pairs == 12 && result.fired > 0);
         // Four standard errors of 2,000 splits above 5 %.
-        assert!(result.rate < 0.05 + 4.0 * (0.05f64 * 0.95 / 2000.0).sqrt(), "{}", result.rate);
+        assert!(
+            result.rate < 0.05 + 4.0 * (0.05f64 * 0.95 / 2000.0).sqrt(),
+            "{}",
+            result.rate
+        );
         assert_eq!(result, placebo(&scores, 0.95, 2000, 0));
     }
 

@@ -69,7 +69,8 @@ pub fn paired_t_power(pairs: usize, effect: f64, level: f64) -> f64 {
     for i in 0..POINTS {
         let s = from + (to - from) * (i as f64 + 0.5) / POINTS as f64;
         let weight = (log_density(s) - peak).exp();
-        let beyond = normal_probability(noncentrality - critical * s) + normal_probability(-noncentrality - critical * s);
+        let beyond =
+            normal_probability(noncentrality - critical * s) + normal_probability(-noncentrality - critical * s);
         total += weight;
         rejected += weight * beyond;
     }

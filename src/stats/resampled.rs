@@ -52,7 +52,11 @@ impl<'a> Resampled<'a> {
             let variance = (squares - sum * shift).max(0.0) / (n - 1.0);
             means.push(centre + shift);
             // Equal scores leave rounding, not spread.
-            let spread = if variance <= 1e-18 * squares { 0.0 } else { variance.sqrt() };
+            let spread = if variance <= 1e-18 * squares {
+                0.0
+            } else {
+                variance.sqrt()
+            };
             studentized.push(if shift == 0.0 { 0.0 } else { shift * n.sqrt() / spread });
         }
         Self {
@@ -83,7 +87,10 @@ impl<'a> Resampled<'a> {
     /// The levels of BCa; `None` where no resample lies to one side of the mean.
     fn corrected(&self, tails: [f64; 2]) -> Option<[f64; 2]> {
         let centre = mean(self.scores);
-        let below = self.means.iter().map(|&m| if m < centre { 1.0 } else { f64::from(m == centre) / 2.0 });
+        let below = self
+            .means
+            .iter()
+            .map(|&m| if m < centre { 1.0 } else { f64::from(m == centre) / 2.0 });
         let share = below.sum::<f64>() / self.means.len() as f64;
         if share <= 0.0 || share >= 1.0 {
             return None;
@@ -110,8 +117,14 @@ mod tests {
 
     #[test]
     fn all_agree_where_there_are_many_scores() {
-        let scores: Vec<f64> = (0..400).map(|i| normal_quantile((f64::from(i) + 0.5) / 400.0)).collect();
-        for method in [IntervalMethod::BootstrapT, IntervalMethod::Bca, IntervalMethod::Percentile] {
+        let scores: Vec<f64> = (0..400)
+            .map(|i| normal_quantile((f64::from(i) + 0.5) / 400.0))
+            .collect();
+        for method in [
+            IntervalMethod::BootstrapT,
+            IntervalMethod::Bca,
+            IntervalMethod::Percentile,
+        ] {
             let (low, high) = both(method, &scores);
             // 1.96/√400 = 0.098; the ends carry the noise of 10,000 resamples.
             assert_relative_eq!(low, -0.098, epsilon = 0.006);
@@ -127,16 +140,27 @@ mod tests {
             let (low, high) = both(method, &scores);
             (high - centre) / (centre - low)
         };
-        let [plain, bca, studentized] =
-            [IntervalMethod::Percentile, IntervalMethod::Bca, IntervalMethod::BootstrapT].map(reach);
-        assert!(1.0 < plain && plain < bca && bca < studentized, "{plain} {bca} {studentized}");
+        let [plain, bca, studentized] = [
+            IntervalMethod::Percentile,
+            IntervalMethod::Bca,
+            IntervalMethod::BootstrapT,
+        ]
+        .map(reach);
+        assert!(
+            1.0 < plain && plain < bca && bca < studentized,
+            "{plain} {bca} {studentized}"
+        );
     }
 
     #[test]
     fn moves_and_scales_with_the_scores() {
         let x = [0.1, 0.7, 0.3, 0.9, 0.2, 2.5];
         let moved = x.map(|x| 1000.0 + 3.0 * x);
-        for method in [IntervalMethod::BootstrapT, IntervalMethod::Bca, IntervalMethod::Percentile] {
+        for method in [
+            IntervalMethod::BootstrapT,
+            IntervalMethod::Bca,
+            IntervalMethod::Percentile,
+        ] {
             let ((a, b), (c, d)) = (both(method, &x), both(method, &moved));
             assert_relative_eq!(c, 1000.0 + 3.0 * a, epsilon = 1e-8);
             assert_relative_eq!(d, 1000.0 + 3.0 * b, epsilon = 1e-8);

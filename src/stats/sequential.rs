@@ -166,7 +166,10 @@ impl Sequential {
     }
 
     fn judge(&self, last: bool) -> Finding {
-        let magnitude = self.differences.iter().fold(0.0, |largest: f64, d| largest.max(d.abs()));
+        let magnitude = self
+            .differences
+            .iter()
+            .fold(0.0, |largest: f64, d| largest.max(d.abs()));
         let same = self.differences.len() >= 3 && identical_at(&self.differences, magnitude);
         if same {
             return Finding::Same;
@@ -192,7 +195,10 @@ impl Sequential {
     /// as if there had been one look. `None` where it is unbounded, as with few seeds.
     pub fn interval(&self) -> Option<(f64, f64)> {
         let centre = mean(&self.differences);
-        let widest = self.differences.iter().fold(0.0, |widest: f64, d| widest.max((d - centre).abs()));
+        let widest = self
+            .differences
+            .iter()
+            .fold(0.0, |widest: f64, d| widest.max((d - centre).abs()));
         if self.looks.is_empty() || widest == 0.0 {
             return None;
         }
@@ -235,7 +241,11 @@ impl Sequential {
         };
         format!(
             "{title}, after planned looks with {} seeds (sequential sign-flip test, error {} % over all looks)",
-            if looked.is_empty() { "no".to_owned() } else { looked.join(", ") },
+            if looked.is_empty() {
+                "no".to_owned()
+            } else {
+                looked.join(", ")
+            },
             percent(self.plan.error())
         )
     }
@@ -463,7 +473,10 @@ mod tests {
         let mut late = Sequential::new(plan(30));
         late.look(&[(3, 1.0), (4, 2.0)], false);
         late.look(&[(0, 5.0), (3, 9.0), (4, 2.0)], false);
-        assert_eq!((late.seeds.as_slice(), late.differences[0]), ([3, 4, 0].as_slice(), 1.0));
+        assert_eq!(
+            (late.seeds.as_slice(), late.differences[0]),
+            ([3, 4, 0].as_slice(), 1.0)
+        );
     }
 
     #[test]
@@ -493,6 +506,9 @@ mod tests {
         });
         test.look(&pairs(&normal(10, 1, 3.0)), false);
         let words = test.words(Some(false));
-        assert!(words.starts_with("worse, after planned looks with 10 seeds") && words.contains("error 2.5 %"), "{words}");
+        assert!(
+            words.starts_with("worse, after planned looks with 10 seeds") && words.contains("error 2.5 %"),
+            "{words}"
+        );
     }
 }

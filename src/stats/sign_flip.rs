@@ -47,7 +47,9 @@ pub fn smallest_p_value(pairs: usize) -> f64 {
 
 /// The fewest differences that can have a p-value of `level` or less.
 pub fn fewest_pairs(level: f64) -> usize {
-    (1..1024).find(|&pairs| smallest_p_value(pairs) <= level).unwrap_or(1024)
+    (1..1024)
+        .find(|&pairs| smallest_p_value(pairs) <= level)
+        .unwrap_or(1024)
 }
 
 /// The share of all patterns whose |sum| is at least `observed` > 0.
@@ -94,7 +96,9 @@ fn drawn(sizes: &[f64], observed: f64) -> f64 {
         let sum = sizes.chunks(64).map(|chunk| {
             let signs = generator.next_u64();
             let signed = chunk.iter().enumerate();
-            signed.map(|(i, d)| if signs >> i & 1 == 1 { *d } else { -d }).sum::<f64>()
+            signed
+                .map(|(i, d)| if signs >> i & 1 == 1 { *d } else { -d })
+                .sum::<f64>()
         });
         sum.sum::<f64>().abs() >= observed
     });
@@ -133,7 +137,11 @@ mod tests {
             let rounded: Vec<f64> = differences.iter().map(|d| d.round()).collect();
             assert_eq!(sign_flip(&rounded).p_value, enumerated(&rounded), "{rounded:?}");
         }
-        assert_eq!(sign_flip(&[0.1, 0.2, -0.3]).p_value, 1.0, "their sum is rounding, not evidence");
+        assert_eq!(
+            sign_flip(&[0.1, 0.2, -0.3]).p_value,
+            1.0,
+            "their sum is rounding, not evidence"
+        );
         assert_eq!(sign_flip(&[]).p_value, 1.0);
     }
 
@@ -144,7 +152,9 @@ mod tests {
             assert_eq!(sign_flip(&agreeing).p_value, smallest_p_value(n), "{n}");
         }
         // Five seeds can never reach 0.05; six can for one comparison, seven for two or three, eight for four to six.
-        let fewest: Vec<usize> = (1..=7).map(|comparisons| fewest_pairs(0.05 / f64::from(comparisons))).collect();
+        let fewest: Vec<usize> = (1..=7)
+            .map(|comparisons| fewest_pairs(0.05 / f64::from(comparisons)))
+            .collect();
         assert_eq!(fewest, [6, 7, 7, 8, 8, 8, 9]);
     }
 

@@ -66,7 +66,11 @@ impl Summary {
             trimmed_mean_is_mean: scores.len() < SMALLEST_TRIMMED,
             trimmed_mean_interval: trimmed_mean_interval(scores, LEVEL),
             median: of_some(median),
-            standard_deviation: if identical { Some(0.0) } else { standard_deviation(scores) },
+            standard_deviation: if identical {
+                Some(0.0)
+            } else {
+                standard_deviation(scores)
+            },
             minimum: scores.iter().copied().reduce(f64::min),
             maximum: scores.iter().copied().reduce(f64::max),
         })

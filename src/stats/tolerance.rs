@@ -77,8 +77,14 @@ mod tests {
     #[test]
     fn known_numbers() {
         // Wilks (1941): 46 runs hold 90 % with confidence 95 %, 93 hold 95 %.
-        assert_eq!((runs_for_tolerance(0.9, 0.95), runs_for_tolerance(0.95, 0.95)), (46, 93));
-        assert_eq!((tolerance(1, 0.9), tolerance(0, 0.9), next_run_inside(1)), (0.0, 0.0, 0.0));
+        assert_eq!(
+            (runs_for_tolerance(0.9, 0.95), runs_for_tolerance(0.95, 0.95)),
+            (46, 93)
+        );
+        assert_eq!(
+            (tolerance(1, 0.9), tolerance(0, 0.9), next_run_inside(1)),
+            (0.0, 0.0, 0.0)
+        );
         let words = tolerance_words(10).unwrap();
         assert!(words.contains("82 %") && words.contains("confidence 26 %"), "{words}");
         assert_eq!(tolerance_words(1), None);

@@ -21,6 +21,8 @@ pub enum Verdict {
     Higher,
     /// Lower, of such a metric.
     Lower,
+    /// Smaller than the smallest difference of interest either way; of planned looks alone.
+    Negligible,
     /// Neither, at this level and with these seeds.
     Undecided,
     /// The difference is the same in all seeds, as between deterministic fits; seeds measure no uncertainty.
@@ -64,7 +66,11 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
 pub fn verdicts(differences: &[&PairedDifference], larger_is_better: Option<bool>, level: f64) -> Vec<Decision> {
     let tested = || differences.iter().filter(|difference| difference.p_value.is_some());
     let adjusted = holm(&tested().filter_map(|difference| difference.p_value).collect::<Vec<_>>());
-    let smallest = holm(&tested().map(|difference| smallest_p_value(difference.pairs)).collect::<Vec<_>>());
+    let smallest = holm(
+        &tested()
+            .map(|difference| smallest_p_value(difference.pairs))
+            .collect::<Vec<_>>(),
+    );
     let mut numbers = adjusted.into_iter().zip(smallest);
     let comparisons = numbers.len();
     let decide = |difference: &&PairedDifference| match difference.p_value.and_then(|_| numbers.next()) {
@@ -104,7 +110,11 @@ fn tested_decision(
         words += &format!(", {} without a difference", difference.zeros);
     }
     words += &format!(", p = {}", p_value_text(p));
-    let approximate = if difference.p_value_is_exact { "" } else { ", Monte Carlo" };
+    let approximate = if difference.p_value_is_exact {
+        ""
+    } else {
+        ", Monte Carlo"
+    };
     words += &match comparisons {
         0 | 1 => format!(" (sign-flip test{approximate})"),
         _ => format!(" (sign-flip test{approximate}, Holm's correction for {comparisons} comparisons)"),
@@ -133,7 +143,10 @@ fn untested_decision(difference: &PairedDifference, comparisons: usize) -> Decis
     let (verdict, words) = match (difference.identical, difference.zeros == difference.pairs) {
         (true, true) => (
             Verdict::Same,
-            format!("no difference in any of {} seeds; this measures no uncertainty", difference.pairs),
+            format!(
+                "no difference in any of {} seeds; this measures no uncertainty",
+                difference.pairs
+            ),
         ),
         (true, false) => (
             Verdict::Same,
@@ -232,7 +245,10 @@ mod tests {
             assert_eq!(decision.verdict, expected);
         }
         let words = decide(5, 1).words;
-        assert!(words.contains("5 seeds cannot decide at 5 %") && words.contains("6 seeds could"), "{words}");
+        assert!(
+            words.contains("5 seeds cannot decide at 5 %") && words.contains("6 seeds could"),
+            "{words}"
+        );
         assert!(decide(7, 4).words.contains("8 seeds could"));
     }
 
@@ -255,7 +271,11 @@ mod tests {
             seen,
             [Verdict::Same, Verdict::Same, Verdict::NotMeasured, Verdict::Undecided]
         );
-        assert!(decisions[0].words.contains("same in all 10 seeds"), "{}", decisions[0].words);
+        assert!(
+            decisions[0].words.contains("same in all 10 seeds"),
+            "{}",
+            decisions[0].words
+        );
         assert!(decisions[1].words.contains("no difference in any of 10 seeds"));
         // Only one of the four is a test, so nothing is corrected.
         assert_eq!(decisions[3].adjusted_p_value, mixed.p_value);

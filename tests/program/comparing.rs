@@ -57,7 +57,7 @@ fn a_short_look_keeps_the_summary_of_all_seeds() {
 fn before_anything_has_run_the_metric_is_the_one_that_will_be() {
     let laboratory = Laboratory::with(SMALL);
     let said = laboratory.say(&["compare", "e.toml"]).expect(0);
-    assert!(said.out.contains("test/log_likelihood in nats"), "{}", said.out);
+    assert!(said.out.contains("test log-likelihood (test/log_likelihood) in nats"), "{}", said.out);
     assert!(said.out.contains("0/2, not run"), "{}", said.out);
     let without_test = SMALL.replace(
         "source = \"three_clusters\"\ntrain = 40\ntest = 20",
@@ -65,7 +65,7 @@ fn before_anything_has_run_the_metric_is_the_one_that_will_be() {
     );
     let laboratory = Laboratory::with(&without_test).and("p.csv", "x\n1\n2\n4\n7\n");
     let said = laboratory.say(&["compare", "e.toml"]).expect(0);
-    assert!(said.out.contains("train/log_likelihood in nats"), "{}", said.out);
+    assert!(said.out.contains("(train/log_likelihood) in nats"), "{}", said.out);
 }
 
 #[test]

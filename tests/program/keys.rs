@@ -6,6 +6,7 @@
 use crate::laboratory::Laboratory;
 use latent_lab::record;
 use latent_lab::runner::{Experiment, Fresh, Options, Outcome, Watcher, execute};
+use latent_lab::train::metrics;
 use schemars::schema_for;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -138,6 +139,10 @@ fn left(run: &latent_lab::runner::PlannedRun) -> Left {
         )
     };
     let record = record::read_run(&dir).expect("a record");
+    for name in record.manifest.metrics.keys() {
+        let known = metrics::find(name).is_some_and(|metric| metric.name == name);
+        assert!(known, "`describe metric` does not know {name}");
+    }
     let lines: Vec<String> = record.metrics.iter().map(|line| format!("{line:?}")).collect();
     Left {
         theta: own.map(|(name, tensor)| (name.clone(), bytes(tensor))).collect(),

@@ -2,6 +2,7 @@
 
 mod commands;
 mod comparing;
+mod deciding;
 mod describing;
 #[cfg(unix)]
 mod determinism;
@@ -10,6 +11,7 @@ mod hard_inputs;
 mod keys;
 mod laboratory;
 mod records;
+mod schedules;
 mod supported;
 mod tables;
 mod tables_of_text;

@@ -95,7 +95,8 @@ fn heading(metric: &MetricDocument) -> String {
         Some(false) => ", smaller is better",
         None => "",
     };
-    format!("{} in {}{direction}\n", metric.name, metric.unit)
+    let MetricDocument { title, name, unit, .. } = metric;
+    wrapped(&format!("{title} ({name}) in {unit}{direction}"), 0)
 }
 
 /// Variants as rows: how many seeds finished, the mean of `metric` with its interval, the standard deviation over seeds.
@@ -166,8 +167,13 @@ fn explanations(summary: &Summary) -> String {
             .filter_map(|variant| Some((variant, variant.summary.get(metric)?)))
     };
     let with_interval = || measured().filter(|(_, scores)| scores.mean_interval.is_some());
+    let method = with_interval().find_map(|(_, scores)| Some(scores.mean_interval?.method));
+    let method = method.unwrap_or(IntervalMethod::StudentT);
     if with_interval().next().is_some() {
-        line("intervals: Student t, for the mean over seeds; std. dev.: over seeds");
+        line(&format!(
+            "intervals: {}, for the mean over seeds; std. dev.: over seeds",
+            method.title()
+        ));
     }
     if measured().any(|(_, scores)| scores.count < stats::SMALLEST_INTERVAL) {
         line(&format!("fewer than {} seeds: no interval", stats::SMALLEST_INTERVAL));
@@ -175,7 +181,7 @@ fn explanations(summary: &Summary) -> String {
     let counts: BTreeSet<usize> = with_interval().map(|(_, scores)| scores.count).collect();
     if let Some(words) = counts
         .first()
-        .and_then(|&n| stats::coverage_words(Estimand::Mean, IntervalMethod::StudentT, n))
+        .and_then(|&n| stats::coverage_words(Estimand::Mean, method, n))
     {
         line(&words);
     }

@@ -49,10 +49,20 @@ pub(super) fn differences(summary: &Summary) -> String {
         let words = format!("{}: not measured: no seed finished both variants", variant.name);
         text.push_str(&wrapped(&words, 2));
     }
-    let with_interval = found.iter().filter(|found| found.difference.interval.is_some());
-    let pairs = with_interval.map(|found| found.difference.pairs).min();
-    let coverage = |n| stats::coverage_words(Estimand::PairedDifference, IntervalMethod::StudentT, n);
-    if let Some(words) = pairs.and_then(coverage) {
+    let method = |found: &&Difference| found.difference.interval.map(|interval| interval.method);
+    if found
+        .iter()
+        .any(|found| method(&found) == Some(IntervalMethod::Repeated))
+    {
+        let words = "intervals of planned looks: repeated sign-flip intervals, which hold at all looks of a comparison together";
+        text.push_str(&wrapped(words, 0));
+    }
+    let single = found
+        .iter()
+        .filter_map(|found| Some((found.difference.pairs, method(&found)?)));
+    let fewest = single.filter(|(_, method)| *method != IntervalMethod::Repeated).min();
+    let coverage = |(n, method)| stats::coverage_words(Estimand::PairedDifference, method, n);
+    if let Some(words) = fewest.and_then(coverage) {
         text.push_str(&wrapped(&words, 0));
     }
     text
@@ -64,6 +74,7 @@ fn title(verdict: Verdict) -> &'static str {
         Verdict::Worse => "worse",
         Verdict::Higher => "higher",
         Verdict::Lower => "lower",
+        Verdict::Negligible => "negligible",
         Verdict::Undecided => "undecided",
         Verdict::Same => "no test",
         Verdict::NotMeasured => "not measured",

@@ -27,6 +27,9 @@ pub struct Difference {
     /// How many more seeds would decide it, where it is undecided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub more_seeds: Option<MoreSeeds>,
+    /// The numbers of pairs that this comparison was looked at with; empty after a single look.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looks: Vec<usize>,
 }
 
 /// How many more seeds would decide a comparison, if the true difference and its standard deviation over seeds are those
@@ -95,6 +98,7 @@ impl Summary {
                 more_seeds: self.more_seeds(ours, theirs, difference, &decision),
                 difference: difference.clone(),
                 decision,
+                looks: Vec::new(),
             });
         let (reference, found) = (reference.to_owned(), found.collect());
         (self.reference, self.differences) = (Some(reference), found);

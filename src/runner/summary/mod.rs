@@ -3,6 +3,7 @@
 mod best;
 mod differences;
 mod document;
+mod intervals;
 mod notes;
 mod read;
 mod references;
@@ -66,6 +67,8 @@ pub struct Summary {
 pub struct MetricDocument {
     /// Its name.
     pub name: String,
+    /// Its name in words.
+    pub title: String,
     /// How it is computed.
     pub formula: String,
     /// Its unit.
@@ -78,6 +81,7 @@ impl From<&Metric> for MetricDocument {
     fn from(metric: &Metric) -> Self {
         Self {
             name: metric.name.to_owned(),
+            title: metric.title.to_owned(),
             formula: metric.formula.to_owned(),
             unit: metric.unit.to_owned(),
             larger_is_better: metric.larger_is_better,

@@ -37,7 +37,11 @@ pub fn table(settings: Settings) -> Vec<Coverage> {
     let kinds = ScoreKind::ALL.into_iter();
     let cells: Vec<(bool, ScoreKind, usize)> = [false, true]
         .into_iter()
-        .flat_map(|paired| kinds.clone().flat_map(move |kind| RUNS.map(|runs| (paired, kind, runs))))
+        .flat_map(|paired| {
+            kinds
+                .clone()
+                .flat_map(move |kind| RUNS.map(|runs| (paired, kind, runs)))
+        })
         .collect();
     let mut rows: Vec<Coverage> = cells
         .into_par_iter()
@@ -51,7 +55,11 @@ pub fn table(settings: Settings) -> Vec<Coverage> {
 pub fn measure(paired: bool, kind: ScoreKind, runs: usize, settings: Settings) -> Vec<Coverage> {
     let stream = Streams::new(settings.seed).named("interval coverage");
     let bounded = Bounded::new();
-    let estimand = if paired { Estimand::PairedDifference } else { Estimand::Mean };
+    let estimand = if paired {
+        Estimand::PairedDifference
+    } else {
+        Estimand::Mean
+    };
     let truth = match paired {
         true => paired_truth(kind),
         false => bounded.mean(kind),
@@ -63,14 +71,26 @@ pub fn measure(paired: bool, kind: ScoreKind, runs: usize, settings: Settings) -
     }
     if settings.resamples > 0 {
         // Of three scores every ninth resample repeats one of them: the bootstrap-t is unbounded.
-        let methods = [IntervalMethod::BootstrapT, IntervalMethod::Bca, IntervalMethod::Percentile];
-        let offered = methods.into_iter().filter(|m| runs >= 5 || *m != IntervalMethod::BootstrapT);
+        let methods = [
+            IntervalMethod::BootstrapT,
+            IntervalMethod::Bca,
+            IntervalMethod::Percentile,
+        ];
+        let offered = methods
+            .into_iter()
+            .filter(|m| runs >= 5 || *m != IntervalMethod::BootstrapT);
         tallies.extend(offered.map(|method| Tally::new(estimand, method)));
     }
     for simulation in 0..settings.simulations {
         let generator = &mut stream.at(simulation as u64);
         let scores: Vec<f64> = (0..runs)
-            .map(|_| if paired { difference(kind, generator) } else { bounded.draw(kind, generator) })
+            .map(|_| {
+                if paired {
+                    difference(kind, generator)
+                } else {
+                    bounded.draw(kind, generator)
+                }
+            })
             .collect();
         let mut resampled = (settings.resamples > 0).then(|| Resampled::new(&scores, settings.resamples, generator));
         for tally in &mut tallies {
@@ -81,10 +101,16 @@ pub fn measure(paired: bool, kind: ScoreKind, runs: usize, settings: Settings) -
             };
             // No interval is no claim, and does not cover.
             tally.covered += usize::from(interval.is_some_and(|interval| interval.contains(truth)));
-            tally.widths.extend(interval.map(|interval| interval.high - interval.low));
+            tally
+                .widths
+                .extend(interval.map(|interval| interval.high - interval.low));
         }
     }
-    let deviation = if paired { paired_deviation(kind) } else { bounded.deviation(kind) };
+    let deviation = if paired {
+        paired_deviation(kind)
+    } else {
+        bounded.deviation(kind)
+    };
     let rows = tallies.into_iter().map(|tally| {
         let coverage = tally.covered as f64 / settings.simulations as f64;
         let round = |value: f64, digits: i32| (value * 10f64.powi(digits)).round() / 10f64.powi(digits);
@@ -228,7 +254,11 @@ fn success_rate(a: f64, generator: &mut Generator) -> f64 {
 
 /// The score of a run that fails with this probability.
 fn or_failed(probability: f64, generator: &mut Generator) -> f64 {
-    let centre = if generator.random::<f64>() < probability { 0.0 } else { 1.0 };
+    let centre = if generator.random::<f64>() < probability {
+        0.0
+    } else {
+        1.0
+    };
     let noise: f64 = StandardNormal.sample(generator);
     centre + 0.1 * noise
 }
@@ -321,7 +351,12 @@ mod tests {
             for row in measure(paired, kind, runs, settings(resamples)) {
                 let committed = Coverage::of(row.estimand, row.method, kind, runs).expect("a measured cell");
                 // Fewer resamples make a bootstrap interval a little shorter.
-                let within = 4.0 * row.standard_error.max(0.005) + if row.method > IntervalMethod::StudentT { 0.01 } else { 0.0 };
+                let within = 4.0 * row.standard_error.max(0.005)
+                    + if row.method > IntervalMethod::StudentT {
+                        0.01
+                    } else {
+                        0.0
+                    };
                 assert!((row.coverage - committed).abs() < within, "{row:?} against {committed}");
             }
         }

@@ -21,6 +21,11 @@ pub fn sequential_table() -> &'static [sequential::Row] {
 /// The false positives of unplanned looks from 5 to 30 seeds at an error of 5 %: every 5 seeds, and after every seed.
 pub fn unplanned_false_positives() -> Option<(f64, f64)> {
     use sequential::Design::{UnplannedT, UnplannedTEverySeed};
-    let rate = |design| sequential_table().iter().find(|row| row.design == design).map(|row| row.any_decided);
+    let rate = |design| {
+        sequential_table()
+            .iter()
+            .find(|row| row.design == design)
+            .map(|row| row.any_decided)
+    };
     Some((rate(UnplannedT)?, rate(UnplannedTEverySeed)?))
 }

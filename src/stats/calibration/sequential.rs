@@ -105,11 +105,20 @@ pub fn cases() -> Vec<Case> {
             cases.push(null(Design::Fixed, scores, comparisons));
         }
     }
-    for design in [Design::UnplannedSignFlip, Design::UnplannedT, Design::UnplannedTEverySeed] {
+    for design in [
+        Design::UnplannedSignFlip,
+        Design::UnplannedT,
+        Design::UnplannedTEverySeed,
+    ] {
         cases.push(null(design, Shape::Normal, 1));
     }
     for effect in [0.5, 0.75, 1.0, 1.5] {
-        for (design, comparisons) in [(Design::Planned, 1), (Design::Fixed, 1), (Design::Planned, 3), (Design::Fixed, 3)] {
+        for (design, comparisons) in [
+            (Design::Planned, 1),
+            (Design::Fixed, 1),
+            (Design::Planned, 3),
+            (Design::Fixed, 3),
+        ] {
             cases.push(Case {
                 effect,
                 ..null(design, Shape::Normal, comparisons)
@@ -146,9 +155,8 @@ pub fn measure(case: Case, simulations: usize, seed: u64) -> Row {
         let pairs: usize = ends.iter().map(|end| end.1).sum();
         (usize::from(decided > 0), decided, negligible, pairs)
     });
-    let add = |a: (usize, usize, usize, usize), b: (usize, usize, usize, usize)| {
-        (a.0 + b.0, a.1 + b.1, a.2 + b.2, a.3 + b.3)
-    };
+    let add =
+        |a: (usize, usize, usize, usize), b: (usize, usize, usize, usize)| (a.0 + b.0, a.1 + b.1, a.2 + b.2, a.3 + b.3);
     let (any, decided, negligible, pairs) = outcomes.reduce(|| (0, 0, 0, 0), add);
     let round = |value: f64| (value * 1e4).round() / 1e4;
     let share = |count: usize, of: usize| count as f64 / of as f64;
@@ -209,7 +217,11 @@ fn look(case: Case, differences: &[Vec<f64>]) -> Vec<(Finding, usize)> {
     // Looks with a test that is meant for one, until it is significant.
     let until = |looks: &[usize], significant: &dyn Fn(&[f64]) -> bool| {
         let ends = differences.iter().map(|values| {
-            let end = looks.iter().copied().find(|&n| significant(&values[..n])).unwrap_or(MOST);
+            let end = looks
+                .iter()
+                .copied()
+                .find(|&n| significant(&values[..n]))
+                .unwrap_or(MOST);
             (signed(&values[..end], significant(&values[..end])), end)
         });
         ends.collect::<Vec<_>>()
@@ -291,8 +303,14 @@ mod tests {
             };
             let again = measure(case, 150, 1);
             let error = |p: f64| (p * (1.0 - p) / 150.0).sqrt().max(0.01);
-            assert!((again.any_decided - row.any_decided).abs() < 4.0 * error(row.any_decided), "{again:?}");
-            assert!((again.negligible - row.negligible).abs() < 4.0 * error(row.negligible), "{again:?}");
+            assert!(
+                (again.any_decided - row.any_decided).abs() < 4.0 * error(row.any_decided),
+                "{again:?}"
+            );
+            assert!(
+                (again.negligible - row.negligible).abs() < 4.0 * error(row.negligible),
+                "{again:?}"
+            );
         }
     }
 }
