@@ -1,6 +1,10 @@
 //! No rule judges while anything scheduled is still moving, and what is noted is noted once.
 
 use crate::laboratory::Laboratory;
+use latent_lab::Result;
+use latent_lab::math::streams::Streams;
+use latent_lab::spec::load_experiment;
+use latent_lab::train::{Job, Observer, State, train};
 use serde_json::Value;
 
 fn head(seeds: u64) -> String {
@@ -130,4 +134,80 @@ fn what_goes_on_for_many_sweeps_is_noted_when_it_begins_and_at_the_end() {
         steps.len() >= 2 && steps.len() <= 6 && steps.last() == Some(&90),
         "{text}"
     );
+}
+
+/// Keeps every checkpoint that is offered, and refuses what a record refuses: lines of a step after its checkpoint.
+#[derive(Default)]
+struct Strict {
+    checkpoint: Option<u64>,
+    texts: Vec<String>,
+}
+
+impl Strict {
+    fn line(&self, step: u64) {
+        let is_late = self.checkpoint.is_some_and(|last| step <= last);
+        assert!(!is_late, "a line of step {step} after the checkpoint of it");
+    }
+}
+
+impl Observer for Strict {
+    fn evaluated(&mut self, step: u64, _: &[(String, f64)]) -> Result<()> {
+        self.line(step);
+        Ok(())
+    }
+
+    fn noted(&mut self, step: u64, text: &str) -> Result<()> {
+        self.line(step);
+        self.texts.push(text.to_owned());
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, _: bool, state: &dyn Fn() -> Result<State>) -> Result<()> {
+        self.checkpoint = Some(state()?.step);
+        Ok(())
+    }
+
+    fn progressed(&mut self, _: u64, _: u64) {}
+
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn the_last_notes_stand_before_the_last_checkpoint_however_often_one_is_kept() {
+    let adam = format!(
+        "{}{CLUSTERS}[posterior]\nkind = \"exact\"\ntemperature = {{ from = 2, to = 1, steps = 5 }}\n[training]\n\
+         optimizer = \"adam\"\nsteps = 5\nevaluate_every = 1\n",
+        head(1)
+    );
+    for (text, last) in [
+        (annealed(""), "converged"),
+        (annealed("steps = 30\n"), "before the temperature"),
+        (adam, "before the temperature"),
+    ] {
+        let laboratory = Laboratory::with(&text);
+        let loaded = load_experiment(&laboratory.path("e.toml"), &[]).expect("an experiment");
+        let spec = &loaded.variants[0].spec;
+        let streams = Streams::new(0);
+        let splits = spec.data.load(&laboratory.path(""), &streams).expect("rows");
+        let model = spec.model.build(&splits.train).expect("a model");
+        let job = Job {
+            model: model.as_ref(),
+            posterior: &spec.posterior,
+            objective: &spec.objective,
+            training: &spec.training,
+            splits: &splits,
+            streams: &streams,
+            threads: 1,
+            bound_samples: 1,
+        };
+        let mut strict = Strict::default();
+        train(&job, None, &mut strict).expect("training");
+        assert!(
+            strict.texts.last().is_some_and(|text| text.contains(last)),
+            "{:?}",
+            strict.texts
+        );
+    }
 }
