@@ -32,7 +32,8 @@ pub struct KeyDescription {
     pub words: String,
     /// Whether it must be written.
     pub required: bool,
-    /// The default as TOML; `None` if there is none or it is "not set".
+    /// The default as TOML, or in words where it depends on other keys (`x-default` in the schema); `None` if there is
+    /// none.
     pub default: Option<String>,
     /// The accepted texts with their meaning, if it is one of a few.
     pub choices: Vec<(String, String)>,
@@ -147,7 +148,9 @@ fn keys(shape: &Shape) -> Vec<KeyDescription> {
     let required: Vec<&str> = shape.required().collect();
     let describe = |(name, schema)| {
         let inner = shape.inner(schema);
-        let default = inner.keyword("default").filter(|value| !value.is_null());
+        let default = inner.keyword("default").filter(|value| !value.is_null()).map(inline);
+        // A default that depends on other keys is in no schema.
+        let said = inner.keyword("x-default").and_then(Value::as_str).map(str::to_owned);
         let meaning = |choice: &Choice| (choice.name.to_owned(), paragraphs(choice.doc).join(" "));
         // The keys of a table that no tag decides; a table with a tag says its kinds.
         let tables = std::iter::once(&inner).chain(&inner.alternatives);
@@ -156,7 +159,7 @@ fn keys(shape: &Shape) -> Vec<KeyDescription> {
             name: String::from(name),
             words: inner.words_with_range(),
             required: required.contains(&name),
-            default: default.map(inline),
+            default: said.or(default),
             choices: inner.choices.iter().map(meaning).collect(),
             keys: nested.collect(),
             paragraphs: paragraphs(inner.doc()),

@@ -1,6 +1,7 @@
 //! The whole program from outside: the real binary on real experiment files.
 
 mod commands;
+mod completing;
 mod comparing;
 mod deciding;
 mod describing;
@@ -13,5 +14,6 @@ mod laboratory;
 mod records;
 mod schedules;
 mod supported;
+mod terminal;
 mod tables;
 mod tables_of_text;
