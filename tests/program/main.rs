@@ -8,3 +8,4 @@ mod faults;
 mod hard_inputs;
 mod laboratory;
 mod supported;
+mod typing;
