@@ -67,8 +67,8 @@ fn metric(name: &str) -> String {
         None => "neither larger nor smaller is better",
     };
     format!(
-        "{name}\n\n  {}\n  unit: {}\n  {direction}\n",
-        metric.formula, metric.unit
+        "{name}: {}\n\n  {}\n  needs: {}\n  unit: {}\n  {direction}\n",
+        metric.title, metric.formula, metric.needs, metric.unit
     )
 }
 

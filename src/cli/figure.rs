@@ -2,6 +2,7 @@
 
 use super::{Overrides, Stop, load, run, say};
 use crate::figure::lecture::{self, LectureFigure};
+use crate::runner::Fresh;
 use crate::spec::check::closest;
 use clap::Args;
 use std::path::PathBuf;
@@ -38,7 +39,7 @@ impl Figure {
         for figure in self.chosen()? {
             let file = self.experiments.join(figure.experiment);
             let experiment = load(&file, &self.overrides, &self.results)?;
-            run::run(&experiment, self.jobs, false, !self.quiet)?;
+            run::run(&experiment, self.jobs, Fresh::None, !self.quiet)?.complete()?;
             let folder = self.output.clone().unwrap_or_else(|| experiment.dir().join("figures"));
             for path in (figure.draw)(&experiment)?.write(&folder.join(figure.name))? {
                 say(&format!("{}\n", path.display()));

@@ -1,18 +1,22 @@
 //! The command line: one verb per file. The only room that owns the terminal and the exit codes.
 
+mod calibrate;
 mod check;
 mod compare;
 mod completions;
 mod describe;
 mod figure;
+mod left_alone;
 mod list;
 mod plan;
 mod progress;
 mod run;
 mod schema;
 mod table;
+mod until_decided;
 
 use crate::error::Error;
+use crate::record::program_revision;
 use crate::runner::Experiment;
 use crate::spec::Diagnostics;
 use crate::spec::experiment::SEEDS_OVERRIDE;
@@ -21,12 +25,13 @@ use clap::{Args, Parser, Subcommand};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 /// Experiments in reinforcement learning with latent-variable models.
 ///
 /// One TOML file asks one question; `run` answers it over many seeds and draws the answer.
 #[derive(Debug, Parser)]
-#[command(name = "latent-lab", version, propagate_version = true)]
+#[command(name = "latent-lab", version = version(), propagate_version = true)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -48,6 +53,8 @@ enum Verb {
     Compare(compare::Compare),
     /// Draw a lecture figure from its records, running what is missing.
     Figure(figure::Figure),
+    /// Measure by simulation what the intervals cover and how often the tests err.
+    Calibrate(calibrate::Calibrate),
     /// Print a shell's completion script.
     Completions(completions::Completions),
     /// Print the JSON Schema of experiment files, for editors.
@@ -83,6 +90,11 @@ struct Overrides {
 }
 
 impl Overrides {
+    /// Whether there are any.
+    fn is_given(&self) -> bool {
+        !self.set.is_empty() || self.seeds.is_some()
+    }
+
     /// All overrides as pieces of TOML.
     fn pieces(&self) -> Vec<String> {
         let seeds = self.seeds.as_ref().map(|seeds| {
@@ -153,6 +165,7 @@ pub fn main() -> ExitCode {
         Verb::Describe(verb) => verb.execute(),
         Verb::Compare(verb) => verb.execute(),
         Verb::Figure(verb) => verb.execute(),
+        Verb::Calibrate(verb) => verb.execute(),
         Verb::Completions(verb) => verb.execute(),
         Verb::Schema => schema::execute(),
     };
@@ -177,6 +190,19 @@ pub fn main() -> ExitCode {
             ExitCode::from(130)
         }
     }
+}
+
+/// The version and, where the program was built from a repository, its revision.
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let version = env!("CARGO_PKG_VERSION");
+        let Some(revision) = program_revision() else {
+            return version.to_owned();
+        };
+        let changes = if revision.dirty { ", with changes" } else { "" };
+        format!("{version} (revision {}{changes})", revision.commit)
+    });
+    &VERSION
 }
 
 /// Prints to standard output; a reader that has left (`| head`) is no fault.

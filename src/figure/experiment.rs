@@ -4,7 +4,7 @@ use super::comparison::{Row, comparison};
 use super::curves::{Curve, Labels, learning_curves};
 use crate::Result;
 use crate::runner::{Summary, VariantSummary, agreed};
-use crate::stats::{Bootstrap, Scores, mean};
+use crate::stats::{LEVEL, Summary as Statistics, mean_interval};
 use std::path::{Path, PathBuf};
 
 /// Draws `comparison` and, where there is a curve to show, `learning_curves` into `folder`; returns the files.
@@ -41,8 +41,13 @@ fn write_curves(summary: &Summary, folder: &Path) -> Result<Option<[PathBuf; 2]>
     let along = [
         metric.name.as_str(),
         "test/log_likelihood",
+        "test/log_likelihood_grid",
+        "test/log_likelihood_estimate",
         "test/log_likelihood_bound",
         "train/log_likelihood",
+        "train/log_likelihood_grid",
+        "train/log_likelihood_estimate",
+        "train/log_likelihood_bound",
     ];
     let Some(name) = along.into_iter().find(|name| measured_along(name)) else {
         return Ok(None);
@@ -60,7 +65,7 @@ fn write_curves(summary: &Summary, folder: &Path) -> Result<Option<[PathBuf; 2]>
     let labels = Labels {
         title: summary.question.clone(),
         caption: match curves.iter().map(|curve| curve.values.len()).max() {
-            Some(seeds @ 3..) => format!("Mean over {seeds} seeds with 95 % bootstrap intervals."),
+            Some(seeds @ 3..) => format!("Mean over {seeds} seeds with 95 % Student t intervals."),
             Some(2) => "Mean over 2 seeds.".to_owned(),
             _ => "One seed.".to_owned(),
         },
@@ -78,7 +83,7 @@ fn row(variant: &VariantSummary, metric: &str) -> Row {
         scores: variant.scores(metric).into_values().collect(),
         failed: variant.failed(),
         mean: summary.and_then(|summary| summary.mean),
-        interval: summary.and_then(|summary| summary.mean_interval),
+        interval: summary.and_then(Statistics::bounds),
     }
 }
 
@@ -114,11 +119,7 @@ pub(super) fn curve(variant: &VariantSummary, metric: &str) -> Curve {
     }
 }
 
-/// The 95 % bootstrap interval of the mean; fewer resamples than in tables, since there is one per point of a curve.
+/// Student's t interval of the mean at 95 %, as in tables.
 pub(super) fn interval(values: &[f64]) -> Option<(f64, f64)> {
-    let bootstrap = Bootstrap {
-        resamples: 1000,
-        ..Bootstrap::default()
-    };
-    bootstrap.interval(&Scores::of_one_task(values).ok()?, |scores| mean(scores.pooled()))
+    mean_interval(values, LEVEL).map(|interval| interval.bounds())
 }

@@ -133,8 +133,9 @@ impl Checker<'_, '_> {
             let label = format!("expected {}", shape.words_with_range());
             self.fault(message, node.span, label, meaning(shape, path));
         }
+        let same = shape.keyword("prefixItems").is_none().then(|| shape.item(0)).flatten();
         for (index, item) in items.iter().enumerate() {
-            if let Some(inner) = shape.item(index) {
+            if let Some(inner) = same.clone().or_else(|| shape.item(index)) {
                 let before = self.faults.len();
                 self.value(item, &inner, &format!("{path}[{index}]"));
                 for fault in &mut self.faults[before..] {
@@ -259,7 +260,7 @@ impl Checker<'_, '_> {
         let help = if let Some(name) = closest(key, allowed.iter().copied()) {
             format!("did you mean {}?", quote(name))
         } else if let Some(hint) =
-            foreign::keys(key).find(|hint| hint.is_in(path_section) && allowed.contains(&hint.first_key()))
+            foreign::keys(key).find(|hint| hint.section() == path_section && allowed.contains(&hint.first_key()))
         {
             hint.text(&shown, path_section)
         } else if !owners.is_empty() {
@@ -297,7 +298,7 @@ impl Checker<'_, '_> {
 
     /// Whether the key that a hint names is one of the file or of its section.
     fn exists(&self, hint: &foreign::Key) -> bool {
-        match self.top.property(hint.section) {
+        match self.top.property(hint.section()) {
             Some(section) => section.all_keys().contains(&hint.first_key()),
             None => self.elsewhere.contains(&hint.first_key()),
         }

@@ -43,6 +43,8 @@ pub struct Loaded<T> {
     pub question: String,
     /// The seeds, common to all variants.
     pub seeds: Vec<u64>,
+    /// The seeds that the file itself names, whatever an override says.
+    pub file_seeds: Vec<u64>,
     /// What is compared, at least one.
     pub variants: Vec<Variant<T>>,
     /// What the file says that was probably not meant.
@@ -165,6 +167,7 @@ impl Loader {
         let shape = Shape::new(&schema, &schema);
         let (file, overrides) = self.parse(&shape)?;
         let (mut header, mut base) = (file.header, file.spec);
+        let file_seeds = header.get("seeds").and_then(|node| header::read_seeds(node).ok());
         assume_kinds(&mut base, &shape);
         let mut targeted: Vec<Entry> = Vec::new();
         for piece in &overrides {
@@ -201,6 +204,7 @@ impl Loader {
             name,
             question: text("question")?,
             seeds: seeds?.as_slice().to_vec(),
+            file_seeds: file_seeds.map_or_else(Vec::new, |seeds| seeds.as_slice().to_vec()),
             variants,
             warnings: Diagnostics::default(),
         })
@@ -280,10 +284,15 @@ impl Loader {
             if faults.is_empty() {
                 match T::deserialize(tree.to_toml()) {
                     Ok(spec) => {
-                        faults.extend(semantic(&spec).into_iter().map(|fault| {
+                        for fault in semantic(&spec) {
                             let span = locate(&tree, &fault.key);
-                            Diagnostic::of(fault, span)
-                        }));
+                            let is_shared = fault.is_unused && span == locate(base, &fault.key);
+                            let fault = Diagnostic::of(fault, span);
+                            if is_shared {
+                                shared.unused.push(fault.clone());
+                            }
+                            faults.push(fault);
+                        }
                         variants.push(Variant {
                             name: if plan.name.is_empty() { experiment } else { &plan.name }.to_owned(),
                             spec,
@@ -392,13 +401,17 @@ fn assume_kinds(base: &mut Node, shape: &Shape) {
 #[derive(Default)]
 struct Shared<'p> {
     found: Vec<(Diagnostic, Vec<&'p str>)>,
+    /// Of keys without effect: those that all rows share. One that acts in some rows is no fault of the others.
+    unused: Vec<Diagnostic>,
 }
 
 impl<'p> Shared<'p> {
     fn add(&mut self, fault: Diagnostic, name: &'p str) {
         let same = |known: &Diagnostic, names: &[&str]| {
             let same_words = known.message == fault.message && known.label == fault.label && known.help == fault.help;
-            same_words && names.last() != Some(&name)
+            let is_shared = |fault| self.unused.contains(fault);
+            let same_place = known.span == fault.span;
+            same_words && names.last() != Some(&name) && (same_place || (!is_shared(known) && !is_shared(&fault)))
         };
         match self.found.iter_mut().find(|(known, names)| same(known, names)) {
             Some((known, names)) => {
@@ -416,7 +429,10 @@ impl<'p> Shared<'p> {
 
     /// The faults; one that not all `rows` have names those that do.
     fn faults(self, rows: usize) -> impl Iterator<Item = Diagnostic> {
-        self.found.into_iter().map(move |(mut fault, names)| {
+        let Self { found, unused } = self;
+        let acts_elsewhere = move |(fault, names): &(Diagnostic, Vec<_>)| unused.contains(fault) && names.len() < rows;
+        let found = found.into_iter().filter(move |pair| !acts_elsewhere(pair));
+        found.map(move |(mut fault, names)| {
             if names.len() < rows {
                 let plural = if names.len() == 1 { "" } else { "s" };
                 let names = variants::quoted_names(names.into_iter());

@@ -28,15 +28,18 @@ pub(super) fn check(header: &Node, faults: &mut Vec<Diagnostic>) -> Option<Seeds
     let schema = schemars::schema_for!(Header).to_value();
     let entries = header.entries().unwrap_or_default().iter();
     let own = entries.filter(|entry| !matches!(entry.key.as_str(), "variant" | "grid"));
+    // What is wrong with written seeds is said better below.
+    let own = own.cloned().map(|mut entry| {
+        if entry.key == "seeds" {
+            entry.node.value = Value::Integer(1);
+        }
+        entry
+    });
     let own = Node {
         span: header.span,
-        value: Value::Table(own.cloned().collect()),
+        value: Value::Table(own.collect()),
     };
-    let mut found = check::check(&own, &Shape::new(&schema, &schema), &[], false);
-    let seeds = header.get("seeds");
-    // What is wrong with written seeds is said better below.
-    found.retain(|fault| !seeds.is_some_and(|node| within(fault, node)));
-    faults.extend(found);
+    faults.extend(check::check(&own, &Shape::new(&schema, &schema), &[], false));
     if let Some(name) = header.get("name")
         && name
             .as_str()
@@ -49,7 +52,7 @@ pub(super) fn check(header: &Node, faults: &mut Vec<Diagnostic>) -> Option<Seeds
             format!("expected text on one line, at most {longest} characters"),
         ));
     }
-    let node = seeds?;
+    let node = header.get("seeds")?;
     read_seeds(node)
         .map_err(|error| faults.push(seeds_fault(node, error)))
         .ok()
@@ -82,13 +85,8 @@ pub(super) fn one_for_single_brackets(mut faults: Vec<Diagnostic>, sources: &Sou
     faults
 }
 
-fn within(fault: &Diagnostic, node: &Node) -> bool {
-    fault.span.is_some_and(|span| {
-        span.source == node.span.source && span.start >= node.span.start && span.end <= node.span.end
-    })
-}
-
-fn read_seeds(node: &Node) -> Result<Seeds, SeedsError> {
+/// Reads a count, a range or a list.
+pub(super) fn read_seeds(node: &Node) -> Result<Seeds, SeedsError> {
     let refuse = |message: String, places| SeedsError { message, places };
     match &node.value {
         Value::Integer(n) => Seeds::count(*n),

@@ -22,6 +22,7 @@ pub mod seeds;
 pub mod shape;
 mod suite;
 pub mod tree;
+mod unused;
 pub mod variants;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};

@@ -71,7 +71,12 @@ fn another_spec_in_the_same_folder_is_refused_and_nothing_is_lost() {
     let said = laboratory
         .say(&["run", "e.toml", "--quiet", "--set", "training.steps = 4"])
         .expect(1);
-    for part in ["- steps = 3", "+ steps = 4", "--fresh"] {
+    for part in [
+        "training.steps: 3 in the record, 4 now",
+        "two, seeds 0, 1:",
+        "three, seeds 0, 1:",
+        "--fresh",
+    ] {
         assert!(said.err.contains(part), "no {part:?} in {}", said.err);
     }
     assert!(
@@ -100,7 +105,11 @@ fn another_data_file_is_another_experiment() {
     laboratory.say(&["run", "e.toml", "--quiet"]).expect(0);
     let laboratory = laboratory.and("p.csv", "x\n1\n2\n4\n");
     let said = laboratory.say(&["run", "e.toml", "--quiet"]).expect(1);
-    assert!(said.err.contains("a file that it names has changed"), "{}", said.err);
+    assert!(
+        said.err.contains("the data file p.csv has changed since"),
+        "{}",
+        said.err
+    );
 }
 
 #[test]
@@ -136,6 +145,9 @@ fn a_failing_run_fails_alone_and_is_listed() {
         "{}",
         said.out
     );
+    assert!(said.out.contains("0/2, 2 failed"), "{}", said.out);
+    let unmeasured = "bad: not measured: no seed finished both variants";
+    assert!(said.out.contains(unmeasured), "{}", said.out);
     let plan = laboratory.say(&["plan", "e.toml", "--json"]).expect(0).json();
     let states: Vec<_> = plan
         .as_array()
@@ -165,7 +177,8 @@ fn json_is_one_document_the_same_as_the_summary() {
     );
     let from_folder = laboratory.say(&["compare", "results/e", "--json"]).expect(0);
     assert_eq!(from_folder.out.as_bytes(), summary);
-    let nothing = laboratory.say(&["compare", "results"]).expect(1);
+    std::fs::create_dir(laboratory.path("empty")).expect("a folder");
+    let nothing = laboratory.say(&["compare", "empty"]).expect(1);
     assert!(
         nothing.err.contains("summary.json") && nothing.err.contains("see `run`"),
         "{}",

@@ -47,7 +47,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
             Axis::log("geometric mean"),
             &deviations.collect::<Vec<_>>(),
         ),
-        likelihood(&summary, &curves("test/log_likelihood")),
+        likelihood(&summary, &curves("test/log_likelihood_grid")),
     ];
     let data = trained
         .first()
@@ -61,7 +61,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         let title = format!(
             "{}: {}",
             sentence_case(&shown.variant.name),
-            nats(shown.variant, "test/log_likelihood")
+            nats(shown.variant, "test/log_likelihood_grid")
         );
         let mut panel = plane(title, limits(data.iter().chain(central(drawn))));
         panel

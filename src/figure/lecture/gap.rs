@@ -21,7 +21,7 @@ const DEPTH: f64 = 0.9;
 pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let summary = summarize(experiment)?;
     let (likelihoods, gaps) = (
-        curves(&summary, "test/log_likelihood"),
+        curves(&summary, "test/log_likelihood_grid"),
         curves(&summary, "test/posterior_gap"),
     );
     let Some(oracle) = agreed(&summary.variants, "test/oracle") else {
@@ -47,7 +47,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     named_curves(&mut gap, &gaps, &looks);
     Ok(Figure::new(&summary.question, 1, vec![likelihood, gap])
         .caption(format!(
-            "Exact log p(x) by quadrature over z; mean over {} seeds with 95 % intervals.",
+            "log p(x) by quadrature over z; mean over {} seeds with 95 % intervals.",
             experiment.loaded.seeds.len()
         ))
         .row_height(640.0))

@@ -49,7 +49,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         prior.line(&line, thin);
         decoder.line(&trained.decoded(&latents)?, thin);
     }
-    let title = format!("p(x): {}", nats(first.variant, "test/log_likelihood"));
+    let title = format!("p(x): {}", nats(first.variant, "test/log_likelihood_grid"));
     let mut model = plane(title, limits);
     scatter(&mut model, &samples, &colors);
     let mut observed = plane("The data, and their own density", limits);

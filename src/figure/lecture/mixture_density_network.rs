@@ -70,7 +70,7 @@ fn title(variant: &VariantSummary, metric: &str) -> String {
     if let Some(mean) = summary.and_then(|summary| summary.mean) {
         text += &format!(": {mean:.3}");
     }
-    if let Some((low, high)) = summary.and_then(|summary| summary.mean_interval) {
+    if let Some((low, high)) = summary.and_then(|summary| summary.bounds()) {
         text += &format!(" [{low:.3}–{high:.3}]");
     }
     text

@@ -134,7 +134,7 @@ fn finals(summary: &Summary, looks: &[Stroke]) -> Panel {
             .filter_map(|(seed, value)| Some((value - first.get(seed)?, row + 0.22)))
             .collect();
         panel.points(&seeds, Dot::new(BLACK.alpha(0.28)).radius(5.5));
-        if let Some((low, high)) = found.difference.interval {
+        if let Some((low, high)) = found.difference.interval.map(|interval| interval.bounds()) {
             panel.line(
                 &[(low, row - 0.1), (high, row - 0.1)],
                 Stroke::solid(look.color).width(6.0),
@@ -149,7 +149,7 @@ fn finals(summary: &Summary, looks: &[Stroke]) -> Panel {
 fn margin(variant: &VariantSummary, metric: &str) -> String {
     let summary = variant.summary.get(metric);
     let mean = summary.and_then(|summary| summary.mean);
-    let bounds = summary.and_then(|summary| summary.mean_interval);
+    let bounds = summary.and_then(|summary| summary.bounds());
     match (mean, bounds) {
         (Some(mean), Some((low, high))) => format!("{mean:.4} [{low:.4}, {high:.4}]"),
         (Some(mean), None) => format!("{mean:.4}"),

@@ -80,7 +80,7 @@ fn title(variant: &VariantSummary, rollouts: usize) -> String {
     let summary = variant.summary.get("rollout/success_rate");
     match summary.and_then(|summary| Some((summary, summary.mean?))) {
         None => name,
-        Some((summary, mean)) => match summary.mean_interval.filter(|(low, high)| low < high) {
+        Some((summary, mean)) => match summary.bounds().filter(|(low, high)| low < high) {
             Some((low, high)) => {
                 let [mean, low, high] = [mean, low, high].map(|rate| 100.0 * rate);
                 format!("{name}: {mean:.1} % [{low:.1}–{high:.1}]")
