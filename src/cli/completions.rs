@@ -102,7 +102,6 @@ fn keys() -> Vec<CompletionCandidate> {
 #[cfg(test)]
 mod tests {
     use super::super::Arguments;
-    use super::*;
     use clap::CommandFactory;
 
     /// The names of arguments by which candidates are found are those of verbs.

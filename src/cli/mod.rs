@@ -23,6 +23,8 @@ use crate::error::Error;
 use crate::record::program_revision;
 use crate::runner::Experiment;
 use crate::spec::Diagnostics;
+use crate::spec::experiment::SEEDS_OVERRIDE;
+use crate::spec::tree::is_toml;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 use output::{say, tell};
 use screen::Screen;
@@ -87,11 +89,15 @@ struct Source {
 /// Overrides of an experiment file.
 #[derive(Debug, Clone, Args)]
 struct Overrides {
-    /// Override keys of the file with a piece of TOML, such as 'model.components = 8'
-    #[arg(long = "set", value_name = "TOML")]
+    /// Change a key of the file below its variants and grid, such as model.components=8; may be repeated
+    ///
+    /// TOML is read, and text needs no quotes: model.covariance=full. Variants and the grid keep their own values, so a key
+    /// that one of them sets is refused. To change one variant: --set 'variant."NAME".model.components = 8'. To change an
+    /// axis of the grid: --set 'grid."training.learning_rate" = [1e-3]'. A later --set wins over an earlier one.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Override the seeds: 10 (0 to 9), 20..30, or [3, 5, 8]
-    #[arg(long, value_name = "SEEDS")]
+    /// Take these seeds in place of the file's: 10 (0 to 9), 20..30 or 20:30 (20 to 29), 20-29, or 3,5,8
+    #[arg(long, value_name = "SEEDS", allow_negative_numbers = true)]
     seeds: Option<String>,
 }
 
@@ -103,9 +109,12 @@ impl Overrides {
 
     /// All overrides as pieces of TOML.
     fn pieces(&self) -> Vec<String> {
-        let seeds = self.seeds.as_ref().map(|seeds| match seeds.contains("..") {
-            true => format!("seeds = {:?}", seeds.trim()),
-            false => format!("seeds = {seeds}"),
+        let seeds = self.seeds.as_ref().map(|seeds| {
+            let piece = format!("{SEEDS_OVERRIDE}{}", seeds.trim());
+            match is_toml(&piece) {
+                true => piece,
+                false => format!("{SEEDS_OVERRIDE}{:?}", seeds.trim()),
+            }
         });
         self.set.iter().cloned().chain(seeds).collect()
     }

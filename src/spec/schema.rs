@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
-use super::experiment::Header;
+use super::header::Header;
 use super::shape::{Form, Shape};
 
 /// Patches of options inside options inside options are described to this depth, and free below.

@@ -14,6 +14,7 @@ mod laboratory;
 mod records;
 mod schedules;
 mod supported;
-mod terminal;
 mod tables;
 mod tables_of_text;
+mod terminal;
+mod typing;
