@@ -41,6 +41,9 @@ pub enum Error {
     /// A record is damaged, of another version, or belongs to another experiment.
     #[error("{0}")]
     Record(String),
+    /// Another process is running this run.
+    #[error("{folder}: another process is running this run; wait for it, or stop it first", folder = .0.display())]
+    Held(PathBuf),
     /// Anything else a user can act on.
     #[error("{0}")]
     Other(String),
@@ -67,6 +70,9 @@ pub struct Fault {
     pub expected: String,
     /// What to try.
     pub help: String,
+    /// Whether the key would change nothing where it stands. Where variants share the key, it is a fault only if it changes
+    /// nothing in all of them.
+    pub is_unused: bool,
 }
 
 impl Fault {
@@ -82,6 +88,21 @@ impl Fault {
             message: message.into(),
             expected: expected.into(),
             help: help.into(),
+            is_unused: false,
+        }
+    }
+
+    /// A fault at a key that would change nothing for this `reason`; `acts` says what would make it act.
+    pub fn unused(key: &str, reason: &str, acts: &str) -> Self {
+        let name = key.rsplit('.').next().unwrap_or_default();
+        Self {
+            is_unused: true,
+            ..Self::new(
+                key,
+                format!("`{name}` would change nothing: {reason}"),
+                format!("{acts}, or no such key"),
+                "remove it, or add what makes it act",
+            )
         }
     }
 

@@ -89,7 +89,7 @@ def memory(folder):
     request = {"file": str(rows), "batch": 64, "hidden": 64, "steps": 100}
     values = {
         "latent-lab run": [
-            run_program("run", file, "--fresh", "--quiet", "--results", folder / "results", memory=True)
+            run_program("run", file, "--fresh=all", "--quiet", "--results", folder / "results", memory=True)
         ]
     }
     every_seed = {"seeds": list(range(network.SEEDS))}

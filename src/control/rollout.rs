@@ -16,13 +16,13 @@ pub enum EnvironmentConfig {
     Tree,
 }
 
-/// The table `[evaluation]`: what happens after training, beside the log-likelihoods.
+/// The table `[evaluation]`: metrics beside the log-likelihoods, and roll-outs after training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct EvaluationConfig {
     /// The metrics of the comparison, as `list metric` names them; the part before the slash may be left out. Variants are
-    /// compared and drawn by the first, which is `rollout/success_rate`, `test/log_likelihood` or `train/log_likelihood`,
-    /// whatever there is first, without this key; the others are tabulated below.
+    /// compared and drawn by the first; the others are tabulated below. Without this key the first is
+    /// `rollout/success_rate` or the log-likelihood, of the test rows if there are any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<String>,
     /// The environment that the policy is rolled out in; none without this key.
@@ -93,7 +93,7 @@ pub fn roll_out(environment: &Tree, policy: &Policy, count: usize, streams: &Str
     Ok(states)
 }
 
-/// The metrics `rollout/…` of finished episodes.
+/// The metrics `rollout/…` of finished episodes. The routes of successes are missing where there is no success.
 pub fn score(states: &[tree::State]) -> Vec<(String, f64)> {
     let successes: Vec<_> = states.iter().filter(|state| state.success()).collect();
     let count = successes.len() as f64;
@@ -101,16 +101,35 @@ pub fn score(states: &[tree::State]) -> Vec<(String, f64)> {
         .iter()
         .filter(|state| state.side == Some(tree::Side::Left))
         .count() as f64;
-    let left = if count > 0.0 { left / count } else { 0.5 };
-    let entropy = |p: f64| if p > 0.0 { -p * p.log2() } else { 0.0 };
-    let route_entropy = if count > 0.0 {
-        entropy(left) + entropy(1.0 - left)
-    } else {
-        0.0
-    };
-    vec![
-        ("rollout/success_rate".to_owned(), count / states.len() as f64),
-        ("rollout/left_fraction".to_owned(), left),
-        ("rollout/route_entropy".to_owned(), route_entropy),
-    ]
+    let mut metrics = vec![("rollout/success_rate".to_owned(), count / states.len() as f64)];
+    if count > 0.0 {
+        let left = left / count;
+        let entropy = |p: f64| if p > 0.0 { -p * p.log2() } else { 0.0 };
+        metrics.push(("rollout/left_fraction".to_owned(), left));
+        metrics.push(("rollout/route_entropy".to_owned(), entropy(left) + entropy(1.0 - left)));
+    }
+    metrics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_routes_of_no_success_are_missing() {
+        let tree = Tree::default();
+        let start = tree.reset(&mut Streams::new(0).named("start").at(0));
+        let arrived = |side| tree::State {
+            side: Some(side),
+            outcome: Some(tree::Outcome::Success),
+            ..start.clone()
+        };
+        assert_eq!(score(&[start.clone()]), [("rollout/success_rate".to_owned(), 0.0)]);
+        let metrics = score(&[start.clone(), arrived(tree::Side::Left)]);
+        let expected = [("success_rate", 0.5), ("left_fraction", 1.0), ("route_entropy", 0.0)];
+        assert_eq!(
+            metrics,
+            expected.map(|(name, value)| (format!("rollout/{name}"), value))
+        );
+    }
 }

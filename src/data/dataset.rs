@@ -157,9 +157,10 @@ impl Dataset {
 
     /// The sequences, as state-space models take them; an error where rows are independent.
     pub fn sequences(&self) -> Result<Sequences> {
-        let lengths = self.lengths.as_ref().ok_or_else(|| {
-            Error::Data("these rows are independent, not the steps of sequences: name `time` or `episode`".into())
-        })?;
+        let lengths = self
+            .lengths
+            .as_ref()
+            .ok_or_else(|| Error::Data("these rows are independent, not the steps of sequences".into()))?;
         let (inputs, columns) = self.given.as_ref().map_or((&[][..], 0), |u| (u.values(), u.columns()));
         Sequences::new(
             self.observed.values(),

@@ -15,10 +15,10 @@ pub(super) fn with_gaps_filled(
     observed: Table,
     given: Option<Table>,
     lengths: &[usize],
-    time: &[f64],
+    (time, unit): (&[f64], &str),
     place: Place,
 ) -> Result<(Dataset, Option<f64>), Fault> {
-    let interval = interval(time, lengths, place)?;
+    let interval = interval((time, unit), lengths, place)?;
     let columns = observed.columns();
     let (mut values, mut filled_lengths, mut filled) = (Vec::new(), Vec::new(), 0.0);
     let mut start = 0;
@@ -31,12 +31,13 @@ pub(super) fn with_gaps_filled(
                     return Err(Fault::new(
                         "time",
                         format!(
-                            "{} comes {} after the row before, no multiple of {interval}",
+                            "{} comes {} after the row before, no multiple of the shortest interval, {}",
                             place(t),
-                            time[t] - time[t - 1]
+                            in_unit(time[t] - time[t - 1], unit),
+                            in_unit(interval, unit)
                         ),
                         "steps of one length, some of which may be missing",
-                        "resample the data, or leave `time` out where rows are one step apart",
+                        "resample the data at regular times, or leave `time` out if each row is one step after the row before",
                     ));
                 }
                 filled += gap.round() - 1.0;
@@ -44,7 +45,8 @@ pub(super) fn with_gaps_filled(
                     return Err(Fault::new(
                         "time",
                         format!(
-                            "gaps at an interval of {interval} would be filled with {filled} missing steps or more"
+                            "at one step per {}, the shortest interval, {filled} steps or more would be missing",
+                            in_unit(interval, unit)
                         ),
                         "a clock that ticks about as often as there are rows",
                         "check the column",
@@ -72,15 +74,27 @@ pub(super) fn with_gaps_filled(
     Ok((data, Some(interval).filter(|interval| interval.is_finite())))
 }
 
-/// Rows of each sequence: those that stand next to each other with the same number in `episode`.
-pub(super) fn lengths(episode: &[f64], place: Place) -> Result<Vec<usize>, Fault> {
+/// A difference of times, in words.
+fn in_unit(difference: f64, unit: &str) -> String {
+    let unit = if difference == 1.0 {
+        unit.trim_end_matches('s')
+    } else {
+        unit
+    };
+    format!("{difference} {unit}").trim_end().to_owned()
+}
+
+/// Rows of each sequence: those that stand next to each other with the same number in `episode`, which may number `names`.
+pub(super) fn lengths(episode: &[f64], names: Option<&[String]>, place: Place) -> Result<Vec<usize>, Fault> {
     let mut seen = std::collections::BTreeSet::new();
     let (mut lengths, mut start) = (Vec::new(), 0);
     for run in episode.chunk_by(|a, b| a == b) {
         if !seen.insert(run[0].to_bits()) {
+            let name = names.and_then(|names| names.get(run[0] as usize));
+            let name = name.map_or(run[0].to_string(), |name| format!("`{name}`"));
             return Err(Fault::new(
                 "episode",
-                format!("{}: episode {} begins a second time", place(start), run[0]),
+                format!("{}: episode {name} begins a second time", place(start)),
                 "all rows of an episode next to each other",
                 "sort the file by episode, then by time",
             ));
@@ -92,21 +106,21 @@ pub(super) fn lengths(episode: &[f64], place: Place) -> Result<Vec<usize>, Fault
 }
 
 /// The shortest interval within a sequence; infinite where all have one row.
-fn interval(time: &[f64], lengths: &[usize], place: Place) -> Result<f64, Fault> {
+fn interval((time, unit): (&[f64], &str), lengths: &[usize], place: Place) -> Result<f64, Fault> {
     let mut shortest = f64::INFINITY;
     let mut start = 0;
     for length in lengths {
         for t in start + 1..start + length {
             let interval = time[t] - time[t - 1];
             if interval <= 0.0 {
+                let found = match (unit, interval == 0.0) {
+                    (_, true) => "at the same time".to_owned(),
+                    ("", _) => format!("{} after {}", time[t], time[t - 1]),
+                    _ => format!("{} earlier", in_unit(-interval, unit)),
+                };
                 return Err(Fault::new(
                     "time",
-                    format!(
-                        "{} is not later than the row before: {} after {}",
-                        place(t),
-                        time[t],
-                        time[t - 1]
-                    ),
+                    format!("{} is not later than the row before: {found}", place(t)),
                     "rows in the order of time",
                     "sort the file; name the column that numbers the sequences as `episode`, if there are several",
                 ));
@@ -129,9 +143,9 @@ mod tests {
     #[test]
     fn episodes_cut_and_gaps_in_time_become_missing_steps() {
         let observed = Table::new(vec![1.0, 2.0, 3.0, 4.0, 5.0], 1);
-        let lengths = lengths(&[7.0, 7.0, 7.0, 2.0, 2.0], &row).expect("two episodes");
+        let lengths = lengths(&[7.0, 7.0, 7.0, 2.0, 2.0], None, &row).expect("two episodes");
         let time = [0.0, 0.5, 2.0, 10.0, 10.5];
-        let (data, interval) = with_gaps_filled(observed, None, &lengths, &time, &row).expect("sequences");
+        let (data, interval) = with_gaps_filled(observed, None, &lengths, (&time, ""), &row).expect("sequences");
         assert_eq!((data.lengths.clone(), interval), (Some(vec![5, 2]), Some(0.5)));
         let present: Vec<bool> = data.observed.values().iter().map(|v| !v.is_nan()).collect();
         assert_eq!(present, [true, true, false, false, true, true, true]);
@@ -140,16 +154,19 @@ mod tests {
 
     #[test]
     fn faults_name_the_row() {
-        let again = lengths(&[1.0, 2.0, 1.0], &row).expect_err("a fault").to_string();
+        let again = lengths(&[1.0, 2.0, 1.0], None, &row).expect_err("a fault").to_string();
         assert!(again.contains("row 2: episode 1 begins a second time"), "{again}");
         let fault = |time: [f64; 3], given: Option<Table>| {
             let observed = Table::new(vec![1.0, 2.0, 3.0], 1);
-            with_gaps_filled(observed, given, &[3], &time, &row)
+            with_gaps_filled(observed, given, &[3], (&time, "days"), &row)
                 .expect_err("a fault")
                 .to_string()
         };
         assert!(fault([1.0, 1.0, 2.0], None).contains("row 1 is not later"));
-        assert!(fault([0.0, 1.0, 2.5], None).contains("row 2 comes 1.5 after the row before, no multiple of 1"));
+        assert!(
+            fault([0.0, 1.0, 2.5], None)
+                .contains("row 2 comes 1.5 days after the row before, no multiple of the shortest interval, 1 day")
+        );
         let inputs = Some(Table::new(vec![0.0; 3], 1));
         assert!(fault([0.0, 1.0, 3.0], inputs).contains("with them their inputs"));
     }

@@ -12,6 +12,6 @@ pub mod standardize;
 
 pub use batch::Batch;
 pub use dataset::{Dataset, Table};
-pub use file::SharedFile;
+pub use file::{Rows, SharedFile};
 pub use source::{DataConfig, Source, Splits};
 pub use standardize::Standardization;

@@ -46,13 +46,14 @@ pub(super) fn true_system(generator: &envs::Lgssm) -> System {
     }
 }
 
-/// Log-likelihood of the sequences of `test` under the system that made them, in nats per observed step.
-pub(super) fn sequence_oracle(truth: &Predictor, test: &Dataset) -> Option<f64> {
+/// Log-likelihood of the sequences of `test` under the system that made them, and its standard error where it is an
+/// estimate, both in nats per observed step; particles draw from the stream `oracle`.
+pub(super) fn sequence_oracle(truth: &Predictor, test: &Dataset, streams: &Streams) -> Option<(f64, Option<f64>)> {
     let sequences = test.sequences().ok()?;
-    let values = truth
-        .log_likelihood(&sequences, &Streams::new(0).named("oracle"))
-        .ok()?;
-    Some(values.iter().sum::<f64>() / test.total_weight())
+    let found = truth.log_likelihood(&sequences, &streams.named("oracle")).ok()?;
+    let is_estimate = matches!(truth, Predictor::Particles(..));
+    let steps = test.total_weight();
+    Some((found.value / steps, is_estimate.then_some(found.standard_error / steps)))
 }
 
 /// The state space that `generator` draws from.

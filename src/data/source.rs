@@ -3,7 +3,7 @@
 //! All draws of one seed come from the streams `data/train`, `data/test` and `data/split`, so every variant of an
 //! experiment sees the same rows for the same seed.
 
-use super::file::{Asked, Contents, FileConfig, SharedFile};
+use super::file::{Asked, Contents, FileConfig, Rows, SharedFile};
 use super::oracle::{oracle, sequence_oracle, true_growth, true_system};
 use super::split::{Parts, check_drawn, check_weights, held_out, split};
 use super::{Dataset, Standardization, Table};
@@ -24,28 +24,30 @@ pub struct DataConfig {
     /// Where the rows come from.
     #[serde(flatten)]
     pub source: Source,
-    /// How many rows (for `tree`: demonstrations, for `lgssm` and `growth`: steps) a generator draws for training; 1000 without this
-    /// key.
+    /// How many rows a generator draws for training: for `tree` demonstrations, for `lgssm` and `growth` steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 100_000_000))]
+    #[schemars(range(min = 1, max = 100_000_000), extend("x-default" = "1000"))]
     pub train: Option<usize>,
-    /// How many rows (for `tree`: demonstrations) a generator draws for testing; as many as `train` without this key.
+    /// How many rows a generator draws for testing: for `tree` demonstrations, for `lgssm` and `growth` steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 100_000_000))]
+    #[schemars(range(min = 1, max = 100_000_000), extend("x-default" = "as many as `train`"))]
     pub test: Option<usize>,
     /// The fraction of training rows held out to stop training early.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 0.9))]
     pub validation_fraction: f64,
-    /// Shift and scale every column to mean 0 and deviation 1 of the training rows; log-likelihoods are reported in
-    /// the data's own units all the same.
+    /// Whether every column is shifted and scaled to mean 0 and standard deviation 1 over the training rows.
+    /// Log-likelihoods are reported in the units of the data all the same.
     #[serde(default)]
     pub standardize: bool,
-    /// The data are a fine grid weighted by the true density instead of draws: the limit of infinitely many rows.
-    /// `train` is the number of grid points, and the grid is the test set as well.
+    /// Whether the data are a fine grid weighted by the true density instead of draws: the limit of infinitely many rows.
+    /// `train` is then the number of grid points, and the grid is the test set as well.
     #[serde(default)]
     pub population: bool,
 }
+
+/// Keys of the table that only generators have.
+pub const GENERATOR_KEYS: [&str; 3] = ["train", "test", "population"];
 
 /// A generator, or a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -71,7 +73,7 @@ pub enum Source {
     Lgssm(envs::Lgssm),
     /// Sequences from the growth model: a state that jumps between two wells, seen through its square.
     Growth(envs::Growth),
-    /// The user's own CSV or NPZ file.
+    /// The user's own file: a table (CSV) or NumPy's arrays.
     File(FileConfig),
 }
 
@@ -92,6 +94,8 @@ pub struct Splits {
     pub truth: Option<Predictor>,
     /// Mean log-density of the test rows under the generator itself, in nats per datum in the data's units.
     pub oracle: Option<f64>,
+    /// Standard error of [`Splits::oracle`] where it is a particle estimate, in nats per datum.
+    pub oracle_standard_error: Option<f64>,
 }
 
 /// How wide the rows are, known before anything is drawn.
@@ -133,17 +137,30 @@ impl Source {
 }
 
 impl DataConfig {
-    /// The shape of the rows, after everything that can be wrong with the source has been looked for, for a model that asks
-    /// this of observed values.
-    pub fn check(&self, folder: &Path, asked: Asked) -> Result<Shape, Fault> {
+    /// Whether anything is given beside what is modelled.
+    pub fn is_given(&self) -> bool {
         match (&self.source, self.source.generator()) {
-            (Source::File(file), _) => self.check_file(file, folder, asked),
+            (Source::File(file), _) => !file.given.is_empty(),
+            (_, generator) => generator.is_some_and(|generator| !generator.given().is_empty()),
+        }
+    }
+
+    /// The shape of the rows, after everything that can be wrong with the source has been looked for, for a model that takes
+    /// rows for `rows` and asks this of observed values.
+    pub fn check(&self, shared: &SharedFile, folder: &Path, rows: Rows, asked: Asked) -> Result<Shape, Fault> {
+        match (&self.source, self.source.generator()) {
+            (Source::File(file), _) => self.check_file(file, (shared, folder, rows), asked),
             (_, Some(generator)) => self.check_generator(generator),
             (_, None) => unreachable!("every source but a file is a generator"),
         }
     }
 
-    fn check_file(&self, file: &FileConfig, folder: &Path, asked: Asked) -> Result<Shape, Fault> {
+    fn check_file(
+        &self,
+        file: &FileConfig,
+        (shared, folder, rows): (&SharedFile, &Path, Rows),
+        asked: Asked,
+    ) -> Result<Shape, Fault> {
         for (key, given) in [("train", self.train.is_some()), ("test", self.test.is_some())] {
             if given {
                 return Err(Fault::new(
@@ -157,9 +174,8 @@ impl DataConfig {
         if self.population {
             return Err(no_population("file"));
         }
-        let contents = file.read(folder)?;
-        file.check_values(folder, &contents, asked)?;
-        let Contents { rows, test, .. } = &contents;
+        let contents = shared.read(file, folder, rows)?;
+        let Contents { rows, test, .. } = contents;
         // Parts of a single sequence are its steps, until one is left with part of it alone.
         let mut parts = match rows.lengths.as_deref() {
             Some(&[steps]) => Parts {
@@ -188,13 +204,24 @@ impl DataConfig {
                 (Some(_), true) => ("step", rows.observed.rows()),
             };
             let (left, s) = (parts.count, if parts.count == 1 { "" } else { "s" });
+            let (message, help) = if left == all {
+                let path = file.path.display();
+                (
+                    format!("{path} holds {all} {what}{s}"),
+                    "a model is fitted to several rows: give more of them",
+                )
+            } else {
+                let message = format!("of {all} {what}s in all, {left} {what}{s} would be left to train on");
+                (message, "give more rows, or hold out fewer")
+            };
             return Err(Fault::new(
                 "path",
-                format!("{all} {what}s in all leave {left} {what}{s} to train on"),
+                message,
                 format!("at least {least} training {what}s"),
-                "give more rows, or hold out fewer",
+                help,
             ));
         }
+        file.check_values(folder, contents, asked)?;
         if let Some(test) = test {
             longest = test.lengths.as_ref().and_then(|lengths| lengths.iter().copied().max());
         }
@@ -250,15 +277,22 @@ impl DataConfig {
     }
 
     /// Draws or reads the rows of one seed; `folder` is the experiment file's.
+    /// The rows of a file are independent, unless its keys or arrays say otherwise.
     pub fn load(&self, folder: &Path, streams: &Streams) -> Result<Splits, Fault> {
-        self.load_sharing(&SharedFile::default(), folder, streams)
+        self.load_sharing(&SharedFile::default(), folder, Rows::Independent, streams)
     }
 
-    /// The same, where the source is a file read once for everyone who shares it.
-    pub fn load_sharing(&self, shared: &SharedFile, folder: &Path, streams: &Streams) -> Result<Splits, Fault> {
+    /// The same for a model that takes rows for `rows`, where the source is a file read once for everyone who shares it.
+    pub fn load_sharing(
+        &self,
+        shared: &SharedFile,
+        folder: &Path,
+        rows: Rows,
+        streams: &Streams,
+    ) -> Result<Splits, Fault> {
         let (mut train, mut test) = match (&self.source, self.source.generator()) {
             (Source::File(file), _) => {
-                let Contents { rows, test, .. } = shared.read(file, folder)?;
+                let Contents { rows, test, .. } = shared.read(file, folder, rows)?;
                 if file.test_fraction > 0.0 {
                     let (train, test) = split(rows, file.test_fraction, streams, "data/split");
                     (train, Some(test))
@@ -294,8 +328,8 @@ impl DataConfig {
             _ => None,
         };
         let oracle = match (&truth, self.source.generator(), &test) {
-            (Some(truth), _, Some(test)) => sequence_oracle(truth, test),
-            (None, Some(generator), Some(test)) => oracle(generator, test),
+            (Some(truth), _, Some(test)) => sequence_oracle(truth, test, streams),
+            (None, Some(generator), Some(test)) => oracle(generator, test).map(|value| (value, None)),
             _ => None,
         };
         let mut validation = None;
@@ -323,7 +357,8 @@ impl DataConfig {
             standardization,
             true_prior,
             truth,
-            oracle,
+            oracle: oracle.map(|(value, _)| value),
+            oracle_standard_error: oracle.and_then(|(_, error)| error),
         })
     }
 }
@@ -360,7 +395,9 @@ mod tests {
         std::fs::write(&path, "y\n1\n2\n4\n8\n").unwrap();
         let data: DataConfig =
             toml::from_str("source = \"file\"\npath = \"rows.csv\"\nobserved = [\"y\"]\ntest_fraction = 0.5").unwrap();
-        let load = |shared: &SharedFile, seed| data.load_sharing(shared, folder.path(), &Streams::new(seed));
+        let load = |shared: &SharedFile, seed| {
+            data.load_sharing(shared, folder.path(), Rows::Independent, &Streams::new(seed))
+        };
         let (shared, seeds) = (SharedFile::default(), 0..8);
         let before = seeds
             .clone()

@@ -9,12 +9,12 @@ use crate::Result;
 use crate::objective::ObjectiveConfig;
 use crate::runner::{Experiment, Summary, VariantSummary, agreed};
 use crate::spec::Spec;
-use crate::stats::{self, Bootstrap, Scores, mean};
+use crate::stats::{self, LEVEL, mean_interval};
 use crate::train::TrainingConfig;
 use std::path::{Path, PathBuf};
 
 /// The interval that tables and figures give.
-const INTERVAL: &str = "95 % interval (percentile bootstrap)";
+const INTERVAL: &str = "95 % Student t interval";
 
 /// Draws `comparison` and, where there is a curve to show, `learning_curves` into `folder`; returns the files.
 pub fn write(summary: &Summary, experiment: &Experiment, folder: &Path, page: Page) -> Result<Vec<PathBuf>> {
@@ -61,7 +61,7 @@ fn row(variant: &VariantSummary, summary: &Summary) -> Row {
             against: difference.against.clone(),
             values: values.collect(),
             mean: difference.difference.mean,
-            interval: difference.difference.interval,
+            interval: difference.difference.interval.map(|interval| interval.bounds()),
         })
     });
     Row {
@@ -212,14 +212,10 @@ pub(super) fn curve(variant: &VariantSummary, metric: &str) -> Curve {
 
 /// The ends of the interval of the mean.
 pub(super) fn bounds(summary: &stats::Summary) -> Option<(f64, f64)> {
-    summary.mean_interval
+    summary.bounds()
 }
 
-/// The 95 % bootstrap interval of the mean; fewer resamples than in tables, since there is one per point of a curve.
+/// Student's t interval of the mean at 95 %, as in tables.
 pub(super) fn interval(values: &[f64]) -> Option<(f64, f64)> {
-    let bootstrap = Bootstrap {
-        resamples: 1000,
-        ..Bootstrap::default()
-    };
-    bootstrap.interval(&Scores::of_one_task(values).ok()?, |scores| mean(scores.pooled()))
+    mean_interval(values, LEVEL).map(|interval| interval.bounds())
 }

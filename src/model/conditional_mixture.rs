@@ -121,6 +121,30 @@ impl ConditionalMixture {
                 "take fewer or smaller hidden layers, or fewer components",
             ));
         }
+        let defaults = Self::default();
+        let mut unused = |key: &str, is_unused: bool, reason: &str, acts: &str| {
+            if is_unused {
+                faults.push(Fault::unused(key, reason, acts));
+            }
+        };
+        unused(
+            "activation",
+            self.hidden.is_empty() && self.activation != defaults.activation,
+            "linear functions have no hidden layer",
+            "`hidden` layers",
+        );
+        unused(
+            "prior",
+            self.components == 1 && self.prior != defaults.prior,
+            "one component has weight 1 everywhere",
+            "at least 2 components",
+        );
+        unused(
+            "deviation",
+            self.likelihood == Likelihood::LatentOnly && self.deviation != defaults.deviation,
+            "with p(y|z) deviations do not depend on x",
+            "`likelihood = \"given_x\"`",
+        );
         if self.prior == Prior::Marginal && self.likelihood == Likelihood::LatentOnly {
             faults.push(Fault::new(
                 "likelihood",

@@ -21,7 +21,8 @@ pub struct GaussianMixture {
     /// The smallest deviation, relative to the data's: no component collapses onto a point.
     #[schemars(range(min = 1e-9, max = 1.0))]
     pub deviation_floor: f64,
-    /// First logits of p(z), one per component; equal weights without this key.
+    /// Initial logits of p(z), one per component. Without this key the weights start as the shares of the clusters of
+    /// k-means, or equal where `fixed_means` are given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logits: Option<Vec<f64>>,
     /// p(z) = softmax(logit_scale · logits).
@@ -54,7 +55,36 @@ impl GaussianMixture {
     /// Every fault for data of these widths.
     pub fn check(&self, widths: Widths) -> Vec<Fault> {
         let mut faults = Vec::new();
-        let components = self.components;
+        let (components, defaults) = (self.components, Self::default());
+        let fixed = self.fixed_deviation.is_some();
+        let one = "one component has weight 1";
+        for (key, is_unused, reason) in [
+            (
+                "covariance",
+                fixed && self.covariance != defaults.covariance,
+                "the deviation is fixed",
+            ),
+            (
+                "deviation_floor",
+                fixed && self.deviation_floor != defaults.deviation_floor,
+                "the deviation is fixed",
+            ),
+            ("logits", components == 1 && self.logits.is_some(), one),
+            (
+                "logit_scale",
+                components == 1 && self.logit_scale != defaults.logit_scale,
+                one,
+            ),
+        ] {
+            if is_unused {
+                let acts = if fixed {
+                    "deviations that are learnt"
+                } else {
+                    "at least 2 components"
+                };
+                faults.push(Fault::unused(key, reason, acts));
+            }
+        }
         if let Some(logits) = &self.logits
             && logits.len() != components
         {

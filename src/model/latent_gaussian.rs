@@ -20,7 +20,7 @@ mod integral;
 mod joint;
 mod linear;
 
-use super::{ClosedForm, Decoder, Joint, Latent, Model};
+use super::{ClosedForm, Decoder, Joint, Latent, LikelihoodKind, Model};
 use crate::data::{Batch, Dataset, Table, source::Widths};
 use crate::error::Fault;
 use crate::math::streams::Streams;
@@ -123,6 +123,20 @@ impl LatentGaussian {
             && self.deviation != Deviation::GivenZ
     }
 
+    /// How log p(x) is computed, where x `is_given` or not.
+    pub fn likelihood_kind(&self, is_given: bool) -> LikelihoodKind {
+        match (self.is_linear(), self.is_integrable(is_given)) {
+            (true, _) => LikelihoodKind::Exact,
+            (false, true) => LikelihoodKind::Grid,
+            (false, false) => LikelihoodKind::Bound,
+        }
+    }
+
+    /// Whether a grid over z is affordable, where x `is_given` or not.
+    pub fn is_integrable(&self, is_given: bool) -> bool {
+        self.latent_dimensions <= if is_given { 1 } else { 2 }
+    }
+
     /// Every fault for data of these widths.
     pub fn check(&self, widths: Widths) -> Vec<Fault> {
         let mut faults = Vec::new();
@@ -135,32 +149,47 @@ impl LatentGaussian {
                 "choose a prior without x, or data with given columns",
             ));
         }
-        let mut ignored = |key: &str, wrong: bool, reason: &str| {
+        let mut ignored = |key: &str, wrong: bool, reason: &str, acts: &str| {
             if wrong {
-                let message = format!("`{key}` would be ignored: {reason}");
-                faults.push(Fault::new(key, message, "no such key here", "remove it"));
+                faults.push(Fault::unused(key, reason, acts));
             }
         };
         ignored(
             "prior_components",
             self.prior != Prior::Mixture && self.prior_components != defaults.prior_components,
             "the prior is no mixture",
+            "`prior = \"mixture\"`",
         );
         let bernoulli = self.likelihood == Likelihood::Bernoulli;
         ignored(
             "deviation",
             bernoulli && self.deviation != defaults.deviation,
             "a Bernoulli likelihood has no deviation",
+            "`likelihood = \"gaussian\"`",
         );
         ignored(
             "deviation_floor",
             bernoulli && self.deviation_floor != defaults.deviation_floor,
             "a Bernoulli likelihood has no deviation",
+            "`likelihood = \"gaussian\"`",
+        );
+        ignored(
+            "deviation_floor",
+            self.fixed_deviation.is_some() && self.deviation_floor != defaults.deviation_floor,
+            "the deviation is fixed",
+            "a deviation that is learnt",
+        );
+        ignored(
+            "activation",
+            self.hidden.is_empty() && self.activation != defaults.activation,
+            "a linear decoder has no hidden layer",
+            "`hidden` layers",
         );
         ignored(
             "fixed_deviation",
             self.fixed_deviation.is_some() && (bernoulli || self.deviation != Deviation::Shared),
             "only a shared deviation of a Gaussian likelihood can be fixed",
+            "`deviation = \"shared\"`",
         );
         faults
     }
@@ -284,8 +313,8 @@ impl Model for LatentGaussianModel {
         Latent::Continuous(self.config.latent_dimensions)
     }
 
-    fn has_exact_likelihood(&self) -> bool {
-        self.config.is_linear() || self.is_integrable()
+    fn likelihood(&self) -> LikelihoodKind {
+        self.config.likelihood_kind(self.given > 0)
     }
 
     fn initial(

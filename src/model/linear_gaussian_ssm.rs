@@ -161,6 +161,12 @@ struct Given {
 }
 
 impl Given {
+    /// Whether nothing of it is learnt.
+    fn is_fixed(&self) -> bool {
+        let fixed = self.fixed.as_ref();
+        fixed.is_some_and(|rows| rows.iter().flatten().all(|v| !v.is_nan()))
+    }
+
     /// A start that what is fixed overrules.
     fn contradiction(&self) -> Option<Fault> {
         let (fixed, start) = (self.fixed.as_ref()?, self.start.as_ref()?);
@@ -246,6 +252,19 @@ impl LinearGaussianSsm {
             .iter()
             .any(|keys| keys.fixed.is_some() || keys.start.is_some())
             || offset.is_some_and(|keys| keys.fixed.is_some() || keys.start.is_some())
+    }
+
+    /// Whether every value that is learnt has a start in the file.
+    pub fn gives_all_initial_values(&self) -> bool {
+        self.given()
+            .iter()
+            .all(|given| given.start.is_some() || given.is_fixed())
+    }
+
+    /// Whether anything of p(x_1) and p(x_{t+1} | x_t, u_t) is learnt.
+    pub fn learns_dynamics(&self) -> bool {
+        // The first six parameters are those of the initial state and of the transition.
+        self.given()[..6].iter().any(|given| !given.is_fixed())
     }
 
     /// Whether nothing of R is learnt.

@@ -1,4 +1,4 @@
-//! What is `log p_θ(x, z)`, as named terms, and how to sample from it.
+//! Probability models `log p_θ(x, z)` with a latent variable z, as named terms, and how to sample from them.
 //!
 //! A [`Model`] is architecture alone; its parameters θ travel beside it, so one model can be asked under two θ (a stale
 //! posterior). Conditioned on rows it becomes a [`Joint`]: `log p_θ(x, z)` as a function of z. That is all a posterior or
@@ -25,7 +25,7 @@ use crate::data::{Batch, Dataset, Table};
 use crate::error::Fault;
 use crate::math::kalman::{Beliefs, Sequences, System};
 use crate::math::nonlinear::{Dynamics, Predictor};
-use crate::math::streams::{Generator, Streams};
+use crate::math::streams::{Generator, Stream, Streams};
 use crate::nn::Parameters;
 use crate::{Error, Result, data::file::Asked, data::source::Widths};
 use candle_core::{DType, Device, Tensor};
@@ -43,6 +43,31 @@ pub enum Latent {
     Continuous(usize),
     /// A trajectory x_1 … x_T of points with this many dimensions, one per sequence.
     Trajectory(usize),
+}
+
+/// How log p_θ(x) of a model can be computed. Each has metrics of its own name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LikelihoodKind {
+    /// Exactly: a finite sum, or a Gaussian integral. `log_likelihood`
+    Exact,
+    /// By quadrature over the latent variable, with a known error. `log_likelihood_grid`
+    Grid,
+    /// By an estimate without bias of p_θ(x), from particles. `log_likelihood_estimate`
+    Estimate,
+    /// Not at all; only lower bounds are known. `log_likelihood_bound`
+    Bound,
+}
+
+impl LikelihoodKind {
+    /// The metric's name without the part before the slash.
+    pub fn metric(self) -> &'static str {
+        match self {
+            Self::Exact => "log_likelihood",
+            Self::Grid => "log_likelihood_grid",
+            Self::Estimate => "log_likelihood_estimate",
+            Self::Bound => "log_likelihood_bound",
+        }
+    }
 }
 
 /// Values of the latent variable to evaluate a joint at.
@@ -93,7 +118,8 @@ pub trait Joint {
         Ok(None)
     }
 
-    /// The term `prior`, `log p_θ(z_s)`, in nats; an error where the joint has no such term. `[B, S]`
+    /// `log p_θ(z_s)`, in nats: the term `prior` of rows; of a trajectory the terms `initial` + `transition`, expected
+    /// under the belief. `[B, S]`
     fn log_prior(&self, latents: &Latents) -> Result<Tensor> {
         let prior = self.terms(latents)?.into_iter().find(|(name, _)| *name == "prior");
         prior
@@ -101,8 +127,16 @@ pub trait Joint {
             .ok_or_else(|| Error::Other("this model has no term `prior`".into()))
     }
 
-    /// `log p_θ(x) = log Σ_z p_θ(x, z)`, exact, in nats; an error unless [`Model::has_exact_likelihood`]. `[B]`
+    /// `log p_θ(x) = log Σ_z p_θ(x, z)` in nats; an error unless [`Model::likelihood`] is exact or by a grid. `[B]`
     fn log_prob(&self) -> Result<Tensor>;
+
+    /// log p̂_m(x) of M independent estimates p̂_m without bias, in nats, that draw from `numbers`; an error unless
+    /// [`Model::likelihood`] is an estimate. `[M][B]`
+    fn log_prob_estimates(&self, _numbers: &Stream) -> Result<Vec<Vec<f64>>> {
+        Err(Error::Other(
+            "the likelihood of this model is not estimated by particles".into(),
+        ))
+    }
 
     /// `E[y | x]` of a conditional model. `[B, D]`
     fn mean(&self) -> Result<Tensor>;
@@ -146,7 +180,7 @@ pub trait Joint {
     }
 }
 
-/// What can be said of the latent trajectories of a batch under its own θ, exactly.
+/// Exact beliefs over the latent trajectories of a batch under its own θ.
 pub trait Trajectories {
     /// The posterior p(x_1 … x_T | o_1 … o_T), S = 1.
     fn smoothed(&self) -> Result<Guesses>;
@@ -181,12 +215,12 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     /// Which values its latent variable takes.
     fn latent(&self) -> Latent;
 
-    /// Whether log p_θ(x) is known, in closed form or by a sum as good as one; otherwise it has bounds alone.
-    fn has_exact_likelihood(&self) -> bool {
-        true
+    /// How log p_θ(x) can be computed.
+    fn likelihood(&self) -> LikelihoodKind {
+        LikelihoodKind::Exact
     }
 
-    /// First parameters for `data`, the `start`-th choice. Networks draw from the streams `initial/…`.
+    /// Initial parameters for `data`, the `start`-th choice. Networks draw from the streams `initial/…`.
     fn initial(
         &self,
         data: &Dataset,
@@ -278,7 +312,7 @@ pub struct Abilities {
     pub conditional: bool,
     /// Its latent variable can be enumerated.
     pub finite_latent: bool,
-    /// log p(x) has a closed form to ascend.
+    /// log p(x) has a closed form that can be maximised.
     pub exact_likelihood: bool,
     /// p(z|x) is known in closed form.
     pub exact_posterior: bool,
@@ -324,13 +358,44 @@ impl ModelConfig {
         }
     }
 
-    /// Whether all starts of training are the same, but for guesses that are drawn.
+    /// Whether all starts of training are the same, unless the posterior is drawn.
     pub fn has_one_start(&self) -> bool {
         match self {
-            Self::LinearGaussianSsm(config) => config.first_values == Some(linear_gaussian_ssm::FirstValues::Given),
-            Self::NonlinearGaussianSsm(config) => config.first_values == nonlinear_gaussian_ssm::FirstValues::Given,
+            Self::GaussianMixture(config) => config.fixed_means.is_some() && config.fixed_deviation.is_some(),
+            Self::LinearGaussianSsm(config) => config.gives_all_initial_values(),
+            Self::NonlinearGaussianSsm(config) => {
+                config.first_values == nonlinear_gaussian_ssm::FirstValues::Given || config.spread == 0.0
+            }
             _ => false,
         }
+    }
+
+    /// Whether the latent variable has a single value: there is none to speak of.
+    pub fn has_no_latent(&self) -> bool {
+        match self {
+            Self::Gaussian(_) | Self::LinearGaussian(_) => true,
+            Self::GaussianMixture(config) => config.components == 1,
+            Self::ConditionalMixture(config) => config.components == 1,
+            _ => false,
+        }
+    }
+
+    /// Whether p(z) has parameters that are learnt; of sequences, p(x_1 … x_T).
+    pub fn learns_prior(&self) -> bool {
+        match self {
+            Self::LatentGaussian(config) => config.prior != latent_gaussian::Prior::StandardNormal,
+            Self::LinearGaussianSsm(config) => config.learns_dynamics(),
+            Self::NonlinearGaussianSsm(config) => config.learns_dynamics(),
+            _ => !self.has_no_latent(),
+        }
+    }
+
+    /// Whether any of its parameters is a weight matrix, as weight decay sees them.
+    pub fn has_weight_matrices(&self) -> bool {
+        matches!(
+            self,
+            Self::LinearGaussian(_) | Self::ConditionalMixture(_) | Self::LatentGaussian(_)
+        )
     }
 
     /// Whether [`Model::named`] names any parameter.

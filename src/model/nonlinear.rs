@@ -7,7 +7,7 @@
 mod joint;
 
 use super::sequential::{flat, floor_events, refuse_constant_columns, sequences};
-use super::{ClosedForm, Guess, Improvement, Joint, Latent, Model, Sweeps};
+use super::{ClosedForm, Guess, Improvement, Joint, Latent, LikelihoodKind, Model, Sweeps};
 use crate::data::{Batch, Dataset};
 use crate::math::kalman::{Conditional, Learning, Noise, NoiseForm, Regression, Sequences};
 use crate::math::nonlinear::{Basis, BasisSystem, Predictor, statistics};
@@ -206,6 +206,10 @@ impl NonlinearStateSpace {
 impl Model for NonlinearStateSpace {
     fn latent(&self) -> Latent {
         Latent::Trajectory(self.settings.functions[0].sizes().0)
+    }
+
+    fn likelihood(&self) -> LikelihoodKind {
+        LikelihoodKind::Estimate
     }
 
     fn initial(

@@ -138,7 +138,24 @@ impl NonlinearGaussianSsm {
                 "choose other columns, or `linear_gaussian_ssm`",
             )];
         }
-        self.settings().err().into_iter().collect()
+        let mut faults: Vec<Fault> = self.settings().err().into_iter().collect();
+        if self.first_values == FirstValues::Given && self.spread != Self::default().spread {
+            let reason = "the initial values are those given as `start`";
+            faults.push(Fault::unused("spread", reason, "`first_values = \"random\"`"));
+        }
+        faults
+    }
+
+    /// Whether anything of p(x_1) and p(x_{t+1} | x_t) is learnt.
+    pub fn learns_dynamics(&self) -> bool {
+        let is_learnt = |keys: &VectorKeys| {
+            let fixed = keys.fixed.as_ref();
+            fixed.is_none_or(|fixed| fixed.iter().any(|v| v.0.is_nan()))
+        };
+        let initial = [&self.initial_mean, &self.initial_variances];
+        is_learnt(&self.transition.coefficients)
+            || is_learnt(&self.transition_variances)
+            || initial.into_iter().flatten().any(is_learnt)
     }
 
     fn functions(&self) -> [Basis; 2] {
@@ -237,6 +254,19 @@ fn entries(key: &str, keys: &VectorKeys, otherwise: &[f64], least: Option<f64>) 
                 "variances that are learnt start above 0, as does any of an observation; `nan` in `fixed` is learnt",
             ));
         }
+    }
+    if let (Some(fixed), Some(start)) = (&fixed, &keys.start)
+        && let Some((fixed, start)) = fixed
+            .iter()
+            .zip(start)
+            .find(|(fixed, start)| !fixed.is_nan() && fixed != start)
+    {
+        return Err(Fault::new(
+            format!("{key}.start"),
+            format!("an entry that is fixed at {fixed} would start at {start}"),
+            "the same values where both are given",
+            "remove `start`, or write `nan` in `fixed` for what is learnt",
+        ));
     }
     Ok(Entries {
         fixed: fixed.unwrap_or_else(|| vec![f64::NAN; otherwise.len()]),

@@ -1,9 +1,13 @@
-//! The evidence lower bound: the expected log-likelihood plus the entropy of the guess,
-//! `E_q[log p_θ(x, z)] + β H(q) = log p(x) − KL(q ‖ p(z|x))` at β = 1.
+//! The evidence lower bound, with a weight on its divergence:
+//! `E_q[log p_θ(x|z)] − β KL(q(z|x) ‖ p_θ(z))` (Higgins et al. 2017, equation 4).
 //!
-//! Free nats stop the optimiser from buying a small KL(q ‖ p(z)) at the price of an unused latent: below λ nats (the mean
-//! over the batch) the divergence costs λ, whatever it is (Kingma et al. 2016, appendix C.8, with one group). Warm-up lets
-//! the entropy's weight grow from 0 (Sønderby et al. 2016).
+//! At β = 1 it is `E_q[log p_θ(x, z)] + H(q) = log p_θ(x) − KL(q ‖ p_θ(z|x))`, a lower bound of the log-likelihood.
+//! β has this one meaning everywhere, with and without free nats. For sequences z is the whole path of states, so its prior
+//! is `log p(x_1) + Σ_t log p(x_{t+1} | x_t, u_t)`, and `log p_θ(x|z)` is the sum of the emissions.
+//!
+//! Free nats keep the optimiser from reducing KL(q ‖ p(z)) to 0 at the price of an unused latent variable: below λ nats
+//! (the mean over the batch) the divergence counts as λ (Kingma et al. 2016, appendix C.8, with one group). Warm-up lets β
+//! grow from 0 (Sønderby et al. 2016).
 
 use crate::Result;
 use crate::model::Joint;
@@ -16,14 +20,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Elbo {
-    /// How much log q counts (β of Higgins et al. 2017): 1 bounds the log-likelihood from below.
+    /// The weight β of KL(q(z|x) ‖ p(z)) (Higgins et al. 2017). At 1 the objective is a lower bound of the log-likelihood.
     #[schemars(range(min = 0.0, max = 1000.0))]
     pub beta: f64,
-    /// The KL of the guess from the prior, in nats per datum, below which it costs no more and no less; needs a model with
-    /// a term `prior`.
+    /// Free nats λ: while the mean of KL(q(z|x) ‖ p(z)) over the batch is below λ, it counts as λ and has no gradient. In
+    /// nats per row, or per sequence.
     #[schemars(range(min = 0.0, max = 1e6))]
     pub free_nats: f64,
-    /// Steps over which β grows from 0 along a line.
+    /// Steps over which β grows linearly from 0; at most `training.steps`.
     pub warm_up_steps: u64,
 }
 
@@ -46,24 +50,24 @@ impl Elbo {
         }
     }
 
-    /// The bound for each row. `[B]`
+    /// The objective of each row (or sequence) at `step`, in nats. `[B]`
     pub(super) fn value(&self, joint: &dyn Joint, draws: &Draws, step: u64) -> Result<Tensor> {
         let beta = self.beta_at(step);
-        if self.free_nats > 0.0 {
-            let prior = joint.log_prior(&draws.latents)?;
-            let divergence = draws.expectation(&(draws.log_q()? - &prior)?)?; // [B]
-            let mean = divergence
-                .mean(0)?
-                .to_dtype(candle_core::DType::F64)?
-                .to_scalar::<f64>()?;
-            let likelihood = draws.expectation(&(joint.log_joint(&draws.latents)? - prior)?)?;
-            return Ok(match mean < self.free_nats {
-                true => (likelihood - beta * self.free_nats)?,
-                false => (likelihood - (divergence * beta)?)?,
-            });
+        if beta == 1.0 && self.free_nats == 0.0 {
+            // log p(z) cancels, so the joint need not be taken apart.
+            let expected = draws.expectation(&joint.log_joint(&draws.latents)?)?;
+            let entropy = draws.expectation(draws.log_q()?)?.neg()?;
+            return Ok((expected + entropy)?);
         }
-        let expected = draws.expectation(&joint.log_joint(&draws.latents)?)?;
-        let entropy = draws.expectation(draws.log_q()?)?.neg()?;
-        Ok((expected + (entropy * beta)?)?)
+        let prior = joint.log_prior(&draws.latents)?; // [B, S]
+        let divergence = draws.expectation(&(draws.log_q()? - &prior)?)?; // [B]
+        let likelihood = draws.expectation(&(joint.log_joint(&draws.latents)? - prior)?)?; // [B]
+        if self.free_nats > 0.0 {
+            let mean = divergence.detach().mean(0)?.to_dtype(candle_core::DType::F64)?;
+            if mean.to_scalar::<f64>()? < self.free_nats {
+                return Ok((likelihood - beta * self.free_nats)?);
+            }
+        }
+        Ok((likelihood - (divergence * beta)?)?)
     }
 }

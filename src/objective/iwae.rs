@@ -11,7 +11,7 @@ use candle_core::{D, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How the bound teaches a recognition network.
+/// How a recognition network is trained by the bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gradient {
@@ -25,7 +25,7 @@ pub enum Gradient {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Iwae {
-    /// How the recognition network learns from it, with `posterior.fit = "objective"`.
+    /// The gradient of the recognition network; needs `posterior.fit = "objective"`.
     pub gradient: Gradient,
 }
 
@@ -50,8 +50,7 @@ pub(super) fn bound(joint: &dyn Joint, draws: &Draws) -> Result<Tensor> {
 }
 
 impl Iwae {
-    /// What to ascend in place of the bound so that φ gets the doubly reparameterised gradient; none where φ learns from the
-    /// bound itself. `[B]`
+    /// The function whose gradient in φ is the doubly reparameterised one; none for the plain gradient. `[B]`
     pub fn surrogate(&self, joint: &dyn Joint, draws: &Draws) -> Result<Option<Tensor>> {
         if self.gradient == Gradient::Plain {
             return Ok(None);

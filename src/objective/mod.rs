@@ -1,10 +1,10 @@
-//! How a joint and weighted guesses become one number per row to ascend; larger is better, in nats per datum.
+//! Training objectives: one number per row from a joint and weighted draws, to be maximised, in nats per datum.
 //!
 //! | objective | value |
 //! |---|---|
 //! | marginal_likelihood | `log Σ_z p_θ(x, z)`, exact |
 //! | expected_log_likelihood | `Σ_s w_s log p_θ(x, z_s)` |
-//! | elbo | `Σ_s w_s [log p_θ(x, z_s) − β log q(z_s)]` |
+//! | elbo | `Σ_s w_s [log p_θ(x given z_s) − β (log q(z_s) − log p_θ(z_s))]` |
 //! | iwae | `log 1/S Σ_s exp[log p_θ(x, z_s) − log q(z_s)]` |
 //! | mean_squared_error | `−‖y − E[y|x]‖²`, in squared units of y |
 
@@ -32,9 +32,9 @@ pub struct NoKeys {}
 pub enum ObjectiveConfig {
     /// log p(x) with the latent summed out, exactly.
     MarginalLikelihood(NoKeys),
-    /// Guess z, then do maximum likelihood on the guess, averaged over how likely each guess is.
+    /// The log-likelihood of x and z together, averaged over the posterior of z.
     ExpectedLogLikelihood(NoKeys),
-    /// The expected log-likelihood plus the entropy of the guess: a lower bound of log p(x).
+    /// The evidence lower bound, E_q[log p(x|z)] − β KL(q ‖ p(z)): at β = 1 a lower bound of log p(x).
     Elbo(Elbo),
     /// The importance-weighted bound: the logarithm of the mean of importance weights; larger and tighter with every draw.
     Iwae(Iwae),
@@ -49,7 +49,7 @@ impl Default for ObjectiveConfig {
 }
 
 impl ObjectiveConfig {
-    /// Whether it is a function of guesses; the others ignore the posterior.
+    /// Whether it is a function of the posterior's draws; the others ignore the posterior.
     pub fn needs_posterior(&self) -> bool {
         matches!(self, Self::ExpectedLogLikelihood(_) | Self::Elbo(_) | Self::Iwae(_))
     }
@@ -59,14 +59,19 @@ impl ObjectiveConfig {
         matches!(self, Self::MeanSquaredError(_))
     }
 
-    /// Whether its gradient in θ is the expected log-likelihood's on the same draws, as the evidence lower bound's is: one
-    /// pass can then teach φ as well.
-    pub fn shares_gradient_with_elbo(&self) -> bool {
+    /// The evidence lower bound that φ maximises under `fit = "reverse_kl"`: the objective's own with its β, warm-up and
+    /// free nats; the plain one for objectives without them.
+    pub fn elbo(&self) -> Elbo {
         match self {
-            Self::ExpectedLogLikelihood(_) => true,
-            Self::Elbo(elbo) => *elbo == Elbo::default(),
-            _ => false,
+            Self::Elbo(elbo) => elbo.clone(),
+            _ => Elbo::default(),
         }
+    }
+
+    /// Whether its gradient in θ is that of [`ObjectiveConfig::elbo`] on the same draws: one backward pass then trains θ
+    /// and φ.
+    pub fn shares_gradient_with_elbo(&self) -> bool {
+        matches!(self, Self::ExpectedLogLikelihood(_) | Self::Elbo(_))
     }
 
     /// The value for each row of `joint` at `step`; `draws` are asked for once, if needed. `[B]`

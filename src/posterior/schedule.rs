@@ -12,11 +12,11 @@ pub enum Schedule {
     Constant(f64),
     /// From `from` at step 0 to `to` at step `steps`, by equal factors; `to` from then on.
     Path {
-        /// The first value.
+        /// The initial value.
         from: f64,
-        /// The last value.
+        /// The final value.
         to: f64,
-        /// When the last value is reached.
+        /// The step at which the final value is reached; at most `training.steps`.
         steps: u64,
     },
 }
@@ -31,8 +31,21 @@ impl Schedule {
         }
     }
 
+    /// The first step from which the value no longer changes.
+    pub fn ends_at(self) -> u64 {
+        match self {
+            Self::Constant(_) => 0,
+            Self::Path { steps, .. } => steps,
+        }
+    }
+
     /// Faults of the value under `key`.
     pub fn check(self, key: &str) -> Vec<Fault> {
+        if let Self::Path { steps: 0, .. } = self {
+            let message = "a path of 0 steps is at its end from the beginning";
+            let help = format!("write the final value alone: `{key} = …`");
+            return vec![Fault::new(format!("{key}.steps"), message, "at least 1 step", help)];
+        }
         let values = match self {
             Self::Constant(value) => vec![(key.to_owned(), value)],
             Self::Path { from, to, .. } => vec![(format!("{key}.from"), from), (format!("{key}.to"), to)],

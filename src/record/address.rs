@@ -29,10 +29,17 @@ pub struct RunAddress {
 impl RunAddress {
     /// The run directory.
     pub fn dir(&self) -> PathBuf {
-        let variant = variant_folder(&self.variant);
-        self.experiment_dir()
-            .join(variant)
-            .join(format!("seed-{:03}", self.seed))
+        Self::seed_dir(&self.variant_dir(), self.seed)
+    }
+
+    /// The folder of the variant's runs.
+    pub fn variant_dir(&self) -> PathBuf {
+        self.experiment_dir().join(variant_folder(&self.variant))
+    }
+
+    /// The run directory of `seed` in the folder of a variant's runs.
+    pub fn seed_dir(variant_dir: &Path, seed: u64) -> PathBuf {
+        variant_dir.join(format!("seed-{seed:03}"))
     }
 
     /// The folder of the experiment.

@@ -1,46 +1,52 @@
-//! What differs between two texts, line by line: the lines outside their longest common subsequence.
+//! What differs between two specifications, key by key.
 
-/// The most lines that are printed.
-const SHOWN: usize = 24;
+use toml::{Table, Value};
 
-/// The lines only in `old` with `- `, those only in `new` with `+ `, in order; long differences are cut.
-pub(super) fn line_difference(old: &str, new: &str) -> String {
-    let (a, b): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
-    let common = longest_common_suffix_lengths(&a, &b);
+/// The most differences that are listed.
+const SHOWN: usize = 8;
+
+/// The keys whose values differ, as `training.steps: 3 in the record, 4 now`. Both texts are TOML; where one of them is
+/// not, that is the difference.
+pub fn setting_differences(recorded: &str, wanted: &str) -> Vec<String> {
+    let (Ok(recorded), Ok(wanted)) = (recorded.parse::<Table>(), wanted.parse::<Table>()) else {
+        return vec!["the settings in the record cannot be read".to_owned()];
+    };
+    let (old, new) = (leaves(&recorded), leaves(&wanted));
+    let find = |list: &[(String, String)], key: &str| {
+        let found = list.iter().find(|(known, _)| known == key);
+        found.map(|(_, value)| value.clone())
+    };
     let mut lines = Vec::new();
-    let (mut i, mut j) = (0, 0);
-    while i < a.len() || j < b.len() {
-        if i < a.len() && j < b.len() && a[i] == b[j] {
-            (i, j) = (i + 1, j + 1);
-        } else if j == b.len() || (i < a.len() && common[i + 1][j] >= common[i][j + 1]) {
-            lines.push(format!("- {}", a[i]));
-            i += 1;
-        } else {
-            lines.push(format!("+ {}", b[j]));
-            j += 1;
+    for (key, now) in &new {
+        match find(&old, key) {
+            Some(then) if then == *now => {}
+            Some(then) => lines.push(format!("{key}: {then} in the record, {now} now")),
+            None => lines.push(format!("{key}: not in the record, {now} now")),
         }
     }
+    let gone = old.iter().filter(|(key, _)| find(&new, key).is_none());
+    lines.extend(gone.map(|(key, then)| format!("{key}: {then} in the record, not set now")));
     if lines.len() > SHOWN {
         let hidden = lines.len() - SHOWN;
         lines.truncate(SHOWN);
-        lines.push(format!("  … and {hidden} more lines"));
+        lines.push(format!("and {hidden} more keys"));
     }
-    lines.join("\n")
+    lines
 }
 
-/// `[i][j]`: the length of the longest common subsequence of `a[i..]` and `b[j..]`.
-fn longest_common_suffix_lengths(a: &[&str], b: &[&str]) -> Vec<Vec<u32>> {
-    let mut length = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in (0..a.len()).rev() {
-        for j in (0..b.len()).rev() {
-            length[i][j] = if a[i] == b[j] {
-                length[i + 1][j + 1] + 1
-            } else {
-                length[i + 1][j].max(length[i][j + 1])
-            };
+/// Every value that is no table, by its dotted key.
+fn leaves(table: &Table) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (key, value) in table {
+        match value {
+            Value::Table(inner) => {
+                let below = leaves(inner).into_iter();
+                found.extend(below.map(|(below, value)| (format!("{key}.{below}"), value)));
+            }
+            leaf => found.push((key.clone(), leaf.to_string())),
         }
     }
-    length
+    found
 }
 
 #[cfg(test)]
@@ -48,20 +54,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_what_changed_and_nothing_else() {
-        let old = "seed = 3\n[model]\nkind = \"gaussian\"\nhidden = [64]\n";
-        let new = "seed = 3\n[model]\nkind = \"mixture\"\nhidden = [64]\nsteps = 9\n";
-        let expected = "- kind = \"gaussian\"\n+ kind = \"mixture\"\n+ steps = 9";
-        assert_eq!(line_difference(old, new), expected);
-        assert_eq!(line_difference(old, old), "");
-        assert_eq!(line_difference("", "a"), "+ a");
+    fn names_each_key_that_differs_and_no_other() {
+        let old = "seed = 3\n[model]\nkind = \"gaussian\"\nhidden = [64]\nfloor = 0.1\n";
+        let new = "seed = 3\n[model]\nkind = \"mixture\"\nhidden = [64]\n[training]\nsteps = 9\n";
+        let expected = [
+            "model.kind: \"gaussian\" in the record, \"mixture\" now",
+            "training.steps: not in the record, 9 now",
+            "model.floor: 0.1 in the record, not set now",
+        ];
+        assert_eq!(setting_differences(old, new), expected);
+        assert_eq!(setting_differences(old, old), [""; 0]);
+        // The order of keys is no difference.
+        assert_eq!(setting_differences("a = 1\nb = 2", "b = 2\na = 1"), [""; 0]);
+        assert_eq!(setting_differences("{", "a = 1").len(), 1);
     }
 
     #[test]
-    fn a_long_difference_is_cut() {
-        let new: String = (0..100).map(|i| format!("line {i}\n")).collect();
-        let shown = line_difference("", &new);
-        assert_eq!(shown.lines().count(), SHOWN + 1);
-        assert!(shown.ends_with("… and 76 more lines"));
+    fn a_long_list_is_cut() {
+        let new: String = (0..100).map(|i| format!("key_{i} = 1\n")).collect();
+        let shown = setting_differences("", &new);
+        assert_eq!((shown.len(), shown[SHOWN].as_str()), (SHOWN + 1, "and 92 more keys"));
     }
 }

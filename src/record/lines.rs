@@ -147,6 +147,28 @@ pub(super) fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<(Vec<T>,
     Ok((lines, warnings))
 }
 
+/// The last lines for which `wanted` holds, in order, up to the first from the end for which it does not. Lines that
+/// cannot be read are left out; those before are not looked at, so that a long file costs no more than a short one.
+pub(super) fn read_last<T: for<'de> Deserialize<'de>>(path: &Path, wanted: impl Fn(&T) -> bool) -> Result<Vec<T>> {
+    let bytes = read_or_empty(path)?;
+    let mut lines = Vec::new();
+    let mut rest = bytes.as_slice();
+    while let Some(end) = rest.len().checked_sub(1) {
+        let start = rest[..end]
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(0, |at| at + 1);
+        match parse(&rest[start..]) {
+            Ok(line) if wanted(&line) => lines.push(line),
+            Ok(_) => break,
+            Err(_) => {}
+        }
+        rest = &rest[..start];
+    }
+    lines.reverse();
+    Ok(lines)
+}
+
 fn parse<T: for<'de> Deserialize<'de>>(line: &[u8]) -> std::result::Result<T, String> {
     let line = line.strip_suffix(b"\n").ok_or("it is torn")?;
     serde_json::from_slice(line).map_err(|error| error.to_string())
@@ -231,6 +253,14 @@ mod tests {
                 .contains("step 10 cannot follow one of step 20")
         );
         assert_eq!(std::fs::read_to_string(&path).unwrap(), line(20) + "\n");
+    }
+
+    #[test]
+    fn the_last_lines_are_those_of_the_last_step() {
+        let (_folder, path) = file_with(&format!("junk\n{}\n{}\njunk\n{}\n{{\"st", line(10), line(20), line(20)));
+        let last = |step| read_last(&path, |stamp: &Stamp| stamp.step >= step).unwrap().len();
+        assert_eq!((last(30), last(20), last(10)), (0, 2, 3));
+        assert_eq!(read_last(Path::new("no such file"), |_: &Stamp| true).unwrap().len(), 0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `run.json`: what a run is, how it stands, and where its result came from. The only file of a record that a clock or
 //! a machine may touch.
 
-use super::{Hardware, Revision, atomic::write_atomically, file, provenance};
+use super::{Hardware, Identity, Revision, RunAddress, atomic::write_atomically, file, provenance};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -41,13 +41,22 @@ pub struct Manifest {
     pub variant: String,
     /// The seed.
     pub seed: u64,
-    /// The hash of the specification in `spec.toml`.
+    /// The hash of the specification in `spec.toml` and of the data files that it names.
     pub spec_hash: String,
-    /// The crate's version.
+    /// The BLAKE3 hash of each data file that the specification names, by its path there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub data_files: BTreeMap<String, String>,
+    /// The version of the program that began the run.
     pub version: String,
-    /// The revision of the repository around the working directory when the run began, if there is one.
+    /// The revision of the sources of the program that began the run, if they were in a repository when it was built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revision: Option<Revision>,
+    pub program_revision: Option<Revision>,
+    /// The revision of the repository around the experiment file when the run began, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment_revision: Option<Revision>,
+    /// Of records of older programs: the revision of the repository around the working folder, whatever it was of.
+    #[serde(default, rename = "revision", skip_serializing_if = "Option::is_none")]
+    pub working_folder_revision: Option<Revision>,
     /// The machine.
     pub hardware: Hardware,
     /// When the run first started, UTC.
@@ -78,16 +87,19 @@ pub struct Manifest {
 
 impl Manifest {
     /// The manifest of a run that starts here and now.
-    pub(super) fn new(experiment: &str, variant: &str, seed: u64, spec_hash: &str) -> Self {
+    pub(super) fn new(address: &RunAddress, identity: &Identity) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
             status: Status::Running,
-            experiment: experiment.to_owned(),
-            variant: variant.to_owned(),
-            seed,
-            spec_hash: spec_hash.to_owned(),
+            experiment: address.experiment.clone(),
+            variant: address.variant.clone(),
+            seed: address.seed,
+            spec_hash: identity.spec_hash.to_owned(),
+            data_files: identity.data_files.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            revision: None,
+            program_revision: None,
+            experiment_revision: None,
+            working_folder_revision: None,
             hardware: provenance::hardware(),
             started: provenance::now(),
             finished: None,
@@ -122,7 +134,7 @@ impl Manifest {
         if schema_version != SCHEMA_VERSION {
             return Err(Error::Record(format!(
                 "{}: written in record layout {schema_version}, this program reads layout {SCHEMA_VERSION}; use the \
-                 version of latent-lab that wrote it, or discard the record with --fresh",
+                 version of latent-lab that wrote it, or make the run again with --fresh",
                 path.display(),
             )));
         }
@@ -145,7 +157,7 @@ mod tests {
     fn reads_back_what_it_wrote() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(Manifest::read(dir.path()).unwrap(), None);
-        let mut manifest = Manifest::new("tree", "mixture of 5", 3, "abc");
+        let mut manifest = some_manifest();
         manifest.metrics.insert("test/log_likelihood".into(), 0.1 + 0.2);
         for status in [
             Status::Running,
@@ -163,6 +175,28 @@ mod tests {
             text.contains("\"status\": \"failed\",\n  \"reason\": \"prior became NaN\""),
             "{text}"
         );
+    }
+
+    fn some_manifest() -> Manifest {
+        let address = RunAddress {
+            results: "results".into(),
+            experiment: "tree".into(),
+            variant: "mixture of 5".into(),
+            seed: 3,
+        };
+        Manifest::new(&address, &Identity::new("seed = 3\n", "abc"))
+    }
+
+    /// Older programs wrote one revision, that of the working folder.
+    #[test]
+    fn an_older_record_stays_readable() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut json = serde_json::to_value(some_manifest()).unwrap();
+        json["revision"] = serde_json::json!({ "commit": "1f3c", "dirty": true });
+        std::fs::write(dir.path().join(file::MANIFEST), json.to_string()).unwrap();
+        let manifest = Manifest::read(dir.path()).unwrap().unwrap();
+        assert_eq!((manifest.program_revision, manifest.experiment_revision), (None, None));
+        assert_eq!(manifest.working_folder_revision.unwrap().commit, "1f3c");
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //!   events.jsonl                      what happened in words, no clock                   ([`Event`])
 //!   checkpoint.safetensors            the newest state to go on from                     ([`Checkpoint`])
 //!   checkpoint.previous.safetensors   the one before it
-//!   .lock                             held by the process that runs it
+//!   .lock                             held by the process that runs it, and removed by it at the end
 //! ```
 //!
 //! `metrics.jsonl`, `events.jsonl` and `checkpoint.safetensors` hold nothing but functions of specification and seed, so
@@ -21,9 +21,12 @@
 mod address;
 mod atomic;
 mod checkpoint;
+mod cost;
 mod difference;
 mod lines;
+mod lock;
 mod manifest;
+mod moved;
 mod provenance;
 mod reader;
 mod run;
@@ -33,12 +36,17 @@ mod tests;
 pub use address::{RunAddress, experiment_dir};
 pub use atomic::write_atomically;
 pub use checkpoint::Checkpoint;
+pub use cost::{Clock, Cost};
+pub use difference::setting_differences;
+pub use lock::Lock;
 pub use manifest::{Manifest, Status};
-pub use provenance::{Hardware, Revision};
+pub use moved::move_run;
+pub use provenance::{Hardware, Revision, now, program_revision};
 pub use reader::{
-    Event, ListedRun, MetricsLine, RunRecord, State, list_runs, read_checkpoint, read_manifest, read_run, read_state,
+    Event, ListedRun, MetricsLine, RunRecord, State, folders, list_runs, read_checkpoint, read_last_events,
+    read_manifest, read_metrics, read_run, read_spec, read_state, recorded_seeds, state_of,
 };
-pub use run::{Clock, Cost, Run};
+pub use run::{Identity, Run};
 
 /// The file names inside a run directory.
 mod file {

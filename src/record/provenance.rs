@@ -3,8 +3,10 @@
 //! Everything here may be unknown (another operating system, no repository), and is then absent, never wrong.
 
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The machine.
@@ -17,13 +19,29 @@ pub struct Hardware {
     pub cores: usize,
 }
 
-/// The git revision that the working directory stood at.
+/// A git revision: of the program's sources when it was built, or of an experiment's folder when a run began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revision {
     /// The commit's full hash.
     pub commit: String,
-    /// Whether tracked files differed from that commit.
+    /// Whether files differed from that commit: the program's sources, or tracked files of the experiment's repository.
     pub dirty: bool,
+}
+
+impl std::fmt::Display for Revision {
+    /// The first twelve digits, and whether files differed.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let short = self.commit.get(..12).unwrap_or(&self.commit);
+        write!(f, "{short}{}", if self.dirty { " with changes" } else { "" })
+    }
+}
+
+/// The revision of the sources that this program was built from; `None` if they were in no git repository of their own.
+pub fn program_revision() -> Option<Revision> {
+    Some(Revision {
+        commit: option_env!("LATENT_LAB_COMMIT")?.to_owned(),
+        dirty: option_env!("LATENT_LAB_DIRTY") == Some("true"),
+    })
 }
 
 /// The machine this process runs on, asked once per process.
@@ -43,33 +61,30 @@ fn ask_system() -> Hardware {
     }
 }
 
-/// The revision of the repository around the working directory, asked of git once per process; `None` without git,
-/// without a repository, or before its first commit.
-pub(super) fn revision() -> Option<Revision> {
-    static REVISION: OnceLock<Option<Revision>> = OnceLock::new();
-    REVISION.get_or_init(ask_git).clone()
+/// The revision of the repository around `folder`, asked of git once per process and folder; `None` without git, without
+/// a repository, or before its first commit.
+pub(super) fn folder_revision(folder: &Path) -> Option<Revision> {
+    static KNOWN: OnceLock<Mutex<HashMap<PathBuf, Option<Revision>>>> = OnceLock::new();
+    let known = KNOWN.get_or_init(Mutex::default);
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    known
+        .entry(folder.to_owned())
+        .or_insert_with(|| ask_git(folder))
+        .clone()
 }
 
-fn ask_git() -> Option<Revision> {
+fn ask_git(folder: &Path) -> Option<Revision> {
+    let mut command = Command::new("git");
     // No optional lock and no file monitor: asking must not change or start anything.
-    let arguments = [
-        "--no-optional-locks",
-        "-c",
-        "core.fsmonitor=false",
-        "status",
-        "--porcelain=v2",
-        "--branch",
-    ];
-    let output = Command::new("git")
-        .args(arguments)
-        .arg("--untracked-files=no")
-        .output()
-        .ok()?;
-    if output.status.success() {
-        parse_status(&String::from_utf8_lossy(&output.stdout))
-    } else {
-        None
+    command.args(["--no-optional-locks", "-c", "core.fsmonitor=false"]);
+    command.args(["status", "--porcelain=v2", "--branch", "--untracked-files=no"]);
+    // Git sets these for its hooks; the folder alone shall say which repository is meant.
+    command.env_remove("GIT_DIR").env_remove("GIT_WORK_TREE");
+    if folder != Path::new("") {
+        command.current_dir(folder);
     }
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    parse_status(&String::from_utf8_lossy(&output.stdout))
 }
 
 /// Reads `git status --porcelain=v2 --branch`: header lines begin with `#`, every other line is a change.
@@ -96,7 +111,7 @@ pub(super) fn peak_memory_bytes() -> Option<u64> {
 }
 
 /// The wall clock in UTC, to the second: `2026-11-03T09:05:00Z`.
-pub(super) fn now() -> String {
+pub fn now() -> String {
     let seconds = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());

@@ -1,11 +1,10 @@
 //! Reads records without changing them, also while their process still writes.
 
 use super::checkpoint::{Checkpoint, LineCounts, decode};
-use super::{Manifest, Status, address, file, lines};
+use super::{Manifest, Status, address, file, lines, lock};
 use crate::error::{Error, Result};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -108,6 +107,46 @@ pub fn read_manifest(dir: &Path) -> Result<Option<Manifest>> {
     Manifest::read(dir)
 }
 
+/// Reads `spec.toml` of the run directory `dir`; `None` if there is none.
+///
+/// # Errors
+/// The operating system's.
+pub fn read_spec(dir: &Path) -> Result<Option<String>> {
+    let path = dir.join(file::SPEC);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text)),
+        Err(source) if source.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::io(path, source)),
+    }
+}
+
+/// Reads the learning curves of the run directory `dir`, by rising step; lines that cannot be read are left out.
+///
+/// # Errors
+/// The operating system's.
+pub fn read_metrics(dir: &Path) -> Result<Vec<MetricsLine>> {
+    Ok(lines::read(&dir.join(file::METRICS))?.0)
+}
+
+/// Reads the events of the last step of the run directory `dir`.
+///
+/// # Errors
+/// The operating system's.
+pub fn read_last_events(dir: &Path, last_step: u64) -> Result<Vec<Event>> {
+    lines::read_last(&dir.join(file::EVENTS), |event: &Event| event.step >= last_step)
+}
+
+/// The seeds that have a folder in a variant's folder of records, rising. Empty if the folder does not exist.
+///
+/// # Errors
+/// The operating system's.
+pub fn recorded_seeds(variant_dir: &Path) -> Result<Vec<u64>> {
+    let names = folder_names(variant_dir)?;
+    let mut seeds: Vec<u64> = names.iter().filter_map(|name| address::seed_of_folder(name)).collect();
+    seeds.sort_unstable();
+    Ok(seeds)
+}
+
 /// Reads the newest intact checkpoint of the run directory `dir`.
 ///
 /// # Errors
@@ -206,46 +245,45 @@ pub(super) fn newest_checkpoint(dir: &Path) -> Result<Found> {
     Ok(Found { intact: None, damaged })
 }
 
-fn state_of(dir: &Path, status: Status) -> Result<State> {
+/// How the run in `dir` stands, whose manifest says `status`.
+///
+/// # Errors
+/// The operating system's.
+pub fn state_of(dir: &Path, status: Status) -> Result<State> {
     Ok(match status {
         Status::Done => State::Done,
         Status::Failed { reason } => State::Failed { reason },
-        Status::Running | Status::Interrupted if is_locked(dir)? => State::Running,
+        Status::Running | Status::Interrupted if lock::is_held(dir)? => State::Running,
         Status::Running | Status::Interrupted => State::Partial,
     })
 }
 
-/// Whether a process holds the run directory.
-fn is_locked(dir: &Path) -> Result<bool> {
-    let path = dir.join(file::LOCK);
-    let lock = match File::open(&path) {
-        Ok(lock) => lock,
-        Err(source) if source.kind() == ErrorKind::NotFound => return Ok(false),
-        Err(source) => return Err(Error::io(path, source)),
-    };
-    match lock.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(source)) => Err(Error::io(path, source)),
-    }
+/// The folders inside `parent`, by name; none if it does not exist.
+///
+/// # Errors
+/// The operating system's.
+pub fn folders(parent: &Path) -> Result<Vec<PathBuf>> {
+    let names = folder_names(parent)?.into_iter();
+    Ok(names
+        .map(|name| parent.join(name))
+        .filter(|path| path.is_dir())
+        .collect())
 }
 
-/// The folders inside `parent`; none if it does not exist.
-fn folders(parent: &Path) -> Result<Vec<PathBuf>> {
+/// The names of what is inside `parent`, sorted; none if it does not exist. A name that is not UTF-8 is nothing of ours.
+fn folder_names(parent: &Path) -> Result<Vec<String>> {
     let fault = |source| Error::io(parent, source);
     let entries = match std::fs::read_dir(parent) {
         Ok(entries) => entries,
-        Err(source) if source.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
         Err(source) => return Err(fault(source)),
     };
-    let mut folders = Vec::new();
+    let mut names = Vec::new();
     for entry in entries {
-        let path = entry.map_err(fault)?.path();
-        if path.is_dir() {
-            folders.push(path);
-        }
+        names.extend(entry.map_err(fault)?.file_name().into_string().ok());
     }
-    Ok(folders)
+    names.sort_unstable();
+    Ok(names)
 }
 
 fn no_record(dir: &Path) -> Error {

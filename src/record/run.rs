@@ -7,17 +7,40 @@ use super::atomic::{remove_unfinished, write_atomically};
 use super::checkpoint::{Checkpoint, LineCounts, encode};
 use super::lines::Lines;
 use super::reader::newest_checkpoint;
-use super::{Manifest, RunAddress, Status, difference::line_difference, file, provenance};
+use super::{
+    Clock, Cost, Lock, Manifest, Revision, RunAddress, Status, difference::setting_differences, file, provenance,
+};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-/// How long to wait for a lock that a reader holds for an instant.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// What a run is of: a record must agree with it to be the run's own.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a> {
+    /// The resolved specification, as TOML.
+    pub spec_toml: &'a str,
+    /// Its hash, with those of the data files that it names.
+    pub spec_hash: &'a str,
+    /// The BLAKE3 hash of each of these files, by its path in the specification.
+    pub data_files: &'a BTreeMap<String, String>,
+    /// The folder of the experiment file: the record names the revision of its repository.
+    pub folder: &'a Path,
+}
+
+impl<'a> Identity<'a> {
+    /// That of a specification without data files, from an experiment file in the working folder.
+    pub fn new(spec_toml: &'a str, spec_hash: &'a str) -> Self {
+        static NO_FILES: BTreeMap<String, String> = BTreeMap::new();
+        Self {
+            spec_toml,
+            spec_hash,
+            data_files: &NO_FILES,
+            folder: Path::new(""),
+        }
+    }
+}
 
 /// A run directory that this process, and no other, may write.
 #[derive(Debug)]
@@ -26,8 +49,10 @@ pub struct Run {
     manifest: Manifest,
     /// The line files, once the run goes on.
     session: Option<Session>,
+    /// The folder of the experiment file.
+    folder: PathBuf,
     /// Held until the run is dropped; dropping a run without finishing it is a kill.
-    _lock: File,
+    _lock: Lock,
 }
 
 /// From [`Run::resume`] to the end.
@@ -38,41 +63,23 @@ struct Session {
     checkpoint_step: Option<u64>,
 }
 
-/// What a run has cost, over all sessions.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Cost {
-    /// Seconds on the wall clock.
-    pub wall_seconds: f64,
-    /// Seconds of processor time of the run's own thread, where the system tells.
-    pub cpu_seconds: Option<f64>,
-}
-
-/// What this session costs, on top of what the run had cost before it.
-#[derive(Debug)]
-pub struct Clock {
-    start: Instant,
-    before: Cost,
-    /// Of the thread that started the clock, and has to read it.
-    thread_cpu_at_start: Option<f64>,
-}
-
 impl Run {
     /// Locks the run directory of `address`, creating it if there is none. What [`Run::manifest`] then says is what the
     /// record says; nothing of it has changed yet, so a finished run can be left alone.
     ///
     /// # Errors
-    /// [`Error::Record`] if another process holds the folder, or if it holds a run of another specification (the message
-    /// shows the lines that differ); [`Error::Io`] if it cannot be written.
-    pub fn open(address: &RunAddress, spec_toml: &str, spec_hash: &str) -> Result<Self> {
-        Self::locked(address, |dir| Self::opened(address, dir, spec_toml, spec_hash))
+    /// [`Error::Held`] if another process holds the folder; [`Error::Record`] if it holds a run of another specification
+    /// (the message names the keys that differ); [`Error::Io`] if it cannot be written.
+    pub fn open(address: &RunAddress, identity: &Identity) -> Result<Self> {
+        Self::locked(address, identity, |dir| Self::opened(address, dir, identity))
     }
 
     /// Like [`Run::open`], but any record in the folder is deleted first, whatever its specification.
     ///
     /// # Errors
-    /// [`Error::Record`] if another process holds the folder; [`Error::Io`] if it cannot be written.
-    pub fn replace(address: &RunAddress, spec_toml: &str, spec_hash: &str) -> Result<Self> {
-        Self::locked(address, |dir| {
+    /// [`Error::Held`] if another process holds the folder; [`Error::Io`] if it cannot be written.
+    pub fn replace(address: &RunAddress, identity: &Identity) -> Result<Self> {
+        Self::locked(address, identity, |dir| {
             // What identifies the record goes last: a kill in between leaves a record that is still refused.
             let names = [
                 file::CHECKPOINT,
@@ -89,24 +96,32 @@ impl Run {
                     _ => {}
                 }
             }
-            Self::opened(address, dir, spec_toml, spec_hash)
+            Self::opened(address, dir, identity)
         })
     }
 
-    fn locked(address: &RunAddress, manifest: impl FnOnce(&Path) -> Result<Manifest>) -> Result<Self> {
+    fn locked(
+        address: &RunAddress,
+        identity: &Identity,
+        manifest: impl FnOnce(&Path) -> Result<Manifest>,
+    ) -> Result<Self> {
         let dir = address.dir();
         std::fs::create_dir_all(&dir).map_err(|source| Error::io(&dir, source))?;
-        let lock = lock(&dir)?;
+        let lock = Lock::take(&dir)?;
         Ok(Self {
             manifest: manifest(&dir)?,
             dir,
             session: None,
+            folder: identity.folder.to_owned(),
             _lock: lock,
         })
     }
 
     /// The manifest on disk if it is of this specification, or a new one.
-    fn opened(address: &RunAddress, dir: &Path, spec_toml: &str, spec_hash: &str) -> Result<Manifest> {
+    fn opened(address: &RunAddress, dir: &Path, identity: &Identity) -> Result<Manifest> {
+        let Identity {
+            spec_toml, spec_hash, ..
+        } = *identity;
         let spec = dir.join(file::SPEC);
         let old_toml = match std::fs::read_to_string(&spec) {
             Ok(text) => Some(text),
@@ -114,14 +129,15 @@ impl Run {
             Err(source) => return Err(Error::io(spec, source)),
         };
         let refused = |old_toml: &str| {
-            let difference = match line_difference(old_toml, spec_toml).as_str() {
-                "" => "  the same lines, but another hash: a file that it names has changed".to_owned(),
-                lines => lines.to_owned(),
+            let differences = match setting_differences(old_toml, spec_toml) {
+                none if none.is_empty() => vec!["the same settings; a data file has changed".to_owned()],
+                differences => differences,
             };
             Error::Record(format!(
-                "{}: holds a run of another specification (- recorded, + asked for):\n{difference}\n\
-                 Give the experiment another name or another results folder, or discard the record with --fresh.",
-                dir.display()
+                "{}: already contains results for different settings:\n  {}\nGive the experiment another `name` or another \
+                 --results folder, or discard the record with --fresh.",
+                dir.display(),
+                differences.join("\n  ")
             ))
         };
         let mut note = None;
@@ -146,7 +162,7 @@ impl Run {
             (Err(error), _) => return Err(error),
         }
         write_atomically(&spec, spec_toml.as_bytes())?;
-        let mut manifest = Manifest::new(&address.experiment, &address.variant, address.seed, spec_hash);
+        let mut manifest = Manifest::new(address, identity);
         manifest.notes.extend(note);
         Ok(manifest)
     }
@@ -199,14 +215,10 @@ impl Run {
 
     /// Starts to count what this session costs: the wall's time, and the processor's on this thread.
     pub fn clock(&self) -> Clock {
-        Clock {
-            start: Instant::now(),
-            before: Cost {
-                wall_seconds: self.manifest.wall_seconds,
-                cpu_seconds: self.manifest.cpu_seconds,
-            },
-            thread_cpu_at_start: provenance::thread_cpu_seconds(),
-        }
+        Clock::start(Cost {
+            wall_seconds: self.manifest.wall_seconds,
+            cpu_seconds: self.manifest.cpu_seconds,
+        })
     }
 
     /// What the run has cost so far, for the next manifest that is written.
@@ -214,13 +226,33 @@ impl Run {
         (self.manifest.wall_seconds, self.manifest.cpu_seconds) = (cost.wall_seconds, cost.cpu_seconds);
     }
 
-    /// Writes the manifest of a run that has started; the first one says which revision of the sources began it.
+    /// Writes the manifest of a run that has started: the first one with the revisions that began it. A later session of
+    /// another program, or of another state of the experiment's repository, is noted.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn announce(&mut self) -> Result<()> {
-        if self.manifest.sessions == 1 {
-            self.manifest.revision = provenance::revision();
+        let (program, experiment) = (
+            provenance::program_revision(),
+            provenance::folder_revision(&self.folder),
+        );
+        let manifest = &mut self.manifest;
+        if manifest.sessions == 1 {
+            (manifest.program_revision, manifest.experiment_revision) = (program, experiment);
+        } else {
+            let words =
+                |revision: &Option<Revision>| revision.as_ref().map_or("unknown".to_owned(), Revision::to_string);
+            for (whose, old, new) in [
+                ("the program's", &manifest.program_revision, program),
+                ("the experiment's", &manifest.experiment_revision, experiment),
+            ] {
+                if *old != new {
+                    let (session, new) = (manifest.sessions, words(&new));
+                    manifest
+                        .notes
+                        .push(format!("session {session}: {whose} revision is {new}"));
+                }
+            }
         }
         self.write_manifest()
     }
@@ -349,19 +381,6 @@ impl Session {
     }
 }
 
-impl Clock {
-    /// The run's cost until now, of the thread that started the clock.
-    pub fn read(&self) -> Cost {
-        let used = provenance::thread_cpu_seconds().zip(self.thread_cpu_at_start);
-        let used = used.map(|(now, start)| now - start);
-        let cpu_before = self.before.cpu_seconds;
-        Cost {
-            wall_seconds: self.before.wall_seconds + self.start.elapsed().as_secs_f64(),
-            cpu_seconds: used.map(|used| cpu_before.unwrap_or(0.0) + used).or(cpu_before),
-        }
-    }
-}
-
 fn not_started() -> Error {
     Error::Record("the run has not been started: call `resume` before writing to its record".to_owned())
 }
@@ -380,27 +399,4 @@ fn keep_previous(path: &Path, previous: &Path) -> Result<()> {
         std::fs::hard_link(path, previous).or_else(|_| std::fs::copy(path, previous).map(drop))
     };
     keep().map_err(|source| Error::io(previous, source))
-}
-
-/// Takes the lock of a run directory.
-fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join(file::LOCK);
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(|source| Error::io(&path, source))?;
-    let asked = Instant::now();
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(source)) => return Err(Error::io(path, source)),
-            Err(TryLockError::WouldBlock) if asked.elapsed() < PATIENCE => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::Record(format!(
-                    "{}: another process is running this run; wait for it, or stop it first",
-                    dir.display()
-                )));
-            }
-        }
-    }
 }

@@ -18,7 +18,7 @@ fn address(results: &Path, seed: u64) -> RunAddress {
 }
 
 fn open(results: &Path) -> Result<Run> {
-    Run::open(&address(results, 3), SPEC, "hash")
+    Run::open(&address(results, 3), &Identity::new(SPEC, "hash"))
 }
 
 fn state(weight: f64, step: u64) -> Checkpoint {
@@ -190,7 +190,7 @@ fn one_process_at_a_time() {
         error.contains("another process is running this run") && error.contains("seed-003"),
         "{error}"
     );
-    assert!(Run::replace(&address(folder.path(), 3), SPEC, "hash").is_err());
+    assert!(Run::replace(&address(folder.path(), 3), &Identity::new(SPEC, "hash")).is_err());
     assert_eq!(read_state(&dir).unwrap(), State::Running);
     drop(run);
     assert_eq!(read_state(&dir).unwrap(), State::Partial);
@@ -204,17 +204,21 @@ fn another_specification_is_refused_with_what_differs() {
     let before = deterministic_files(folder.path());
     let other = SPEC.replace("0.01", "0.001");
     let address = address(folder.path(), 3);
-    let error = Run::open(&address, &other, "other").unwrap_err().to_string();
+    let error = Run::open(&address, &Identity::new(&other, "other"))
+        .unwrap_err()
+        .to_string();
     assert!(
-        error.contains("- learning_rate = 0.01\n+ learning_rate = 0.001\n"),
+        error.contains("learning_rate: 0.01 in the record, 0.001 now\n"),
         "{error}"
     );
     assert!(!error.contains("steps") && error.contains("--fresh"), "{error}");
-    let error = Run::open(&address, SPEC, "other").unwrap_err().to_string();
-    assert!(error.contains("a file that it names has changed"), "{error}");
+    let error = Run::open(&address, &Identity::new(SPEC, "other"))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("a data file has changed"), "{error}");
     assert_eq!(deterministic_files(folder.path()), before);
 
-    let mut run = Run::replace(&address, &other, "other").unwrap();
+    let mut run = Run::replace(&address, &Identity::new(&other, "other")).unwrap();
     assert!(run.resume().unwrap().is_none());
     run.announce().unwrap();
     drop(run);
@@ -242,7 +246,7 @@ fn a_damaged_manifest_is_reported_and_replaced_but_only_for_the_same_specificati
         std::fs::write(dir.join(file::MANIFEST), damage).unwrap();
         assert!(matches!(read_state(&dir).unwrap(), State::Damaged { reason } if reason.contains("run.json")));
         assert!(matches!(read_run(&dir), Err(Error::Record(_))));
-        assert!(Run::open(&address(folder.path(), 3), "steps = 9", "other").is_err());
+        assert!(Run::open(&address(folder.path(), 3), &Identity::new("steps = 9", "other")).is_err());
         let mut run = open(folder.path()).unwrap();
         assert_eq!(run.resume().unwrap().unwrap().step, 45);
         assert!(run.manifest().notes[0].contains("could not be read"));
@@ -341,7 +345,7 @@ fn an_experiments_runs_are_listed_with_how_they_stand() {
     assert_eq!(list_runs(&address(results, 0).experiment_dir()).unwrap(), []);
     assert_eq!(read_state(&address(results, 0).dir()).unwrap(), State::New);
     let start = |seed| {
-        let mut run = Run::open(&address(results, seed), SPEC, "hash").unwrap();
+        let mut run = Run::open(&address(results, seed), &Identity::new(SPEC, "hash")).unwrap();
         run.resume().unwrap();
         run.announce().unwrap();
         run

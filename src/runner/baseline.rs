@@ -1,5 +1,5 @@
-//! The baseline that every likelihood is held against: one Gaussian (linear in x, where x is given), fitted in closed form;
-//! of sequences, a Gaussian for every column that knows nothing of time; of binary rows, independent columns.
+//! The baseline of every log-likelihood: one Gaussian (linear in x, where x is given), fitted in closed form; for sequences
+//! one Gaussian per column, independent over time; for binary rows independent Bernoulli columns.
 
 use crate::Result;
 use crate::data::{Dataset, Splits};

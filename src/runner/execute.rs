@@ -6,13 +6,25 @@ use crate::{Error, Result};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Which records to discard before running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fresh {
+    /// None: finished runs are left alone, others go on.
+    #[default]
+    None,
+    /// Those of other settings or other data, and those that cannot be read.
+    Stale,
+    /// All.
+    All,
+}
+
 /// How to run.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
     /// Runs at a time.
     pub jobs: usize,
-    /// Discard records and begin anew.
-    pub fresh: bool,
+    /// Which records to discard and begin anew.
+    pub fresh: Fresh,
     /// Set from outside to stop: every run finishes its step, writes a checkpoint and ends.
     pub interrupt: &'a AtomicBool,
 }
@@ -33,6 +45,11 @@ pub trait Watcher: Sync {
 pub fn pool(threads: usize) -> Result<rayon::ThreadPool> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     pool.map_err(|error| Error::Other(format!("cannot start {threads} threads: {error}")))
+}
+
+/// A pool with a thread for every processor, to read many records with.
+pub fn reading_pool() -> Result<rayon::ThreadPool> {
+    pool(std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Runs what is missing of `runs` and says how each ended, in their order.

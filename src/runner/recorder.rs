@@ -175,7 +175,7 @@ fn keep(mut record: Run, entries: Receiver<Entry>) -> Result<Outcome> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{RunAddress, read_run};
+    use crate::record::{Identity, RunAddress, read_run};
     use std::path::Path;
     use std::sync::Mutex;
 
@@ -187,7 +187,7 @@ mod tests {
             variant: "variant".into(),
             seed: 0,
         };
-        let mut record = Run::open(&address, "seed = 0\n", "hash")?;
+        let mut record = Run::open(&address, &Identity::new("seed = 0\n", "hash"))?;
         record.resume()?;
         let heard = Mutex::new(None);
         let hear = |outcome: &Outcome| *heard.lock().unwrap() = Some(outcome.clone());

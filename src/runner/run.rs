@@ -1,14 +1,15 @@
 //! One run: load the rows, train (or go on training), evaluate, record.
 
-use super::baseline;
 use super::recorder::{Ending, Recorder};
+use super::{Fresh, Standing, baseline};
 use crate::control::{self, Policy};
 use crate::data::{SharedFile, Splits};
 use crate::math::streams::Streams;
-use crate::record::{Run, RunAddress, Status};
+use crate::record::{Checkpoint, Identity, Run, RunAddress, Status};
 use crate::spec::Spec;
 use crate::train::{self, Job, State, Trained, estimator, evaluation, forecast};
 use crate::{Error, Result};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::Scope;
@@ -24,10 +25,57 @@ pub struct PlannedRun {
     pub toml: String,
     /// The hash of the spec and of the user's data.
     pub hash: String,
+    /// The hash of the spec alone.
+    pub spec_hash: String,
+    /// The user's data files.
+    pub files: Arc<Files>,
     /// The folder that relative paths start from.
     pub folder: PathBuf,
     /// The user's own data, shared by all runs on them.
     pub file: Arc<SharedFile>,
+}
+
+/// The data files that a spec names.
+#[derive(Debug, Clone, Default)]
+pub struct Files {
+    /// The BLAKE3 hash of each, by its path in the spec.
+    pub hashes: BTreeMap<String, String>,
+    /// Where they are, in the spec's order.
+    pub paths: Vec<PathBuf>,
+}
+
+impl Files {
+    /// The hash of a spec with its data files; without any it is the spec's own.
+    pub(super) fn with_spec(&self, spec_hash: &str) -> String {
+        if self.hashes.is_empty() {
+            return spec_hash.to_owned();
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(spec_hash.as_bytes());
+        for (path, hash) in &self.hashes {
+            for part in [path, hash] {
+                hasher.update(&(part.len() as u64).to_le_bytes());
+                hasher.update(part.as_bytes());
+            }
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
+    /// The same as older records have it: one hash over the spec's and the bytes of the files.
+    pub(super) fn with_spec_in_one(&self, spec_hash: &str) -> Result<String> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(spec_hash.as_bytes());
+        for path in &self.paths {
+            hasher.update(&std::fs::read(path).map_err(|error| Error::io(path, error))?);
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+}
+
+/// A record to write into, or how the run stands.
+enum Opened {
+    Record(Box<(Run, Option<Checkpoint>)>),
+    Known(Outcome),
 }
 
 /// How a run ended.
@@ -39,14 +87,27 @@ pub enum Outcome {
     Interrupted,
     /// It failed, and its record says why.
     Failed(String),
+    /// Another process is running it.
+    Elsewhere,
+    /// Its folder has the record of other settings or other data, named here, and was left alone.
+    Stale(Vec<String>),
+    /// Its record cannot be read or continued, and was left alone.
+    Damaged(String),
 }
 
 impl PlannedRun {
+    /// The same with another seed.
+    pub fn with_seed(&self, seed: u64) -> Self {
+        let mut run = self.clone();
+        run.address.seed = seed;
+        run
+    }
+
     /// The rows of this run.
     pub fn load_data(&self, streams: &Streams) -> Result<Splits> {
         self.spec
             .data
-            .load_sharing(&self.file, &self.folder, streams)
+            .load_sharing(&self.file, &self.folder, self.spec.rows(), streams)
             .map_err(|fault| Error::Data(fault.to_string()))
     }
 
@@ -54,25 +115,33 @@ impl PlannedRun {
     /// to the disk when this returns; `ended` hears of the end when it is there.
     ///
     /// # Errors
-    /// Only where the record itself cannot be opened or belongs to another spec; a run that fails is an [`Outcome`].
+    /// Only where the disk refuses the record; a run that fails, or is not to be touched, is an [`Outcome`].
     pub(super) fn execute<'scope>(
         &self,
         scope: &'scope Scope<'scope, '_>,
-        fresh: bool,
+        fresh: Fresh,
         threads: usize,
         (progressed, interrupted): (&dyn Fn(u64, u64), &dyn Fn() -> bool),
         ended: impl FnOnce(&Outcome) + Send + 'scope,
     ) -> Result<Ending<'scope>> {
-        let mut record = if fresh {
-            Run::replace(&self.address, &self.toml, &self.hash)?
-        } else {
-            Run::open(&self.address, &self.toml, &self.hash)?
+        let (record, resume) = match self.open(fresh) {
+            Ok(Opened::Record(opened)) => *opened,
+            Ok(Opened::Known(outcome)) => {
+                ended(&outcome);
+                return Ok(Ending::Known(outcome));
+            }
+            Err(Error::Held(_)) => {
+                ended(&Outcome::Elsewhere);
+                return Ok(Ending::Known(Outcome::Elsewhere));
+            }
+            Err(Error::Record(reason)) => {
+                let outcome = Outcome::Damaged(reason);
+                ended(&outcome);
+                return Ok(Ending::Known(outcome));
+            }
+            Err(error) => return Err(error),
         };
-        if record.is_done() {
-            ended(&Outcome::Done);
-            return Ok(Ending::Known(Outcome::Done));
-        }
-        let resume = record.resume()?.map(|checkpoint| State {
+        let resume = resume.map(|checkpoint| State {
             step: checkpoint.step,
             tensors: checkpoint.tensors,
             facts: checkpoint.metadata,
@@ -97,6 +166,44 @@ impl PlannedRun {
         };
         recorder.end(status, metrics);
         Ok(ending)
+    }
+
+    /// Opens the record to go on with; or says how the run stands where there is nothing to do.
+    fn open(&self, fresh: Fresh) -> Result<Opened> {
+        let (standing, manifest) = self.recorded()?;
+        let identity = |spec_hash| Identity {
+            spec_toml: &self.toml,
+            spec_hash,
+            data_files: &self.files.hashes,
+            folder: &self.folder,
+        };
+        let replace = || -> Result<Opened> {
+            let mut record = Run::replace(&self.address, &identity(&self.hash))?;
+            let checkpoint = record.resume()?;
+            Ok(Opened::Record(Box::new((record, checkpoint))))
+        };
+        let is_spoilt = matches!(standing, Standing::Stale { .. } | Standing::Damaged { .. });
+        if fresh == Fresh::All || fresh == Fresh::Stale && is_spoilt {
+            return replace();
+        }
+        match standing {
+            Standing::Done => return Ok(Opened::Known(Outcome::Done)),
+            Standing::Stale { differences } => return Ok(Opened::Known(Outcome::Stale(differences))),
+            _ => {}
+        }
+        // An older record of the same run keeps its own hash.
+        let spec_hash = manifest.map_or(self.hash.clone(), |manifest| manifest.spec_hash);
+        let mut record = Run::open(&self.address, &identity(&spec_hash))?;
+        if record.is_done() {
+            return Ok(Opened::Known(Outcome::Done));
+        }
+        match record.resume() {
+            Err(Error::Record(_)) if fresh == Fresh::Stale => {
+                drop(record);
+                replace()
+            }
+            checkpoint => Ok(Opened::Record(Box::new((record, checkpoint?)))),
+        }
     }
 
     fn train(&self, resume: Option<State>, threads: usize, recorder: &mut Recorder) -> Result<Vec<(String, f64)>> {
@@ -148,6 +255,7 @@ impl PlannedRun {
             metrics.extend(estimator::measure(
                 &job,
                 &theta,
+                steps,
                 self.spec.evaluation.estimator_repeats,
             )?);
         }

@@ -1,33 +1,34 @@
 //! The spec of one variant: what the tables of an experiment file mean together.
 
-use super::{Diagnostics, Loaded, check::closest};
+use super::{Diagnostics, Loaded, check::closest, unused};
 use crate::control::{ActionRule, EvaluationConfig, LatentRule};
 use crate::data::source::{Shape, Widths};
-use crate::data::{DataConfig, Source};
+use crate::data::{DataConfig, Rows, SharedFile, Source};
 use crate::error::Fault;
-use crate::model::ModelConfig;
+use crate::model::{LikelihoodKind, ModelConfig};
 use crate::objective::ObjectiveConfig;
 use crate::posterior::PosteriorConfig;
 use crate::train::{TrainingConfig, metrics, unsupported};
 use latent_lab_envs::{Environment, Tree};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::path::Path;
 
 /// One variant of an experiment, defaults filled in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Spec {
-    /// What a model learns from.
+    /// The training, validation and test data.
     pub data: DataConfig,
-    /// What is log p(x, z).
+    /// The probability model log p(x, z).
     pub model: ModelConfig,
-    /// Which z to consider, with what weight.
+    /// The approximate posterior of z (the E-step).
     #[serde(default)]
     pub posterior: PosteriorConfig,
-    /// What to ascend.
+    /// The training objective.
     #[serde(default)]
     pub objective: ObjectiveConfig,
-    /// How to ascend it.
+    /// The optimizer.
     pub training: TrainingConfig,
     /// What happens after training.
     #[serde(default)]
@@ -35,6 +36,14 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// What the model takes rows for.
+    pub fn rows(&self) -> Rows {
+        match self.model.abilities().sequential {
+            true => Rows::Steps,
+            false => Rows::Independent,
+        }
+    }
+
     /// The environment of the roll-outs: the one that the demonstrations came from, where they come from one.
     pub fn environment(&self) -> Tree {
         match &self.data.source {
@@ -46,19 +55,30 @@ impl Spec {
 
 /// Loads an experiment file with its overrides and looks for every fault, those of meaning included.
 pub fn load_experiment(path: &Path, overrides: &[String]) -> Result<Loaded<Spec>, Diagnostics> {
-    super::load(path, overrides, check)
+    // Variants that follow each other mostly share their file, which is then read once.
+    let latest: RefCell<Option<(Source, SharedFile)>> = RefCell::new(None);
+    super::load(path, overrides, |spec: &Spec, folder: &Path| {
+        let mut latest = latest.borrow_mut();
+        if latest.as_ref().is_none_or(|(source, _)| *source != spec.data.source) {
+            *latest = Some((spec.data.source.clone(), SharedFile::default()));
+        }
+        latest
+            .as_ref()
+            .map_or(Vec::new(), |(_, file)| check(spec, file, folder))
+    })
 }
 
-/// Every fault of meaning; `folder` is the experiment file's.
-fn check(spec: &Spec, folder: &Path) -> Vec<Fault> {
+/// Every fault of meaning; `folder` is the experiment file's, and `file` what the variants share.
+fn check(spec: &Spec, file: &SharedFile, folder: &Path) -> Vec<Fault> {
     let mut faults = Vec::new();
-    match spec.data.check(folder, spec.model.asked()) {
+    match spec.data.check(file, folder, spec.rows(), spec.model.asked()) {
         Err(fault) => faults.push(fault.within("data")),
         Ok(Shape { widths, longest }) => {
             faults.extend(spec.model.check(widths).into_iter().map(|fault| fault.within("model")));
             faults.extend(check_environment(spec, widths));
             faults.extend(check_sequences(spec, longest));
             faults.extend(check_binary(spec));
+            faults.extend(unused::unused(spec, widths));
         }
     }
     faults.extend(
@@ -80,6 +100,7 @@ fn check(spec: &Spec, folder: &Path) -> Vec<Fault> {
         &spec.objective,
         &spec.training,
     ));
+    faults.extend(unused::unfinished_schedules(spec));
     faults.extend(check_evaluation(spec).map(|fault| fault.within("evaluation")));
     faults
 }
@@ -92,8 +113,7 @@ fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
             (
                 "this model is one of sequences, but these rows are independent",
                 "the steps of sequences",
-                "name `time`, `episode` or `input` columns of a file, give arrays [N, T, d], or choose the source `lgssm` or \
-                 `growth`",
+                "choose the source `lgssm` or `growth`, or a file",
             )
         } else {
             (
@@ -138,21 +158,6 @@ fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
             format!("after a warm-up of {steps} steps nothing is left of test sequences of at most {longest}"),
             format!("fewer than {longest} steps"),
             "shorten the warm-up",
-        ));
-    }
-    if let TrainingConfig::Em(em) = &spec.training
-        && em.starts > 1
-        && spec.model.has_one_start()
-        && !spec.posterior.is_drawn()
-    {
-        return Some(Fault::new(
-            "training.starts",
-            format!(
-                "the file gives all first values, so all {} starts would be the same",
-                em.starts
-            ),
-            "no such key with `first_values = \"given\"`",
-            "remove it, or choose `first_values = \"random\"` in `[model]`",
         ));
     }
     if let TrainingConfig::Adam(adam) = &spec.training
@@ -227,16 +232,66 @@ fn check_environment(spec: &Spec, widths: Widths) -> Option<Fault> {
 /// What the named metric needs and this spec does not have.
 fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
     let (family, name) = metric.split_once('/').unwrap_or(("", metric));
-    let (test, generated) = match &spec.data.source {
-        Source::File(file) => (file.test_fraction > 0.0 || file.test_path.is_some(), false),
-        _ => (true, true),
+    let (test, generated) = (spec.has_test_rows(), spec.data.source.generator().is_some());
+    let (evaluation, abilities, likelihood) = (&spec.evaluation, spec.model.abilities(), spec.likelihood());
+    let kinds = [
+        LikelihoodKind::Exact,
+        LikelihoodKind::Grid,
+        LikelihoodKind::Estimate,
+        LikelihoodKind::Bound,
+    ];
+    let asked = kinds.into_iter().find(|kind| kind.metric() == name);
+    let is_reported = match asked {
+        Some(LikelihoodKind::Bound) => spec.has_bound(),
+        Some(kind) => kind == likelihood,
+        None => true,
     };
-    let evaluation = &spec.evaluation;
-    let needs = [
+    let own = format!("`{family}/{}`", likelihood.metric());
+    let is_criterion = name.ends_with("information_criterion") || name == "total_log_likelihood";
+    let network = spec.posterior.fit().is_some();
+    let is_of_q = name.starts_with("elbo") || name.starts_with("posterior_");
+    let needs: [(bool, &str, &str); 16] = [
         (
             family == "test" && !test,
             "test rows",
             "`data.test_fraction` or `data.test_path`",
+        ),
+        (
+            family == "validation" && spec.data.validation_fraction == 0.0,
+            "validation rows",
+            "`data.validation_fraction` above 0",
+        ),
+        (
+            !is_reported,
+            "another kind of likelihood than this model has",
+            own.as_str(),
+        ),
+        (
+            is_criterion && likelihood != LikelihoodKind::Exact,
+            "an exact likelihood",
+            "a model with an exact likelihood",
+        ),
+        (
+            name == "quadrature_error" && likelihood != LikelihoodKind::Grid,
+            "a likelihood that is summed over a grid",
+            "a `latent_gaussian` of at most 2 latent dimensions that is not linear",
+        ),
+        (
+            ["log_likelihood_standard_error", "log_likelihood_bias"].contains(&name)
+                && likelihood != LikelihoodKind::Estimate,
+            "a likelihood that is estimated",
+            "`nonlinear_gaussian_ssm`",
+        ),
+        (
+            (is_of_q || name == "log_likelihood_bound") && family == "train" && test,
+            "an experiment without test rows",
+            "the same metric of the test rows",
+        ),
+        (is_of_q && !network, "a recognition network", "`amortised`"),
+        (
+            name == "posterior_gap" && [LikelihoodKind::Estimate, LikelihoodKind::Bound].contains(&likelihood),
+            "a likelihood that is exact or summed over a grid",
+            "fewer latent dimensions",
         ),
         (
             name.starts_with("oracle") && !generated,
@@ -249,14 +304,19 @@ fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
             "`nonlinear_gaussian_ssm`",
         ),
         (
-            name == "mean_squared_error" && !spec.model.abilities().conditional,
+            name == "mean_squared_error" && !abilities.conditional,
             "a conditional model",
             "a model of p(y|x)",
         ),
         (
-            family == "validation" && spec.data.validation_fraction == 0.0,
-            "validation rows",
-            "`data.validation_fraction` above 0",
+            name.contains("step_error") && !abilities.sequential || name.contains("free_run") && !abilities.sequential,
+            "sequences",
+            "a model of sequences",
+        ),
+        (
+            metric == "posterior/acceptance_rate" && !matches!(spec.posterior, PosteriorConfig::Hamiltonian(_)),
+            "Markov chains",
+            "`posterior.kind = \"hamiltonian\"`",
         ),
         (
             family == "rollout" && evaluation.environment.is_none(),

@@ -1,6 +1,8 @@
 //! One number for several scores. All take at least one finite score; of none they are NaN.
 
-/// With fewer scores, nothing is trimmed and the interquartile mean *is* the mean; whoever shows it must say so.
+use super::scores::Scores;
+
+/// With fewer scores nothing is trimmed, and the trimmed mean *is* the mean; whoever shows it must say so.
 pub const SMALLEST_TRIMMED: usize = 4;
 
 /// The arithmetic mean.
@@ -13,9 +15,17 @@ pub fn median(scores: &[f64]) -> f64 {
     quantile(scores, 0.5)
 }
 
-/// The mean of the middle half: `⌊n/4⌋` scores are left out at either end (Agarwal et al. 2021). Less noisy than the
-/// median, less moved by outliers than the mean. See [`SMALLEST_TRIMMED`].
-pub fn interquartile_mean(scores: &[f64]) -> f64 {
+/// The interquartile mean of a benchmark: the 25 % trimmed mean of the scores of all runs of all tasks together
+/// (Agarwal et al. 2021, section 4.3). The scores of different tasks must be normalised to one scale. Over the seeds of
+/// one task this number has another meaning: see [`trimmed_mean`].
+pub fn interquartile_mean(scores: &Scores) -> f64 {
+    trimmed_mean(scores.pooled())
+}
+
+/// The 25 % trimmed mean: the mean of the middle half, `⌊n/4⌋` scores left out at either end. Over the seeds of one task
+/// it is a mean that a few failed or lucky seeds do not move; it is not the interquartile mean of a benchmark, which is
+/// over runs × tasks ([`interquartile_mean`]). See [`SMALLEST_TRIMMED`].
+pub fn trimmed_mean(scores: &[f64]) -> f64 {
     /// Up to here counting who is smaller beats sorting: a bootstrap asks ten thousand times, mostly of few scores.
     const FEW: usize = 32;
     let middle = scores.len() / 4..scores.len() - scores.len() / 4;
@@ -40,6 +50,21 @@ pub fn standard_deviation(scores: &[f64]) -> Option<f64> {
     let centre = mean(scores);
     let squares: f64 = scores.iter().map(|x| (x - centre).powi(2)).sum();
     Some((squares / (scores.len() - 1) as f64).sqrt())
+}
+
+/// The standard deviation of the Winsorised scores, in which the `⌊n/4⌋` lowest and highest take the value of their
+/// nearest neighbour that [`trimmed_mean`] keeps, and the number of scores that it keeps; `None` below two scores.
+pub(super) fn winsorized_deviation(scores: &[f64]) -> Option<(f64, usize)> {
+    let mut ordered = sorted(scores);
+    let (n, left_out) = (scores.len(), scores.len() / 4);
+    if n < 2 {
+        return None;
+    }
+    let (lowest, highest) = (ordered[left_out], ordered[n - 1 - left_out]);
+    for x in &mut ordered {
+        *x = x.clamp(lowest, highest);
+    }
+    Some((standard_deviation(&ordered)?, n - 2 * left_out))
 }
 
 /// How far the scores fall short of `target` on average, counting no run as better than it: `mean max(γ − x, 0)`.
@@ -96,7 +121,7 @@ mod tests {
             (30, 3.59375, 3.625, 1.676001159026291),
         ];
         for (n, interquartile, middle, deviation) in expected {
-            assert_relative_eq!(interquartile_mean(&x[..n]), interquartile, max_relative = 1e-14);
+            assert_relative_eq!(trimmed_mean(&x[..n]), interquartile, max_relative = 1e-14);
             assert_relative_eq!(median(&x[..n]), middle, max_relative = 1e-14);
             assert_relative_eq!(standard_deviation(&x[..n]).unwrap(), deviation, max_relative = 1e-14);
         }
@@ -111,11 +136,11 @@ mod tests {
     fn few_scores() {
         for n in 1..SMALLEST_TRIMMED {
             let x = &[5.0, -1.0, 3.5][..n];
-            assert_relative_eq!(interquartile_mean(x), mean(x), max_relative = 1e-14);
+            assert_relative_eq!(trimmed_mean(x), mean(x), max_relative = 1e-14);
         }
-        assert_ne!(interquartile_mean(&[0.0, 0.0, 0.0, 1.0]), 0.25);
+        assert_ne!(trimmed_mean(&[0.0, 0.0, 0.0, 1.0]), 0.25);
         assert_eq!((median(&[5.0]), standard_deviation(&[5.0])), (5.0, None));
-        for statistic in [mean, median, interquartile_mean] {
+        for statistic in [mean, median, trimmed_mean] {
             assert!(statistic(&[]).is_nan());
         }
     }

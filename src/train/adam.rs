@@ -1,10 +1,10 @@
-//! Gradient ascent on batches.
+//! Training by gradient steps on batches.
 //!
 //! Rows are shuffled once per pass (stream `batches`, one index per pass) and cut into batches; what is left over waits for
-//! another pass. Guesses at step t come from stream `posterior`, index t. So a run has no state but its step, its
+//! another pass. Draws of the posterior at step t come from stream `posterior`, index t. So a run has no state but its step, its
 //! parameters and the optimiser's moments.
 
-use super::{AdamConfig, Job, Observer, State, Trained, evaluation, fact, fit, store, stored};
+use super::{AdamConfig, Job, Observer, State, Trained, evaluation, fact, fit, note_schedules, store, stored};
 use crate::data::Batch;
 use crate::math::streams::Stream;
 use crate::nn::{Adam, AdamSettings, Parameters, backward};
@@ -68,8 +68,8 @@ struct Run<'a> {
     rows: Batch,
     shuffled: Option<(u64, Batch)>,
     shuffles: Stream,
-    guesses: Stream,
-    dreams: Stream,
+    draws: Stream,
+    model_samples: Stream,
     /// Of what is given, and of what is observed.
     noise: [Stream; 2],
 }
@@ -98,8 +98,8 @@ impl<'a> Run<'a> {
             rows: Batch::whole(&job.splits.train, dtype, &device)?,
             shuffled: None,
             shuffles: job.streams.named("batches"),
-            guesses: job.streams.named("posterior"),
-            dreams: job.streams.named("dreams"),
+            draws: job.streams.named("posterior"),
+            model_samples: job.streams.named("dreams"),
             noise: [job.streams.named("noise/given"), job.streams.named("noise/observed")],
             device,
         };
@@ -128,7 +128,7 @@ impl<'a> Run<'a> {
             return Err(self.non_finite("the gradient's norm", norm));
         }
         if let Some(average) = &self.average {
-            // While the average is young it follows quickly, so that the first values are forgotten.
+            // While the average is young it follows quickly, so that the initial values are forgotten.
             let keep = self
                 .config
                 .averaging
@@ -145,7 +145,7 @@ impl<'a> Run<'a> {
     fn loss(&self, batch: &Batch) -> Result<Tensor> {
         let joint = self.job.model.joint(&self.theta, batch)?;
         let draws = || {
-            let generator = &mut self.guesses.at(self.step);
+            let generator = &mut self.draws.at(self.step);
             match &self.stale {
                 Some(stale) => {
                     let older = self.job.model.joint(stale, batch)?;
@@ -154,9 +154,9 @@ impl<'a> Run<'a> {
                 None => (self.job.posterior).draws(joint.as_ref(), &self.theta, self.step, generator),
             }
         };
-        let dreams = &mut self.dreams.at(self.step);
+        let samples = &mut self.model_samples.at(self.step);
         let rows = (batch, joint.as_ref());
-        let values = fit::ascent(self.job, &self.theta, rows, self.step, dreams, draws)?;
+        let values = fit::objective(self.job, &self.theta, rows, self.step, samples, draws)?;
         let mean = batch.mean(&values)?;
         let value = evaluation::scalar(&mean)?;
         if !value.is_finite() {
@@ -228,11 +228,11 @@ impl<'a> Run<'a> {
 
     fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<Vec<(String, f64)>> {
         let metrics = evaluation::evaluate(self.job, self.current(), self.step)?;
-        if self.config.early_stopping.is_some() {
-            let value = metrics.iter().find(|(name, _)| name.starts_with("validation/"));
-            let value = value.map_or(f64::NEG_INFINITY, |(_, value)| *value);
+        // While anything scheduled changes, evaluations are of different objectives: none of them is the best so far.
+        if self.config.early_stopping.is_some() && self.step >= self.job.schedules_end() {
+            let value = evaluation::validation(self.job, &metrics)?;
             match &mut self.best {
-                Some(best) if value <= best.value => best.evaluations_since += 1,
+                Some(best) if value <= best.value || value.is_nan() => best.evaluations_since += 1,
                 _ => {
                     self.best = Some(Best {
                         theta: self.current().snapshot()?,
@@ -250,6 +250,9 @@ impl<'a> Run<'a> {
                     }),
                 )?;
             }
+        }
+        if self.step == self.config.steps {
+            note_schedules(self.job, self.step, observer)?;
         }
         observer.evaluated(self.step, &metrics)?;
         observer.checkpoint(false, &|| self.state())?;

@@ -1,14 +1,20 @@
-//! Expectation–maximisation: guess the latents of all rows, maximise in closed form, again.
+//! Expectation–maximisation: the E-step computes the posterior of all rows, the M-step maximises in closed form, repeatedly.
 //!
-//! With several starts, each is first run to its end in silence, and the best by training likelihood is then run once more
-//! for the record; a run that is stopped while exploring goes on with the first unexplored start.
+//! A run has converged when a sweep raises the lower bound by less than `tolerance`. Two cases do not count. Bounds under
+//! different temperatures are different functions, so only bounds under the final temperature are compared. And near a
+//! saddle point, such as coinciding components, the bound hardly changes while θ moves away at a growing rate, so a sweep
+//! that moves θ further than the sweep before does not end the run.
+//!
+//! With several starts, each is first run to its end without a record, and the best by training likelihood is then run once
+//! more for the record; a run that is stopped while exploring goes on with the first unexplored start.
 
-use super::{EmConfig, Job, Observer, State, Trained, evaluation, fact, store, stored};
+use super::{EmConfig, Job, Observer, State, Trained, evaluation, fact, note_schedules, store, stored};
 use crate::data::Batch;
 use crate::model::{Guess, Improvement, Latent, Latents, Sweeps};
 use crate::nn::Parameters;
 use crate::{Error, Result};
 use candle_core::{DType, Device};
+use std::collections::BTreeMap;
 
 /// Empty and collapsed components are started again in the first sweeps; where there are more components than the data
 /// have clusters for, that would go on for ever.
@@ -84,7 +90,7 @@ impl Run<'_> {
         )
     }
 
-    /// One sweep from `theta`; where guesses are stale they come from `older`.
+    /// One sweep from `theta`; a stale posterior is that of `older`.
     fn sweep(&self, theta: &Parameters, older: &Parameters, start: u64, sweep: u64) -> Result<Improvement> {
         let job = self.job;
         let mut rng = job.streams.named(&format!("reseed/{start}")).at(sweep);
@@ -93,8 +99,8 @@ impl Run<'_> {
             return self.sweeps.improve(theta, Guess::Exact, job.threads, rng);
         }
         let joint = job.model.joint(older, &self.rows)?;
-        let guesses = &mut job.streams.named(&format!("posterior/{start}")).at(sweep);
-        let draws = job.posterior.draws(joint.as_ref(), older, sweep, guesses)?;
+        let numbers = &mut job.streams.named(&format!("posterior/{start}")).at(sweep);
+        let draws = job.posterior.draws(joint.as_ref(), older, sweep, numbers)?;
         let responsibilities;
         let guess = match (&draws.latents, job.model.latent()) {
             (Latents::Trajectories(beliefs), _) => Guess::Trajectories {
@@ -106,25 +112,29 @@ impl Run<'_> {
                 Guess::Responsibilities(&responsibilities)
             }
             (_, Latent::Continuous(_) | Latent::Trajectory(_)) => {
-                return Err(Error::Other("a latent was guessed as another kind".into()));
+                return Err(Error::Other(
+                    "the draws are of another kind than the latent variable".into(),
+                ));
             }
         };
         self.sweeps.improve(theta, guess, job.threads, rng)
     }
 
-    /// Runs one start from `theta`, `done` sweeps in, until it converges or ends; `each` sees the θ after every sweep.
+    /// Runs one start from `theta`, `done` sweeps in, until it converges or ends; `each` sees every state when it is
+    /// reached and, unless it is the last one, again when the next sweep is known not to end the run.
     fn climb(
         &self,
         start: u64,
         mut theta: Parameters,
         done: u64,
         older: Option<Parameters>,
-        mut previous: Option<f64>,
-        mut each: impl FnMut(&Climb) -> Result<()>,
+        mut previous: Option<Previous>,
+        mut each: impl FnMut(&Climb, Stage) -> Result<()>,
     ) -> Result<Climb> {
         let refresh = self.job.posterior.common().refresh_every;
         let mut older = older.unwrap_or(theta.snapshot()?);
         let total = self.job.splits.train.total_weight();
+        let scheduled = self.job.posterior.common().temperature.ends_at();
         let mut sweep = done;
         while sweep < self.config.steps {
             if sweep.is_multiple_of(refresh) {
@@ -142,31 +152,40 @@ impl Run<'_> {
                 });
             }
             let mended = !improvement.events.is_empty();
-            let gain = previous.map(|previous| bound - previous);
-            previous = (!mended).then_some(bound);
-            // The guess must have seen the newest θ once before a small gain can mean convergence.
+            let now = Previous {
+                bound,
+                moved: distance(&theta, &improvement.theta)?,
+            };
+            // A stale posterior must have been refreshed once before a small gain can mean convergence.
             let settled = refresh == 1 || sweep.is_multiple_of(refresh);
-            if settled && !mended && gain.is_some_and(|gain| gain.abs() < self.config.tolerance) {
-                return Ok(Climb {
-                    theta,
-                    older,
-                    sweep,
-                    previous,
-                    events: Vec::new(),
-                    converged: true,
-                });
-            }
-            theta = improvement.theta;
-            sweep += 1;
-            let climb = Climb {
+            let converged = previous.is_some_and(|previous| {
+                let gain = (now.bound - previous.bound).abs();
+                gain < self.config.tolerance && now.moved <= previous.moved.max(ROUNDING)
+            });
+            let mut climb = Climb {
                 theta,
                 older,
                 sweep,
                 previous,
-                events: improvement.events,
-                converged: false,
+                events: Vec::new(),
+                converged: settled && !mended && converged,
             };
-            each(&climb)?;
+            if climb.converged {
+                return Ok(climb);
+            }
+            if sweep > done {
+                each(&climb, Stage::Passed)?;
+            }
+            previous = (!mended && sweep >= scheduled).then_some(now);
+            sweep += 1;
+            climb = Climb {
+                theta: improvement.theta,
+                sweep,
+                previous,
+                events: improvement.events,
+                ..climb
+            };
+            each(&climb, Stage::Reached)?;
             (theta, older) = (climb.theta, climb.older);
         }
         Ok(Climb {
@@ -186,8 +205,8 @@ impl Run<'_> {
         }
         while progress.explored < self.config.starts {
             let start = progress.explored;
-            let end = self.climb(start, self.first(start)?, 0, None, None, |_| Ok(()))?;
-            let value = evaluation::mean_log_likelihood(self.job.model, &end.theta, &self.job.splits.train)?;
+            let end = self.climb(start, self.first(start)?, 0, None, None, |_, _| Ok(()))?;
+            let value = evaluation::score(self.job, &end.theta)?;
             if value > progress.best_value {
                 (progress.best_start, progress.best_value) = (start, value);
             }
@@ -210,6 +229,15 @@ impl Run<'_> {
     fn record(&self, progress: Progress, resume: Option<State>, observer: &mut dyn Observer) -> Result<Trained> {
         let start = progress.best_start;
         let resumed = match &resume {
+            // Stopped between its last checkpoint and its end: every line has been written.
+            Some(state) if state.facts.contains_key(ENDED) => {
+                let theta = stored(state, "theta", &Device::Cpu)?;
+                return Ok(Trained {
+                    theta: theta.ok_or_else(|| Error::Record("the checkpoint has no parameters".into()))?,
+                    steps: state.step,
+                    metrics: None,
+                });
+            }
             Some(state) => stored(state, "theta", &Device::Cpu)?.map(|theta| (theta, state)),
             None => None,
         };
@@ -218,7 +246,7 @@ impl Run<'_> {
                 theta,
                 state.step,
                 stored(state, "stale", &Device::Cpu)?,
-                fact(state, "previous_bound")?,
+                Previous::read(state)?,
             ),
             None => {
                 let theta = self.first(start)?;
@@ -229,14 +257,20 @@ impl Run<'_> {
                 (theta, 0, None, None)
             }
         };
-        let state = |climb: &Climb| -> Result<State> {
+        let state = |climb: &Climb, standing: &BTreeMap<String, u64>| -> Result<State> {
             let mut state = State {
                 step: climb.sweep,
                 ..State::default()
             };
             progress.write(&mut state);
-            if let Some(previous) = climb.previous {
-                state.facts.insert("previous_bound".into(), format!("{previous:e}"));
+            if let Some(Previous { bound, moved }) = climb.previous {
+                state.facts.insert("previous_bound".into(), format!("{bound:e}"));
+                state.facts.insert("previous_move".into(), format!("{moved:e}"));
+            }
+            if !standing.is_empty() {
+                let texts = standing.iter().map(|(text, since)| format!("{since} {text}"));
+                let texts: Vec<String> = texts.collect();
+                state.facts.insert("standing_events".into(), texts.join("\n"));
             }
             store(&mut state.tensors, "theta", &climb.theta)?;
             if self.job.posterior.common().refresh_every > 1 {
@@ -246,30 +280,52 @@ impl Run<'_> {
             Ok(state)
         };
         let mut evaluated = done;
-        let end = self.climb(start, theta, done, older, previous, |climb| {
+        let mut standing = resume.as_ref().map(standing_events).unwrap_or_default();
+        let end = self.climb(start, theta, done, older, previous, |climb, stage| {
+            if stage == Stage::Passed {
+                // The lines of a step stand before its checkpoint: the last step, with its notes, is not known earlier.
+                let stop = observer.interrupted();
+                if stop || evaluated == climb.sweep {
+                    observer.checkpoint(stop, &|| state(climb, &standing))?;
+                }
+                return if stop { Err(Error::Interrupted) } else { Ok(()) };
+            }
+            // What goes on for many sweeps is noted when it begins, and at the end.
+            standing.retain(|text, _| climb.events.contains(text));
             for event in &climb.events {
-                observer.noted(climb.sweep, event)?;
+                if !standing.contains_key(event) {
+                    observer.noted(climb.sweep, event)?;
+                    standing.insert(event.clone(), climb.sweep);
+                }
             }
             observer.progressed(climb.sweep, self.config.steps);
-            let stop = observer.interrupted();
             if climb.sweep.is_multiple_of(self.config.evaluate_every) {
                 observer.evaluated(climb.sweep, &evaluation::evaluate(self.job, &climb.theta, climb.sweep)?)?;
                 evaluated = climb.sweep;
             }
-            if stop || evaluated == climb.sweep {
-                observer.checkpoint(stop, &|| state(climb))?;
-            }
-            if stop { Err(Error::Interrupted) } else { Ok(()) }
+            Ok(())
         })?;
-        if end.converged {
-            observer.noted(end.sweep, "converged")?;
+        for text in standing
+            .iter()
+            .filter(|(_, since)| **since < end.sweep)
+            .map(|(text, _)| text)
+        {
+            observer.noted(end.sweep, text)?;
+        }
+        match end.converged {
+            true => observer.noted(end.sweep, "converged")?,
+            false => note_schedules(self.job, end.sweep, observer)?,
         }
         let mut metrics = None;
         if end.sweep > evaluated {
             let last = metrics.insert(evaluation::evaluate(self.job, &end.theta, end.sweep)?);
             observer.evaluated(end.sweep, last)?;
         }
-        observer.checkpoint(true, &|| state(&end))?;
+        observer.checkpoint(true, &|| {
+            let mut state = state(&end, &standing)?;
+            state.facts.insert(ENDED.into(), "yes".into());
+            Ok(state)
+        })?;
         Ok(Trained {
             theta: end.theta,
             steps: end.sweep,
@@ -278,13 +334,64 @@ impl Run<'_> {
     }
 }
 
+/// The fact of a checkpoint that training has ended there.
+const ENDED: &str = "ended";
+
+/// When a state is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// A sweep has led to it.
+    Reached,
+    /// The next sweep is done and does not end the run.
+    Passed,
+}
+
+/// Distances in θ below this are rounding errors.
+const ROUNDING: f64 = 1e-12;
+
+/// What a sweep is compared with.
+#[derive(Debug, Clone, Copy)]
+struct Previous {
+    /// The lower bound before the sweep, in nats per datum.
+    bound: f64,
+    /// How far the sweep moved θ.
+    moved: f64,
+}
+
+impl Previous {
+    fn read(state: &State) -> Result<Option<Self>> {
+        let (bound, moved) = (fact(state, "previous_bound")?, fact(state, "previous_move")?);
+        Ok(bound.zip(moved).map(|(bound, moved)| Self { bound, moved }))
+    }
+}
+
+/// ‖θ' − θ‖, the Euclidean distance of two parameter sets.
+fn distance(theta: &Parameters, other: &Parameters) -> Result<f64> {
+    let mut sum = 0.0;
+    for ((_, a), (_, b)) in theta.iter().zip(other.iter()) {
+        sum += evaluation::scalar(&(a.as_tensor() - b.as_tensor())?.sqr()?.sum_all()?)?;
+    }
+    Ok(sum.sqrt())
+}
+
+/// The events that hold since some sweep, from a checkpoint.
+fn standing_events(state: &State) -> BTreeMap<String, u64> {
+    let lines = state.facts.get("standing_events").map_or("", String::as_str).lines();
+    let parsed = lines.filter_map(|line| {
+        let (since, text) = line.split_once(' ')?;
+        Some((text.to_owned(), since.parse().ok()?))
+    });
+    parsed.collect()
+}
+
 /// Where one start stands.
 struct Climb {
     theta: Parameters,
     older: Parameters,
     sweep: u64,
-    /// The lower bound before the last sweep, in nats per datum; none after a component was mended.
-    previous: Option<f64>,
+    /// The last sweep that the next one may be compared with; none after a component was mended, and while the temperature
+    /// changes.
+    previous: Option<Previous>,
     events: Vec<String>,
     converged: bool,
 }

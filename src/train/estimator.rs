@@ -1,4 +1,4 @@
-//! How well sampled guesses estimate the exact objective and its gradient, at one θ, by repetition.
+//! Bias and variance of the sampled objective and its gradient at one θ, by repeated draws.
 //!
 //! With S draws from the exact posterior the expected log-likelihood is unbiased, `E[Σ_s w_s log p(x,z_s)] =
 //! E_{z~p(z|x)}[log p(x,z)]`, so is its gradient, and both spread as 1/√S.
@@ -21,15 +21,16 @@ use crate::nn::{Parameters, backward};
 use crate::posterior::PosteriorConfig;
 use candle_core::DType;
 
-/// The metrics `estimator/…` of `repeats` estimates on (at most the first 256) training rows.
-pub fn measure(job: &Job, theta: &Parameters, repeats: u64) -> Result<Vec<(String, f64)>> {
+/// The metrics `estimator/…` of `repeats` estimates on (at most the first 256) training rows, for the objective and the
+/// temperature after `steps` steps.
+pub fn measure(job: &Job, theta: &Parameters, steps: u64, repeats: u64) -> Result<Vec<(String, f64)>> {
     let rows = Batch::whole(&job.splits.train, theta.dtype(), &theta.device())?;
     let rows = rows.narrow(0, rows.len().min(256))?;
     let estimate = |posterior: &PosteriorConfig, repeat: u64| -> Result<(f64, Vec<f64>)> {
         let joint = job.model.joint(theta, &rows)?;
         let generator = &mut job.streams.named("estimator").at(repeat);
-        let values = job.objective.value(joint.as_ref(), 0, || {
-            posterior.draws(joint.as_ref(), theta, 0, generator)
+        let values = job.objective.value(joint.as_ref(), steps, || {
+            posterior.draws(joint.as_ref(), theta, steps, generator)
         })?;
         let mean = rows.mean(&values)?;
         let gradients = backward(&mean)?;

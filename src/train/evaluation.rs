@@ -1,12 +1,13 @@
-//! What θ is worth: the metrics of one evaluation, each defined in [`super::metrics`].
+//! Evaluation of θ: the metrics of one evaluation, each defined in [`super::metrics`].
 
 use super::Job;
-use crate::Result;
 use crate::data::{Batch, Dataset};
+use crate::math::nonlinear::LogLikelihood;
 use crate::math::streams::Generator;
-use crate::model::{Joint, Latent, Latents, Model};
+use crate::model::{Joint, Latent, Latents, LikelihoodKind, Model};
 use crate::nn::{self, Parameters};
 use crate::posterior::POSTERIOR;
+use crate::{Error, Result};
 use candle_core::{D, DType, Tensor};
 
 /// Rows evaluated at once: enough to fill the kernels, few enough to stay in cache.
@@ -19,37 +20,37 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
     let theta = &theta.constant();
     let mut metrics = Vec::new();
     let train = &job.splits.train;
-    let units = |data: &Dataset| job.splits.standardization.observed.log_scale_of(data);
-    let is_exact = job.model.has_exact_likelihood();
+    let kind = job.model.likelihood();
     let mut objective = Objective::new(job, theta, step);
-    if is_exact {
-        let value = mean_over(job.model, theta, train, ROWS, |joint, part| {
-            objective.add(joint, part)?;
-            joint.log_prob()
-        })? - units(train);
-        metrics.push(("train/log_likelihood".to_owned(), value));
-        let total = value * train.total_weight();
-        metrics.push(("train/total_log_likelihood".to_owned(), total));
-        if job.posterior.approximates_log_prob() {
-            let value = mean_over(job.model, theta, train, ROWS, |joint, _| {
-                job.posterior.approximate_log_prob(joint)
-            })?;
-            metrics.push(("train/approximate_log_likelihood".to_owned(), value - units(train)));
+    match kind {
+        LikelihoodKind::Exact | LikelihoodKind::Grid => {
+            let visit = |joint: &dyn Joint, part: &Batch| objective.add(joint, part);
+            metrics.extend(log_likelihood(job, theta, ("train", train), visit)?);
         }
-    } else {
-        objective.add_all(train)?;
+        LikelihoodKind::Estimate | LikelihoodKind::Bound => {
+            objective.add_all(train)?;
+            metrics.extend(log_likelihood(job, theta, ("train", train), |_, _| Ok(()))?);
+        }
+    }
+    if kind == LikelihoodKind::Exact {
+        let value = find(&metrics, "train/log_likelihood").unwrap_or(f64::NAN);
+        metrics.push(("train/total_log_likelihood".to_owned(), value * train.total_weight()));
+    }
+    if job.posterior.approximates_log_prob() {
+        let value = mean_over(job.model, theta, train, ROWS, |joint, _| {
+            job.posterior.approximate_log_prob(joint)
+        })?;
+        let value = value - units(job, train);
+        metrics.push(("train/approximate_log_likelihood".to_owned(), value));
     }
     if let Some(validation) = &job.splits.validation {
-        let (name, value) = match is_exact {
-            true => ("log_likelihood", mean_log_likelihood(job.model, theta, validation)?),
-            false => {
-                let mut bounds = Bounds::new(job, theta, validation, step);
-                ("log_likelihood_bound", bounds.measure()?.tight)
-            }
-        };
-        metrics.push((format!("validation/{name}"), value - units(validation)));
+        metrics.extend(log_likelihood(job, theta, ("validation", validation), |_, _| Ok(()))?);
+        if kind == LikelihoodKind::Bound {
+            let bounds = Bounds::new(job, theta, validation, step).measure()?;
+            metrics.extend(bounds.tight("validation", units(job, validation)));
+        }
     }
-    let mut exact = None;
+    let mut value = None; // of the test rows, exact or by a grid
     if let Some(test) = &job.splits.test {
         let mut error = test
             .given
@@ -57,52 +58,42 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
             .is_some_and(|_| matches!(job.model.latent(), Latent::Finite(_)))
             .then(|| SquaredError::new(job, theta, test))
             .transpose()?;
-        if is_exact {
-            let mut quadrature_error = None;
-            let value = match &test.before {
-                Some(_) => mean_log_likelihood(job.model, theta, test)?,
-                None => mean_over(job.model, theta, test, ROWS, |joint, _| {
-                    error.as_mut().map_or(Ok(()), |error| error.add(joint))?;
-                    let value = joint.log_prob()?;
-                    if let Some(errors) = joint.log_prob_error()? {
-                        let sum = quadrature_error.get_or_insert(0.0);
-                        *sum += errors.iter().sum::<f64>() / test.len() as f64;
-                    }
-                    Ok(value)
-                })?,
-            } - units(test);
-            metrics.push(("test/log_likelihood".to_owned(), value));
-            metrics.extend(quadrature_error.map(|error| ("test/quadrature_error".to_owned(), error)));
-            exact = Some(value);
-        }
+        let visit = |joint: &dyn Joint, _: &Batch| error.as_mut().map_or(Ok(()), |error| error.add(joint));
+        metrics.extend(log_likelihood(job, theta, ("test", test), visit)?);
+        value = ["test/log_likelihood", "test/log_likelihood_grid"]
+            .into_iter()
+            .find_map(|name| find(&metrics, name));
         if let Some(oracle) = job.splits.oracle {
             metrics.push(("test/oracle".to_owned(), oracle));
-            metrics.extend(exact.map(|value| ("test/oracle_gap".to_owned(), oracle - value)));
+            let error = job.splits.oracle_standard_error;
+            metrics.extend(error.map(|error| ("test/oracle_standard_error".to_owned(), error)));
+            metrics.extend(value.map(|value| ("test/oracle_gap".to_owned(), oracle - value)));
         }
         if let Some(error) = error {
             metrics.push(("test/mean_squared_error".to_owned(), error.sum.mean()));
         }
     }
     let has_network = job.posterior.fit().is_some();
-    if has_network || !is_exact {
+    if has_network || kind == LikelihoodKind::Bound {
         let (part, data) = match &job.splits.test {
             Some(test) => ("test", test),
             None => ("train", train),
         };
         let bounds = Bounds::new(job, theta, data, step).measure()?;
-        if !is_exact {
-            metrics.push((format!("{part}/log_likelihood_bound"), bounds.tight - units(data)));
+        if matches!(job.model.latent(), Latent::Continuous(_)) {
+            metrics.extend(bounds.tight(part, units(job, data)));
         }
         if has_network {
-            let elbo = bounds.evidence - units(data);
+            let elbo = bounds.evidence - units(job, data);
             metrics.push((format!("{part}/elbo"), elbo));
+            let error = bounds.evidence_error;
+            metrics.extend(error.map(|error| (format!("{part}/elbo_standard_error"), error)));
             metrics.push((format!("{part}/posterior_entropy"), bounds.entropy));
-            metrics.extend(exact.map(|value| ("test/posterior_gap".to_owned(), value - elbo)));
+            metrics.extend(value.map(|value| ("test/posterior_gap".to_owned(), value - elbo)));
         }
     }
     metrics.extend(objective.sums);
-    let total = metrics.iter().find(|(name, _)| name == "train/total_log_likelihood");
-    if let Some(&(_, total)) = total {
+    if let Some(total) = find(&metrics, "train/total_log_likelihood") {
         let free = job.model.free_parameters(&theta.without(POSTERIOR)) as f64;
         let criterion =
             |name: &str, penalty: f64| (format!("train/{name}_information_criterion"), penalty - 2.0 * total);
@@ -118,6 +109,94 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
         metrics.push(("prior_error".to_owned(), error));
     }
     Ok(metrics)
+}
+
+/// The value of the metric `name`.
+fn find(metrics: &[(String, f64)], name: &str) -> Option<f64> {
+    metrics.iter().find(|(own, _)| own == name).map(|(_, value)| *value)
+}
+
+/// The validation log-likelihood among `metrics`, by which early stopping judges.
+pub(super) fn validation(job: &Job, metrics: &[(String, f64)]) -> Result<f64> {
+    let name = format!("validation/{}", job.model.likelihood().metric());
+    find(metrics, &name).ok_or_else(|| Error::Other("there are no validation rows to stop on".into()))
+}
+
+/// What standardisation adds to the log-likelihood of a datum of `data`, in nats.
+fn units(job: &Job, data: &Dataset) -> f64 {
+    job.splits.standardization.observed.log_scale_of(data)
+}
+
+/// The log-likelihood metrics of one part of the data, but for bounds; `visit` sees every joint where it is exact or by a
+/// grid.
+fn log_likelihood(
+    job: &Job,
+    theta: &Parameters,
+    (part, data): (&str, &Dataset),
+    mut visit: impl FnMut(&dyn Joint, &Batch) -> Result<()>,
+) -> Result<Vec<(String, f64)>> {
+    let kind = job.model.likelihood();
+    let metric = |name: &str, value: f64| (format!("{part}/{name}"), value);
+    let units = units(job, data);
+    match kind {
+        LikelihoodKind::Exact | LikelihoodKind::Grid if data.before.is_some() => {
+            let value = mean_log_likelihood(job.model, theta, data)? - units;
+            Ok(vec![metric(kind.metric(), value)])
+        }
+        LikelihoodKind::Exact | LikelihoodKind::Grid => {
+            let mut error = Sum::over(data);
+            let value = mean_over(job.model, theta, data, ROWS, |joint, batch| {
+                visit(joint, batch)?;
+                let value = joint.log_prob()?;
+                if let Some(errors) = joint.log_prob_error()? {
+                    error.add_values(&errors);
+                }
+                Ok(value)
+            })?;
+            let mut metrics = vec![metric(kind.metric(), value - units)];
+            if kind == LikelihoodKind::Grid {
+                metrics.push(metric("quadrature_error", error.mean()));
+            }
+            Ok(metrics)
+        }
+        LikelihoodKind::Estimate => {
+            let found = estimate(job, theta, data)?;
+            let steps = data.total_weight();
+            Ok(vec![
+                metric(kind.metric(), found.value / steps - units),
+                metric("log_likelihood_standard_error", found.standard_error / steps),
+                metric("log_likelihood_bias", found.bias / steps),
+            ])
+        }
+        LikelihoodKind::Bound => Ok(Vec::new()),
+    }
+}
+
+/// The particle estimate of the log-likelihood of `data`, summed, in nats, in the units that the model sees, by the stream
+/// `likelihood`. Its numbers are the same for every θ, so that two θ are compared with common random numbers; what follows
+/// steps of the same sequence is scored given them, by the same filters.
+fn estimate(job: &Job, theta: &Parameters, data: &Dataset) -> Result<LogLikelihood> {
+    let numbers = job.streams.named("likelihood");
+    let logs = |data: &Dataset| {
+        let rows = Batch::whole(data, theta.dtype(), &theta.device())?;
+        job.model.joint(theta, &rows)?.log_prob_estimates(&numbers)
+    };
+    let mut all = logs(&data.with_before().0)?;
+    if let Some(before) = &data.before {
+        for (all, before) in all.iter_mut().zip(logs(before)?) {
+            all.iter_mut().zip(before).for_each(|(all, before)| *all -= before);
+        }
+    }
+    Ok(LogLikelihood::of_filters(&all))
+}
+
+/// The log-likelihood of the training rows by which starts are compared, in nats per datum, in the units that the model sees.
+pub(super) fn score(job: &Job, theta: &Parameters) -> Result<f64> {
+    let train = &job.splits.train;
+    match job.model.likelihood() {
+        LikelihoodKind::Estimate => Ok(estimate(job, theta, train)?.value / train.total_weight()),
+        _ => mean_log_likelihood(job.model, theta, train),
+    }
 }
 
 /// Weighted mean of `log p_θ(x)` over `data`, in nats per datum, in the units that the model sees. What follows steps of the
@@ -170,7 +249,11 @@ impl<'a> Sum<'a> {
 
     /// Adds the `values` of the next rows. `[B]`
     fn add(&mut self, values: &Tensor) -> Result<()> {
-        let values = values.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+        self.add_values(&values.to_dtype(DType::F64)?.to_vec1::<f64>()?);
+        Ok(())
+    }
+
+    fn add_values(&mut self, values: &[f64]) {
         self.sum += values
             .iter()
             .enumerate()
@@ -180,7 +263,6 @@ impl<'a> Sum<'a> {
             })
             .sum::<f64>();
         self.rows += values.len();
-        Ok(())
     }
 
     fn mean(&self) -> f64 {
@@ -214,12 +296,49 @@ impl<'a> SquaredError<'a> {
     }
 }
 
-/// What a proposal says of log p(x), in nats per datum: the evidence lower bound of q, the importance-weighted bound of many
-/// draws, and q's own entropy.
+/// Bounds of log p(x) by a proposal q, in nats per datum: the evidence lower bound, the importance-weighted bound of many
+/// draws, and the entropy of q. Standard errors are over the draws; none where nothing is drawn, or one draw only.
 struct Measured {
     evidence: f64,
+    evidence_error: Option<f64>,
     tight: f64,
+    tight_error: Option<f64>,
     entropy: f64,
+}
+
+impl Measured {
+    /// The metrics of the importance-weighted bound, in the units of the data.
+    fn tight(&self, part: &str, units: f64) -> Vec<(String, f64)> {
+        let error = |error| (format!("{part}/log_likelihood_bound_standard_error"), error);
+        let value = (format!("{part}/log_likelihood_bound"), self.tight - units);
+        std::iter::once(value).chain(self.tight_error.map(error)).collect()
+    }
+}
+
+/// Σ_i w_i² Var_i / S over the rows of a data set: the variance of a sum of means of S draws each.
+struct Spread<'a> {
+    data: &'a Dataset,
+    rows: usize,
+    sum: f64,
+}
+
+impl Spread<'_> {
+    /// Adds the next rows, each with its S ≥ 2 values. `[B, S]`
+    fn add(&mut self, values: &Tensor) -> Result<()> {
+        for row in values.to_dtype(DType::F64)?.to_vec2::<f64>()? {
+            let samples = row.len() as f64;
+            let mean = row.iter().sum::<f64>() / samples;
+            let variance = row.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (samples - 1.0);
+            self.sum += self.data.weight(self.rows).powi(2) * variance / samples;
+            self.rows += 1;
+        }
+        Ok(())
+    }
+
+    /// The standard error of the weighted mean.
+    fn standard_error(&self) -> f64 {
+        self.sum.sqrt() / self.data.total_weight()
+    }
 }
 
 /// Bounds of log p_θ(x) over a data set, by draws of a stream of their own.
@@ -243,6 +362,12 @@ impl<'a> Bounds<'a> {
     fn measure(&mut self) -> Result<Measured> {
         let samples = self.job.bound_samples;
         let (mut evidence, mut entropy) = (Sum::over(self.data), Sum::over(self.data));
+        let spread = || Spread {
+            data: self.data,
+            rows: 0,
+            sum: 0.0,
+        };
+        let mut spreads = [spread(), spread()];
         let size = (DRAWS / samples).clamp(1, ROWS);
         let tight = mean_over(self.job.model, self.theta, self.data, size, |joint, _| {
             let proposal = self.job.posterior;
@@ -259,17 +384,26 @@ impl<'a> Bounds<'a> {
             let log_weights = (joint.log_joint(&draws.latents)? - draws.log_q()?)?; // [B, S]
             evidence.add(&log_weights.mean(D::Minus1)?)?;
             entropy.add(&draws.log_q()?.mean(D::Minus1)?.neg()?)?;
-            Ok((nn::log_sum_exp(&log_weights)? - (samples as f64).ln())?)
+            let bound = (nn::log_sum_exp(&log_weights)? - (samples as f64).ln())?; // [B]
+            if samples > 1 {
+                spreads[0].add(&log_weights)?;
+                // p(x, z) / q(z) over its mean: the logarithm of the mean varies as this mean does.
+                spreads[1].add(&log_weights.broadcast_sub(&bound.unsqueeze(1)?)?.exp()?)?;
+            }
+            Ok(bound)
         })?;
+        let [evidence_error, tight_error] = spreads.map(|spread| (spread.rows > 0).then(|| spread.standard_error()));
         Ok(Measured {
             evidence: evidence.mean(),
-            entropy: entropy.mean(),
+            evidence_error,
             tight,
+            tight_error,
+            entropy: entropy.mean(),
         })
     }
 }
 
-/// The objective on the training rows, with guesses of its own stream, and the terms of the joint under these guesses.
+/// The objective on the training rows, with draws of the posterior from its own stream, and the terms of the joint under these draws.
 struct Objective<'a> {
     job: &'a Job<'a>,
     theta: &'a Parameters,

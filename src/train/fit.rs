@@ -1,12 +1,12 @@
-//! What one step ascends: the objective for θ and, where a recognition network guesses, its own for φ.
+//! The objective of one training step: that of θ and, where the posterior has a recognition network, that of φ.
 //!
-//! | fit | φ ascends | θ and φ in one pass |
+//! | fit | φ maximises | one backward pass for θ and φ |
 //! |---|---|---|
-//! | reverse_kl | the evidence lower bound | where θ's gradient is the bound's too |
-//! | forward_kl | log q of weighted draws (wake) or of the model's own (sleep) | yes: they share no parameter |
-//! | objective | the objective | yes, but for the doubly reparameterised gradient |
+//! | reverse_kl | the evidence lower bound: the objective's own (β, warm-up, free nats), or the plain one | if θ's gradient is the bound's |
+//! | forward_kl | log q of weighted draws (wake) or of samples from the model (sleep) | yes: they share no parameter |
+//! | objective | the objective | yes, except for the doubly reparameterised gradient |
 //!
-//! Elsewhere θ learns from draws held constant, and φ from a joint under a copy of θ that no step reaches.
+//! Otherwise θ is trained on detached draws, and φ on a joint with detached θ.
 
 use super::Job;
 use crate::Result;
@@ -14,18 +14,17 @@ use crate::data::Batch;
 use crate::math::streams::Generator;
 use crate::model::Joint;
 use crate::nn::{self, Parameters};
-use crate::objective::{Elbo, Gradient, ObjectiveConfig};
+use crate::objective::{Gradient, ObjectiveConfig};
 use crate::posterior::{Draws, Fit, Phase};
 use candle_core::Tensor;
 
-/// What to ascend in one step on `batch`, of which `joint` is the joint under `parameters`; `draws` are asked for once, if
-/// needed. `[B]`
-pub(super) fn ascent(
+/// What one step maximises on `batch`, whose joint under `parameters` is `joint`; `draws` is called at most once. `[B]`
+pub(super) fn objective(
     job: &Job,
     parameters: &Parameters,
     (batch, joint): (&Batch, &dyn Joint),
     step: u64,
-    dreams: &mut Generator,
+    model_samples: &mut Generator,
     draws: impl FnOnce() -> Result<Draws>,
 ) -> Result<Tensor> {
     let fit = job.posterior.fit().filter(|_| job.objective.needs_posterior());
@@ -33,7 +32,7 @@ pub(super) fn ascent(
         return job.objective.value(joint, step, draws);
     };
     let draws = draws()?;
-    let elbo = ObjectiveConfig::Elbo(Elbo::default());
+    let elbo = ObjectiveConfig::Elbo(job.objective.elbo());
     if fit == Fit::ReverseKl && job.objective.shares_gradient_with_elbo() {
         return elbo.value(joint, step, || Ok(draws));
     }
@@ -46,12 +45,12 @@ pub(super) fn ascent(
     let other = match (fit, phase) {
         (Fit::ForwardKl, Phase::Wake) => nn::weighted_sum(draws.log_q()?, &draws.weights)?,
         (Fit::ForwardKl, Phase::Sleep) => {
-            let latents = joint.sample_latents(1, dreams)?;
-            let dreamt = Batch {
-                observed: joint.sample_observed(&latents, dreams)?,
+            let latents = joint.sample_latents(1, model_samples)?;
+            let sampled = Batch {
+                observed: joint.sample_observed(&latents, model_samples)?,
                 ..batch.clone()
             };
-            let joint = job.model.joint(parameters, &dreamt)?;
+            let joint = job.model.joint(parameters, &sampled)?;
             job.posterior.log_q(joint.as_ref(), parameters, &latents)?.squeeze(1)?
         }
         _ => {

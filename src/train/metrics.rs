@@ -137,9 +137,9 @@ macro_rules! standard_error {
             concat!(
                 "standard error of ",
                 $part,
-                "/log_likelihood_estimate over repeated particle filters, by the jackknife over the M = 8 filters: \
-                 √(Σ_n (M−1)/M Σ_m (l_n(−m) − mean)²) / steps, l_n(−m) the estimate of sequence n without filter m. Above \
-                 about 1 nat per sequence the estimate cannot be trusted: use more particles"
+                "/log_likelihood_estimate over repeated particle filters: √(Σ_n s_n²) / steps, s_n² = log (1 + (exp σ_n² − \
+                 1) / M), σ_n² the sample variance of log p̂_nm over the M = 8 filters of sequence n (log-normal \
+                 approximation). Where s_n is above about 1 nat the estimate cannot be trusted: use more particles"
             ),
             concat!("`nonlinear_gaussian_ssm`", $needs),
             PER_DATUM,
@@ -158,7 +158,7 @@ macro_rules! bias {
                 "estimated bias of ",
                 $part,
                 "/log_likelihood_estimate, E[log p̂] − log p, negative as a rule: −Σ_n s_n² / 2 / steps, s_n the \
-                 standard error of sequence n (second-order expansion of the logarithm). The true value is about \
+                 standard error of sequence n in nats. The true value is about \
                  estimate − bias"
             ),
             concat!("`nonlinear_gaussian_ssm`", $needs),
@@ -180,7 +180,10 @@ macro_rules! bound {
                 " rows, z_s drawn from q, S = evaluation.bound_samples; q is the recognition network, or p(z) without one. \
                  Its expectation is at most the log-likelihood (Burda et al. 2016)"
             ),
-            concat!("a `latent_gaussian` with more latent dimensions than a grid can cover", $needs),
+            concat!(
+                "a `latent_gaussian` with a recognition network, or with more latent dimensions than a grid can cover",
+                $needs
+            ),
             PER_DATUM,
             Some(true),
         )
@@ -199,7 +202,29 @@ macro_rules! bound_error {
                 "/log_likelihood_bound over repeated draws of z: √(Σ_i w_i² Var_i / S) / Σ_i w_i, Var_i the sample variance \
                  of p_θ(x_i, z_s) / q(z_s | x_i) over its squared mean (delta method)"
             ),
-            concat!("a `latent_gaussian` with more latent dimensions than a grid can cover", $needs),
+            concat!(
+                "a `latent_gaussian` with a recognition network, or with more latent dimensions than a grid can cover",
+                $needs
+            ),
+            PER_DATUM,
+            Some(false),
+        )
+    };
+}
+macro_rules! elbo_error {
+    ($part:literal, $rows:literal, $needs:literal) => {
+        metric(
+            [
+                concat!($part, "/elbo_standard_error"),
+                concat!("standard error of the ", $rows, " evidence lower bound"),
+            ],
+            concat!(
+                "standard error of ",
+                $part,
+                "/elbo over repeated draws of z: √(Σ_i w_i² Var_i / S) / Σ_i w_i, Var_i the sample variance of log p_θ(x_i, z_s) \
+                 − log q(z_s | x_i), S = evaluation.bound_samples"
+            ),
+            concat!("a posterior with a recognition network, a continuous latent variable", $needs),
             PER_DATUM,
             Some(false),
         )
@@ -266,6 +291,8 @@ pub const METRICS: &[Metric] = &[
     bound_error!("test", "test", ", test rows"),
     elbo!("train", "training", ", and no test rows"),
     elbo!("test", "test", ", test rows"),
+    elbo_error!("train", "training", ", and no test rows"),
+    elbo_error!("test", "test", ", test rows"),
     entropy!("train", "training", ", and no test rows"),
     entropy!("test", "test", ", test rows"),
     metric(
@@ -337,7 +364,7 @@ pub const METRICS: &[Metric] = &[
     metric(
         ["test/oracle", "oracle (test log-likelihood)"],
         "mean log-density of the test rows under the generator that made them. For `growth` it is the estimate by 8 \
-         bootstrap particle filters of 10,000 particles each, with test/oracle_standard_error. In roll-outs the \
+         bootstrap particle filters of 2,500 particles each, with test/oracle_standard_error. In roll-outs the \
          oracle is the success rate of the expert",
         "a generator with a known density as `data.source`",
         PER_DATUM,
@@ -345,7 +372,7 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(
         ["test/oracle_standard_error", "standard error of the oracle"],
-        "standard error of test/oracle over repeated particle filters, by the jackknife over 8 independent filters",
+        "standard error of test/oracle over repeated particle filters: that of test/log_likelihood_estimate, for the generator's own state space",
         "`data.source = \"growth\"`",
         PER_DATUM,
         None,

@@ -28,11 +28,11 @@ use std::collections::BTreeMap;
 pub struct Job<'a> {
     /// log p_θ(x, z).
     pub model: &'a dyn Model,
-    /// Which z.
+    /// The approximate posterior of z.
     pub posterior: &'a PosteriorConfig,
-    /// What to ascend.
+    /// The training objective.
     pub objective: &'a ObjectiveConfig,
-    /// How to ascend it.
+    /// The optimizer and its settings.
     pub training: &'a TrainingConfig,
     /// The rows.
     pub splits: &'a Splits,
@@ -42,6 +42,43 @@ pub struct Job<'a> {
     pub threads: usize,
     /// Draws per row behind the bounds of a likelihood that has no exact form.
     pub bound_samples: usize,
+}
+
+impl Job<'_> {
+    /// The step from which nothing scheduled changes any more: the posterior's temperature, the warm-up of β, the warm-up of
+    /// the learning rate. No rule that compares evaluations may judge before. A learning rate that decays to 0 until the
+    /// last step is no such schedule: it does not change what is maximised.
+    pub fn schedules_end(&self) -> u64 {
+        let learning_rate = match self.training {
+            TrainingConfig::Adam(adam) => adam.warm_up_steps,
+            TrainingConfig::Em(_) => 0,
+        };
+        let ends = self.schedules().into_iter().map(|(_, end)| end);
+        ends.fold(learning_rate, u64::max)
+    }
+
+    /// The schedules of the objective with the step at which each ends.
+    fn schedules(&self) -> Vec<(&'static str, u64)> {
+        let mut all = Vec::new();
+        if self.objective.needs_posterior() {
+            all.push(("the temperature", self.posterior.common().temperature.ends_at()));
+        }
+        if let ObjectiveConfig::Elbo(elbo) = self.objective {
+            all.push(("the warm-up of β", elbo.warm_up_steps));
+        }
+        all
+    }
+}
+
+/// Notes the schedules of the objective of which no step was done at the final value, after `steps` steps.
+fn note_schedules(job: &Job, steps: u64, observer: &mut dyn Observer) -> Result<()> {
+    for (name, end) in job.schedules() {
+        if end > 0 && steps <= end {
+            let text = format!("training ended at step {steps}, before {name} had come to its end");
+            observer.noted(steps, &text)?;
+        }
+    }
+    Ok(())
 }
 
 /// Everything that training needs to go on where it stopped.

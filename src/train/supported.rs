@@ -83,7 +83,7 @@ fn refusal(
         (
             matches!(objective, ObjectiveConfig::MarginalLikelihood(_)) && !model.exact_likelihood,
             "objective.kind",
-            "this model's log p(x) has no closed form to ascend".to_owned(),
+            "this model's log p(x) has no closed form that can be maximised".to_owned(),
             "`elbo`, `iwae` or `expected_log_likelihood`",
         ),
         (
@@ -95,7 +95,7 @@ fn refusal(
         (
             optimizer == "em" && !is_expected,
             "objective.kind",
-            format!("EM ascends the expected log-likelihood, not `{objective_kind}`"),
+            format!("EM maximises the expected log-likelihood, not `{objective_kind}`"),
             "`expected_log_likelihood`, or `optimizer = \"adam\"`",
         ),
         (
@@ -119,13 +119,14 @@ fn refusal(
         (
             posterior == "hamiltonian" && (model.sequential || model.finite_latent),
             "posterior.kind",
-            "chains of `hamiltonian` follow slopes through a continuous latent, and this model's is none".to_owned(),
+            "chains of `hamiltonian` follow gradients through a continuous latent variable, and this model has none"
+                .to_owned(),
             "`exact`, `sampled` or `hard`",
         ),
         (
             is_network && model.sequential,
             "posterior.kind",
-            format!("`{posterior}` guesses the latents of rows, and this model is one of sequences"),
+            format!("`{posterior}` is a posterior of independent rows, and this model is one of sequences"),
             "`exact`, `sampled`, `hard` or `filter`",
         ),
         (
@@ -140,13 +141,13 @@ fn refusal(
         (
             matches!(objective, ObjectiveConfig::Elbo(_)) && posterior == "importance",
             "posterior.kind",
-            "self-normalised weights belong to no q whose entropy is known".to_owned(),
+            "the self-normalised draws have no q(z|x) of known entropy".to_owned(),
             "`amortised`, or `objective.kind = \"expected_log_likelihood\"`",
         ),
         (
             matches!(objective, ObjectiveConfig::Elbo(_)) && posterior == "hamiltonian",
             "posterior.kind",
-            "nobody knows the log q of where a chain ends, and so not its entropy".to_owned(),
+            "log q of the end of a chain is unknown, and with it the entropy".to_owned(),
             "`amortised`, or `objective.kind = \"expected_log_likelihood\"`",
         ),
         (
@@ -253,9 +254,14 @@ pub fn unsupported(
         posterior,
         PosteriorConfig::Exact(_) | PosteriorConfig::Sampled(_) | PosteriorConfig::Hard(_)
     );
+    // The option of every posterior that is given.
+    let option = match posterior.common().refresh_every == Common::default().refresh_every {
+        true => "posterior.temperature",
+        false => "posterior.refresh_every",
+    };
     if continuous && is_closed && *posterior.common() != Common::default() {
         return Some(Fault::new(
-            "posterior",
+            option,
             "the posterior of a continuous latent is neither stale nor tempered here",
             "no `refresh_every` and no `temperature`",
             "remove them, or choose `importance`",
@@ -264,7 +270,7 @@ pub fn unsupported(
     let ignored = !objective.needs_posterior() && !posterior.is_exact_and_fresh();
     ignored.then(|| {
         Fault::new(
-            "posterior",
+            option,
             format!("`{objective_kind}` uses no posterior, so these options would be ignored"),
             "no options here",
             "remove them, or choose `expected_log_likelihood`",

@@ -1,10 +1,20 @@
 //! The whole program from outside: the real binary on real experiment files.
 
 mod commands;
+mod completing;
+mod comparing;
+mod deciding;
 mod describing;
 #[cfg(unix)]
 mod determinism;
 mod faults;
 mod hard_inputs;
+mod keys;
 mod laboratory;
+mod records;
+mod schedules;
 mod supported;
+mod tables;
+mod tables_of_text;
+mod terminal;
+mod typing;

@@ -1,9 +1,25 @@
 //! What both kinds of file are read into, and the faults of single values.
 
+use super::dates::Unit;
 use crate::data::Table;
 use crate::error::Fault;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// Most characters of a name or a cell that a message shows.
+const SHOWN_CHARACTERS: usize = 40;
+
+/// What a column is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Observed,
+    Given,
+    Input,
+    Episode,
+    Time,
+    Weight,
+}
 
 /// A column that some key names.
 #[derive(Debug)]
@@ -20,9 +36,21 @@ impl Wanted<'_> {
         self.key.split('.').next().unwrap_or(&self.key)
     }
 
-    /// Whether `value` may stand there: observed values of sequences may be missing.
-    pub fn takes(&self, value: f64, sequential: bool) -> bool {
-        value.is_finite() || (sequential && self.table() == "observed" && value.is_nan())
+    /// What it is for.
+    pub fn role(&self) -> Role {
+        match self.table() {
+            "observed" => Role::Observed,
+            "given" => Role::Given,
+            "input" => Role::Input,
+            "episode" => Role::Episode,
+            "time" => Role::Time,
+            _ => Role::Weight,
+        }
+    }
+
+    /// Whether a value may be missing: an observed one of a sequence.
+    pub fn may_miss(&self, sequential: bool) -> bool {
+        sequential && self.role() == Role::Observed
     }
 }
 
@@ -30,29 +58,57 @@ impl Wanted<'_> {
 #[derive(Debug)]
 pub(super) struct Columns {
     /// Of each name one column or several.
-    pub named: BTreeMap<String, Vec<Vec<f64>>>,
+    pub named: BTreeMap<String, Vec<Column>>,
+    /// The categories of the columns of text, in order; the first has no column.
+    pub categories: Categories,
     /// The line of each row, in a file of text.
     pub lines: Option<Vec<u64>>,
     /// Steps of each sequence, where the file itself says which rows are one.
     pub lengths: Option<Vec<usize>>,
+    /// What `time` is counted in, where the file holds dates.
+    pub unit: Option<Unit>,
+    /// The names of the sequences, where `episode` numbers them.
+    pub episodes: Option<Vec<String>>,
+}
+
+/// The categories of each column of text.
+pub(super) type Categories = BTreeMap<String, Vec<String>>;
+
+/// The values of one column.
+#[derive(Debug)]
+pub(super) struct Column {
+    /// Its name: that of the file's column, `colour=red` of a category, `x[:, 1]` of an array.
+    pub label: String,
+    pub values: Vec<f64>,
 }
 
 impl Columns {
     /// The single column of `name`.
-    pub fn column(&self, name: &str) -> Vec<f64> {
-        self.named[name].concat()
+    pub fn column(&self, name: &str) -> &[f64] {
+        self.named[name].first().map_or(&[], |column| &column.values)
     }
 
-    /// How many columns each of `names` stands for.
-    pub fn widths(&self, names: &[String]) -> Vec<usize> {
-        names.iter().map(|name| self.named[name].len()).collect()
+    /// For each column that `names` stand for, the number of its name and its label.
+    pub fn labels(&self, names: &[String]) -> Vec<(usize, String)> {
+        let of_name = |(number, name): (usize, &String)| {
+            let labels = self.named[name]
+                .iter()
+                .map(move |column| (number, column.label.clone()));
+            labels.collect::<Vec<_>>()
+        };
+        names.iter().enumerate().flat_map(of_name).collect()
     }
 
     /// The named columns side by side; none where no name is given.
     pub fn join(&self, names: &[String]) -> Option<Table> {
-        let parts: Vec<&Vec<f64>> = names.iter().flat_map(|name| &self.named[name]).collect();
+        let parts: Vec<&[f64]> = names
+            .iter()
+            .flat_map(|name| &self.named[name])
+            .map(|column| &column.values[..])
+            .collect();
         let rows = parts.first()?.len();
-        let values = (0..rows).flat_map(|i| parts.iter().map(move |part| part[i])).collect();
+        let mut values = Vec::with_capacity(rows * parts.len());
+        values.extend((0..rows).flat_map(|i| parts.iter().map(move |part| part[i])));
         Some(Table::new(values, parts.len()))
     }
 
@@ -65,44 +121,127 @@ impl Columns {
     }
 }
 
-/// The dotted key under which column `j` was named, and the name: one of `names` under `key`, which stand for `widths`
-/// columns each.
-pub(super) fn named<'a>(key: &str, names: &'a [String], widths: &[usize], j: usize) -> (String, &'a str) {
-    let mut end = 0;
-    let ends = widths.iter().map(|width| {
-        end += width;
-        end
-    });
-    let at = ends.take_while(|end| *end <= j).count();
-    (format!("{key}.{at}"), &names[at])
+/// The beginning of `text`, if it is long.
+pub(super) fn cut(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARACTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// The first names; a file of thousands of columns is not printed whole.
 pub(super) fn listed(names: &[String]) -> String {
     const SHOWN: usize = 20;
-    let mut text = names[..names.len().min(SHOWN)].join(", ");
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| cut(name))
+        .collect::<Vec<_>>()
+        .join(", ");
     if names.len() > SHOWN {
         text.push_str(&format!(", and {} more", names.len() - SHOWN));
     }
     text
 }
 
-/// A value that `wanted` does not take: this `text`, or none.
-pub(super) fn not_a_number(wanted: &Wanted, path: &Path, place: &str, text: Option<&str>, sequential: bool) -> Fault {
-    let what = text.map_or("is missing".to_owned(), |text| format!("is {text:?}"));
-    let help = match (text, sequential) {
-        (None, true) => {
-            "only observed values of sequences may be missing: fill the cell; a row left out would shift time"
+/// The fault that a file has no column `name`, only the `known` ones.
+pub(super) fn unknown_column(key: &str, name: &str, path: &Path, known: &[String]) -> Fault {
+    let length = |k: &str| k.chars().count().max(name.chars().count());
+    let nearest = known
+        .iter()
+        // A name of another length has other letters; names of any length are not compared.
+        .filter(|k| k.len().abs_diff(name.len()) <= 8 && k.len() <= 200)
+        .map(|k| (strsim::damerau_levenshtein(&k.to_lowercase(), &name.to_lowercase()), k))
+        // Of a short name, a change of most of it is another name.
+        .filter(|(slips, k)| *slips <= 2 && 2 * slips <= length(k))
+        .min()
+        .map(|(_, k)| format!("did you mean `{k}`? "));
+    Fault::new(
+        key,
+        format!("{} has no column `{}`", path.display(), cut(name)),
+        "a column of the file",
+        format!("{}it has: {}", nearest.unwrap_or_default(), listed(known)),
+    )
+}
+
+/// The fault of a value at `place` that is missing.
+pub(super) fn missing(wanted: &Wanted, path: &Path, place: &str, sequential: bool) -> Fault {
+    let help = match (wanted.role(), sequential) {
+        (Role::Observed, false) => {
+            "this model needs complete rows: fill in the value, or remove the row (models of sequences accept missing \
+             observed values)"
         }
-        (None, false) => "this kind of model cannot mask missing values: drop the row or fill the cell",
-        (Some(_), _) => "write numbers such as 3, -0.5 or 1e-3 in this column, or leave it out",
+        (_, true) => {
+            "only observed values may be missing: fill in the value; a removed row would shift the steps after it"
+        }
+        _ => "fill in the value, or remove the row",
     };
     Fault::new(
         &wanted.key,
-        format!("{}: {place}, column `{}` {what}", path.display(), wanted.name),
+        format!("{}: {place}, column `{}` is missing", path.display(), cut(wanted.name)),
         "a finite number",
         help,
     )
+}
+
+/// The fault of `text` at `place`, which is no finite number.
+pub(super) fn not_a_number(wanted: &Wanted, path: &Path, place: &str, text: &str) -> Fault {
+    let is_date = wanted.role() == Role::Time;
+    Fault::new(
+        &wanted.key,
+        format!(
+            "{}: {place}, column `{}` is {:?}",
+            path.display(),
+            cut(wanted.name),
+            cut(text)
+        ),
+        if is_date {
+            "a number or a date"
+        } else {
+            "a finite number"
+        },
+        if is_date { dates_hint(text) } else { hint(text) },
+    )
+}
+
+/// What to write instead of `text`, where a number should be.
+pub(super) fn hint(text: &str) -> Cow<'static, str> {
+    let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
+    let is_mostly_digits = 2 * digits(text) >= text.chars().count();
+    let separators = ['_', '\'', ' ', '\u{a0}', '\u{202f}', '\u{2009}', '’'];
+    let rest = text.trim_start_matches(['+', '-']);
+    if text.chars().count() > SHOWN_CHARACTERS {
+        "write numbers such as 3, -0.5 or 1e-3 in this column, or leave the column out".into()
+    } else if text.contains('\u{2212}') {
+        "write the minus sign as -, the hyphen of the keyboard".into()
+    } else if rest.starts_with("0x") || rest.starts_with("0X") {
+        "write the number in decimal notation".into()
+    } else if text.parse::<f64>().is_ok_and(|number| number.is_infinite()) && digits(text) > 0 {
+        "numbers beyond 1.8e308 cannot be represented: use larger units".into()
+    } else if text.contains('∞') || text.parse::<f64>().is_ok_and(f64::is_infinite) {
+        "infinite values cannot be modelled: write a finite number, or leave the column or the row out".into()
+    } else if digits(text) > 0 && text.ends_with(['%', '‰']) {
+        "write the number without a percent sign".into()
+    } else if is_mostly_digits && text.matches(',').count() == 1 && !text.contains('.') {
+        "if the comma is the decimal mark, set `decimal = \",\"`; thousands are written without a separator".into()
+    } else if is_mostly_digits && text.contains([',', '.']) && !text.contains(['-', ':']) {
+        "write numbers with one decimal mark and without a separator of thousands".into()
+    } else if is_mostly_digits && text.contains(separators) && !text.contains([':', '-']) {
+        "write numbers without a separator of thousands, such as 12345.6".into()
+    } else if super::dates::Stamps::default().push(text).is_some() {
+        "a date can be `time`; in other columns write numbers".into()
+    } else {
+        "write numbers such as 3, -0.5 or 1e-3 in this column, or leave the column out".into()
+    }
+}
+
+/// What to write instead of `text`, where a time should be.
+fn dates_hint(text: &str) -> Cow<'static, str> {
+    if text.contains(['/', '.']) {
+        "write dates in ISO 8601, such as 2020-01-31: in other notations the day and the month can be confused".into()
+    } else {
+        "write numbers in any unit, dates such as 2020-01-31 or 2020-01, or times such as 2020-01-31T12:00:00".into()
+    }
 }
 
 pub(super) fn unreadable(key: &str, path: &Path, error: impl std::fmt::Display) -> Fault {

@@ -50,7 +50,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         ));
     };
     let metric = |shown: &Shown| {
-        let exact = "test/log_likelihood";
+        let exact = "test/log_likelihood_grid";
         match shown.variant.summary.contains_key(exact) {
             true => format!("log p(x) {}", nats(shown.variant, exact)),
             false => format!("log p(x) above {}", nats(shown.variant, "test/log_likelihood_bound")),

@@ -48,7 +48,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     named_curves(&mut gap, &gaps, &looks);
     Ok(Figure::new(&summary.question, 1, vec![model, gap])
         .caption(format!(
-            "Exact log p(x) by quadrature over z; mean over {} seeds with 95 % intervals.",
+            "log p(x) by quadrature over z; mean over {} seeds with 95 % intervals.",
             experiment.loaded.seeds.len()
         ))
         .row_height(640.0))

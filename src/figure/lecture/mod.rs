@@ -179,7 +179,7 @@ fn unexpected(figure: &str, expected: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runner::{Options, Outcome, Watcher, execute};
+    use crate::runner::{Fresh, Options, Outcome, Watcher, execute};
     use std::path::Path;
     use std::sync::atomic::AtomicBool;
 
@@ -214,7 +214,7 @@ mod tests {
             let experiment = Experiment::load(&file, &overrides, results.path()).unwrap();
             let options = Options {
                 jobs: 2,
-                fresh: false,
+                fresh: Fresh::None,
                 interrupt: &AtomicBool::new(false),
             };
             for outcome in execute(&experiment.runs().unwrap(), options, &Nobody).unwrap() {

@@ -134,7 +134,7 @@ fn finals(summary: &Summary, looks: &[Stroke]) -> Panel {
             .filter_map(|(seed, value)| Some((value - first.get(seed)?, row + 0.22)))
             .collect();
         panel.points(&seeds, Dot::new(BLACK.alpha(0.28)).radius(5.5));
-        if let Some((low, high)) = found.difference.interval {
+        if let Some((low, high)) = found.difference.interval.map(|interval| interval.bounds()) {
             panel.line(
                 &[(low, row - 0.1), (high, row - 0.1)],
                 Stroke::solid(look.color).width(6.0),

@@ -111,6 +111,7 @@ mod tests {
                 true_prior: None,
                 truth: None,
                 oracle: None,
+                oracle_standard_error: None,
             },
             streams,
         };

@@ -59,6 +59,11 @@ impl ExpectedLog {
     pub fn total(&self) -> f64 {
         self.initial + self.transition + self.emission
     }
+
+    /// The terms of the prior p(x_1 … x_T): initial + transition.
+    pub fn prior(&self) -> f64 {
+        self.initial + self.transition
+    }
 }
 
 impl Statistics {

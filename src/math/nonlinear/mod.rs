@@ -9,6 +9,7 @@
 //! learning needs are second moments once more (`moments`), and the M-step is that of the linear system.
 
 mod basis;
+mod estimate;
 mod gaussian;
 mod moments;
 mod particle;
@@ -20,6 +21,7 @@ mod system;
 mod tests;
 
 pub use basis::Basis;
+pub use estimate::{FILTERS, LogLikelihood, filter_repeatedly};
 pub use gaussian::{Approximation, GaussianFiltered};
 pub use moments::{expected_logs, statistics};
 pub use particle::{BootstrapFilter, Cloud};

@@ -5,7 +5,7 @@
 //! averages out. Nothing is linearised; the error falls as 1/√N.
 
 use super::particle::{Cloud, disturb, fill_normal};
-use super::{BasisSystem, BootstrapFilter};
+use super::{BasisSystem, BootstrapFilter, LogLikelihood, filter_repeatedly};
 use crate::Result;
 use crate::math::kalman::{Filtered, Horizon, Sequences, System};
 use crate::math::linear_algebra::square_root;
@@ -23,12 +23,17 @@ pub enum Predictor {
 }
 
 impl Predictor {
-    /// log p(o_1 … o_T) of each sequence, in nats; particles of sequence i draw from `numbers` at i.
-    pub fn log_likelihood(&self, sequences: &Sequences, numbers: &Stream) -> Result<Vec<f64>> {
+    /// Σ log p(o_1 … o_T) over all sequences, in nats: exact by the Kalman filter, else estimated by several particle filters,
+    /// each with a quarter of the particles, that draw from `numbers`.
+    pub fn log_likelihood(&self, sequences: &Sequences, numbers: &Stream) -> Result<LogLikelihood> {
         match self {
-            Self::Kalman(system) => Ok(Filtered::new(system, sequences)?.log_likelihood().to_vec()),
+            Self::Kalman(system) => Ok(LogLikelihood {
+                value: Filtered::new(system, sequences)?.log_likelihood().iter().sum(),
+                ..LogLikelihood::default()
+            }),
             Self::Particles(system, count) => {
-                BootstrapFilter::new(system, sequences, *count)?.log_likelihood(|i| numbers.at(i))
+                let logs = filter_repeatedly(system, sequences, (count / 4).max(1), numbers)?;
+                Ok(LogLikelihood::of_filters(&logs))
             }
         }
     }

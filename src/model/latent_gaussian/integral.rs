@@ -22,7 +22,7 @@ const TOLERANCE: f64 = 1e-4;
 impl LatentGaussianModel {
     /// Whether a grid over z is affordable.
     pub(super) fn is_integrable(&self) -> bool {
-        self.config.latent_dimensions <= if self.given > 0 { 1 } else { 2 }
+        self.config.is_integrable(self.given > 0)
     }
 }
 

@@ -1,18 +1,17 @@
 //! `log p_θ(o, x)` of a batch of sequences under a nonlinear state space, as a function of θ that candle can differentiate,
-//! and an estimate of `log p_θ(o)`.
+//! and estimates of `log p_θ(o)`.
 //!
 //! The expected log joint is one operation on θ in one row `[P]`; backward, its gradient is that of the moments. There is
-//! no exact `log p_θ(o)`: [`Joint::log_prob`] is the logarithm of the bootstrap filter's unbiased estimate, and so a little low
-//! on average. Its random numbers are the same for every θ and every call, as the nodes of a quadrature would be.
+//! no exact `log p_θ(o)`: [`Joint::log_prob_estimates`] are the estimates of independent bootstrap filters.
 
 use super::Settings;
 use crate::math::kalman::{Beliefs, ExpectedLog, Sequences};
-use crate::math::nonlinear::{BasisSystem, BootstrapFilter, Dynamics, expected_logs, statistics};
-use crate::math::streams::Streams;
+use crate::math::nonlinear::{BasisSystem, Dynamics, expected_logs, filter_repeatedly, statistics};
+use crate::math::streams::Stream;
 use crate::model::sequential::{Function, Operation, terms};
 use crate::model::{Joint, Latent, Latents};
 use crate::{Error, Result};
-use candle_core::{Device, Shape, Tensor};
+use candle_core::{Shape, Tensor};
 use std::sync::Arc;
 
 /// A batch of sequences under one θ.
@@ -53,6 +52,16 @@ impl Joint for NonlinearJoint<'_> {
             settings: self.settings.clone(),
             sequences: self.sequences.clone(),
             beliefs: latents.trajectories()?.clone(),
+            is_prior: false,
+        }))?)
+    }
+
+    fn log_prior(&self, latents: &Latents) -> Result<Tensor> {
+        Ok(self.flat.apply_op1(Operation(ExpectedLogJoint {
+            settings: self.settings.clone(),
+            sequences: self.sequences.clone(),
+            beliefs: latents.trajectories()?.clone(),
+            is_prior: true,
         }))?)
     }
 
@@ -61,10 +70,18 @@ impl Joint for NonlinearJoint<'_> {
     }
 
     fn log_prob(&self) -> Result<Tensor> {
-        let numbers = Streams::new(0).named("likelihood");
-        let filter = BootstrapFilter::new(&self.system, &self.sequences, self.settings.likelihood_particles)?;
-        let values = filter.log_likelihood(|i| numbers.at(i))?;
-        Ok(Tensor::new(values, &Device::Cpu)?)
+        Err(Error::Other(
+            "the likelihood of a nonlinear state space has no exact form; it is estimated by particles".into(),
+        ))
+    }
+
+    fn log_prob_estimates(&self, numbers: &Stream) -> Result<Vec<Vec<f64>>> {
+        filter_repeatedly(
+            &self.system,
+            &self.sequences,
+            self.settings.likelihood_particles,
+            numbers,
+        )
     }
 
     fn mean(&self) -> Result<Tensor> {
@@ -85,20 +102,30 @@ struct ExpectedLogJoint {
     settings: Arc<Settings>,
     sequences: Arc<Sequences>,
     beliefs: Arc<Vec<Beliefs>>,
+    /// The terms `initial` and `transition` alone.
+    is_prior: bool,
 }
 
 impl Function for ExpectedLogJoint {
     fn values(&self, flat: &[f64]) -> Result<(Vec<f64>, Shape)> {
         let all = expected_logs(&self.settings.decode(flat), &self.sequences, &self.beliefs);
         let shape = (self.sequences.count(), self.beliefs.len());
-        Ok((all.iter().flatten().map(ExpectedLog::total).collect(), shape.into()))
+        let value = match self.is_prior {
+            true => ExpectedLog::prior,
+            false => ExpectedLog::total,
+        };
+        Ok((all.iter().flatten().map(value).collect(), shape.into()))
     }
 
     fn gradient(&self, flat: &[f64], slopes: &[f64]) -> Result<Vec<f64>> {
         let system = self.settings.decode(flat);
         let samples = self.beliefs.len(); // slopes: [B, S]
         let moments = statistics(&system, &self.sequences, &self.beliefs, |b, s| slopes[b * samples + s]);
-        let gradient = moments.gradient_of(&system.conditionals);
+        let mut gradient = moments.gradient_of(&system.conditionals);
+        if self.is_prior {
+            gradient[2].coefficients.fill(0.0);
+            gradient[2].noise.fill(0.0);
+        }
         Ok(self.settings.pull_back(&system, &gradient))
     }
 }

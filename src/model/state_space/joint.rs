@@ -61,6 +61,16 @@ impl Joint for StateSpaceJoint<'_> {
             core: self.core.clone(),
             sequences: self.sequences.clone(),
             beliefs: Some(latents.trajectories()?.clone()),
+            is_prior: false,
+        }))?)
+    }
+
+    fn log_prior(&self, latents: &Latents) -> Result<Tensor> {
+        Ok(self.flat.apply_op1(Operation(LogJoint {
+            core: self.core.clone(),
+            sequences: self.sequences.clone(),
+            beliefs: Some(latents.trajectories()?.clone()),
+            is_prior: true,
         }))?)
     }
 
@@ -73,6 +83,7 @@ impl Joint for StateSpaceJoint<'_> {
             core: self.core.clone(),
             sequences: self.sequences.clone(),
             beliefs: None,
+            is_prior: false,
         }))?)
     }
 
@@ -130,6 +141,8 @@ struct LogJoint {
     core: Arc<Core>,
     sequences: Arc<Sequences>,
     beliefs: Option<Arc<Vec<Beliefs>>>,
+    /// With beliefs: the terms `initial` and `transition` alone, `[P] → [B, S]`.
+    is_prior: bool,
 }
 
 impl Function for LogJoint {
@@ -143,7 +156,11 @@ impl Function for LogJoint {
             }
             Some(beliefs) => {
                 let all = expected(&system, &self.sequences, beliefs);
-                Ok((totals(&all), (count, beliefs.len()).into()))
+                let values = match self.is_prior {
+                    true => all.iter().flatten().map(ExpectedLog::prior).collect(),
+                    false => totals(&all),
+                };
+                Ok((values, (count, beliefs.len()).into()))
             }
         }
     }
@@ -169,7 +186,13 @@ impl Function for LogJoint {
                 }
             }
         }
-        let gradient = sum.gradient(&system);
+        let mut gradient = sum.gradient(&system);
+        if self.is_prior {
+            gradient.emission.fill(0.0);
+            gradient.emission_input.fill(0.0);
+            gradient.emission_offset.fill(0.0);
+            gradient.emission_noise.fill(0.0);
+        }
         Ok(self.core.settings.pull_back(flat, &system, &gradient))
     }
 }

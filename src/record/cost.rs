@@ -1,0 +1,44 @@
+//! What a run costs: seconds on the wall clock, and of the processor.
+
+use super::provenance;
+use std::time::Instant;
+
+/// What a run has cost, over all sessions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// Seconds on the wall clock.
+    pub wall_seconds: f64,
+    /// Seconds of processor time of the run's own thread, where the system tells.
+    pub cpu_seconds: Option<f64>,
+}
+
+/// What this session costs, on top of what the run had cost before it.
+#[derive(Debug)]
+pub struct Clock {
+    start: Instant,
+    before: Cost,
+    /// Of the thread that started the clock, and has to read it.
+    thread_cpu_at_start: Option<f64>,
+}
+
+impl Clock {
+    /// Starts to count on top of `before`, on this thread.
+    pub(super) fn start(before: Cost) -> Self {
+        Self {
+            start: Instant::now(),
+            before,
+            thread_cpu_at_start: provenance::thread_cpu_seconds(),
+        }
+    }
+
+    /// The run's cost until now, of the thread that started the clock.
+    pub fn read(&self) -> Cost {
+        let used = provenance::thread_cpu_seconds().zip(self.thread_cpu_at_start);
+        let used = used.map(|(now, start)| now - start);
+        let cpu_before = self.before.cpu_seconds;
+        Cost {
+            wall_seconds: self.before.wall_seconds + self.start.elapsed().as_secs_f64(),
+            cpu_seconds: used.map(|used| cpu_before.unwrap_or(0.0) + used).or(cpu_before),
+        }
+    }
+}

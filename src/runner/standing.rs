@@ -1,0 +1,137 @@
+//! How a planned run stands: what its record says, held against the experiment as it is now.
+
+use super::PlannedRun;
+use crate::record::{self, Manifest, State, setting_differences};
+use crate::{Error, Result};
+
+/// How a planned run stands. `plan`, `run` and `compare` all read this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// There is no record.
+    New,
+    /// A process runs it.
+    Running,
+    /// Interrupted or killed; it can be resumed.
+    Partial,
+    /// Complete.
+    Done,
+    /// Ended by a fault.
+    Failed {
+        /// What went wrong, and where.
+        reason: String,
+    },
+    /// Its record cannot be read.
+    Damaged {
+        /// Why not.
+        reason: String,
+    },
+    /// The record is of other settings or of other data.
+    Stale {
+        /// What differs: keys with both values, or data files.
+        differences: Vec<String>,
+    },
+}
+
+impl Standing {
+    /// The state in one word, as `plan` prints it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Running => "running",
+            Self::Partial => "partial",
+            Self::Done => "done",
+            Self::Failed { .. } => "failed",
+            Self::Damaged { .. } => "damaged",
+            Self::Stale { .. } => "stale",
+        }
+    }
+
+    /// Why it failed, cannot be read, or does not count.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::Failed { reason } | Self::Damaged { reason } => Some(reason.clone()),
+            Self::Stale { differences } => Some(differences.join("; ")),
+            _ => None,
+        }
+    }
+
+    /// Whether the run came to an end: it is complete, or it failed.
+    pub fn is_finished(&self) -> bool {
+        matches!(self, Self::Done | Self::Failed { .. })
+    }
+}
+
+impl PlannedRun {
+    /// How this run stands.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn standing(&self) -> Result<Standing> {
+        Ok(self.recorded()?.0)
+    }
+
+    /// How this run stands, with its `run.json` where that can be read.
+    pub(super) fn recorded(&self) -> Result<(Standing, Option<Manifest>)> {
+        let dir = self.address.dir();
+        let manifest = match record::read_manifest(&dir) {
+            Ok(manifest) => manifest,
+            Err(Error::Record(reason)) => return Ok((Standing::Damaged { reason }, None)),
+            Err(error) => return Err(error),
+        };
+        let Some(manifest) = manifest else {
+            // Its process ended before its first step, or was to replace an older record and was killed.
+            return Ok(match record::read_spec(&dir)? {
+                Some(toml) if toml != self.toml => {
+                    let differences = setting_differences(&toml, &self.toml);
+                    (Standing::Stale { differences }, None)
+                }
+                _ => (Standing::New, None),
+            });
+        };
+        if !self.is_recorded_in(&manifest)? {
+            let differences = self.differences(&manifest, record::read_spec(&dir)?.as_deref());
+            return Ok((Standing::Stale { differences }, Some(manifest)));
+        }
+        let standing = match record::state_of(&dir, manifest.status.clone())? {
+            State::New => Standing::New,
+            State::Running => Standing::Running,
+            State::Partial => Standing::Partial,
+            State::Done => Standing::Done,
+            State::Failed { reason } => Standing::Failed { reason },
+            State::Damaged { reason } => Standing::Damaged { reason },
+        };
+        Ok((standing, Some(manifest)))
+    }
+
+    /// Whether `manifest` is of this run's settings and data.
+    pub(super) fn is_recorded_in(&self, manifest: &Manifest) -> Result<bool> {
+        if manifest.spec_hash == self.hash {
+            return Ok(true);
+        }
+        // Older records do not name their data files.
+        let is_older = manifest.data_files.is_empty() && !self.files.hashes.is_empty();
+        Ok(is_older && manifest.spec_hash == self.files.with_spec_in_one(&self.spec_hash)?)
+    }
+
+    /// What the record of `manifest`, with the settings `recorded`, has different from this run.
+    fn differences(&self, manifest: &Manifest, recorded: Option<&str>) -> Vec<String> {
+        let mut found = setting_differences(recorded.unwrap_or_default(), &self.toml);
+        for (path, hash) in &self.files.hashes {
+            match manifest.data_files.get(path) {
+                Some(recorded) if recorded != hash => {
+                    found.push(format!("the data file {path} has changed since"));
+                }
+                _ => {}
+            }
+        }
+        if found.is_empty() {
+            let paths: Vec<&str> = self.files.hashes.keys().map(String::as_str).collect();
+            found.push(match paths.as_slice() {
+                [] => "another version of the program wrote the same settings".to_owned(),
+                [one] => format!("the data file {one} has changed since"),
+                several => format!("one of the data files {} has changed since", several.join(", ")),
+            });
+        }
+        found
+    }
+}

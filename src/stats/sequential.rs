@@ -1,0 +1,514 @@
+//! A sequential paired sign-flip test: look at a comparison several times while seeds are added, and stop when it is
+//! decided, with error rates that hold however many looks there are.
+//!
+//! If two variants do not differ, each seed's difference d_i is as likely to be +|d_i| as −|d_i|. Given the sizes |d_i|,
+//! the sum after n seeds is then a random walk whose distribution is known exactly, for scores of any shape. Look k, at
+//! n_k of at most N seeds, rejects if |Σ d_i| ≥ c_k, where c_k is the smallest threshold with
+//!
+//! `P(rejected at a look up to k) ≤ α n_k/N`
+//!
+//! under that distribution (error spending: Lan and DeMets 1983; linear, the power family with exponent 1 of Kim and
+//! DeMets 1987). Over all looks the false positives are at most α. What a look cannot spend, because few seeds have few
+//! patterns of signs, the next one can. The thresholds depend on sizes and numbers of seeds alone, never on signs, and so
+//! the test is exact (the randomisation test of Fisher 1935, repeated).
+//!
+//! Sizes are counted in cells of 1/[`CELLS`] of the largest |d| of the first look. The counted sum is the statistic, so
+//! this rounding costs a little power and no validity.
+//!
+//! With a smallest difference of interest δ, a comparison can also end as *negligible*: both one-sided tests reject, that
+//! the difference is −δ or below and that it is δ or above (two one-sided tests: Schuirmann 1987), each with its own
+//! sequence of looks and total error α. "Better or worse" is wrong only if the difference is zero, "negligible" only if it
+//! is δ or more, so that at most one of the two claims can be wrong.
+//!
+//! Several comparisons share α equally (Bonferroni). A comparison that is decided is never reopened.
+
+use super::aggregate::mean;
+use super::interval::identical_at;
+use super::verdict::{percent, round_to_ppm};
+use serde::{Deserialize, Serialize};
+
+/// The size of the largest difference of the first look, in cells.
+pub const CELLS: f64 = 128.0;
+/// A difference counts as at most this many cells: one huge difference must not make the walk's table huge.
+const MOST_CELLS: f64 = 16.0 * CELLS;
+
+/// What was planned before the first look.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SequentialPlan {
+    /// The level of the whole family of comparisons, such as 0.95: the error is 1 − level.
+    pub level: f64,
+    /// The smallest difference of interest δ > 0, in the metric's unit; without it nothing ends as negligible.
+    pub difference: Option<f64>,
+    /// The most pairs of runs that each comparison may use.
+    pub max_pairs: usize,
+    /// The comparisons that share the error.
+    pub comparisons: usize,
+}
+
+impl SequentialPlan {
+    /// The error α of one comparison.
+    pub fn error(&self) -> f64 {
+        round_to_ppm(1.0 - self.level) / self.comparisons.max(1) as f64
+    }
+}
+
+/// How a comparison stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// More seeds may decide it.
+    Open,
+    /// The difference is above zero.
+    Higher,
+    /// The difference is below zero.
+    Lower,
+    /// The difference is smaller than δ either way.
+    Negligible,
+    /// The difference is the same at all seeds; more of them measure nothing new.
+    Same,
+    /// All planned seeds are used, and nothing is decided.
+    Undecided,
+}
+
+impl Finding {
+    /// Whether no further seed is wanted.
+    pub fn is_final(self) -> bool {
+        self != Self::Open
+    }
+}
+
+/// One look at a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Look {
+    /// The pairs of runs seen by then.
+    pub pairs: usize,
+    /// Their mean difference.
+    pub mean: f64,
+    /// The error that may be spent up to this look.
+    pub allotted: f64,
+    /// The finding after it.
+    pub finding: Finding,
+}
+
+/// A comparison under a plan: the differences it was given, in the order it was given them, and its looks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sequential {
+    plan: SequentialPlan,
+    seeds: Vec<u64>,
+    differences: Vec<f64>,
+    looks: Vec<Look>,
+}
+
+impl Sequential {
+    /// A comparison that nobody has looked at.
+    pub fn new(plan: SequentialPlan) -> Self {
+        Self {
+            plan,
+            seeds: Vec::new(),
+            differences: Vec::new(),
+            looks: Vec::new(),
+        }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &SequentialPlan {
+        &self.plan
+    }
+
+    /// The looks so far.
+    pub fn looks(&self) -> &[Look] {
+        &self.looks
+    }
+
+    /// How the comparison stands after its last look.
+    pub fn finding(&self) -> Finding {
+        self.looks.last().map_or(Finding::Open, |look| look.finding)
+    }
+
+    /// Looks at the comparison, given (seed, difference) of all pairs finished so far. Seeds seen at earlier looks keep
+    /// their place and value. A look without a new pair changes nothing, unless it is the `last`; nor does a look after the
+    /// comparison is decided.
+    pub fn look(&mut self, pairs: &[(u64, f64)], last: bool) -> Finding {
+        if self.finding().is_final() {
+            return self.finding();
+        }
+        let before = self.seeds.len();
+        for (seed, difference) in pairs {
+            if self.seeds.len() < self.plan.max_pairs && difference.is_finite() && !self.seeds.contains(seed) {
+                self.seeds.push(*seed);
+                self.differences.push(*difference);
+            }
+        }
+        let n = self.seeds.len();
+        let last = last || n >= self.plan.max_pairs;
+        if (n == before || n == 0) && !last {
+            return Finding::Open;
+        }
+        let allotted = match last {
+            true => self.plan.error(),
+            false => self.plan.error() * n as f64 / self.plan.max_pairs as f64,
+        };
+        // A last look without a new pair takes the place of the one before.
+        if n == before {
+            self.looks.pop();
+        }
+        self.looks.push(Look {
+            pairs: n,
+            mean: if n == 0 { 0.0 } else { mean(&self.differences) },
+            allotted,
+            finding: Finding::Open,
+        });
+        let finding = self.judge(last);
+        if let Some(look) = self.looks.last_mut() {
+            look.finding = finding;
+        }
+        finding
+    }
+
+    fn judge(&self, last: bool) -> Finding {
+        let magnitude = self
+            .differences
+            .iter()
+            .fold(0.0, |largest: f64, d| largest.max(d.abs()));
+        let same = self.differences.len() >= 3 && identical_at(&self.differences, magnitude);
+        if same {
+            return Finding::Same;
+        }
+        let rejects = |values: Vec<f64>, sides| reject(&values, &self.looks, sides);
+        match rejects(self.differences.clone(), Sides::Both) {
+            Some(true) => return Finding::Higher,
+            Some(false) => return Finding::Lower,
+            None => {}
+        }
+        if let Some(delta) = self.plan.difference {
+            let above = rejects(self.differences.iter().map(|d| d + delta).collect(), Sides::Upper);
+            let below = rejects(self.differences.iter().map(|d| delta - d).collect(), Sides::Upper);
+            if above.is_some() && below.is_some() {
+                return Finding::Negligible;
+            }
+        }
+        if last { Finding::Undecided } else { Finding::Open }
+    }
+
+    /// The repeated confidence interval of the difference (Jennison and Turnbull 1989): all differences that the looks so
+    /// far do not reject, with the error of this one comparison. It holds at every look together, unlike an interval made
+    /// as if there had been one look. `None` where it is unbounded, as with few seeds.
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        let centre = mean(&self.differences);
+        let widest = self
+            .differences
+            .iter()
+            .fold(0.0, |widest: f64, d| widest.max((d - centre).abs()));
+        if self.looks.is_empty() || widest == 0.0 {
+            return None;
+        }
+        let rejected = |shift: f64| {
+            let shifted: Vec<f64> = self.differences.iter().map(|d| d - shift).collect();
+            reject(&shifted, &self.looks, Sides::Both).is_some()
+        };
+        let end = |direction: f64| {
+            let (mut inside, mut outside) = (0.0, 2.0 * widest);
+            if !rejected(centre + direction * outside) {
+                return None;
+            }
+            for _ in 0..16 {
+                let middle = 0.5 * (inside + outside);
+                match rejected(centre + direction * middle) {
+                    true => outside = middle,
+                    false => inside = middle,
+                }
+            }
+            Some(centre + direction * outside)
+        };
+        Some((end(-1.0)?, end(1.0)?))
+    }
+
+    /// The finding in words, where `larger_is_better` is the metric's direction.
+    pub fn words(&self, larger_is_better: Option<bool>) -> String {
+        let looked: Vec<String> = self.looks.iter().map(|look| look.pairs.to_string()).collect();
+        let title = match (self.finding(), larger_is_better) {
+            (Finding::Higher, None) => "higher".to_owned(),
+            (Finding::Lower, None) => "lower".to_owned(),
+            (Finding::Higher, Some(larger)) => if larger { "better" } else { "worse" }.to_owned(),
+            (Finding::Lower, Some(larger)) => if larger { "worse" } else { "better" }.to_owned(),
+            (Finding::Negligible, _) => match self.plan.difference {
+                Some(delta) => format!("negligible: smaller than {delta} either way"),
+                None => "negligible".to_owned(),
+            },
+            (Finding::Same, _) => "the difference is the same in all seeds; this measures no uncertainty".to_owned(),
+            (Finding::Undecided, _) => format!("undecided with all {} planned seeds", self.plan.max_pairs),
+            (Finding::Open, _) => "open: more seeds are planned".to_owned(),
+        };
+        format!(
+            "{title}, after planned looks with {} seeds (sequential sign-flip test, error {} % over all looks)",
+            if looked.is_empty() {
+                "no".to_owned()
+            } else {
+                looked.join(", ")
+            },
+            percent(self.plan.error())
+        )
+    }
+}
+
+/// Which sums speak against the null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sides {
+    /// Large and small ones.
+    Both,
+    /// Large ones.
+    Upper,
+}
+
+/// Replays all looks: whether one of them rejected that `values` are symmetric about zero, and if so, whether their sum
+/// was positive. For [`Sides::Upper`] the null is that they are symmetric about zero or a negative number.
+fn reject(values: &[f64], looks: &[Look], sides: Sides) -> Option<bool> {
+    // The first look with a difference sets the cell.
+    let largest = looks.iter().find_map(|look| {
+        let seen = values.get(..look.pairs)?;
+        let largest = seen.iter().fold(0.0, |largest: f64, d| largest.max(d.abs()));
+        (largest > 0.0).then_some(largest)
+    })?;
+    let mut walk = Walk::default();
+    let mut seen = 0;
+    for look in looks {
+        for value in values.get(seen..look.pairs)? {
+            walk.step((value / largest * CELLS).clamp(-MOST_CELLS, MOST_CELLS).round() as i64);
+        }
+        seen = look.pairs;
+        if let Some(positive) = walk.look(look.allotted, sides) {
+            return Some(positive);
+        }
+    }
+    None
+}
+
+/// The random walk of the counted sum under the null, and where the sum itself is.
+#[derive(Debug)]
+struct Walk {
+    /// The probability of each sum from −reach to reach, of the walks that no look has rejected. `[2 reach + 1]`
+    alive: Vec<f64>,
+    reach: usize,
+    /// The probability of the walks that a look has rejected.
+    spent: f64,
+    sum: i64,
+}
+
+impl Default for Walk {
+    fn default() -> Self {
+        Self {
+            alive: vec![1.0],
+            reach: 0,
+            spent: 0.0,
+            sum: 0,
+        }
+    }
+}
+
+impl Walk {
+    /// One more difference, in cells.
+    fn step(&mut self, cells: i64) {
+        self.sum += cells;
+        let size = cells.unsigned_abs() as usize;
+        if size == 0 {
+            return;
+        }
+        let mut next = vec![0.0; self.alive.len() + 2 * size];
+        for (next, alive) in next.iter_mut().zip(&self.alive) {
+            *next = 0.5 * alive;
+        }
+        for (next, alive) in next[2 * size..].iter_mut().zip(&self.alive) {
+            *next += 0.5 * alive;
+        }
+        (self.alive, self.reach) = (next, self.reach + size);
+    }
+
+    /// Spends at most what is left of `allotted`; whether the sum itself is rejected, and then whether it is positive.
+    fn look(&mut self, allotted: f64, sides: Sides) -> Option<bool> {
+        let budget = allotted - self.spent + 1e-12;
+        let top = self.alive.len() - 1;
+        let (mut taken, mut threshold) = (0.0, self.reach as i64 + 1);
+        // From the outside in, as long as the budget lasts; a sum of zero speaks against nothing.
+        for far in 0..self.reach {
+            let here = match sides {
+                Sides::Both => self.alive[far] + self.alive[top - far],
+                Sides::Upper => self.alive[top - far],
+            };
+            if taken + here > budget {
+                break;
+            }
+            taken += here;
+            threshold = (self.reach - far) as i64;
+        }
+        for far in 0..=(self.reach as i64 - threshold).max(-1) {
+            self.alive[top - far as usize] = 0.0;
+            if sides == Sides::Both {
+                self.alive[far as usize] = 0.0;
+            }
+        }
+        self.spent += taken;
+        let beyond = match sides {
+            Sides::Both => self.sum.abs() >= threshold,
+            Sides::Upper => self.sum >= threshold,
+        };
+        beyond.then_some(self.sum > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::math::streams::Streams;
+    use rand_distr::{Distribution, StandardNormal};
+
+    fn plan(max_pairs: usize) -> SequentialPlan {
+        SequentialPlan {
+            level: 0.95,
+            difference: None,
+            max_pairs,
+            comparisons: 1,
+        }
+    }
+
+    fn pairs(values: &[f64]) -> Vec<(u64, f64)> {
+        (0..).zip(values.iter().copied()).collect()
+    }
+
+    fn normal(n: usize, seed: u64, effect: f64) -> Vec<f64> {
+        let generator = &mut Streams::new(seed).named("differences").at(0);
+        let normal = StandardNormal.sample_iter(generator).take(n);
+        normal.map(|x: f64| x + effect).collect()
+    }
+
+    /// The finding after looks at these numbers of pairs.
+    fn follow(plan: SequentialPlan, values: &[f64], looks: &[usize]) -> (Finding, usize) {
+        let mut test = Sequential::new(plan);
+        for &n in looks {
+            if test.look(&pairs(&values[..n]), false).is_final() {
+                break;
+            }
+        }
+        (test.finding(), test.looks().last().map_or(0, |look| look.pairs))
+    }
+
+    /// Over all 2ⁿ patterns of signs of given sizes, the share that any look rejects is at most α, and nearly α.
+    #[test]
+    fn errors_are_bounded_over_all_patterns_of_signs() {
+        let n = 12;
+        let sizes: Vec<f64> = normal(n, 3, 0.0).iter().map(|d| d.abs()).collect();
+        for level in [0.95, 0.8] {
+            let plan = SequentialPlan { level, ..plan(n) };
+            let rejected = (0..1u32 << n).filter(|signs| {
+                let signed = sizes.iter().enumerate();
+                let values: Vec<f64> = signed.map(|(i, d)| if signs >> i & 1 == 1 { *d } else { -d }).collect();
+                matches!(follow(plan, &values, &[4, 8, 12]).0, Finding::Higher | Finding::Lower)
+            });
+            let rate = rejected.count() as f64 / f64::from(1u32 << n);
+            let error = 1.0 - level;
+            assert!(rate <= error + 1e-9 && rate > 0.9 * error, "{rate} against {error}");
+        }
+    }
+
+    #[test]
+    fn a_single_look_is_the_fixed_test() {
+        for seed in 0..40 {
+            let values = normal(14, seed, 0.6);
+            let p = crate::stats::sign_flip(&values).p_value;
+            // Rounding to cells moves the p-value a little.
+            if (p - 0.05).abs() > 0.004 {
+                let decided = follow(plan(14), &values, &[14]).0 != Finding::Undecided;
+                assert_eq!(decided, p <= 0.05, "p = {p}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_difference_ends_early_and_keeps_its_finding() {
+        let looks = [5, 10, 15, 20, 25, 30];
+        let values = normal(30, 1, 3.0);
+        assert_eq!(follow(plan(30), &values, &looks), (Finding::Higher, 10));
+        let negative: Vec<f64> = values.iter().map(|d| -d).collect();
+        assert_eq!(follow(plan(30), &negative, &looks), (Finding::Lower, 10));
+        let mut test = Sequential::new(plan(30));
+        test.look(&pairs(&values[..10]), false);
+        let decided = test.clone();
+        assert_eq!(test.look(&pairs(&[-100.0; 30]), true), Finding::Higher);
+        assert_eq!(test, decided, "a decided comparison is never reopened");
+    }
+
+    #[test]
+    fn ends_undecided_negligible_or_the_same() {
+        let looks = [10, 20, 30, 40];
+        let values = normal(40, 5, 0.0);
+        assert_eq!(follow(plan(40), &values, &looks), (Finding::Undecided, 40));
+        let wide = SequentialPlan {
+            difference: Some(2.0),
+            ..plan(40)
+        };
+        assert_eq!(follow(wide, &values, &looks), (Finding::Negligible, 10));
+        assert_eq!(follow(plan(40), &[0.0; 40], &looks), (Finding::Same, 10));
+        assert_eq!(follow(plan(40), &[2.5; 40], &looks), (Finding::Same, 10));
+        // Failed runs leave fewer pairs than planned: the last look spends the rest.
+        let mut test = Sequential::new(plan(30));
+        test.look(&pairs(&normal(6, 2, 4.0)), false);
+        assert_eq!(test.finding(), Finding::Open);
+        assert_eq!(test.look(&pairs(&normal(6, 2, 4.0)), true), Finding::Higher);
+        assert_eq!(test.looks().len(), 1);
+        assert_eq!(Sequential::new(plan(30)).look(&[], true), Finding::Undecided);
+    }
+
+    /// A stopped process reads its looks back and goes on as if it had never stopped.
+    #[test]
+    fn looks_survive_a_file() {
+        let values = normal(30, 9, 0.5);
+        let mut test = Sequential::new(plan(30));
+        let mut other = test.clone();
+        for n in [7, 14, 21, 30] {
+            test.look(&pairs(&values[..n]), false);
+            other = serde_json::from_str(&serde_json::to_string(&other).unwrap()).unwrap();
+            other.look(&pairs(&values[..n]), false);
+            assert_eq!(test, other);
+        }
+        // The order of the seeds is that of the looks, whatever comes later.
+        let mut late = Sequential::new(plan(30));
+        late.look(&[(3, 1.0), (4, 2.0)], false);
+        late.look(&[(0, 5.0), (3, 9.0), (4, 2.0)], false);
+        assert_eq!(
+            (late.seeds.as_slice(), late.differences[0]),
+            ([3, 4, 0].as_slice(), 1.0)
+        );
+    }
+
+    #[test]
+    fn the_repeated_interval_agrees_with_the_decision() {
+        for (seed, effect) in [(0, 0.0), (1, 0.4), (2, 0.9), (3, -1.5)] {
+            let values = normal(20, seed, effect);
+            let mut test = Sequential::new(plan(20));
+            for n in [10, 15, 20] {
+                test.look(&pairs(&values[..n]), false);
+            }
+            let (low, high) = test.interval().expect("a bounded interval");
+            assert!(low < test.looks().last().unwrap().mean && test.looks().last().unwrap().mean < high);
+            match test.finding() {
+                Finding::Higher => assert!(low > -1e-3),
+                Finding::Lower => assert!(high < 1e-3),
+                _ => assert!(low < 1e-3 && high > -1e-3),
+            }
+        }
+        assert_eq!(Sequential::new(plan(20)).interval(), None);
+    }
+
+    #[test]
+    fn says_what_it_found() {
+        let mut test = Sequential::new(SequentialPlan {
+            comparisons: 2,
+            ..plan(20)
+        });
+        test.look(&pairs(&normal(10, 1, 3.0)), false);
+        let words = test.words(Some(false));
+        assert!(
+            words.starts_with("worse, after planned looks with 10 seeds") && words.contains("error 2.5 %"),
+            "{words}"
+        );
+    }
+}
