@@ -44,7 +44,9 @@ impl Completions {
 
 /// Answers a script that asks for candidates, and ends the process then.
 pub(super) fn answer() {
-    CompleteEnv::with_factory(|| completed(command())).var(VARIABLE).complete();
+    CompleteEnv::with_factory(|| completed(command()))
+        .var(VARIABLE)
+        .complete();
 }
 
 /// The command line with candidates for its arguments.
@@ -52,7 +54,9 @@ fn completed(command: Command) -> Command {
     command.mut_subcommands(|verb| {
         let is_figure = verb.get_name() == "figure";
         verb.mut_args(move |argument: Arg| match argument.get_id().as_str() {
-            "file" | "files" | "sources" => argument.add(ArgValueCompleter::new(PathCompleter::any().filter(is_experiment))),
+            "file" | "files" | "sources" => {
+                argument.add(ArgValueCompleter::new(PathCompleter::any().filter(is_experiment)))
+            }
             "names" if is_figure => argument.add(ArgValueCandidates::new(|| candidates(&[Kind::Figure]))),
             "words" => argument.add(ArgValueCandidates::new(described)),
             "metric" => argument.add(ArgValueCandidates::new(|| candidates(&[Kind::Metric]))),
@@ -68,7 +72,9 @@ fn is_experiment(path: &Path) -> bool {
 
 fn candidates(kinds: &[Kind]) -> Vec<CompletionCandidate> {
     let entries = kinds.iter().flat_map(|kind| kind.entries());
-    entries.map(|(name, text)| CompletionCandidate::new(name).help(Some(text.into()))).collect()
+    entries
+        .map(|(name, text)| CompletionCandidate::new(name).help(Some(text.into())))
+        .collect()
 }
 
 /// What `describe` takes next: names of the kind before, or, at first, kinds and all names.
@@ -76,7 +82,10 @@ fn described() -> Vec<CompletionCandidate> {
     // The words of the line come after `--`.
     let line: Vec<String> = std::env::args().skip_while(|word| word != "--").skip(1).collect();
     let words = line.iter().skip_while(|word| *word != "describe").skip(1);
-    let kind = words.clone().filter(|word| !word.starts_with('-')).find_map(|word| Kind::from_str(word, false).ok());
+    let kind = words
+        .clone()
+        .filter(|word| !word.starts_with('-'))
+        .find_map(|word| Kind::from_str(word, false).ok());
     if let Some(kind) = kind.filter(|_| words.count() > 1) {
         return candidates(&[kind]);
     }

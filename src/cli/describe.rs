@@ -77,7 +77,9 @@ fn of_name(word: &str) -> Result<Page, Stop> {
     let kinds = Kind::value_variants().iter().copied();
     let with_name = kinds.filter(|kind| kind.entries().iter().any(|(name, _)| name == word));
     // The keys of a section are found below, where they also say which kinds have them.
-    let found: Vec<Kind> = with_name.filter(|kind| kind.keys().iter().all(|key| key.name != word)).collect();
+    let found: Vec<Kind> = with_name
+        .filter(|kind| kind.keys().iter().all(|key| key.name != word))
+        .collect();
     if let [kind] = found[..] {
         return Ok(entry(kind, word));
     }
@@ -113,8 +115,14 @@ fn of_name(word: &str) -> Result<Page, Stop> {
     if pages.len() == 1 {
         return Ok(pages.remove(0));
     }
-    let lines: Vec<String> = meanings.iter().map(|words| format!("  latent-lab describe {words}")).collect();
-    Err(Stop::Usage(format!("`{word}` has several meanings:\n\n{}", lines.join("\n"))))
+    let lines: Vec<String> = meanings
+        .iter()
+        .map(|words| format!("  latent-lab describe {words}"))
+        .collect();
+    Err(Stop::Usage(format!(
+        "`{word}` has several meanings:\n\n{}",
+        lines.join("\n")
+    )))
 }
 
 /// What the words after a kind are.
@@ -168,7 +176,10 @@ fn of_kind(kind: Kind) -> Page {
                 .with("adam", keys("adam"))
                 .with("em_text", heading("With optimizer = \"em\":"))
                 .with("em", keys("em"))
-                .with("initial_values", Block::Paragraphs(initial.map(str::to_owned).collect()))
+                .with(
+                    "initial_values",
+                    Block::Paragraphs(initial.map(str::to_owned).collect()),
+                )
         }
         _ => page.with("names", Block::Names(kind.entries())),
     }
@@ -183,7 +194,10 @@ fn key(path: &[&str]) -> Option<Page> {
     let mut page = Page::new("key", path.join("."));
     for found in found {
         if !found.kinds.is_empty() {
-            page = page.with("with", Block::Paragraphs(vec![format!("With {}:", found.kinds.join(" or "))]));
+            page = page.with(
+                "with",
+                Block::Paragraphs(vec![format!("With {}:", found.kinds.join(" or "))]),
+            );
         }
         page = page.with("keys", Block::Keys(vec![found.key]));
     }
@@ -231,7 +245,10 @@ fn section(kind: Kind, name: &str, mut page: Page) -> Page {
     }
     if (kind, name) == (Kind::Optimizer, "em") {
         let initial = std::iter::once("Initial values:").chain(topics::INITIAL_VALUES);
-        page = page.with("initial_values", Block::Paragraphs(initial.map(str::to_owned).collect()));
+        page = page.with(
+            "initial_values",
+            Block::Paragraphs(initial.map(str::to_owned).collect()),
+        );
     }
     if let Some(supported) = Supported::with(kind, name) {
         page = page.with("supported", Block::Supported(supported));
@@ -268,19 +285,21 @@ fn figure(page: Page, name: &str) -> Page {
     let Some(figure) = lecture::find(name) else {
         return page;
     };
-    page.with("text", Block::Paragraphs(vec![figure.summary.to_owned()])).with(
-        "facts",
-        Block::Facts(vec![
-            ("drawn from", figure.experiment.to_owned()),
-            ("command", format!("latent-lab figure {name}")),
-        ]),
-    )
+    page.with("text", Block::Paragraphs(vec![figure.summary.to_owned()]))
+        .with(
+            "facts",
+            Block::Facts(vec![
+                ("drawn from", figure.experiment.to_owned()),
+                ("command", format!("latent-lab figure {name}")),
+            ]),
+        )
 }
 
 fn environment(page: Page, name: &str) -> Page {
     let texts = describe::choices::<EnvironmentConfig>();
     let paragraphs = texts.into_iter().find(|(known, _)| known == name).map(|(_, text)| text);
-    let own = "Its keys belong to `[data]` with `source = \"tree\"`. `describe evaluation` has the keys of the roll-outs.";
+    let own =
+        "Its keys belong to `[data]` with `source = \"tree\"`. `describe evaluation` has the keys of the roll-outs.";
     page.with("text", Block::Paragraphs(paragraphs.unwrap_or_default()))
         .with("facts", Block::Facts(topics::environment(EnvironmentConfig::Tree)))
         .with("keys_text", Block::Paragraphs(vec![own.to_owned()]))

@@ -98,7 +98,9 @@ impl Figure {
             let own = || experiment.dir().join("figures").join(subfolder);
             let folder = self.output.clone().unwrap_or_else(own);
             let files = match drawn {
-                Drawn::Lecture(figure) => (figure.draw)(&experiment)?.page(page).write(&folder.join(figure.name))?,
+                Drawn::Lecture(figure) => (figure.draw)(&experiment)?
+                    .page(page)
+                    .write(&folder.join(figure.name))?,
                 Drawn::Experiment(_) => figures::write(&summary, &experiment, &folder, page)?,
             };
             for path in files {

@@ -81,13 +81,16 @@ pub(super) type Entry = (String, String);
 impl Kind {
     /// Its name on the command line.
     pub(super) fn name(self) -> String {
-        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
     /// Its one line.
     pub(super) fn summary(self) -> String {
         let value = self.to_possible_value();
-        value.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default()
+        value
+            .and_then(|value| value.get_help().map(ToString::to_string))
+            .unwrap_or_default()
     }
 
     /// The kinds that a section of the file can have, where it has kinds.
@@ -154,7 +157,10 @@ impl Kind {
                     (name, format!("({}) {text}", optimizers.join(", ")))
                 };
                 let mut entries: Vec<Entry> = self.keys().into_iter().map(line).collect();
-                entries.push(own((INITIAL_VALUES, "How the initial values of the parameters are chosen. Not a key.")));
+                entries.push(own((
+                    INITIAL_VALUES,
+                    "How the initial values of the parameters are chosen. Not a key.",
+                )));
                 entries
             }
             Self::Environment => {

@@ -174,7 +174,9 @@ impl From<Error> for Stop {
 /// not be written, 2 bad usage or a bad experiment file, 130 interrupted.
 pub fn main() -> ExitCode {
     completions::answer();
-    let parsed = command().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    let parsed = command()
+        .try_get_matches()
+        .and_then(|matches| Arguments::from_arg_matches(&matches));
     let code = match parsed {
         Ok(arguments) => code(execute(arguments.verb)),
         Err(error) => help_or_usage(&error),
@@ -200,9 +202,17 @@ fn command() -> clap::Command {
 
 /// Prints a help text, the version, or what is wrong with the command line, and returns the exit code.
 fn help_or_usage(error: &clap::Error) -> u8 {
-    let screen = if error.use_stderr() { Screen::stderr() } else { Screen::stdout() };
+    let screen = if error.use_stderr() {
+        Screen::stderr()
+    } else {
+        Screen::stdout()
+    };
     let text = error.render();
-    let text = if screen.colour { text.ansi().to_string() } else { text.to_string() };
+    let text = if screen.colour {
+        text.ansi().to_string()
+    } else {
+        text.to_string()
+    };
     if error.use_stderr() {
         tell(text.trim_end());
         return 2;

@@ -24,7 +24,9 @@ pub(super) struct Bars {
 
 enum Display {
     Nothing,
-    Lines { last: Mutex<Instant> },
+    Lines {
+        last: Mutex<Instant>,
+    },
     Bars {
         all: MultiProgress,
         overall: ProgressBar,
@@ -62,7 +64,11 @@ fn bars(runs: usize, pace: &Arc<Mutex<Pace>>) -> Display {
         let _ = text.write_str(&left_text(left));
     };
     let overall = all.add(ProgressBar::new(runs as u64));
-    overall.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("left", left));
+    overall.set_style(
+        style
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .with_key("left", left),
+    );
     overall.set_message("all");
     overall.enable_steady_tick(Duration::from_millis(500));
     Display::Bars {
@@ -213,11 +219,20 @@ impl Pace {
 
     /// A line about all runs.
     fn line(&self, names: &[String], now: Instant) -> String {
-        let running = self.runs.iter().zip(names).filter(|(run, _)| run.begun.is_some() && !run.has_ended);
+        let running = self
+            .runs
+            .iter()
+            .zip(names)
+            .filter(|(run, _)| run.begun.is_some() && !run.has_ended);
         let running = running.map(|(run, name)| format!("{name} {:.0} %", 100.0 * run.done));
         let running: Vec<String> = running.collect();
         let left = left_text(self.left(now));
-        format!("[{}/{}] {left}; running: {}", self.ended(), self.runs.len(), running.join(", "))
+        format!(
+            "[{}/{}] {left}; running: {}",
+            self.ended(),
+            self.runs.len(),
+            running.join(", ")
+        )
     }
 }
 
@@ -284,7 +299,10 @@ mod tests {
     fn what_was_done_before_says_nothing_about_the_pace() {
         let mut pace = Pace::new(3);
         let now = pace.begun + Duration::from_secs(10);
-        assert!(pace.end(0, now).line("a", &Outcome::Done).is_none(), "it was finished before");
+        assert!(
+            pace.end(0, now).line("a", &Outcome::Done).is_none(),
+            "it was finished before"
+        );
         assert_eq!(pace.left(now), None);
         // A run that goes on at 90 %: 5 % in ten seconds, 5 % and a whole run are left.
         pace.advance(1, 901, 1000, pace.begun);
@@ -293,7 +311,10 @@ mod tests {
         let line = pace.line(&["a".into(), "b".into(), "c".into()], now);
         assert_eq!(line, "[1/3] about 3 min 30 s left; running: b 95 %");
         let ended = pace.end(1, now);
-        assert_eq!(ended.line("b", &Outcome::Done).as_deref(), Some("[2/3] b: done in 10 s"));
+        assert_eq!(
+            ended.line("b", &Outcome::Done).as_deref(),
+            Some("[2/3] b: done in 10 s")
+        );
         let failed = Outcome::Failed("log_likelihood is inf".into());
         assert_eq!(
             ended.line("b", &failed).as_deref(),
@@ -306,7 +327,15 @@ mod tests {
         let text = |seconds| duration_text(Duration::from_secs(seconds));
         assert_eq!(
             [0, 59, 60, 3599, 3600, 86_400, 864_000].map(text),
-            ["0 s", "59 s", "1 min 0 s", "59 min", "1 h 0 min", "24 h 0 min", "10.0 days"]
+            [
+                "0 s",
+                "59 s",
+                "1 min 0 s",
+                "59 min",
+                "1 h 0 min",
+                "24 h 0 min",
+                "10.0 days"
+            ]
         );
     }
 }

@@ -35,13 +35,21 @@ impl Screen {
     /// Standard output.
     pub(super) fn stdout() -> Self {
         let stream = std::io::stdout();
-        Self::of(stream.is_terminal(), columns(terminal_size::terminal_size_of(&stream)), variable)
+        Self::of(
+            stream.is_terminal(),
+            columns(terminal_size::terminal_size_of(&stream)),
+            variable,
+        )
     }
 
     /// Standard error.
     pub(super) fn stderr() -> Self {
         let stream = std::io::stderr();
-        Self::of(stream.is_terminal(), columns(terminal_size::terminal_size_of(&stream)), variable)
+        Self::of(
+            stream.is_terminal(),
+            columns(terminal_size::terminal_size_of(&stream)),
+            variable,
+        )
     }
 
     /// A screen from what the system says of the stream and from the variables of the environment.
@@ -104,7 +112,10 @@ mod tests {
         assert!(!colour(true, &[("CLICOLOR", "0")]));
         assert!(colour(false, &[("CLICOLOR_FORCE", "1")]));
         assert!(!colour(false, &[("CLICOLOR_FORCE", "0")]));
-        assert!(!colour(false, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "yes")]), "NO_COLOR wins");
+        assert!(
+            !colour(false, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "yes")]),
+            "NO_COLOR wins"
+        );
     }
 
     #[test]

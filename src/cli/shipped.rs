@@ -23,7 +23,7 @@ const FILES: &[(&str, &[u8])] = shipped![
     "lecture/density.toml",
     "lecture/digits.toml",
     "lecture/gap.toml",
-    "lecture/guesses.toml",
+    "lecture/responsibilities.toml",
     "lecture/latent.toml",
     "lecture/latent_state.toml",
     "lecture/mixture_density_network.toml",

@@ -103,7 +103,11 @@ impl Column {
         } else {
             // Names are broken only where one of them takes half of the width.
             let half = screen.width.map_or(usize::MAX, |width| width / 2);
-            words.min(if is_first { half } else { NARROWEST_PROSE.max(longest_word(&cells[0])) })
+            words.min(if is_first {
+                half
+            } else {
+                NARROWEST_PROSE.max(longest_word(&cells[0]))
+            })
         };
         Self {
             cells,
@@ -129,7 +133,11 @@ fn fit(columns: &mut [Column], width: Option<usize>) {
         let shrinkable = columns.iter_mut().filter(|column| column.width > column.least.max(1));
         let Some(widest) = shrinkable.max_by_key(|column| column.width) else {
             // Not even the narrowest form fits: words are broken.
-            if let Some(widest) = columns.iter_mut().filter(|column| column.width > 1).max_by_key(|column| column.width) {
+            if let Some(widest) = columns
+                .iter_mut()
+                .filter(|column| column.width > 1)
+                .max_by_key(|column| column.width)
+            {
                 widest.width -= 1;
                 continue;
             }
@@ -143,7 +151,10 @@ fn block_text(columns: &[Column], rule: char) -> String {
     let mut text = String::new();
     let full = columns.iter().map(|column| column.width).sum::<usize>() + GAP * (columns.len() - 1);
     for i in 0..columns[0].cells.len() {
-        let cells: Vec<Vec<String>> = columns.iter().map(|column| wrap(&column.cells[i], column.width)).collect();
+        let cells: Vec<Vec<String>> = columns
+            .iter()
+            .map(|column| wrap(&column.cells[i], column.width))
+            .collect();
         let height = cells.iter().map(Vec::len).max().unwrap_or(1);
         for line in 0..height {
             let parts = columns.iter().zip(&cells).map(|(column, cell)| {
@@ -278,10 +289,27 @@ mod tests {
     }
 
     fn comparison() -> Table {
-        let mut table = Table::new(&["variant", "seeds", "mean", "95 % interval", "trimmed mean", "95 % interval"]);
-        for (name, mean) in [("a mixture of eight components with tied covariances", -2.574), ("b", 8.93e-3)] {
+        let mut table = Table::new(&[
+            "variant",
+            "seeds",
+            "mean",
+            "95 % interval",
+            "trimmed mean",
+            "95 % interval",
+        ]);
+        for (name, mean) in [
+            ("a mixture of eight components with tied covariances", -2.574),
+            ("b", 8.93e-3),
+        ] {
             let interval = format!("[{}, {}]", number(mean - 0.1), number(mean + 0.1));
-            table.row(&[name.into(), "10/10".into(), number(mean), interval.clone(), number(mean), interval]);
+            table.row(&[
+                name.into(),
+                "10/10".into(),
+                number(mean),
+                interval.clone(),
+                number(mean),
+                interval,
+            ]);
         }
         table
     }
@@ -289,7 +317,10 @@ mod tests {
     #[test]
     fn no_line_is_wider_than_the_terminal() {
         let mut prose = Table::new(&["name", "summary"]);
-        prose.row(&["train/akaike_information_criterion".into(), "2 m − 2 Σ_i w_i log p_θ(x_i) ".repeat(12)]);
+        prose.row(&[
+            "train/akaike_information_criterion".into(),
+            "2 m − 2 Σ_i w_i log p_θ(x_i) ".repeat(12),
+        ]);
         for width in [20, 40, 60, 80, 100, 200] {
             for table in [&comparison(), &prose] {
                 let text = table.render_on(&screen(Some(width)));
@@ -304,7 +335,11 @@ mod tests {
     fn columns_that_do_not_fit_beside_each_other_come_below() {
         let text = comparison().render_on(&screen(Some(50)));
         assert!(text.contains("\n\n"), "{text}");
-        assert_eq!(text.matches("a mixture of").count(), 2, "the first column is repeated: {text}");
+        assert_eq!(
+            text.matches("a mixture of").count(),
+            2,
+            "the first column is repeated: {text}"
+        );
         for number in ["-2.5740", "0.0089", "[-2.6740, -2.4740]"] {
             assert!(text.contains(number), "numbers are never broken: {text}");
         }
@@ -313,7 +348,14 @@ mod tests {
     #[test]
     fn a_piped_table_has_one_ascii_line_per_row() {
         let mut table = comparison();
-        table.row(&["c".into(), "0/10".into(), "–".into(), "–".into(), "–".into(), "–".into()]);
+        table.row(&[
+            "c".into(),
+            "0/10".into(),
+            "–".into(),
+            "–".into(),
+            "–".into(),
+            "–".into(),
+        ]);
         let text = table.render_on(&screen(None));
         assert_eq!(text.lines().count(), 5, "{text}");
         assert!(text.is_ascii(), "{text}");

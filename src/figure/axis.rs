@@ -191,7 +191,11 @@ impl Scale {
                 .into_iter()
                 .map(|e| Tick {
                     value: 10f64.powi(e as i32),
-                    label: if plain { number(10f64.powi(e as i32)) } else { exponential(e) },
+                    label: if plain {
+                        number(10f64.powi(e as i32))
+                    } else {
+                        exponential(e)
+                    },
                 })
                 .collect();
         }

@@ -106,7 +106,10 @@ impl Comparison {
 
     /// The panel of scores.
     fn scores(&self) -> Panel {
-        let values = self.rows.iter().flat_map(|row| spread(&row.scores, row.mean, row.interval));
+        let values = self
+            .rows
+            .iter()
+            .flat_map(|row| spread(&row.scores, row.mean, row.interval));
         let references: Vec<f64> = self.oracle.into_iter().chain(self.baseline).collect();
         let errors = self.larger_is_better == Some(false);
         let window = Window::new(&values.collect::<Vec<_>>(), &references, errors);
@@ -167,7 +170,9 @@ impl Comparison {
                 text += &format!("\nfrom {}", difference.against);
             }
             panel.end_label(index as f64, text, QUIET);
-            let Difference { values, mean, interval, .. } = difference;
+            let Difference {
+                values, mean, interval, ..
+            } = difference;
             draw_row(&mut panel, index, values, Some(*mean), *interval, window);
         }
         panel
@@ -185,11 +190,18 @@ impl Row {
             failed => format!("\n{failed} of {seeds} seeds failed"),
         };
         let Some(mean) = self.mean.filter(|mean| mean.is_finite()) else {
-            let text = if self.finished == 0 { "no finished run" } else { "not measured" };
+            let text = if self.finished == 0 {
+                "no finished run"
+            } else {
+                "not measured"
+            };
             return (format!("{text}{failures}"), color);
         };
         let interval = self.interval.filter(|_| !same(&self.scores));
-        (format!("{}{failures}", value(mean, interval, &self.scores, decimals)), color)
+        (
+            format!("{}{failures}", value(mean, interval, &self.scores, decimals)),
+            color,
+        )
     }
 }
 
@@ -221,7 +233,10 @@ fn value(mean: f64, interval: Option<(f64, f64)>, values: &BySeed, decimals: usi
 /// Whether two or more values are the same up to rounding.
 fn same(values: &BySeed) -> bool {
     let largest = values.iter().map(|(_, value)| value.abs()).fold(0.0, f64::max);
-    values.len() > 1 && values.iter().all(|(_, v)| (v - values[0].1).abs() <= ROUNDING * largest)
+    values.len() > 1
+        && values
+            .iter()
+            .all(|(_, v)| (v - values[0].1).abs() <= ROUNDING * largest)
 }
 
 /// Every number that a row draws.
@@ -263,37 +278,69 @@ fn draw_row(
 ) {
     let (estimate, seeds, beyond) = (index as f64 - 0.12, index as f64 + 0.2, index as f64 + 0.44);
     let inside = |value: f64| window.is_none_or(|window| window.contains(value));
-    let dots: Vec<_> = values.iter().filter(|(_, value)| inside(*value)).map(|(_, value)| (*value, seeds)).collect();
+    let dots: Vec<_> = values
+        .iter()
+        .filter(|(_, value)| inside(*value))
+        .map(|(_, value)| (*value, seeds))
+        .collect();
     panel.points(&dots, Dot::new(BLACK.alpha(0.28)).radius(5.5));
     if let Some(window) = window {
-        let below: BySeed = values.iter().copied().filter(|(_, value)| *value < window.low).collect();
-        let above: BySeed = values.iter().copied().filter(|(_, value)| *value > window.high).collect();
+        let below: BySeed = values
+            .iter()
+            .copied()
+            .filter(|(_, value)| *value < window.low)
+            .collect();
+        let above: BySeed = values
+            .iter()
+            .copied()
+            .filter(|(_, value)| *value > window.high)
+            .collect();
         let furthest = |values: &BySeed, largest: bool| {
             let ends = values.iter().map(|(_, value)| *value);
-            number(if largest { ends.fold(f64::MIN, f64::max) } else { ends.fold(f64::MAX, f64::min) })
+            number(if largest {
+                ends.fold(f64::MIN, f64::max)
+            } else {
+                ends.fold(f64::MAX, f64::min)
+            })
         };
         let at_edge = |values: &BySeed, largest: bool| match values[..] {
             [(seed, value)] => format!("seed {seed}: {}", number(value)),
             _ => format!("{} seeds, to {}", values.len(), furthest(values, largest)),
         };
         if !below.is_empty() {
-            panel.text((window.low, beyond), format!("← {}", at_edge(&below, false)), Anchor::Start, FAILED);
+            panel.text(
+                (window.low, beyond),
+                format!("← {}", at_edge(&below, false)),
+                Anchor::Start,
+                FAILED,
+            );
         }
         if !above.is_empty() {
-            panel.text((window.high, beyond), format!("{} →", at_edge(&above, true)), Anchor::End, FAILED);
+            panel.text(
+                (window.high, beyond),
+                format!("{} →", at_edge(&above, true)),
+                Anchor::End,
+                FAILED,
+            );
         }
     }
-    let Some(mean) = mean.filter(|mean| mean.is_finite()) else { return };
+    let Some(mean) = mean.filter(|mean| mean.is_finite()) else {
+        return;
+    };
     if let Some((low, high)) = interval.filter(|_| !same(values)) {
         panel.line(&[(low, estimate), (high, estimate)], Stroke::solid(MODEL).width(6.0));
     }
     match window {
-        Some(window) if mean < window.low => {
-            panel.arrow((window.at(0.05), estimate), (window.low, estimate), Stroke::solid(MODEL))
-        }
-        Some(window) if mean > window.high => {
-            panel.arrow((window.at(0.95), estimate), (window.high, estimate), Stroke::solid(MODEL))
-        }
+        Some(window) if mean < window.low => panel.arrow(
+            (window.at(0.05), estimate),
+            (window.low, estimate),
+            Stroke::solid(MODEL),
+        ),
+        Some(window) if mean > window.high => panel.arrow(
+            (window.at(0.95), estimate),
+            (window.high, estimate),
+            Stroke::solid(MODEL),
+        ),
         _ => panel.points(&[(mean, estimate)], Dot::new(MODEL).radius(9.5)),
     };
 }

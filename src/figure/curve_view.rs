@@ -126,7 +126,11 @@ impl View {
                     .unwrap_or(end.mean)
             };
             if outside(&end) {
-                let seeds = if curve.values.len() > 1 { "; thin lines are its seeds" } else { "" };
+                let seeds = if curve.values.len() > 1 {
+                    "; thin lines are its seeds"
+                } else {
+                    ""
+                };
                 notes.push(format!(
                     "{} ends at {}, outside the vertical axis{seeds}.",
                     curve.name,
@@ -176,7 +180,9 @@ fn limits(curves: &[Curve], summaries: &[Vec<Summary>]) -> Option<(f64, f64)> {
     let finals = fenced(&means.chain(seeds).collect::<Vec<_>>(), FENCE)?;
     let mut late = vec![finals.0, finals.1];
     for rows in summaries {
-        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { continue };
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+            continue;
+        };
         if !(finals.0..=finals.1).contains(&last.mean) {
             continue;
         }
@@ -193,9 +199,13 @@ fn limits(curves: &[Curve], summaries: &[Vec<Summary>]) -> Option<(f64, f64)> {
     let (low, high) = range(summaries.iter().flatten().map(|row| row.mean))?;
     let whole = (low.min(from), high.max(to));
     match to <= from || whole.1 - whole.0 <= WORTH_CUTTING * (to - from) {
-        true => range([whole.0, whole.1].into_iter().chain(summaries.iter().flatten().flat_map(ends)))
-            .filter(|(low, high)| high - low <= 2.0 * (whole.1 - whole.0))
-            .or(Some(whole)),
+        true => range(
+            [whole.0, whole.1]
+                .into_iter()
+                .chain(summaries.iter().flatten().flat_map(ends)),
+        )
+        .filter(|(low, high)| high - low <= 2.0 * (whole.1 - whole.0))
+        .or(Some(whole)),
         false => Some((from, to)),
     }
 }

@@ -99,9 +99,18 @@ pub fn learning_curves(
         references(&mut panel);
         for (index, (curve, rows)) in curves.iter().zip(&summaries).enumerate() {
             let (color, dash) = variant(index);
-            view.draw(&mut panel, curve, rows, Stroke::solid(color).dash(dash), Some(title(curve)));
+            view.draw(
+                &mut panel,
+                curve,
+                rows,
+                Stroke::solid(color).dash(dash),
+                Some(title(curve)),
+            );
         }
-        if summaries.iter().any(|rows| rows.last().is_some_and(|end| end.step < view.last)) {
+        if summaries
+            .iter()
+            .any(|rows| rows.last().is_some_and(|end| end.step < view.last))
+        {
             notes.push("A dot marks the end of a training that ended before the others.".to_owned());
         }
         Figure::new(&labels.title, 1, vec![panel]).row_height(800.0)
@@ -227,7 +236,9 @@ mod tests {
             .enumerate()
             .map(|(i, goal)| {
                 let steps = if i < 5 { 10 } else { 200 };
-                curve(&format!("k={i}"), steps, move |step| goal - 5000.0 * (-3.0 * step).exp())
+                curve(&format!("k={i}"), steps, move |step| {
+                    goal - 5000.0 * (-3.0 * step).exp()
+                })
             })
             .collect();
         let (rows, _): (Vec<_>, Vec<_>) = curves.iter().map(|curve| summarise(curve, &|_| None)).unzip();
@@ -243,7 +254,11 @@ mod tests {
     #[test]
     fn a_diverged_seed_is_named_at_the_edge_and_does_not_set_the_axis() {
         let mut curves: Vec<Curve> = (0..3)
-            .map(|i| curve(&format!("v{i}"), 40, move |step| 0.1 * f64::from(i) - (-step / 5.0).exp()))
+            .map(|i| {
+                curve(&format!("v{i}"), 40, move |step| {
+                    0.1 * f64::from(i) - (-step / 5.0).exp()
+                })
+            })
             .collect();
         let diverged = curves[1].steps.iter().map(|step| -(10f64.powf(step / 1.3))).collect();
         let other = curves[1].values[0].clone();

@@ -115,7 +115,11 @@ impl Panel {
             left += font_line(LABEL) + GAP;
         }
         let mut right = widest(&self.end_blocks(width, height));
-        right = if right > 0.0 { right + 2.0 * GAP + self.sample() } else { GAP };
+        right = if right > 0.0 {
+            right + 2.0 * GAP + self.sample()
+        } else {
+            GAP
+        };
         // The last label of the horizontal axis may reach beyond its end.
         let reach = self
             .x_ticks(x, width - left - right)

@@ -52,11 +52,16 @@ fn row(variant: &VariantSummary, summary: &Summary) -> Row {
     let metric = &summary.metric.name;
     let statistics = variant.summary.get(metric);
     let scores = variant.scores(metric);
-    let difference = summary.differences.iter().find(|difference| difference.variant == variant.name);
+    let difference = summary
+        .differences
+        .iter()
+        .find(|difference| difference.variant == variant.name);
     let difference = difference.and_then(|difference| {
         let reference = summary.variants.iter().find(|other| other.name == difference.against)?;
         let theirs = reference.scores(metric);
-        let values = scores.iter().filter_map(|(seed, score)| Some((*seed, score - theirs.get(seed)?)));
+        let values = scores
+            .iter()
+            .filter_map(|(seed, score)| Some((*seed, score - theirs.get(seed)?)));
         Some(Difference {
             against: difference.against.clone(),
             values: values.collect(),
@@ -118,7 +123,11 @@ fn curves_of(summary: &Summary, experiment: &Experiment) -> Result<Option<Figure
         return Ok(None);
     };
     let spec = |variant: &VariantSummary| {
-        let same = experiment.loaded.variants.iter().find(|other| other.name == variant.name);
+        let same = experiment
+            .loaded
+            .variants
+            .iter()
+            .find(|other| other.name == variant.name);
         same.map(|variant| &variant.spec)
     };
     // The density of a model that learns by squared errors alone means nothing: its noise is not learnt.
@@ -170,7 +179,9 @@ fn curves_of(summary: &Summary, experiment: &Experiment) -> Result<Option<Figure
 
 /// What the optimizers of `specs` count.
 fn steps<'a>(specs: impl Iterator<Item = &'a Spec>) -> &'static str {
-    let em: Vec<bool> = specs.map(|spec| matches!(spec.training, TrainingConfig::Em(_))).collect();
+    let em: Vec<bool> = specs
+        .map(|spec| matches!(spec.training, TrainingConfig::Em(_)))
+        .collect();
     match (em.contains(&true), em.contains(&false)) {
         (true, true) => "steps (EM: sweeps)",
         (true, false) => "sweeps",

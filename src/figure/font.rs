@@ -148,7 +148,9 @@ pub(super) fn fit(text: &str, limit: f64, lines: usize, size: f64, weight: Weigh
 /// Greedy wrapping of every line of `text` after spaces and after the joints of names (`_ / , = -`); a longer piece breaks
 /// anywhere.
 fn wrap(text: &str, limit: f64, size: f64, weight: Weight) -> Vec<String> {
-    text.split('\n').flat_map(|line| wrap_line(line, limit, size, weight)).collect()
+    text.split('\n')
+        .flat_map(|line| wrap_line(line, limit, size, weight))
+        .collect()
 }
 
 fn wrap_line(text: &str, limit: f64, size: f64, weight: Weight) -> Vec<String> {

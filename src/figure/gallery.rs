@@ -292,24 +292,35 @@ fn the_gallery_is_drawn() {
     failed[1].failed = 10;
     failed[2].values[0][5] = f64::NAN;
     let mut diverged = curves(4, 5, 0.2);
-    let explosion = diverged[1].steps.iter().map(|step| -(10f64.powf(step / 160.0))).collect();
+    let explosion = diverged[1]
+        .steps
+        .iter()
+        .map(|step| -(10f64.powf(step / 160.0)))
+        .collect();
     diverged[1].values[2] = explosion;
     let mut hidden = curves(3, 5, 0.2);
     hidden[2].name = "another metric".into();
     let mut unmeasured = rows(&hidden);
-    unmeasured[2] = Row { name: "another metric".into(), finished: 5, ..Row::default() };
+    unmeasured[2] = Row {
+        name: "another metric".into(),
+        finished: 5,
+        ..Row::default()
+    };
     let constant = vec![row("constant", &[3.0; 5], 0), row("the same", &[3.5; 5], 0)];
     let errors = [0.0012, 0.0013, 0.2, 1.1].map(|size: f64| [1.0, 1.1, 0.9, 1.05, 0.95].map(|factor| size * factor));
-    let errors = errors.iter().zip(NAMES).map(|(values, name)| row(name, values, 0)).collect();
+    let errors = errors
+        .iter()
+        .zip(NAMES)
+        .map(|(values, name)| row(name, values, 0))
+        .collect();
     let errors = Comparison {
         quantity: "prior error (total variation)".to_owned(),
         unit: "total variation".to_owned(),
         larger_is_better: Some(false),
         ..comparison(errors, Some(0.0), Some(0.9))
     };
-    let curves_of = |list: &[Curve], oracle| {
-        learning_curves(list, oracle, Some(0.655), &interval, &labels(TITLE)).unwrap()
-    };
+    let curves_of =
+        |list: &[Curve], oracle| learning_curves(list, oracle, Some(0.655), &interval, &labels(TITLE)).unwrap();
     let compared = |rows, oracle, baseline| comparison(rows, oracle, baseline).draw().unwrap();
     let figures = [
         ("primitives", primitives()),
@@ -320,7 +331,10 @@ fn the_gallery_is_drawn() {
         ("comparison_1", compared(rows(&curves(1, 1, 0.2)), None, None)),
         ("comparison_2", compared(rows(&curves(2, 2, 0.2)), oracle, Some(0.655))),
         ("comparison_8", compared(rows(&curves(8, 10, 0.2)), oracle, Some(0.655))),
-        ("comparison_24", compared(rows(&curves(24, 10, 0.2)), oracle, Some(0.655))),
+        (
+            "comparison_24",
+            compared(rows(&curves(24, 10, 0.2)), oracle, Some(0.655)),
+        ),
         ("comparison_failed", compared(rows(&failed), oracle, None)),
         ("comparison_diverged", compared(rows(&diverged), oracle, Some(0.655))),
         ("comparison_unmeasured", compared(unmeasured, oracle, None)),
@@ -348,15 +362,25 @@ fn the_gallery_is_drawn() {
 /// The texts of a figure's SVG with their places and sizes: (x, y, size, text), in pixels of the layout.
 fn texts(svg: &str) -> Vec<(f64, f64, f64, String)> {
     let number = |tag: &str, key: &str| -> f64 {
-        let (_, rest) = tag.split_once(&format!("{key}=\"")).expect("the text has this attribute");
-        rest.split('"').next().and_then(|text| text.parse().ok()).expect("it is a number")
+        let (_, rest) = tag
+            .split_once(&format!("{key}=\""))
+            .expect("the text has this attribute");
+        rest.split('"')
+            .next()
+            .and_then(|text| text.parse().ok())
+            .expect("it is a number")
     };
     svg.split("<text ")
         .skip(1)
         .map(|piece| {
             let (tag, rest) = piece.split_once('>').expect("a tag ends");
             let text = rest.split("</text>").next().unwrap_or_default().trim().to_owned();
-            (number(tag, "x") / 4.0, number(tag, "y") / 4.0, number(tag, "font-size") / 4.0, text)
+            (
+                number(tag, "x") / 4.0,
+                number(tag, "y") / 4.0,
+                number(tag, "font-size") / 4.0,
+                text,
+            )
         })
         .collect()
 }
@@ -364,26 +388,57 @@ fn texts(svg: &str) -> Vec<(f64, f64, f64, String)> {
 /// Centres and radii of the discs of a figure's SVG.
 fn discs(svg: &str) -> Vec<(f64, f64, f64)> {
     let number = |tag: &str, key: &str| -> f64 {
-        let (_, rest) = tag.split_once(&format!(" {key}=\"")).expect("the circle has this attribute");
-        rest.split('"').next().and_then(|text| text.parse().ok()).expect("it is a number")
+        let (_, rest) = tag
+            .split_once(&format!(" {key}=\""))
+            .expect("the circle has this attribute");
+        rest.split('"')
+            .next()
+            .and_then(|text| text.parse().ok())
+            .expect("it is a number")
     };
-    let tags = svg.split("<circle").skip(1).map(|piece| piece.split('>').next().unwrap_or_default());
-    tags.map(|tag| (number(tag, "cx") / 4.0, number(tag, "cy") / 4.0, number(tag, "r") / 4.0)).collect()
+    let tags = svg
+        .split("<circle")
+        .skip(1)
+        .map(|piece| piece.split('>').next().unwrap_or_default());
+    tags.map(|tag| (number(tag, "cx") / 4.0, number(tag, "cy") / 4.0, number(tag, "r") / 4.0))
+        .collect()
 }
 
 #[test]
 fn the_variants_set_the_axis_of_scores_and_far_references_stand_at_its_edge() {
     let scores = [[1.200, 1.210, 1.205], [1.220, 1.229, 1.224], [1.240, 1.251, 1.244]];
-    let rows: Vec<Row> = scores.iter().zip(NAMES).map(|(values, name)| row(name, values, 0)).collect();
+    let rows: Vec<Row> = scores
+        .iter()
+        .zip(NAMES)
+        .map(|(values, name)| row(name, values, 0))
+        .collect();
     let svg = comparison(rows, Some(1.26), Some(0.1)).draw().unwrap().svg().unwrap();
     let texts: Vec<String> = texts(&svg).into_iter().map(|text| text.3).collect();
-    for expected in ["← baseline 0.1", "oracle 1.26", "no difference", "reference", "test log-likelihood (nats per datum)"] {
+    for expected in [
+        "← baseline 0.1",
+        "oracle 1.26",
+        "no difference",
+        "reference",
+        "test log-likelihood (nats per datum)",
+    ] {
         assert!(texts.iter().any(|text| text == expected), "{expected}: {texts:?}");
     }
-    assert!(texts.iter().any(|text| text == "difference (nats per datum): better →"), "{texts:?}");
-    assert!(texts.iter().any(|text| text.starts_with("Paired difference from “exact")), "{texts:?}");
+    assert!(
+        texts.iter().any(|text| text == "difference (nats per datum): better →"),
+        "{texts:?}"
+    );
+    assert!(
+        texts
+            .iter()
+            .any(|text| text.starts_with("Paired difference from “exact")),
+        "{texts:?}"
+    );
     // The means of the left panel fill its axis: a third of the page at least. Means are the larger discs.
-    let means: Vec<f64> = discs(&svg).into_iter().filter(|disc| disc.2 > 9.0).map(|disc| disc.0).collect();
+    let means: Vec<f64> = discs(&svg)
+        .into_iter()
+        .filter(|disc| disc.2 > 9.0)
+        .map(|disc| disc.0)
+        .collect();
     assert_eq!(means.len(), 3 + 2);
     assert!(means[2] - means[0] > 200.0, "{means:?}");
 }
@@ -395,8 +450,15 @@ fn rows_without_a_score_or_an_interval_say_why() {
         row("two", &[1.0, 1.1], 2),
         row("same", &[1.5, 1.5, 1.5 + 1e-13], 0),
         row("failed", &[], 3),
-        Row { name: "other metric".into(), finished: 3, ..Row::default() },
-        Row { name: "new".into(), ..Row::default() },
+        Row {
+            name: "other metric".into(),
+            finished: 3,
+            ..Row::default()
+        },
+        Row {
+            name: "new".into(),
+            ..Row::default()
+        },
     ];
     let svg = comparison(rows, None, None).draw().unwrap().svg().unwrap();
     for expected in [
@@ -425,7 +487,10 @@ fn a_diverged_seed_is_named_at_the_edge_of_the_comparison() {
 #[test]
 fn errors_that_span_decades_have_a_logarithmic_axis() {
     let rows = vec![row("small", &[1e-4, 2e-4], 0), row("large", &[0.9, 1.0], 0)];
-    let errors = Comparison { larger_is_better: Some(false), ..comparison(rows, None, None) };
+    let errors = Comparison {
+        larger_is_better: Some(false),
+        ..comparison(rows, None, None)
+    };
     let svg = errors.draw().unwrap().svg().unwrap();
     assert!(svg.contains("10⁻⁴") && svg.contains("← better: difference"));
 }
@@ -434,7 +499,9 @@ fn errors_that_span_decades_have_a_logarithmic_axis() {
 #[test]
 fn figures_for_print_are_laid_out_anew() {
     let folder = tempfile::tempdir().unwrap();
-    let figure = comparison(rows(&curves(5, 10, 0.2)), Some(1.28236), Some(0.655)).draw().unwrap();
+    let figure = comparison(rows(&curves(5, 10, 0.2)), Some(1.28236), Some(0.655))
+        .draw()
+        .unwrap();
     let curves = learning_curves(&curves(6, 10, 0.2), Some(1.28236), None, &interval, &labels(TITLE)).unwrap();
     for figure in [figure, curves] {
         for (page, inches) in [(Page::Column, 3.3), (Page::Text, 6.75)] {
@@ -448,7 +515,10 @@ fn figures_for_print_are_laid_out_anew() {
             let texts = texts(&svg);
             assert!(texts.iter().all(|text| text.2 * points_per_pixel > 6.99), "{texts:?}");
             assert!(!texts.iter().any(|text| text.3.starts_with("How close")), "{texts:?}");
-            assert!(texts.iter().all(|text| (0.0..=page.width()).contains(&text.0)), "{texts:?}");
+            assert!(
+                texts.iter().all(|text| (0.0..=page.width()).contains(&text.0)),
+                "{texts:?}"
+            );
             let png = std::fs::read(&files[1]).unwrap();
             let width = u32::from_be_bytes([png[16], png[17], png[18], png[19]]);
             assert_eq!(f64::from(width), 300.0 * inches);

@@ -125,7 +125,10 @@ mod tests {
         );
         assert_eq!(fenced(&[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, -2e31], FENCE), Some((1.0, 1.0)));
         // Success rates, most of them perfect.
-        assert_eq!(fenced(&[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.3, 0.98], FENCE), Some((0.3, 1.0)));
+        assert_eq!(
+            fenced(&[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.3, 0.98], FENCE),
+            Some((0.3, 1.0))
+        );
         // Two groups.
         assert_eq!(fenced(&[0.0, 0.0, 0.0, 1.0, 1.0, 1.0], FENCE), Some((0.0, 1.0)));
         assert_eq!(fenced(&[], FENCE), None);

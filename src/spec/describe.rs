@@ -113,7 +113,9 @@ pub fn find<T: JsonSchema>(path: &[&str]) -> Vec<Found> {
 pub fn table_keys<T: JsonSchema>(table: &str) -> Vec<String> {
     let schema = schemars::schema_for!(T).to_value();
     let shape = Shape::new(&schema, &schema);
-    let keys = shape.property(table).map(|table| table.all_keys().into_iter().map(str::to_owned).collect());
+    let keys = shape
+        .property(table)
+        .map(|table| table.all_keys().into_iter().map(str::to_owned).collect());
     keys.unwrap_or_default()
 }
 

@@ -27,7 +27,11 @@ fn run_ends_in_a_table_a_summary_and_figures() {
     ] {
         assert!(said.out.contains(part), "no {part:?} in {}", said.out);
     }
-    assert!(said.err.lines().all(|line| line.contains(": done in ")), "bars or warnings: {}", said.err);
+    assert!(
+        said.err.lines().all(|line| line.contains(": done in ")),
+        "bars or warnings: {}",
+        said.err
+    );
     assert!(!said.out.contains('\u{1b}'), "colour where nobody looks");
     let files = laboratory.files("results");
     for name in [

@@ -16,7 +16,14 @@ fn complete(laboratory: &Laboratory, words: &[&str]) -> Vec<String> {
         printf '%s\n' "${COMPREPLY[@]}"
     "#;
     let output = Command::new("bash")
-        .args(["--norc", "--noprofile", "-c", script, "bash", env!("CARGO_BIN_EXE_latent-lab")])
+        .args([
+            "--norc",
+            "--noprofile",
+            "-c",
+            script,
+            "bash",
+            env!("CARGO_BIN_EXE_latent-lab"),
+        ])
         .args(words)
         .current_dir(laboratory.path(""))
         .output()
@@ -49,12 +56,21 @@ fn every_word_is_completed_in_bash() {
     ];
     for (words, expected) in cases {
         let found = offered(words);
-        assert!(expected.iter().all(|word| found.contains(&(*word).to_owned())), "{words:?}: {found:?}");
+        assert!(
+            expected.iter().all(|word| found.contains(&(*word).to_owned())),
+            "{words:?}: {found:?}"
+        );
         let last = words.last().copied().unwrap_or_default();
         assert!(found.iter().all(|word| word.starts_with(last)), "{words:?}: {found:?}");
     }
-    assert!(!offered(&["run", ""]).contains(&"notes.txt".to_owned()), "no experiment file");
-    assert!(!offered(&["describe", "model", ""]).contains(&"elbo".to_owned()), "no model");
+    assert!(
+        !offered(&["run", ""]).contains(&"notes.txt".to_owned()),
+        "no experiment file"
+    );
+    assert!(
+        !offered(&["describe", "model", ""]).contains(&"elbo".to_owned()),
+        "no model"
+    );
 }
 
 #[test]

@@ -34,7 +34,11 @@ fn example(description: &str) -> String {
 
 /// Runs the command in the comment of an example that makes the file of the example.
 fn make_files(laboratory: &Laboratory, example: &str) {
-    let comment: Vec<&str> = example.lines().filter_map(|line| line.strip_prefix("# ")).skip(1).collect();
+    let comment: Vec<&str> = example
+        .lines()
+        .filter_map(|line| line.strip_prefix("# "))
+        .skip(1)
+        .collect();
     if !comment.is_empty() {
         let mut shell = std::process::Command::new("sh");
         shell.args(["-c", &comment.join("\n")]).current_dir(laboratory.path(""));
@@ -117,7 +121,10 @@ fn every_name_is_described() {
         let kind = kind["name"].as_str().expect("a name");
         for name in names(&laboratory, kind) {
             let json = laboratory.say(&["describe", kind, &name, "--json"]).expect(0).json();
-            assert!(json.as_object().is_some_and(|page| page.len() > 2), "{kind} {name}: {json}");
+            assert!(
+                json.as_object().is_some_and(|page| page.len() > 2),
+                "{kind} {name}: {json}"
+            );
         }
     }
 }
@@ -129,7 +136,10 @@ fn a_name_alone_is_enough() {
     assert_eq!(out(&["gaussian_mixture"]), out(&["model", "gaussian_mixture"]));
     assert_eq!(out(&["test/baseline"]), out(&["metric", "test/baseline"]));
     assert_eq!(out(&["early_stopping"]), out(&["training", "early_stopping"]));
-    assert_eq!(out(&["training.early_stopping.patience"]), out(&["training", "early_stopping", "patience"]));
+    assert_eq!(
+        out(&["training.early_stopping.patience"]),
+        out(&["training", "early_stopping", "patience"])
+    );
     let said = laboratory.say(&["describe", "linear_gaussian"]).expect(2);
     for line in ["describe model linear_gaussian", "describe data linear_gaussian"] {
         assert!(said.err.contains(line), "{}", said.err);
@@ -145,22 +155,50 @@ fn a_name_alone_is_enough() {
 fn keys_of_every_table_are_described() {
     let laboratory = Laboratory::new();
     for (words, parts) in [
-        (&["training", "early_stopping"][..], &["patience", "validation log-likelihood", "optimizer = \"adam\""][..]),
+        (
+            &["training", "early_stopping"][..],
+            &["patience", "validation log-likelihood", "optimizer = \"adam\""][..],
+        ),
         (&["training"], &["early_stopping", "tolerance", "k-means++"]),
-        (&["training", "initial_values"], &["k-means++", "starts", "first_values"]),
+        (
+            &["training", "initial_values"],
+            &["k-means++", "starts", "first_values"],
+        ),
         (&["optimizer", "em"], &["k-means++"]),
-        (&["evaluation"], &["metrics", "rollouts", "horizon", "warm_up", "environment"]),
-        (&["environment", "tree"], &["control_interval", "observation: 2 numbers", "success:", "oracle:", "random:"]),
+        (
+            &["evaluation"],
+            &["metrics", "rollouts", "horizon", "warm_up", "environment"],
+        ),
+        (
+            &["environment", "tree"],
+            &[
+                "control_interval",
+                "observation: 2 numbers",
+                "success:",
+                "oracle:",
+                "random:",
+            ],
+        ),
         (&["variant"], &["[[variant]]", "name"]),
         (&["grid"], &["training.learning_rate"]),
         (&["seeds"], &["20..30"]),
         (&["experiment"], &["question", "seeds", "evaluation", "variant", "grid"]),
-        (&["data", "tree"], &["given columns: x, y (2)", "observed columns: heading (1)", "default 1000"]),
+        (
+            &["data", "tree"],
+            &[
+                "given columns: x, y (2)",
+                "observed columns: heading (1)",
+                "default 1000",
+            ],
+        ),
         (&["data", "lgssm"], &["the steps of sequences"]),
         (&["metric", "test/baseline"], &["Gaussian"]),
         (&["metric", "test/oracle"], &["generator"]),
         (&["metric", "steps"], &["unit: steps"]),
-        (&["model.components"], &["kind = \"gaussian_mixture\"", "kind = \"conditional_mixture\""]),
+        (
+            &["model.components"],
+            &["kind = \"gaussian_mixture\"", "kind = \"conditional_mixture\""],
+        ),
     ] {
         let out = laboratory.say(&[&["describe"], words].concat()).expect(0).out;
         let flat = out.split_whitespace().collect::<Vec<_>>().join(" ");

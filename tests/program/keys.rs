@@ -227,7 +227,12 @@ fn with_files(laboratory: Laboratory) -> Laboratory {
         let (e, f, w) = (i / 20, i / 30, 0.5 + y);
         rows += &format!("{},{},{y},{w},{e},{f},{t}\n", x + y * y, (5.0 * x).sin() + y);
         other += &format!("{},{},{y},{w},{e},{f},{t}\n", x - y, x * y);
-        text += &format!("{};{x:.1};{},{:.1}\n", if i % 3 == 0 { "%" } else { "a" }, i % 5, 2.0 * y);
+        text += &format!(
+            "{};{x:.1};{},{:.1}\n",
+            if i % 3 == 0 { "%" } else { "a" },
+            i % 5,
+            2.0 * y
+        );
         binary += &format!("{},{}\n", i * 7 % 3 % 2, i * 5 % 4 % 2);
     }
     laboratory

@@ -1,8 +1,8 @@
 //! The whole program from outside: the real binary on real experiment files.
 
 mod commands;
-mod completing;
 mod comparing;
+mod completing;
 mod deciding;
 mod describing;
 #[cfg(unix)]

@@ -23,7 +23,12 @@ fn with(laboratory: &Laboratory, line: &[&str], variables: &[(&str, &str)]) -> O
 #[cfg(target_os = "linux")]
 fn a_full_disk_under_standard_output_is_an_error() {
     let laboratory = laboratory();
-    let full = || std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+    let full = || {
+        std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("Linux has it")
+    };
     let lines: [&[&str]; 15] = [
         &["run", "e.toml", "--quiet"],
         &["run", "e.toml", "--quiet", "--json"],
@@ -42,16 +47,35 @@ fn a_full_disk_under_standard_output_is_an_error() {
         &["--version"],
     ];
     for line in lines {
-        let output = laboratory.command(line).stdout(full()).output().expect("the program starts");
+        let output = laboratory
+            .command(line)
+            .stdout(full())
+            .output()
+            .expect("the program starts");
         let err = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{line:?}: {err}");
-        assert!(err.contains("standard output") && err.contains("No space left"), "{line:?}: {err}");
+        assert!(
+            err.contains("standard output") && err.contains("No space left"),
+            "{line:?}: {err}"
+        );
     }
-    assert!(laboratory.files("results").contains_key("e/two/seed-001/checkpoint.safetensors"));
+    assert!(
+        laboratory
+            .files("results")
+            .contains_key("e/two/seed-001/checkpoint.safetensors")
+    );
     // Where nothing can be said, the exit code remains.
-    for (line, code) in [(&["check", "bad.toml"][..], 2), (&["run", "e.toml"], 0), (&["describe", "nothing"], 2)] {
+    for (line, code) in [
+        (&["check", "bad.toml"][..], 2),
+        (&["run", "e.toml"], 0),
+        (&["describe", "nothing"], 2),
+    ] {
         let mut command = laboratory.command(line);
-        let status = command.stdout(Stdio::null()).stderr(full()).status().expect("the program starts");
+        let status = command
+            .stdout(Stdio::null())
+            .stderr(full())
+            .status()
+            .expect("the program starts");
         assert_eq!(status.code(), Some(code), "{line:?}");
     }
 }
@@ -77,13 +101,23 @@ fn progress_without_a_terminal_is_a_line_per_run() {
     let said = laboratory.say(&["run", "e.toml"]).expect(0);
     let mut lines: Vec<&str> = said.err.lines().collect();
     assert_eq!(lines.len(), 4, "{}", said.err);
-    assert!(lines[3].starts_with("[4/4] ") && lines[0].starts_with("[1/4] "), "{}", said.err);
+    assert!(
+        lines[3].starts_with("[4/4] ") && lines[0].starts_with("[1/4] "),
+        "{}",
+        said.err
+    );
     lines.sort_by_key(|line| line.split_once(' ').map(|(_, rest)| rest.to_owned()));
     assert!(lines[0].contains("three · seed 0: done in "), "{}", said.err);
     assert!(lines[3].contains("two · seed 1: done in "), "{}", said.err);
     // What was finished before is no progress.
     assert_eq!(laboratory.say(&["run", "e.toml"]).expect(0).err, "");
-    assert_eq!(laboratory.say(&["run", "e.toml", "--fresh=all", "--quiet"]).expect(0).err, "");
+    assert_eq!(
+        laboratory
+            .say(&["run", "e.toml", "--fresh=all", "--quiet"])
+            .expect(0)
+            .err,
+        ""
+    );
 }
 
 #[test]
@@ -136,7 +170,10 @@ fn check_as_json_says_nothing_else() {
     assert_eq!(json[0]["faults"][0]["at"]["line"], 11);
     let warning = json[1]["warnings"][0]["message"].as_str().expect("a message");
     assert!(warning.contains("same spec"), "{warning}");
-    assert_eq!((&json[1]["variants"], &json[1]["faults"]), (&2.into(), &serde_json::json!([])));
+    assert_eq!(
+        (&json[1]["variants"], &json[1]["faults"]),
+        (&2.into(), &serde_json::json!([]))
+    );
 }
 
 /// The figures of the lecture are part of the program.
@@ -144,9 +181,19 @@ fn check_as_json_says_nothing_else() {
 fn figures_are_drawn_in_any_folder() {
     let laboratory = Laboratory::new();
     let listed = laboratory.say(&["figure"]).expect(0);
-    assert!(listed.out.contains("mixture_density_network") && listed.out.contains("--all"), "{}", listed.out);
-    let said = laboratory.say(&["figure", "density", "regression", "--seeds", "1"]).expect(0);
-    assert!(said.err.contains("figure 1 of 2: density") && said.err.contains("figure 2 of 2: regression"), "{}", said.err);
+    assert!(
+        listed.out.contains("mixture_density_network") && listed.out.contains("--all"),
+        "{}",
+        listed.out
+    );
+    let said = laboratory
+        .say(&["figure", "density", "regression", "--seeds", "1"])
+        .expect(0);
+    assert!(
+        said.err.contains("figure 1 of 2: density") && said.err.contains("figure 2 of 2: regression"),
+        "{}",
+        said.err
+    );
     for line in said.out.lines() {
         assert!(laboratory.path(line).is_file(), "{line}");
     }

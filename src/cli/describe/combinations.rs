@@ -118,9 +118,8 @@ mod tests {
                     for model in models {
                         for posterior in posteriors {
                             for objective in objectives {
-                                let with = |optimizer: &String| {
-                                    [model, posterior, objective, optimizer].map(String::clone)
-                                };
+                                let with =
+                                    |optimizer: &String| [model, posterior, objective, optimizer].map(String::clone);
                                 listed.extend(optimizers.iter().map(with));
                             }
                         }

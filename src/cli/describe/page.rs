@@ -71,7 +71,11 @@ impl Page {
         for (key, block) in &self.blocks {
             match block {
                 Block::Facts(facts) => {
-                    object.extend(facts.iter().map(|(name, fact)| (name.replace(' ', "_"), fact.clone().into())));
+                    object.extend(
+                        facts
+                            .iter()
+                            .map(|(name, fact)| (name.replace(' ', "_"), fact.clone().into())),
+                    );
                 }
                 _ => {
                     object.insert((*key).into(), block.json());

@@ -133,7 +133,8 @@ pub(super) fn environment(config: EnvironmentConfig) -> Vec<(&'static str, Strin
         ("longest episode", format!("{} steps", tree.horizon())),
         (
             "success",
-            "the car reaches y = 10 without touching the tree at (0, 5) and without leaving the road |x| ≤ 3".to_owned(),
+            "the car reaches y = 10 without touching the tree at (0, 5) and without leaving the road |x| ≤ 3"
+                .to_owned(),
         ),
     ];
     facts.extend(references(tree.yardsticks()));

@@ -139,7 +139,10 @@ fn gaps(title: String, exact: &[f64], proposals: &[Bounds]) -> Panel {
     };
     for (number, proposal) in proposals.iter().enumerate() {
         for (bound, exact) in proposal.seeds.iter().zip(exact).filter(|_| exact.len() > 1) {
-            panel.line(&positive(*exact, bound), Stroke::solid(proposal.color.alpha(0.4)).width(1.5));
+            panel.line(
+                &positive(*exact, bound),
+                Stroke::solid(proposal.color.alpha(0.4)).width(1.5),
+            );
         }
         let gap = positive(mean(exact), &proposal.mean());
         if let Some((s, last)) = gap.last() {

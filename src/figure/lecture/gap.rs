@@ -9,10 +9,10 @@ use crate::Result;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Panel, Stroke};
 use crate::figure::curves::Curve;
-use crate::figure::window::range;
 use crate::figure::experiment::{curve, likelihood};
 use crate::figure::layout::Figure;
 use crate::figure::theme::variant;
+use crate::figure::window::range;
 use crate::runner::{Experiment, Summary, agreed, summarize};
 
 /// How far below the oracle the axis of the log-likelihood reaches, nats.

@@ -66,7 +66,12 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     });
     let truth: Vec<Point> = (0..steps).map(|t| (t as f64 + 1.0, states[t])).collect();
     let mut panels = vec![
-        trajectory("State, filtered (past observations)", past.collect(), &truth, VARIANTS[1]),
+        trajectory(
+            "State, filtered (past observations)",
+            past.collect(),
+            &truth,
+            VARIANTS[1],
+        ),
         trajectory("State, smoothed (all observations)", all.collect(), &truth, MODEL),
     ];
     panels.extend(ahead::panels(&loaded, generator, &streams)?);

@@ -51,7 +51,9 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let truth = truth.ok_or_else(|| unexpected("mixture_density_network", "data from a generator"))?;
     let x = cells();
     let density = |column: usize, t: f64| truth.log_prob(&[t], x.row(column)).map_or(f64::NAN, f64::exp);
-    let oracle = summary.oracle.map_or(String::new(), |value| format!(": {}", fixed(value, 3)));
+    let oracle = summary
+        .oracle
+        .map_or(String::new(), |value| format!(": {}", fixed(value, 3)));
     panels.push(density_panel(&format!("Truth{oracle}"), &run, density));
     panels.extend(component_panels(&Prediction::new(&run, along())?));
     Ok(Figure::new(&summary.question, 3, panels)

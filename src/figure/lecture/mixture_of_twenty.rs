@@ -126,7 +126,9 @@ fn shown(spec: &Spec, curve: &Curve) -> Option<Shown> {
         PosteriorConfig::Hard(_) => (Kind::True, "hard".to_owned(), line(FAILED).dash(Dash::DashDot)),
         PosteriorConfig::Sampled(sampled) => sampled_look(Kind::True, sampled.samples),
         PosteriorConfig::Importance(importance) => sampled_look(Kind::Reweighted, importance.samples),
-        PosteriorConfig::Amortised(amortised) if equal_weights => sampled_look(Kind::FromEqualWeights, amortised.samples?),
+        PosteriorConfig::Amortised(amortised) if equal_weights => {
+            sampled_look(Kind::FromEqualWeights, amortised.samples?)
+        }
         PosteriorConfig::Amortised(amortised) => sampled_look(Kind::WakeSleep, amortised.samples?),
         _ => return None,
     };

@@ -10,7 +10,6 @@ mod density;
 mod digits;
 mod gap;
 mod growth;
-mod guesses;
 mod latent;
 mod latent_state;
 mod learning;
@@ -23,6 +22,7 @@ mod plane;
 mod posterior;
 mod prediction;
 mod regression;
+mod responsibilities;
 mod sampling;
 mod shown;
 mod trajectory;
@@ -79,10 +79,10 @@ pub const FIGURES: &[LectureFigure] = &[
         draw: tree::draw,
     },
     LectureFigure {
-        name: "guesses",
+        name: "responsibilities",
         summary: "the posteriors of EM after 0, 1, 3 and 30 sweeps, and the lower bound that a sweep maximises",
-        experiment: "guesses.toml",
-        draw: guesses::draw,
+        experiment: "responsibilities.toml",
+        draw: responsibilities::draw,
     },
     LectureFigure {
         name: "objectives",

@@ -54,11 +54,8 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         panel
     };
     let mut left = panel("Filtered level (past years)");
-    left.band(&bands[0], VARIANTS[1].alpha(0.2)).named_line(
-        "filter",
-        &path(&past),
-        Stroke::solid(VARIANTS[1]),
-    );
+    left.band(&bands[0], VARIANTS[1].alpha(0.2))
+        .named_line("filter", &path(&past), Stroke::solid(VARIANTS[1]));
     let mut right = panel("Smoothed level (all years), and a forecast");
     right
         .band(&bands[1], MODEL.alpha(0.2))

@@ -115,7 +115,11 @@ fn finals(summary: &Summary, looks: &[Stroke]) -> Panel {
         "difference from “{}” (nats per datum): better →",
         summary.variants[0].name
     );
-    let mut panel = Panel::new("Final log-likelihood, paired by seed", Axis::linear(label), Axis::names(names));
+    let mut panel = Panel::new(
+        "Final log-likelihood, paired by seed",
+        Axis::linear(label),
+        Axis::names(names),
+    );
     panel.line(
         &[(0.0, -0.5), (0.0, summary.variants.len() as f64 - 0.5)],
         Stroke::solid(BLACK).width(2.0),

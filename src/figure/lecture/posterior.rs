@@ -108,7 +108,8 @@ fn row(trained: &Continuous, name: &str) -> Result<Vec<Panel>> {
     let grid = grid();
     let ranked_points = ranked(trained, &grid)?;
     let last = ranked_points.len().saturating_sub(1);
-    let chosen = SHOWN.map(|(letter, what, rank)| (letter, what, &ranked_points[(rank * last as f64).round() as usize]));
+    let chosen =
+        SHOWN.map(|(letter, what, rank)| (letter, what, &ranked_points[(rank * last as f64).round() as usize]));
     let mut panels = vec![line_of_z(
         trained,
         name,
@@ -116,7 +117,11 @@ fn row(trained: &Continuous, name: &str) -> Result<Vec<Panel>> {
     )?];
     for (letter, what, point) in chosen {
         let title = format!("{letter}, {what}: KL {}", fixed(point.divergence, 2));
-        let mut panel = Panel::new(title, Axis::linear("z").limits(-DRAWN, DRAWN), Axis::linear("density of z"));
+        let mut panel = Panel::new(
+            title,
+            Axis::linear("z").limits(-DRAWN, DRAWN),
+            Axis::linear("density of z"),
+        );
         let drawn = |log_density: &[f64]| -> Vec<Place> {
             let inside = grid.iter().zip(log_density).filter(|(z, _)| z.abs() <= DRAWN);
             inside.map(|(z, value)| (*z, value.exp())).collect()

@@ -7,11 +7,11 @@ use super::shown::{Shown, log_likelihood, shown, what_nats_are};
 use crate::data::{Source, Table};
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
-use crate::figure::window::range;
 use crate::figure::layout::Figure;
 use crate::figure::number::number;
 use crate::figure::sheet::Anchor;
 use crate::figure::theme::{Color, MODEL, OBSERVED, ORACLE, VARIANTS};
+use crate::figure::window::range;
 use crate::runner::{Experiment, Reloaded, reload, summarize};
 use crate::{Error, Result};
 

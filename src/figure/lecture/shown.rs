@@ -23,7 +23,12 @@ pub(super) struct Shown<'a> {
 pub(super) fn shown<'a>(experiment: &Experiment, summary: &'a Summary) -> Result<Vec<Shown<'a>>> {
     let runs = experiment.runs()?;
     let first = |variant: &'a VariantSummary| {
-        let done = |seed: u64| variant.seeds.iter().any(|other| other.seed == seed && other.status == "done");
+        let done = |seed: u64| {
+            variant
+                .seeds
+                .iter()
+                .any(|other| other.seed == seed && other.status == "done")
+        };
         let own = |run: &&PlannedRun| run.address.variant == variant.name && done(run.address.seed);
         let runs: Vec<PlannedRun> = runs.iter().filter(own).cloned().collect();
         let missing = || {

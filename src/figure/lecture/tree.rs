@@ -9,8 +9,8 @@ use crate::control::{Policy, roll_out};
 use crate::data::Table;
 use crate::figure::Anchor;
 use crate::figure::axis::Axis;
-use crate::figure::experiment::bounds;
 use crate::figure::chart::{Panel, Stroke};
+use crate::figure::experiment::bounds;
 use crate::figure::layout::Figure;
 use crate::figure::number::fixed;
 use crate::figure::theme::{BASELINE, BLACK, Color, FAILED, MODEL, OBSERVED, VARIANTS};
@@ -237,8 +237,14 @@ mod tests {
         let (low, high) = wilson(0.0, 20.0);
         assert!(low.abs() < 1e-12 && (high - 0.16113).abs() < 1e-4, "{low} {high}");
         let (low, high) = wilson(20.0, 20.0);
-        assert!((low - 0.83887).abs() < 1e-4 && (high - 1.0).abs() < 1e-12, "{low} {high}");
+        assert!(
+            (low - 0.83887).abs() < 1e-4 && (high - 1.0).abs() < 1e-12,
+            "{low} {high}"
+        );
         let (low, high) = wilson(8.0, 20.0);
-        assert!((low - 0.2188).abs() < 1e-4 && (high - 0.6134).abs() < 1e-4, "{low} {high}");
+        assert!(
+            (low - 0.2188).abs() < 1e-4 && (high - 0.6134).abs() < 1e-4,
+            "{low} {high}"
+        );
     }
 }

@@ -55,7 +55,11 @@ fn fan(model: &BasisSystem, observed: &[f64], streams: &Streams) -> Result<Panel
         .map(|t| (t as f64 + 1.0, observed[t]))
         .filter(|dot| dot.1.is_finite())
         .collect();
-    let mut panel = Panel::new("Forecast of the observations", Axis::linear("step"), Axis::linear("observation"));
+    let mut panel = Panel::new(
+        "Forecast of the observations",
+        Axis::linear("step"),
+        Axis::linear("observation"),
+    );
     believed(&mut panel, &beliefs, MODEL);
     panel
         .key("observed", OBSERVED)

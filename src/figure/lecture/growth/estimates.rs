@@ -4,8 +4,8 @@ use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
 use crate::figure::frame::Point;
 use crate::figure::number::number;
-use crate::figure::words::sentence_case;
 use crate::figure::theme::{BASELINE, MODEL, OBSERVED};
+use crate::figure::words::sentence_case;
 use crate::runner::VariantSummary;
 use crate::stats::{mean, standard_deviation};
 

@@ -1,4 +1,4 @@
-//! *guesses*: EM stopped after more and more sweeps from one start, and the lower bound that a sweep maximises.
+//! *responsibilities*: EM stopped after more and more sweeps from one start, and the lower bound that a sweep maximises.
 //!
 //! Points are coloured by the posterior p(z|x) of the θ so far; the ellipses are that θ. Below, the log-likelihood over the
 //! sweeps, and one sweep seen from the side: [`super::lower_bound`].
@@ -9,11 +9,11 @@ use super::shown::{Shown, shown};
 use crate::data::Source;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
-use crate::figure::window::range;
 use crate::figure::layout::Figure;
 use crate::figure::number::fixed;
 use crate::figure::sheet::Anchor;
 use crate::figure::theme::{BLACK, FAILED, MODEL, ORACLE, WHITE};
+use crate::figure::window::range;
 use crate::runner::{Experiment, Reloaded, SeedSummary, reload, summarize};
 use crate::{Error, Result};
 
