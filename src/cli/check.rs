@@ -1,17 +1,19 @@
 //! `latent-lab check FILE...`: every fault of every file; runs nothing, writes nothing.
 
-use super::{Overrides, Stop, load, say};
+use super::screen::Screen;
+use super::{Overrides, Stop, say, tell, warn};
+use crate::runner::Experiment;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// The experiment files
+    /// Experiment files
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
     overrides: Overrides,
-    /// Print one JSON document: the faults of each file
+    /// Print one JSON document: for each file its faults, its warnings and how many runs it has
     #[arg(long)]
     json: bool,
 }
@@ -19,37 +21,46 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn execute(&self) -> Result<(), Stop> {
         let mut report = Vec::new();
-        let mut faulty = None;
+        let mut is_faulty = false;
         for file in &self.files {
-            match load(file, &self.overrides, Path::new("results")) {
+            match Experiment::load(file, &self.overrides.pieces(), Path::new("results")) {
                 Ok(experiment) => {
                     let (variants, seeds) = (experiment.loaded.variants.len(), experiment.loaded.seeds.len());
-                    report
-                        .push(serde_json::json!({ "file": file, "faults": [], "variants": variants, "seeds": seeds }));
+                    report.push(serde_json::json!({
+                        "file": file, "faults": [], "warnings": experiment.loaded.warnings.to_json(),
+                        "variants": variants, "seeds": seeds,
+                    }));
                     if !self.json {
-                        let file = file.display();
+                        warn(&experiment);
                         say(&format!(
-                            "{file}: good; {variants} variants × {seeds} seeds = {} runs\n",
-                            variants * seeds
+                            "OK: {}: {} × {} = {}\n",
+                            file.display(),
+                            counted(variants, "variant"),
+                            counted(seeds, "seed"),
+                            counted(variants * seeds, "run")
                         ));
                     }
                 }
-                Err(Stop::Faulty(diagnostics)) => {
-                    report.push(serde_json::json!({ "file": file, "faults": diagnostics.to_json() }));
-                    // The last file's faults are printed by whoever called; those before it here.
-                    if let Some(Stop::Faulty(earlier)) = faulty.replace(Stop::Faulty(diagnostics)) {
-                        eprintln!("{}\n", earlier.render(false));
+                Err(diagnostics) => {
+                    if !self.json {
+                        let gap = if is_faulty { "\n" } else { "" };
+                        tell(&format!("{gap}{}", diagnostics.render(Screen::stderr().colour)));
                     }
+                    is_faulty = true;
+                    report.push(serde_json::json!({
+                        "file": file, "faults": diagnostics.to_json(), "warnings": [],
+                    }));
                 }
-                Err(stop) => return Err(stop),
             }
         }
         if self.json {
-            say(&format!(
-                "{}\n",
-                serde_json::to_string_pretty(&report).unwrap_or_default()
-            ));
+            let report = serde_json::to_string_pretty(&report).unwrap_or_default();
+            say(&format!("{report}\n"));
         }
-        faulty.map_or(Ok(()), Err)
+        if is_faulty { Err(Stop::Reported) } else { Ok(()) }
     }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -1,257 +1,308 @@
-//! `latent-lab describe KIND NAME`: what a thing is, its keys, its supported partners, and an example that runs.
+//! `latent-lab describe [KIND] [NAME]`: what a thing is, its keys, its supported combinations, and an example that runs.
 
-use super::list::Kind;
-use super::{Stop, say};
+mod combinations;
+mod equations;
+mod example;
+mod page;
+mod topics;
+
+use super::kind::{INITIAL_VALUES, Kind};
+use super::screen::Screen;
+use super::{Stop, list, say};
+use crate::control::EnvironmentConfig;
+use crate::data::source::GENERATOR_KEYS;
 use crate::figure::lecture;
-use crate::model::{Abilities, ModelConfig};
 use crate::spec::check::closest;
-use crate::train::{Combination, metrics, supported_combinations};
-use clap::Args;
-use std::fmt::Write;
+use crate::spec::{Spec, describe};
+use crate::train::metrics;
+use clap::{Args, ValueEnum};
+use combinations::Supported;
+use latent_lab_envs::Tree;
+use page::{Block, Page};
 
 #[derive(Debug, Args)]
 pub(super) struct Describe {
-    /// What it is
-    kind: Kind,
-    /// Its name, as `list` prints it
-    name: String,
+    /// A kind, a name, or both, as `list` prints them: `elbo`, `model gaussian`, `training early_stopping`. Without them,
+    /// what can be described
+    #[arg(value_name = "KIND|NAME")]
+    words: Vec<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
 }
 
 impl Describe {
     pub(super) fn execute(&self) -> Result<(), Stop> {
-        let names = self.kind.names();
-        if !names.iter().any(|(name, _)| *name == self.name) {
-            let known = names.iter().map(|(name, _)| name.as_str());
-            let nearest = closest(&self.name, known.clone());
-            let nearest = nearest.map_or(".".to_owned(), |name| format!("; did you mean `{name}`?"));
-            let known = known.collect::<Vec<_>>().join(", ");
-            return Err(Stop::Usage(format!(
-                "there is no `{}`{nearest} There are: {known}",
-                self.name
-            )));
-        }
-        say(&match self.kind {
-            Kind::Metric => metric(&self.name),
-            Kind::Figure => figure(&self.name),
-            kind => self.section(kind),
+        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        let page = match words.as_slice() {
+            [] if self.json => return list::List::all_as_json(),
+            [] => {
+                say(&list::overview());
+                return Ok(());
+            }
+            [word] => match kind(word) {
+                Some(kind) => of_kind(kind),
+                None => of_name(word)?,
+            },
+            [first, rest @ ..] => match kind(first) {
+                Some(kind) => of_both(kind, rest)?,
+                None => {
+                    let kinds: Vec<String> = Kind::value_variants().iter().map(|kind| kind.name()).collect();
+                    return Err(unknown(&format!("kind `{first}`"), first, &kinds));
+                }
+            },
+        };
+        say(&if self.json {
+            list::document(&page.json())
+        } else {
+            page.text(&Screen::stdout())
         });
         Ok(())
     }
+}
 
-    fn section(&self, kind: Kind) -> String {
-        let descriptions = kind.descriptions().unwrap_or_default();
-        let mut text = String::new();
-        if let Some(description) = descriptions.iter().find(|description| description.name == self.name) {
-            let _ = write!(text, "{description}");
+fn kind(word: &str) -> Option<Kind> {
+    Kind::from_str(word, true).ok()
+}
+
+/// Nothing is called so.
+fn unknown(what: &str, written: &str, known: &[String]) -> Stop {
+    let nearest = closest(written, known.iter().map(String::as_str));
+    let nearest = nearest.map_or(".".to_owned(), |name| format!("; did you mean `{name}`?"));
+    Stop::Usage(format!("there is no {what}{nearest} There are: {}", known.join(", ")))
+}
+
+/// What `word` is, whatever its kind.
+fn of_name(word: &str) -> Result<Page, Stop> {
+    let kinds = Kind::value_variants().iter().copied();
+    let with_name = kinds.filter(|kind| kind.entries().iter().any(|(name, _)| name == word));
+    // The keys of a section are found below, where they also say which kinds have them.
+    let found: Vec<Kind> = with_name
+        .filter(|kind| kind.keys().iter().all(|key| key.name != word))
+        .collect();
+    if let [kind] = found[..] {
+        return Ok(entry(kind, word));
+    }
+    let mut meanings: Vec<String> = found.iter().map(|kind| format!("{} {word}", kind.name())).collect();
+    let mut pages: Vec<Page> = Vec::new();
+    if meanings.is_empty() {
+        let path: Vec<&str> = word.split('.').collect();
+        let tables = describe::file_keys::<Spec>().into_iter().map(|key| key.name);
+        for table in tables {
+            let path: Vec<&str> = match path.as_slice() {
+                [first, ..] if *first == table => path.clone(),
+                _ => std::iter::once(table.as_str()).chain(path.iter().copied()).collect(),
+            };
+            if let Some(page) = key(&path) {
+                pages.push(page);
+                meanings.push(path.join(" "));
+            }
         }
-        if let Some(equation) = equation(kind, &self.name) {
-            let _ = write!(text, "\nEquation:\n  {equation}\n");
+    }
+    if meanings.is_empty() {
+        if let Some(metric) = metrics::find(word) {
+            return Ok(entry(Kind::Metric, metric.name));
         }
-        let _ = write!(text, "\n{}", partners(kind, &self.name));
-        let _ = write!(
-            text,
-            "\nAn example that runs:\n\n{}",
-            indent(&example(kind, &self.name))
-        );
-        text
+        let kinds = Kind::value_variants().iter();
+        let mut known: Vec<String> = kinds.flat_map(|kind| kind.entries()).map(|(name, _)| name).collect();
+        known.extend(Kind::value_variants().iter().map(|kind| kind.name()));
+        let nearest = closest(word, known.iter().map(String::as_str));
+        let nearest = nearest.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
+        return Err(Stop::Usage(format!(
+            "nothing is called `{word}`{nearest}\n\n`latent-lab list` says what can be described"
+        )));
+    }
+    if pages.len() == 1 {
+        return Ok(pages.remove(0));
+    }
+    let lines: Vec<String> = meanings
+        .iter()
+        .map(|words| format!("  latent-lab describe {words}"))
+        .collect();
+    Err(Stop::Usage(format!(
+        "`{word}` has several meanings:\n\n{}",
+        lines.join("\n")
+    )))
+}
+
+/// What the words after a kind are.
+fn of_both(kind: Kind, words: &[&str]) -> Result<Page, Stop> {
+    let names: Vec<String> = kind.entries().into_iter().map(|(name, _)| name).collect();
+    let word = words.join(".");
+    let is_key = kind.keys().iter().any(|key| key.name == word);
+    if names.contains(&word) && !is_key {
+        return Ok(entry(kind, &word));
+    }
+    if kind == Kind::Experiment
+        && let Some(inner) = self::kind(&word).filter(|_| names.contains(&word))
+    {
+        return Ok(of_kind(inner));
+    }
+    let path: Vec<&str> = kind.table().into_iter().chain(word.split('.')).collect();
+    if let Some(page) = key(&path) {
+        return Ok(page);
+    }
+    if kind == Kind::Metric
+        && let Some(metric) = metrics::find(&word)
+    {
+        return Ok(entry(Kind::Metric, metric.name));
+    }
+    Err(unknown(&format!("{} `{word}`", kind.name()), &word, &names))
+}
+
+/// A kind with all its names or keys.
+fn of_kind(kind: Kind) -> Page {
+    let page = Page::new("kind", kind.name()).with("text", Block::Paragraphs(vec![format!("{}.", kind.summary())]));
+    let prose = |text: &str, example: &str| {
+        Page::new("kind", kind.name())
+            .with("text", Block::Paragraphs(vec![text.to_owned()]))
+            .with("names", Block::Names(kind.entries()))
+            .with("example", Block::Verbatim("An example", example.to_owned()))
+    };
+    match kind {
+        Kind::Variant => prose(topics::VARIANT, topics::VARIANT_EXAMPLE),
+        Kind::Grid => prose(topics::GRID, topics::GRID_EXAMPLE),
+        Kind::Seeds => prose(topics::SEEDS, topics::SEEDS_EXAMPLE),
+        Kind::Evaluation => page.with("keys", Block::Keys(kind.keys())),
+        Kind::Training => {
+            let keys = |name: &str| {
+                let kinds = Kind::Optimizer.descriptions().unwrap_or_default().into_iter();
+                let keys = kinds.filter(|kind| kind.name == name).flat_map(|kind| kind.keys);
+                Block::Keys(keys.collect())
+            };
+            let heading = |text: &str| Block::Paragraphs(vec![text.to_owned()]);
+            let initial = std::iter::once("Initial values:").chain(topics::INITIAL_VALUES);
+            page.with("adam_text", heading("With optimizer = \"adam\":"))
+                .with("adam", keys("adam"))
+                .with("em_text", heading("With optimizer = \"em\":"))
+                .with("em", keys("em"))
+                .with(
+                    "initial_values",
+                    Block::Paragraphs(initial.map(str::to_owned).collect()),
+                )
+        }
+        _ => page.with("names", Block::Names(kind.entries())),
     }
 }
 
-fn metric(name: &str) -> String {
-    let Some(metric) = metrics::find(name) else {
-        return String::new();
+/// The key at a path from the root of the file; none if there is none.
+fn key(path: &[&str]) -> Option<Page> {
+    let found = describe::find::<Spec>(path);
+    if found.is_empty() {
+        return None;
+    }
+    let mut page = Page::new("key", path.join("."));
+    for found in found {
+        if !found.kinds.is_empty() {
+            page = page.with(
+                "with",
+                Block::Paragraphs(vec![format!("With {}:", found.kinds.join(" or "))]),
+            );
+        }
+        page = page.with("keys", Block::Keys(vec![found.key]));
+    }
+    Some(page)
+}
+
+/// One of the names of a kind.
+fn entry(kind: Kind, name: &str) -> Page {
+    let page = Page::new(kind.name(), name);
+    match kind {
+        Kind::Metric => metric(page, name),
+        Kind::Figure => figure(page, name),
+        Kind::Environment => environment(page, name),
+        Kind::Training if name == INITIAL_VALUES => {
+            let paragraphs = topics::INITIAL_VALUES.map(str::to_owned);
+            page.with("text", Block::Paragraphs(paragraphs.to_vec()))
+        }
+        Kind::Variant | Kind::Grid | Kind::Seeds => of_kind(kind),
+        _ => section(kind, name, page),
+    }
+}
+
+/// A kind of a section of the experiment file.
+fn section(kind: Kind, name: &str, mut page: Page) -> Page {
+    let descriptions = kind.descriptions().unwrap_or_default();
+    let Some(mut description) = descriptions.into_iter().find(|description| description.name == name) else {
+        return page;
     };
-    let direction = match metric.larger_is_better {
+    if kind == Kind::Data {
+        let has_grid = name != "file" && topics::has_population(name);
+        description.keys.retain(|key| match key.name.as_str() {
+            "population" => has_grid,
+            key => name != "file" || !GENERATOR_KEYS.contains(&key),
+        });
+    }
+    page = page.with("text", Block::Paragraphs(description.paragraphs));
+    if kind == Kind::Data {
+        page = page.with("columns", Block::Facts(topics::columns(name)));
+    }
+    if !description.keys.is_empty() {
+        page = page.with("keys", Block::Keys(description.keys));
+    }
+    if let Some(equation) = equations::equation(kind, name) {
+        page = page.with("equation", Block::Verbatim("Equation", equation.to_owned()));
+    }
+    if (kind, name) == (Kind::Optimizer, "em") {
+        let initial = std::iter::once("Initial values:").chain(topics::INITIAL_VALUES);
+        page = page.with(
+            "initial_values",
+            Block::Paragraphs(initial.map(str::to_owned).collect()),
+        );
+    }
+    if let Some(supported) = Supported::with(kind, name) {
+        page = page.with("supported", Block::Supported(supported));
+    }
+    page.with("example", runs(kind, name))
+}
+
+fn runs(kind: Kind, name: &str) -> Block {
+    Block::Verbatim("An example that runs", example::example(kind, name))
+}
+
+fn metric(page: Page, name: &str) -> Page {
+    let Some(metric) = metrics::find(name) else {
+        return page;
+    };
+    let better = match metric.larger_is_better {
         Some(true) => "larger is better",
         Some(false) => "smaller is better",
         None => "neither larger nor smaller is better",
     };
-    format!(
-        "{name}: {}\n\n  {}\n  needs: {}\n  unit: {}\n  {direction}\n",
-        metric.title, metric.formula, metric.needs, metric.unit
-    )
+    page.with("title", Block::Paragraphs(vec![metric.title.to_owned()]))
+        .with("text", Block::Paragraphs(vec![format!("{}.", metric.formula)]))
+        .with(
+            "facts",
+            Block::Facts(vec![
+                ("needs", metric.needs.to_owned()),
+                ("unit", metric.unit.to_owned()),
+                ("better", better.to_owned()),
+            ]),
+        )
 }
 
-fn figure(name: &str) -> String {
+fn figure(page: Page, name: &str) -> Page {
     let Some(figure) = lecture::find(name) else {
-        return String::new();
+        return page;
     };
-    format!("{name}\n\n  {}\n  drawn from: {}\n", figure.summary, figure.experiment)
+    page.with("text", Block::Paragraphs(vec![figure.summary.to_owned()]))
+        .with(
+            "facts",
+            Block::Facts(vec![
+                ("drawn from", figure.experiment.to_owned()),
+                ("command", format!("latent-lab figure {name}")),
+            ]),
+        )
 }
 
-fn indent(text: &str) -> String {
-    text.lines()
-        .map(|line| {
-            if line.is_empty() {
-                "\n".to_owned()
-            } else {
-                format!("  {line}\n")
-            }
-        })
-        .collect()
-}
-
-fn equation(kind: Kind, name: &str) -> Option<&'static str> {
-    Some(match (kind, name) {
-        (Kind::Model, "gaussian") => "log p(x) = log N(x; μ, Σ)",
-        (Kind::Model, "linear_gaussian") => "log p(y|x) = log N(y; W x + b, Σ)",
-        (Kind::Model, "gaussian_mixture") => "log p(x, z) = log softmax(logit_scale · logits)_z + log N(x; μ_z, Σ_z)",
-        (Kind::Model, "conditional_mixture") => "log p(y, z | x) = log p(z|x) + log N(y; μ_z(x), Σ_z(x))",
-        (Kind::Model, "linear_gaussian_ssm") => {
-            "log p(o, x | u) = log N(x_1; m₁, P₁) + Σ_t log N(x_{t+1}; A x_t + B u_t + b, Q) + Σ_t log N(o_t; C x_t + D u_t + d, R)"
-        }
-        (Kind::Model, "nonlinear_gaussian_ssm") => {
-            "log p(o, x) = log N(x_1; m₁, P₁) + Σ_t log N(x_{t+1}; W φ(x_t, t), Q) + Σ_t log N(o_t; V ψ(x_t), R)"
-        }
-        (Kind::Posterior, "extended_kalman") => {
-            "N(x_1 … x_T) by the smoother's recursions with E[f(x)] = f(m), Cov(f(x)) = F P Fᵀ, F = ∂f/∂x at m"
-        }
-        (Kind::Posterior, "unscented_kalman") => {
-            "N(x_1 … x_T) by the smoother's recursions with E[f(x)] = Σ_k w_k f(m ± √(X + λ) √P_k), likewise Cov(f(x))"
-        }
-        (Kind::Posterior, "particle") => {
-            "x_T^s ~ w_T, then backwards x_t^s ~ w_t^i p_θ(x_{t+1}^s | x_t^i), w_t^i ∝ p_θ(o_t | x_t^i), with weights 1/S"
-        }
-        (Kind::Posterior, "filter") => "Π_t p_θ(x_t | o_1 … o_t): the past only, steps independent of each other",
-        (Kind::Model, "latent_gaussian") => "log p(x, z) = log p(z) + log p(x|z), p(x) = ∫ p(x|z) p(z) dz",
-        (Kind::Posterior, "amortised") => "z_1 … z_S ~ q_φ(z|x), with weights 1/S; or every z, with weight q_φ(z|x)",
-        (Kind::Posterior, "importance") => "z_1 … z_S ~ q, with weights w_s ∝ p_θ(x, z_s) / q(z_s)",
-        (Kind::Posterior, "hamiltonian") => "z_s ~ p_θ(z|x)^(1/temperature) as burn_in grows, with weights 1/S",
-        (Kind::Posterior, "exact") => "every z, with weight w_z ∝ p_θ(z|x)^(1/temperature)",
-        (Kind::Posterior, "sampled") => "z_1 … z_S ~ p_θ(z|x), with weights 1/S",
-        (Kind::Posterior, "hard") => "z = argmax_z p_θ(z|x), with weight 1",
-        (Kind::Objective, "marginal_likelihood") => "log Σ_z p_θ(x, z)",
-        (Kind::Objective, "expected_log_likelihood") => "Σ_s w_s log p_θ(x, z_s)",
-        (Kind::Objective, "elbo") => "Σ_s w_s [log p_θ(x, z_s) − β log q(z_s)]",
-        (Kind::Objective, "iwae") => "log 1/S Σ_s exp[log p_θ(x, z_s) − log q(z_s)]",
-        (Kind::Objective, "mean_squared_error") => "−‖y − E_θ[y|x]‖²",
-        (Kind::Optimizer, "em") => "θ ← argmax_θ Σ_i w_i Σ_s w_is log p_θ(x_i, z_is)",
-        (Kind::Optimizer, "adam") => {
-            "θ ← θ + rate · m̂ / (√v̂ + ε), m and v running means of the gradient and its square"
-        }
-        _ => return None,
-    })
-}
-
-/// The supported combinations, restricted to what is described.
-fn partners(kind: Kind, name: &str) -> String {
-    let abilities: Vec<(String, Abilities)> = Kind::Model
-        .names()
-        .into_iter()
-        .filter_map(|(model, _)| {
-            // The closed form of `conditional_mixture` needs settings; see its keys.
-            let config: ModelConfig = toml::from_str(&format!("kind = {model:?}")).ok()?;
-            Some((model, config.abilities()))
-        })
-        .collect();
-    let mut text = String::from("Supported combinations, model × objective × posterior × optimizer:\n");
-    for (model, abilities) in abilities {
-        for supported in supported_combinations(abilities) {
-            let shown = match kind {
-                Kind::Model => model == name,
-                Kind::Objective => supported.objective == name,
-                Kind::Posterior => supported.posterior == name,
-                Kind::Optimizer => supported.optimizer == name,
-                _ => return String::new(),
-            };
-            if shown {
-                let _ = writeln!(
-                    text,
-                    "  {model} × {} × {} × {}",
-                    supported.objective, supported.posterior, supported.optimizer
-                );
-            }
-        }
-    }
-    text
-}
-
-/// A supported combination with `model` that shows what is described: the usual ones where they are supported.
-fn combination(kind: Kind, name: &str, model: &str) -> Combination {
-    let usual = [
-        ("expected_log_likelihood", "exact"),
-        ("elbo", "amortised"),
-        ("expected_log_likelihood", "particle"),
-    ];
-    let rank = |supported: &Combination| {
-        let place = usual
-            .iter()
-            .position(|pair| *pair == (supported.objective, supported.posterior));
-        place.unwrap_or(usual.len())
-    };
-    let config: Option<ModelConfig> = toml::from_str(model).ok();
-    let supported = config.map_or_else(Vec::new, |config| supported_combinations(config.abilities()));
-    let shows = |supported: &Combination| match kind {
-        Kind::Objective => supported.objective == name,
-        Kind::Posterior => supported.posterior == name,
-        Kind::Optimizer => supported.optimizer == name,
-        _ => supported.optimizer == "adam",
-    };
-    let fallback = Combination {
-        objective: usual[0].0,
-        posterior: usual[0].1,
-        optimizer: "adam",
-    };
-    supported.into_iter().filter(shows).min_by_key(rank).unwrap_or(fallback)
-}
-
-/// A small experiment file around `name`; a test runs every one of them.
-pub(super) fn example(kind: Kind, name: &str) -> String {
-    let mut model = "kind = \"gaussian_mixture\"\ncomponents = 3".to_owned();
-    let mut source = "three_clusters".to_owned();
-    let mut training = "optimizer = \"adam\"\nsteps = 200\nevaluate_every = 50";
-    match (kind, name) {
-        (Kind::Model, name) => {
-            model = format!("kind = {name:?}");
-            source = match name {
-                "linear_gaussian" | "conditional_mixture" => "inverse_sinusoid",
-                "linear_gaussian_ssm" => "lgssm",
-                "nonlinear_gaussian_ssm" => "growth",
-                _ => "ring",
-            }
-            .into();
-        }
-        (Kind::Posterior, "extended_kalman" | "unscented_kalman" | "particle") => {
-            (model, source) = ("kind = \"nonlinear_gaussian_ssm\"".into(), "growth".into());
-        }
-        (Kind::Posterior, "filter") => (model, source) = ("kind = \"linear_gaussian_ssm\"".into(), "lgssm".into()),
-        (Kind::Posterior, "hamiltonian") => {
-            (model, source) = ("kind = \"latent_gaussian\"\nhidden = [8]".into(), "ring".into());
-            training = "optimizer = \"adam\"\nsteps = 20\nevaluate_every = 5";
-        }
-        (Kind::Posterior, "amortised" | "importance") | (Kind::Objective, "elbo" | "iwae") => {
-            (model, source) = ("kind = \"latent_gaussian\"".into(), "ring".into());
-        }
-        (Kind::Objective, "mean_squared_error") => {
-            (model, source) = ("kind = \"conditional_mixture\"\ncomponents = 1".into(), "tree".into());
-        }
-        (Kind::Optimizer, "em") => training = "optimizer = \"em\"\nsteps = 50",
-        (Kind::Data, name) => {
-            source = name.to_owned();
-            if matches!(name, "linear_gaussian" | "inverse_sinusoid" | "tree") {
-                model = "kind = \"conditional_mixture\"\ncomponents = 3".into();
-            }
-            if name == "lgssm" {
-                model = "kind = \"linear_gaussian_ssm\"".into();
-            }
-            if name == "growth" {
-                model = "kind = \"nonlinear_gaussian_ssm\"".into();
-            }
-        }
-        _ => {}
-    }
-    let Combination {
-        posterior, objective, ..
-    } = combination(kind, name, &model);
-    let data = match source.as_str() {
-        "file" => {
-            "source = \"file\"\npath = \"points.csv\"          # beside the experiment file\nobserved = [\"x\", \"y\"]"
-                .to_owned()
-        }
-        source => format!("source = {source:?}\ntrain = 200"),
-    };
-    format!(
-        "question = \"What does {name} do?\"\nseeds = 3\n\n[data]\n{data}\n\n[model]\n{model}\n\n[posterior]\n\
-         kind = {posterior:?}\n\n[objective]\nkind = {objective:?}\n\n[training]\n{training}\n"
-    )
+fn environment(page: Page, name: &str) -> Page {
+    let texts = describe::choices::<EnvironmentConfig>();
+    let paragraphs = texts.into_iter().find(|(known, _)| known == name).map(|(_, text)| text);
+    let own =
+        "Its keys belong to `[data]` with `source = \"tree\"`. `describe evaluation` has the keys of the roll-outs.";
+    page.with("text", Block::Paragraphs(paragraphs.unwrap_or_default()))
+        .with("facts", Block::Facts(topics::environment(EnvironmentConfig::Tree)))
+        .with("keys_text", Block::Paragraphs(vec![own.to_owned()]))
+        .with("keys", Block::Keys(describe::section::<Tree>().keys))
+        .with("example", runs(Kind::Environment, name))
 }

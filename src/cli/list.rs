@@ -1,95 +1,71 @@
-//! `latent-lab list KIND`: names with one line each.
+//! `latent-lab list [KIND]`: names with one line each.
 
+use super::kind::{Entry, Kind};
 use super::{Stop, say, table::Table};
-use crate::data::DataConfig;
-use crate::figure::lecture;
-use crate::model::ModelConfig;
-use crate::objective::ObjectiveConfig;
-use crate::posterior::PosteriorConfig;
-use crate::spec::describe::{Description, kinds};
-use crate::train::{TrainingConfig, metrics};
 use clap::{Args, ValueEnum};
-
-/// What can be listed and described.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Kind {
-    /// Models: log p(x, z)
-    Model,
-    /// Posteriors: which z, with what weight
-    Posterior,
-    /// Objectives: what to ascend
-    Objective,
-    /// Optimizers: how to ascend it
-    Optimizer,
-    /// Sources of data: generators and files
-    Data,
-    /// Metrics
-    Metric,
-    /// Lecture figures
-    Figure,
-}
 
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// What to list
-    kind: Kind,
+    /// What to list; without it, what can be listed
+    kind: Option<Kind>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
 }
 
-impl Kind {
-    /// The kinds of the section, where it is one of an experiment file.
-    pub(super) fn descriptions(self) -> Option<Vec<Description>> {
-        Some(match self {
-            Self::Model => kinds::<ModelConfig>(),
-            Self::Posterior => kinds::<PosteriorConfig>(),
-            Self::Objective => kinds::<ObjectiveConfig>(),
-            Self::Optimizer => kinds::<TrainingConfig>(),
-            Self::Data => kinds::<DataConfig>(),
-            Self::Metric | Self::Figure => return None,
-        })
+impl List {
+    /// What can be listed, as JSON.
+    pub(super) fn all_as_json() -> Result<(), Stop> {
+        let all = Self { kind: None, json: true };
+        all.execute()
     }
 
-    /// Every name with its one line.
-    pub(super) fn names(self) -> Vec<(String, String)> {
-        let own = |name: &str, text: &str| (name.to_owned(), text.to_owned());
-        match (self.descriptions(), self) {
-            (Some(kinds), _) => {
-                let line = |kind: Description| (kind.name, kind.paragraphs.into_iter().next().unwrap_or_default());
-                kinds.into_iter().map(line).collect()
+    pub(super) fn execute(&self) -> Result<(), Stop> {
+        say(&match (self.kind, self.json) {
+            (None, false) => overview(),
+            (None, true) => {
+                let kinds = Kind::value_variants().iter().map(|kind| {
+                    serde_json::json!({
+                        "name": kind.name(), "summary": kind.summary(), "count": kind.entries().len(),
+                    })
+                });
+                document(&kinds.collect::<Vec<_>>())
             }
-            (None, Self::Figure) => lecture::FIGURES
-                .iter()
-                .map(|figure| own(figure.name, figure.summary))
-                .collect(),
-            (None, _) => metrics::METRICS
-                .iter()
-                .map(|metric| own(metric.name, metric.formula))
-                .collect(),
-        }
+            (Some(kind), false) => table(&kind.entries()),
+            (Some(kind), true) => document(&json(&kind.entries())),
+        });
+        Ok(())
     }
 }
 
-impl List {
-    pub(super) fn execute(&self) -> Result<(), Stop> {
-        let names = self.kind.names();
-        if self.json {
-            let items = names
-                .iter()
-                .map(|(name, text)| serde_json::json!({ "name": name, "summary": text }));
-            let items: Vec<_> = items.collect();
-            say(&format!(
-                "{}\n",
-                serde_json::to_string_pretty(&items).unwrap_or_default()
-            ));
-        } else {
-            let mut table = Table::new(&["name", "summary"]);
-            for (name, text) in names {
-                table.row(&[name, text]);
-            }
-            say(&table.render());
-        }
-        Ok(())
+/// What can be listed, and how.
+pub(super) fn overview() -> String {
+    let mut table = Table::new(&["kind", "names", "what it is"]);
+    for kind in Kind::value_variants() {
+        table.row(&[kind.name(), kind.entries().len().to_string(), kind.summary()]);
     }
+    table.render()
+        + "\nlatent-lab list KIND            its names, a line each\n\
+           latent-lab describe NAME        all about one of them\n\
+           latent-lab describe KIND NAME   the same, where two kinds have the name\n"
+}
+
+/// Names and their lines as a table.
+pub(super) fn table(entries: &[Entry]) -> String {
+    let mut table = Table::new(&["name", "summary"]);
+    for (name, text) in entries {
+        table.row(&[name.clone(), text.clone()]);
+    }
+    table.render()
+}
+
+/// Names and their lines as JSON.
+pub(super) fn json(entries: &[Entry]) -> Vec<serde_json::Value> {
+    let item = |(name, text): &Entry| serde_json::json!({ "name": name, "summary": text });
+    entries.iter().map(item).collect()
+}
+
+/// A JSON document on lines of its own.
+pub(super) fn document(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }

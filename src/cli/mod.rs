@@ -1,4 +1,4 @@
-//! The command line: one verb per file. The only room that owns the terminal and the exit codes.
+//! The command line: one verb per file. The only module that owns the terminal and the exit codes.
 
 mod calibrate;
 mod check;
@@ -6,12 +6,16 @@ mod compare;
 mod completions;
 mod describe;
 mod figure;
+mod kind;
 mod left_alone;
 mod list;
+mod output;
 mod plan;
 mod progress;
 mod run;
 mod schema;
+mod screen;
+mod shipped;
 mod table;
 mod until_decided;
 
@@ -19,15 +23,18 @@ use crate::error::Error;
 use crate::record::program_revision;
 use crate::runner::Experiment;
 use crate::spec::Diagnostics;
-use clap::{Args, Parser, Subcommand};
-use std::io::{IsTerminal, Write};
+use crate::spec::experiment::SEEDS_OVERRIDE;
+use crate::spec::tree::is_toml;
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+use output::{say, tell};
+use screen::Screen;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
-/// Experiments in reinforcement learning with latent-variable models.
+/// Compare ways to train latent-variable models.
 ///
-/// One TOML file asks one question; `run` answers it over many seeds and draws the answer.
+/// One TOML file asks one question. `run` answers it over many seeds, with tables and figures.
 #[derive(Debug, Parser)]
 #[command(name = "latent-lab", version = version(), propagate_version = true)]
 struct Arguments {
@@ -37,25 +44,32 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run what is missing of an experiment, then print the comparison and draw the figures.
+    /// Run an experiment: what is missing is run, then the comparison is printed and drawn
     Run(run::Run),
-    /// Look for every fault of experiment files; run nothing.
+    /// Check experiment files for faults, without running anything
     Check(check::Check),
-    /// List the runs of an experiment as new, partial, done or failed.
+    /// Show the runs of an experiment and the state of each
     Plan(plan::Plan),
-    /// List what there is: models, posteriors, objectives, optimizers, sources, metrics, figures.
+    /// List what there is: models, posteriors, objectives, metrics, keys, figures and more
     List(list::List),
-    /// Explain one of these: equation, keys with types, defaults and ranges, supported partners, an example that runs.
+    /// Explain a model, metric, key or anything else that `list` names
     Describe(describe::Describe),
-    /// Print the comparison of finished experiments again.
+    /// Print the comparison of experiments that have been run
     Compare(compare::Compare),
-    /// Draw a lecture figure from its records, running what is missing.
+    /// Draw figures; what is missing of their experiments is run first
     Figure(figure::Figure),
-    /// Measure by simulation what the intervals cover and how often the tests err.
+    /// Measure by simulation what the intervals cover and how often the tests err
     Calibrate(calibrate::Calibrate),
-    /// Print a shell's completion script.
+    /// Print a completion script for a shell
+    ///
+    /// For this session of bash: source <(latent-lab completions bash). To keep it, add that line to ~/.bashrc; for zsh to
+    /// ~/.zshrc, after compinit. For fish: latent-lab completions fish > ~/.config/fish/completions/latent-lab.fish.
+    #[command(verbatim_doc_comment)]
     Completions(completions::Completions),
-    /// Print the JSON Schema of experiment files, for editors.
+    /// Print the JSON Schema of experiment files, for completion and checks in editors
+    ///
+    /// Save it beside your experiment files: latent-lab schema > latent-lab.schema.json. Then begin each file with the line
+    /// #:schema ./latent-lab.schema.json. Editors that use taplo, such as VS Code with Even Better TOML, read that line.
     Schema,
 }
 
@@ -75,11 +89,15 @@ struct Source {
 /// Overrides of an experiment file.
 #[derive(Debug, Clone, Args)]
 struct Overrides {
-    /// Override keys of the file with a piece of TOML, such as 'model.components = 8'
-    #[arg(long = "set", value_name = "TOML")]
+    /// Change a key of the file below its variants and grid, such as model.components=8; may be repeated
+    ///
+    /// TOML is read, and text needs no quotes: model.covariance=full. Variants and the grid keep their own values, so a key
+    /// that one of them sets is refused. To change one variant: --set 'variant."NAME".model.components = 8'. To change an
+    /// axis of the grid: --set 'grid."training.learning_rate" = [1e-3]'. A later --set wins over an earlier one.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Override the seeds: 10 (0 to 9), 20..30, or [3, 5, 8]
-    #[arg(long, value_name = "SEEDS")]
+    /// Take these seeds in place of the file's: 10 (0 to 9), 20..30 or 20:30 (20 to 29), 20-29, or 3,5,8
+    #[arg(long, value_name = "SEEDS", allow_negative_numbers = true)]
     seeds: Option<String>,
 }
 
@@ -91,9 +109,12 @@ impl Overrides {
 
     /// All overrides as pieces of TOML.
     fn pieces(&self) -> Vec<String> {
-        let seeds = self.seeds.as_ref().map(|seeds| match seeds.contains("..") {
-            true => format!("seeds = {:?}", seeds.trim()),
-            false => format!("seeds = {seeds}"),
+        let seeds = self.seeds.as_ref().map(|seeds| {
+            let piece = format!("{SEEDS_OVERRIDE}{}", seeds.trim());
+            match is_toml(&piece) {
+                true => piece,
+                false => format!("{SEEDS_OVERRIDE}{:?}", seeds.trim()),
+            }
         });
         self.set.iter().cloned().chain(seeds).collect()
     }
@@ -108,19 +129,24 @@ impl Source {
 /// Loads an experiment; prints its warnings.
 fn load(file: &Path, overrides: &Overrides, results: &Path) -> Result<Experiment, Stop> {
     let experiment = Experiment::load(file, &overrides.pieces(), results)?;
-    if !experiment.loaded.warnings.is_empty() {
-        eprintln!(
-            "{}\n",
-            experiment.loaded.warnings.render(std::io::stderr().is_terminal())
-        );
-    }
+    warn(&experiment);
     Ok(experiment)
+}
+
+/// Prints the warnings of an experiment.
+fn warn(experiment: &Experiment) {
+    let warnings = &experiment.loaded.warnings;
+    if !warnings.is_empty() {
+        tell(&format!("{}\n", warnings.render(Screen::stderr().colour)));
+    }
 }
 
 /// Why a verb stopped short.
 enum Stop {
     /// The experiment file is faulty.
     Faulty(Diagnostics),
+    /// So it is, and its faults have been printed.
+    Reported,
     /// The words on the command line are.
     Usage(String),
     /// A run failed, or something else did; a text, unless all has been said.
@@ -144,11 +170,59 @@ impl From<Error> for Stop {
     }
 }
 
-/// Parses the command line, does what it says, and returns the exit code: 0 all good, 1 a run failed, 2 bad usage or a
-/// bad experiment file, 130 interrupted.
+/// Parses the command line, does what it says, and returns the exit code: 0 all good, 1 a run failed or the output could
+/// not be written, 2 bad usage or a bad experiment file, 130 interrupted.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let result = match arguments.verb {
+    completions::answer();
+    let parsed = command()
+        .try_get_matches()
+        .and_then(|matches| Arguments::from_arg_matches(&matches));
+    let code = match parsed {
+        Ok(arguments) => code(execute(arguments.verb)),
+        Err(error) => help_or_usage(&error),
+    };
+    match output::failure() {
+        Some(text) if code == 0 => {
+            tell(&format!("error: {text}"));
+            ExitCode::from(1)
+        }
+        _ => ExitCode::from(code),
+    }
+}
+
+/// The command line with colours as the environment wants them.
+fn command() -> clap::Command {
+    let colour = match (Screen::stdout().colour, Screen::stderr().colour) {
+        (false, false) => ColorChoice::Never,
+        (true, true) => ColorChoice::Always,
+        _ => ColorChoice::Auto,
+    };
+    Arguments::command().color(colour)
+}
+
+/// Prints a help text, the version, or what is wrong with the command line, and returns the exit code.
+fn help_or_usage(error: &clap::Error) -> u8 {
+    let screen = if error.use_stderr() {
+        Screen::stderr()
+    } else {
+        Screen::stdout()
+    };
+    let text = error.render();
+    let text = if screen.colour {
+        text.ansi().to_string()
+    } else {
+        text.to_string()
+    };
+    if error.use_stderr() {
+        tell(text.trim_end());
+        return 2;
+    }
+    say(&text);
+    0
+}
+
+fn execute(verb: Verb) -> Result<(), Stop> {
+    match verb {
         Verb::Run(verb) => verb.execute(),
         Verb::Check(verb) => verb.execute(),
         Verb::Plan(verb) => verb.execute(),
@@ -159,26 +233,31 @@ pub fn main() -> ExitCode {
         Verb::Calibrate(verb) => verb.execute(),
         Verb::Completions(verb) => verb.execute(),
         Verb::Schema => schema::execute(),
-    };
+    }
+}
+
+/// Says why a verb stopped short, and returns the exit code.
+fn code(result: Result<(), Stop>) -> u8 {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(Stop::Faulty(diagnostics)) => {
-            eprintln!("{}", diagnostics.render(std::io::stderr().is_terminal()));
-            ExitCode::from(2)
+            tell(&diagnostics.render(Screen::stderr().colour));
+            2
         }
+        Err(Stop::Reported) => 2,
         Err(Stop::Usage(text)) => {
-            eprintln!("error: {text}");
-            ExitCode::from(2)
+            tell(&format!("error: {text}"));
+            2
         }
         Err(Stop::Failed(text)) => {
             if let Some(text) = text {
-                eprintln!("error: {text}");
+                tell(&format!("error: {text}"));
             }
-            ExitCode::from(1)
+            1
         }
         Err(Stop::Interrupted) => {
-            eprintln!("interrupted; the same command goes on where it stopped");
-            ExitCode::from(130)
+            tell("interrupted; the same command goes on where it stopped");
+            130
         }
     }
 }
@@ -194,9 +273,4 @@ fn version() -> &'static str {
         format!("{version} (revision {}{changes})", revision.commit)
     });
     &VERSION
-}
-
-/// Prints to standard output; a reader that has left (`| head`) is no fault.
-fn say(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }

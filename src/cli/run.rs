@@ -1,9 +1,10 @@
 //! `latent-lab run FILE`: runs what is missing, prints the comparison, writes summary and figures.
 
 use super::left_alone::{self, LeftAlone};
-use super::{Overrides, Stop, compare, load, progress::Bars, say};
+use super::{Overrides, Stop, compare, load, progress::Bars, say, tell};
 use crate::error::Error;
 use crate::figure::experiment as figures;
+use crate::figure::theme::Page;
 use crate::record::{Lock, write_atomically};
 use crate::runner::{
     Curves, Experiment, Fresh, Options, Outcome, PlannedRun, Summary, UntilDecided, execute, pool, show_looks,
@@ -77,7 +78,7 @@ impl Run {
                 }
             }
             for note in [ran.left.note(), ran.kept()].into_iter().flatten() {
-                eprintln!("{note}");
+                tell(&note);
             }
             faults.extend(ran.left.fault());
             summaries.push(ran.summary);
@@ -116,11 +117,11 @@ impl Ran {
         ))
     }
 
-    /// An error unless every run is finished and of these settings: for whoever draws from the records.
-    pub(super) fn complete(self) -> Result<(), Stop> {
+    /// The comparison; an error unless every run is finished and of these settings: for whoever draws from the records.
+    pub(super) fn complete(self) -> Result<Summary, Stop> {
         match self.left.fault().or_else(|| self.left.note()) {
             Some(text) => Err(Stop::Failed(Some(text))),
-            None => Ok(()),
+            None => Ok(self.summary),
         }
     }
 }
@@ -147,7 +148,7 @@ fn run_until(
         )))
     })?;
     for renamed in experiment.take_over_renamed()? {
-        eprintln!("{}", left_alone::renamed(&renamed));
+        tell(&left_alone::renamed(&renamed));
     }
     let interrupt = interruption()?;
     let jobs = jobs.map_or_else(
@@ -186,7 +187,7 @@ fn run_until(
         }
         write_atomically(&path, summary.to_json()?.as_bytes())?;
         write_atomically(&dir.join("summary.csv"), summary.to_csv()?.as_bytes())?;
-        let figures = figures::write(&summary, &dir.join("figures"))?;
+        let figures = figures::write(&summary, experiment, &dir.join("figures"), Page::Screen)?;
         Ok(Ran {
             summary,
             figures,
@@ -205,7 +206,7 @@ fn interruption() -> Result<&'static AtomicBool, Stop> {
             if FLAG.swap(true, Ordering::Relaxed) {
                 std::process::exit(130);
             }
-            eprintln!("\nstopping after this step; press Ctrl-C again to abort");
+            tell("\nstopping after this step; press Ctrl-C again to abort");
         };
         ctrlc::set_handler(handle).map_err(|error| error.to_string())
     });

@@ -1,8 +1,34 @@
-//! Aligned columns of text.
+//! Aligned columns of text that fit the terminal.
+//!
+//! On a terminal a table is never wider than the terminal: long cells are wrapped at words, and columns that fit in no way
+//! beside each other are set below each other, with the first column repeated. Where the output is piped, each row is one
+//! line and everything but the texts themselves is ASCII, so that other programs can read it.
 
-/// A table for the terminal: the first column and texts to the left, numbers to the right.
+use super::screen::Screen;
+use unicode_width::UnicodeWidthStr;
+
+/// Blanks between columns.
+const GAP: usize = 2;
+
+/// A column of prose is at least this wide, unless all of its words are shorter.
+const NARROWEST_PROSE: usize = 16;
+
+/// A table for the terminal: the first column and texts to the left, numbers to the right. The numbers of a column have
+/// the same number of decimals.
 pub(super) struct Table {
     rows: Vec<Vec<String>>,
+}
+
+/// A column in the making.
+struct Column {
+    /// Its cells, the heading first.
+    cells: Vec<String>,
+    /// Whether it is set to the right and its cells are never wrapped.
+    is_numeric: bool,
+    /// The columns of the terminal that it takes.
+    width: usize,
+    /// The fewest that it can take.
+    least: usize,
 }
 
 impl Table {
@@ -18,46 +44,352 @@ impl Table {
         self.rows.push(cells.to_vec());
     }
 
-    /// The table, a line per row, with a rule under the headings.
+    /// The table as standard output can show it, with a rule under the headings.
     pub(super) fn render(&self) -> String {
-        let columns = self.rows[0].len();
-        let width = |j: usize| self.rows.iter().map(|row| row[j].chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        let is_number =
-            |cell: &str| cell.is_empty() || cell.starts_with(|c: char| c.is_ascii_digit() || "−-±+[–".contains(c));
-        let numeric: Vec<bool> = (0..columns)
-            .map(|j| self.rows[1..].iter().all(|row| is_number(&row[j])))
-            .collect();
-        let mut text = String::new();
-        for (i, row) in self.rows.iter().enumerate() {
-            let cells = row.iter().enumerate().map(|(j, cell)| {
-                let space = " ".repeat(widths[j] - cell.chars().count());
-                if numeric[j] && j > 0 {
-                    format!("{space}{cell}")
-                } else {
-                    format!("{cell}{space}")
-                }
-            });
-            let line = cells.collect::<Vec<_>>().join("  ");
-            text.push_str(line.trim_end());
-            text.push('\n');
-            if i == 0 {
-                text.push_str(&"─".repeat(widths.iter().sum::<usize>() + 2 * (columns - 1)));
-                text.push('\n');
+        self.render_on(&Screen::stdout())
+    }
+
+    /// The table as `screen` can show it.
+    pub(super) fn render_on(&self, screen: &Screen) -> String {
+        let column = |j: usize| {
+            let cells = self.rows.iter().map(|row| row.get(j).cloned().unwrap_or_default());
+            Column::new(cells.collect(), j == 0, screen)
+        };
+        let columns: Vec<Column> = (0..self.rows[0].len()).map(column).collect();
+        let mut columns = columns.into_iter();
+        let Some(first) = columns.next() else {
+            return String::new();
+        };
+        // The columns beside each other, as many as fit.
+        let mut blocks: Vec<Vec<Column>> = vec![Vec::new()];
+        let mut used = first.least;
+        for column in columns {
+            let block = blocks.last_mut().expect("one block at least");
+            if screen.width.is_some_and(|width| used + GAP + column.least > width) && !block.is_empty() {
+                used = first.least + GAP + column.least;
+                blocks.push(vec![column]);
+            } else {
+                used += GAP + column.least;
+                block.push(column);
             }
         }
-        text
+        let texts = blocks.into_iter().map(|block| {
+            let mut columns = vec![first.copied()];
+            columns.extend(block);
+            fit(&mut columns, screen.width);
+            block_text(&columns, if screen.is_terminal { '─' } else { '-' })
+        });
+        texts.collect::<Vec<_>>().join("\n")
     }
 }
 
-/// A number with enough digits to compare, and a true minus sign.
+impl Column {
+    fn new(mut cells: Vec<String>, is_first: bool, screen: &Screen) -> Self {
+        let is_numeric = !is_first && cells[1..].iter().all(|cell| is_number(cell));
+        if is_numeric {
+            align_decimals(&mut cells[1..]);
+        }
+        if !screen.is_terminal {
+            for cell in cells.iter_mut().filter(|cell| *cell == "–") {
+                "-".clone_into(cell);
+            }
+        }
+        let width = cells.iter().map(|cell| cell.width()).max().unwrap_or(0);
+        let longest_word = |cell: &String| cell.split(' ').map(UnicodeWidthStr::width).max().unwrap_or(0);
+        let words = cells.iter().map(longest_word).max().unwrap_or(0);
+        let least = if is_numeric {
+            let whole = cells[1..].iter().map(|cell| cell.width()).max().unwrap_or(0);
+            whole.max(longest_word(&cells[0]))
+        } else {
+            // Names are broken only where one of them takes half of the width.
+            let half = screen.width.map_or(usize::MAX, |width| width / 2);
+            words.min(if is_first {
+                half
+            } else {
+                NARROWEST_PROSE.max(longest_word(&cells[0]))
+            })
+        };
+        Self {
+            cells,
+            is_numeric,
+            width,
+            least,
+        }
+    }
+
+    fn copied(&self) -> Self {
+        Self {
+            cells: self.cells.clone(),
+            ..*self
+        }
+    }
+}
+
+/// Makes the widest columns narrower until all fit.
+fn fit(columns: &mut [Column], width: Option<usize>) {
+    let Some(width) = width else { return };
+    let gaps = GAP * (columns.len() - 1);
+    while columns.iter().map(|column| column.width).sum::<usize>() + gaps > width {
+        let shrinkable = columns.iter_mut().filter(|column| column.width > column.least.max(1));
+        let Some(widest) = shrinkable.max_by_key(|column| column.width) else {
+            // Not even the narrowest form fits: words are broken.
+            if let Some(widest) = columns
+                .iter_mut()
+                .filter(|column| column.width > 1)
+                .max_by_key(|column| column.width)
+            {
+                widest.width -= 1;
+                continue;
+            }
+            return;
+        };
+        widest.width -= 1;
+    }
+}
+
+fn block_text(columns: &[Column], rule: char) -> String {
+    let mut text = String::new();
+    let full = columns.iter().map(|column| column.width).sum::<usize>() + GAP * (columns.len() - 1);
+    for i in 0..columns[0].cells.len() {
+        let cells: Vec<Vec<String>> = columns
+            .iter()
+            .map(|column| wrap(&column.cells[i], column.width))
+            .collect();
+        let height = cells.iter().map(Vec::len).max().unwrap_or(1);
+        for line in 0..height {
+            let parts = columns.iter().zip(&cells).map(|(column, cell)| {
+                let part = cell.get(line).map_or("", String::as_str);
+                let space = " ".repeat(column.width.saturating_sub(part.width()));
+                if column.is_numeric {
+                    format!("{space}{part}")
+                } else {
+                    format!("{part}{space}")
+                }
+            });
+            let line = parts.collect::<Vec<_>>().join(&" ".repeat(GAP));
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        if i == 0 {
+            text.extend(std::iter::repeat_n(rule, full));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// The lines of `text` at most `width` columns wide, broken at blanks, and inside words only where a word is wider; at
+/// least one line.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("one line at least");
+        let gap = usize::from(!line.is_empty());
+        if line.width() + gap + word.width() <= width {
+            if gap == 1 {
+                line.push(' ');
+            }
+            line.push_str(word);
+            continue;
+        }
+        if !line.is_empty() {
+            lines.push(String::new());
+        }
+        for letter in word.chars() {
+            let line = lines.last_mut().expect("one line at least");
+            let mut longer = line.clone();
+            longer.push(letter);
+            if longer.width() > width && !line.is_empty() {
+                lines.push(letter.to_string());
+            } else {
+                *line = longer;
+            }
+        }
+    }
+    lines
+}
+
+/// Whether a cell is a number, an interval, a share such as 2/3, or missing.
+fn is_number(cell: &str) -> bool {
+    cell.is_empty() || cell.starts_with(|c: char| c.is_ascii_digit() || "-±+[–".contains(c))
+}
+
+/// The numbers of a cell: one, or the two ends of an interval; none where it is anything else.
+fn numbers(cell: &str) -> Option<Vec<&str>> {
+    let inner = cell.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let parts: Vec<&str> = inner.map_or_else(|| vec![cell], |inner| inner.split(", ").collect());
+    let is_written_by_number = |part: &&str| part.contains(['.', 'e']) && part.parse::<f64>().is_ok();
+    parts.iter().all(is_written_by_number).then_some(parts)
+}
+
+/// Gives the numbers of a column, as [`number`] writes them, the same number of decimals: a tenth of a millionth beside
+/// numbers of four decimals is 0.0000. Numbers from 1e9 on keep their exponent, and so does a column of numbers that are
+/// all below 1e-9.
+fn align_decimals(cells: &mut [String]) {
+    const HUGE: f64 = 1e9;
+    let values: Vec<f64> = cells
+        .iter()
+        .flat_map(|cell| numbers(cell).unwrap_or_default())
+        .filter_map(|part| part.parse().ok())
+        .filter(|value: &f64| value.abs() < HUGE)
+        .collect();
+    let largest = values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    if largest > 0.0 && largest < 1e-9 {
+        return;
+    }
+    let decimals = match largest {
+        0.0 => 4,
+        v if v >= 1e6 => 0,
+        v if v >= 1e5 => 2,
+        v if v >= 0.01 => 4,
+        v => (2.0 - v.log10().floor()) as usize,
+    };
+    for cell in cells {
+        let Some(parts) = numbers(cell) else { continue };
+        let aligned = parts.iter().map(|part| match part.parse::<f64>() {
+            Ok(value) if value.abs() < HUGE => {
+                let text = format!("{value:.decimals$}");
+                let is_zero = !text.contains(|c: char| ('1'..='9').contains(&c));
+                if is_zero { text.replace('-', "") } else { text }
+            }
+            _ => (*part).to_owned(),
+        });
+        let aligned: Vec<String> = aligned.collect();
+        *cell = match aligned.as_slice() {
+            [one] if !cell.starts_with('[') => one.clone(),
+            several => format!("[{}]", several.join(", ")),
+        };
+    }
+}
+
+/// A number with enough digits to compare. The minus sign is ASCII, so that other programs can read it.
 pub(super) fn number(value: f64) -> String {
     let digits = match value.abs() {
-        v if v >= 1e9 => return format!("{value:.4e}").replace('-', "−"),
+        v if v >= 1e9 => return format!("{value:.4e}"),
         v if v >= 1e6 => 0,
         v if v >= 1e5 => 2,
         v if v >= 0.01 || v == 0.0 => 4,
-        _ => return format!("{value:.2e}").replace('-', "−"),
+        _ => return format!("{value:.2e}"),
     };
-    format!("{value:.digits$}").replace('-', "−")
+    format!("{value:.digits$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn screen(width: Option<usize>) -> Screen {
+        Screen {
+            width,
+            is_terminal: width.is_some(),
+            colour: false,
+            can_redraw: false,
+        }
+    }
+
+    fn comparison() -> Table {
+        let mut table = Table::new(&[
+            "variant",
+            "seeds",
+            "mean",
+            "95 % interval",
+            "trimmed mean",
+            "95 % interval",
+        ]);
+        for (name, mean) in [
+            ("a mixture of eight components with tied covariances", -2.574),
+            ("b", 8.93e-3),
+        ] {
+            let interval = format!("[{}, {}]", number(mean - 0.1), number(mean + 0.1));
+            table.row(&[
+                name.into(),
+                "10/10".into(),
+                number(mean),
+                interval.clone(),
+                number(mean),
+                interval,
+            ]);
+        }
+        table
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let mut prose = Table::new(&["name", "summary"]);
+        prose.row(&[
+            "train/akaike_information_criterion".into(),
+            "2 m − 2 Σ_i w_i log p_θ(x_i) ".repeat(12),
+        ]);
+        for width in [20, 40, 60, 80, 100, 200] {
+            for table in [&comparison(), &prose] {
+                let text = table.render_on(&screen(Some(width)));
+                let widest = text.lines().map(UnicodeWidthStr::width).max();
+                assert!(widest <= Some(width), "{width}:\n{text}");
+                assert!(text.contains("──"), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_beside_each_other_come_below() {
+        let text = comparison().render_on(&screen(Some(50)));
+        assert!(text.contains("\n\n"), "{text}");
+        assert_eq!(
+            text.matches("a mixture of").count(),
+            2,
+            "the first column is repeated: {text}"
+        );
+        for number in ["-2.5740", "0.0089", "[-2.6740, -2.4740]"] {
+            assert!(text.contains(number), "numbers are never broken: {text}");
+        }
+    }
+
+    #[test]
+    fn a_piped_table_has_one_ascii_line_per_row() {
+        let mut table = comparison();
+        table.row(&[
+            "c".into(),
+            "0/10".into(),
+            "–".into(),
+            "–".into(),
+            "–".into(),
+            "–".into(),
+        ]);
+        let text = table.render_on(&screen(None));
+        assert_eq!(text.lines().count(), 5, "{text}");
+        assert!(text.is_ascii(), "{text}");
+    }
+
+    #[test]
+    fn the_numbers_of_a_column_have_the_same_decimals() {
+        let aligned = |values: &[f64]| {
+            let mut cells: Vec<String> = values.iter().map(|value| number(*value)).collect();
+            align_decimals(&mut cells);
+            cells
+        };
+        assert_eq!(aligned(&[-2.574, 8.93e-3, -2.4e-13]), ["-2.5740", "0.0089", "0.0000"]);
+        assert_eq!(aligned(&[8.93e-3, 1.2e-4]), ["0.00893", "0.00012"]);
+        assert_eq!(aligned(&[2.4e-13]), ["2.40e-13"]);
+        assert_eq!(aligned(&[-2e31, -2.574]), ["-2.0000e31", "-2.5740"]);
+        assert_eq!(aligned(&[123_456.7, 2.5]), ["123456.70", "2.50"]);
+        let mut cells = vec!["[-0.00123, 0.5]".to_owned(), "3/3".into(), "12".into(), "–".into()];
+        align_decimals(&mut cells);
+        assert_eq!(cells, ["[-0.0012, 0.5000]", "3/3", "12", "–"]);
+    }
+
+    #[test]
+    fn numbers_can_be_parsed() {
+        for value in [-2.574, -9.53e-11, -2e31, 0.0, -123_456.789, 1e6] {
+            let parsed: f64 = number(value).parse().expect("a number");
+            assert!((parsed - value).abs() <= 1e-2 * value.abs(), "{value}");
+        }
+    }
+
+    #[test]
+    fn words_are_broken_only_where_they_are_too_wide() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("a extraordinary b", 6), ["a", "extrao", "rdinar", "y b"]);
+        assert_eq!(wrap("", 5), [""]);
+    }
 }

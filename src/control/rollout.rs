@@ -110,3 +110,26 @@ pub fn score(states: &[tree::State]) -> Vec<(String, f64)> {
     }
     metrics
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_routes_of_no_success_are_missing() {
+        let tree = Tree::default();
+        let start = tree.reset(&mut Streams::new(0).named("start").at(0));
+        let arrived = |side| tree::State {
+            side: Some(side),
+            outcome: Some(tree::Outcome::Success),
+            ..start.clone()
+        };
+        assert_eq!(score(&[start.clone()]), [("rollout/success_rate".to_owned(), 0.0)]);
+        let metrics = score(&[start.clone(), arrived(tree::Side::Left)]);
+        let expected = [("success_rate", 0.5), ("left_fraction", 1.0), ("route_entropy", 0.0)];
+        assert_eq!(
+            metrics,
+            expected.map(|(name, value)| (format!("rollout/{name}"), value))
+        );
+    }
+}

@@ -24,28 +24,30 @@ pub struct DataConfig {
     /// Where the rows come from.
     #[serde(flatten)]
     pub source: Source,
-    /// How many rows (for `tree`: demonstrations, for `lgssm` and `growth`: steps) a generator draws for training; 1000 without this
-    /// key.
+    /// How many rows a generator draws for training: for `tree` demonstrations, for `lgssm` and `growth` steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 100_000_000))]
+    #[schemars(range(min = 1, max = 100_000_000), extend("x-default" = "1000"))]
     pub train: Option<usize>,
-    /// How many rows (for `tree`: demonstrations) a generator draws for testing; as many as `train` without this key.
+    /// How many rows a generator draws for testing: for `tree` demonstrations, for `lgssm` and `growth` steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 100_000_000))]
+    #[schemars(range(min = 1, max = 100_000_000), extend("x-default" = "as many as `train`"))]
     pub test: Option<usize>,
     /// The fraction of training rows held out to stop training early.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 0.9))]
     pub validation_fraction: f64,
-    /// Shift and scale every column to mean 0 and deviation 1 of the training rows; log-likelihoods are reported in
-    /// the data's own units all the same.
+    /// Whether every column is shifted and scaled to mean 0 and standard deviation 1 over the training rows.
+    /// Log-likelihoods are reported in the units of the data all the same.
     #[serde(default)]
     pub standardize: bool,
-    /// The data are a fine grid weighted by the true density instead of draws: the limit of infinitely many rows.
-    /// `train` is the number of grid points, and the grid is the test set as well.
+    /// Whether the data are a fine grid weighted by the true density instead of draws: the limit of infinitely many rows.
+    /// `train` is then the number of grid points, and the grid is the test set as well.
     #[serde(default)]
     pub population: bool,
 }
+
+/// Keys of the table that only generators have.
+pub const GENERATOR_KEYS: [&str; 3] = ["train", "test", "population"];
 
 /// A generator, or a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

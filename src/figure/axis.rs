@@ -6,6 +6,8 @@ use super::number::{exponential, fixed, number};
 const LARGEST: f64 = 1e300;
 /// Smallest width of a range relative to its magnitude: labels need at most seven digits.
 pub(super) const NARROWEST: f64 = 1e-6;
+/// Powers of ten with these exponents are written out, unless another one on the axis is not.
+const PLAIN: std::ops::RangeInclusive<i64> = -3..=4;
 
 /// What one direction of a panel shows.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +16,7 @@ pub struct Axis {
     pub(super) limits: Option<(f64, f64)>,
     pub(super) log: bool,
     pub(super) names: Option<Vec<String>>,
+    pub(super) calendar: bool,
 }
 
 impl Axis {
@@ -22,6 +25,14 @@ impl Axis {
         Self {
             label: label.into(),
             ..Self::default()
+        }
+    }
+
+    /// An axis of calendar years, which have no commas.
+    pub fn years(label: impl Into<String>) -> Self {
+        Self {
+            calendar: true,
+            ..Self::linear(label)
         }
     }
 
@@ -170,12 +181,21 @@ impl Scale {
         if last > first {
             let stride = ((last - first) as usize / most + 1) as i64;
             let start = first.div_euclid(stride) * stride;
-            return (start..=last)
+            let shown: Vec<i64> = (start..=last)
                 .step_by(stride as usize)
                 .filter(|e| (first.max(-300)..=300).contains(e))
+                .collect();
+            // One way of writing them on one axis.
+            let plain = shown.iter().all(|e| PLAIN.contains(e));
+            return shown
+                .into_iter()
                 .map(|e| Tick {
                     value: 10f64.powi(e as i32),
-                    label: power_of_ten(e),
+                    label: if plain {
+                        number(10f64.powi(e as i32))
+                    } else {
+                        exponential(e)
+                    },
                 })
                 .collect();
         }
@@ -232,14 +252,6 @@ fn linear_ticks(low: f64, high: f64, most: usize) -> Vec<Tick> {
             Tick { value, label }
         })
         .collect()
-}
-
-fn power_of_ten(exponent: i64) -> String {
-    if (-3..=4).contains(&exponent) {
-        number(10f64.powi(exponent as i32))
-    } else {
-        exponential(exponent)
-    }
 }
 
 #[cfg(test)]
@@ -307,9 +319,11 @@ mod tests {
         );
         assert_eq!(
             labels(1e-5, 1.0, true, 6),
-            ["10⁻⁵", "10⁻⁴", "0.001", "0.01", "0.1", "1"]
+            ["10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²", "10⁻¹", "10⁰"]
         );
         assert_eq!(labels(0.0, 3e7, false, 4), ["0", "1×10⁷", "2×10⁷", "3×10⁷"]);
         assert_eq!(labels(2.0, 30.0, true, 5), ["2", "5", "10", "20"]);
+        assert_eq!(labels(1e3, 1e6, true, 5), ["10³", "10⁴", "10⁵", "10⁶"]);
+        assert_eq!(labels(1e-3, 1e3, true, 7)[3], "1");
     }
 }

@@ -4,11 +4,13 @@
 //! moved apart where they would overlap, so no figure needs a legend. Values that are not finite break lines, are left
 //! out elsewhere, and are counted.
 
+use std::borrow::Cow;
+
 use super::axis::Axis;
 use super::frame::Point;
 use super::number::number;
 use super::sheet::Anchor;
-use super::theme::{BASELINE, Color, ColorMap, Dash, LINE, ORACLE, POINT, REFERENCE_LINE, WHITE};
+use super::theme::{BASELINE, BLACK, Color, ColorMap, Dash, LINE, ORACLE, POINT, REFERENCE_LINE, WHITE};
 
 /// Points drawn by one call of [`Panel::points`]; of more, an even selection is drawn, which keeps SVGs small.
 const MOST_POINTS: usize = 4000;
@@ -55,6 +57,11 @@ impl Stroke {
     /// The same line in another width, pixels.
     pub const fn width(self, width: f64) -> Self {
         Self { width, ..self }
+    }
+
+    /// No line at all, where only its name is wanted.
+    pub const fn invisible(self) -> Self {
+        Self { width: 0.0, ..self }
     }
 
     /// The same line with other dashes.
@@ -112,12 +119,29 @@ pub struct Panel {
     pub(super) y: Axis,
     pub(super) equal: bool,
     pub(super) marks: Vec<Mark>,
-    /// Labels in the right margin: height in data units, text, colour.
-    pub(super) ends: Vec<(f64, String, Color)>,
+    /// Labels in the right margin.
+    pub(super) ends: Vec<End>,
     /// Colours and what they mean, in a row above the axes.
     pub(super) keys: Vec<(String, Color)>,
     pub(super) extents: [Option<(f64, f64)>; 2],
+    /// Whether its rows are those of the panel to the left, whose names serve both.
+    shares_names: bool,
+    /// Whether there are no axes to draw, as round a diagram.
+    pub(super) bare: bool,
     skipped: usize,
+}
+
+/// A label in the right margin.
+#[derive(Debug, Clone)]
+pub(super) struct End {
+    /// Its height, data units.
+    pub y: f64,
+    /// What it says.
+    pub text: String,
+    /// Its colour.
+    pub color: Color,
+    /// The line that it names, shown before the text.
+    pub line: Option<Stroke>,
 }
 
 impl Panel {
@@ -135,6 +159,35 @@ impl Panel {
     pub fn equal_units(mut self) -> Self {
         self.equal = true;
         self
+    }
+
+    /// Leaves out axes, ticks and grid, as round a diagram.
+    pub fn without_axes(mut self) -> Self {
+        self.bare = true;
+        self
+    }
+
+    /// Leaves the names of its rows to the panel at its left, where there is one.
+    pub fn share_names(mut self) -> Self {
+        self.shares_names = true;
+        self
+    }
+
+    /// The panel as it looks at the right of another: its rows may have lost their names.
+    pub(super) fn beside_another(&self, beside: bool) -> Cow<'_, Self> {
+        if !(beside && self.shares_names) {
+            return Cow::Borrowed(self);
+        }
+        let mut panel = self.clone();
+        if let Some(names) = &mut panel.y.names {
+            names.iter_mut().for_each(String::clear);
+        }
+        Cow::Owned(panel)
+    }
+
+    /// Lines of text that the label at the end of each row has.
+    pub(super) fn lines_of_rows(&self) -> impl Iterator<Item = usize> + '_ {
+        self.ends.iter().map(|end| end.text.lines().count())
     }
 
     /// Values that were left out because they are not finite.
@@ -183,16 +236,25 @@ impl Panel {
     /// A line that carries its name at its right end.
     pub fn named_line(&mut self, name: impl Into<String>, points: &[Point], stroke: Stroke) -> &mut Self {
         self.line(points, stroke);
-        if let Some(end) = points.iter().rfind(|p| p.0.is_finite() && p.1.is_finite()) {
-            self.end_label(end.1, name, stroke.color);
+        match points.iter().rfind(|p| p.0.is_finite() && p.1.is_finite()) {
+            Some(end) => self.line_label(end.1, name, stroke),
+            None => self,
         }
-        self
+    }
+
+    /// The name of a line in the right margin at the height `y`, behind a piece of the line.
+    pub fn line_label(&mut self, y: f64, name: impl Into<String>, stroke: Stroke) -> &mut Self {
+        self.end(y, name.into(), BLACK, Some(stroke))
     }
 
     /// A name in the right margin at the height `y`, moved apart from others.
     pub fn end_label(&mut self, y: f64, name: impl Into<String>, color: Color) -> &mut Self {
+        self.end(y, name.into(), color, None)
+    }
+
+    fn end(&mut self, y: f64, text: String, color: Color, line: Option<Stroke>) -> &mut Self {
         if y.is_finite() {
-            self.ends.push((y, name.into(), color));
+            self.ends.push(End { y, text, color, line });
         }
         self
     }
@@ -388,15 +450,19 @@ impl Panel {
     /// A horizontal line across the panel, named with its value in the right margin.
     pub fn reference(&mut self, y: f64, name: &str, stroke: Stroke) -> &mut Self {
         self.horizontal(y, stroke)
-            .end_label(y, format!("{name} {}", number(y)), stroke.color)
+            .line_label(y, format!("{name} {}", number(y)), stroke)
     }
 
     /// A vertical line through the panel, named with its value above.
     pub fn vertical_reference(&mut self, x: f64, name: &str, stroke: Stroke) -> &mut Self {
+        self.include(Some(x), None)
+            .vertical_line(x, format!("{name} {}", number(x)), stroke)
+    }
+
+    /// A vertical line with a name above; beyond the end of the axis, the name alone stands there.
+    pub fn vertical_line(&mut self, x: f64, name: impl Into<String>, stroke: Stroke) -> &mut Self {
         if x.is_finite() {
-            self.include(Some(x), None);
-            self.marks
-                .push(Mark::Vertical(x, format!("{name} {}", number(x)), stroke));
+            self.marks.push(Mark::Vertical(x, name.into(), stroke));
         } else {
             self.skipped += 1;
         }

@@ -1,151 +1,362 @@
-//! Comparison of variants: one row each, with every seed's score, the mean, and its interval, against oracle and baseline.
+//! Comparison of variants: one row each. The left panel shows every seed's score, the mean, and its interval; the right one
+//! the paired differences from the reference, seed by seed, with their mean and interval, around a line at zero.
+//!
+//! The variants alone set the axes. An oracle or a baseline that is far from them is named at the edge, and so is a seed
+//! that diverged: neither squeezes the differences that a comparison is made for.
 
 use super::axis::Axis;
 use super::chart::{Dot, Panel, Stroke};
-use super::curves::{Labels, range};
 use super::layout::Figure;
 use super::number::{fixed, number};
+use super::sheet::Anchor;
 use super::theme::{BLACK, FAILED, MODEL, QUIET};
+use super::window::Window;
 use crate::{Error, Result};
 
+/// Values by seed.
+pub type BySeed = Vec<(u64, f64)>;
+
 /// The final scores of one variant.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Row {
     /// The variant.
     pub name: String,
-    /// One score per finished seed.
-    pub scores: Vec<f64>,
+    /// The score of every finished seed that has one.
+    pub scores: BySeed,
+    /// Seeds that finished, with or without a score.
+    pub finished: usize,
     /// Seeds that failed.
     pub failed: usize,
-    /// The mean (or another centre) of the scores.
+    /// The mean of the scores.
     pub mean: Option<f64>,
+    /// Its interval.
+    pub interval: Option<(f64, f64)>,
+    /// Its difference from the reference; none for the reference itself, or where no seed has both.
+    pub difference: Option<Difference>,
+}
+
+/// A variant's score less that of the reference, paired by seed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Difference {
+    /// The reference.
+    pub against: String,
+    /// The difference of every seed that has both scores.
+    pub values: BySeed,
+    /// Their mean.
+    pub mean: f64,
     /// Its interval.
     pub interval: Option<(f64, f64)>,
 }
 
-/// Scores further from the quartiles of all scores than this many times their distance lie outside the axis.
-const FENCE: f64 = 12.0;
+/// What a comparison shows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Comparison {
+    /// The question.
+    pub title: String,
+    /// What to see.
+    pub caption: String,
+    /// The metric in words, with unit and direction.
+    pub quantity: String,
+    /// Its unit; may be empty.
+    pub unit: String,
+    /// Whether larger scores are better, where either is.
+    pub larger_is_better: Option<bool>,
+    /// The best value that any model can expect, where it is known.
+    pub oracle: Option<f64>,
+    /// The baseline's value.
+    pub baseline: Option<f64>,
+    /// The variants, from the top.
+    pub rows: Vec<Row>,
+}
 
-/// Draws variants as rows in the given order; `labels.x` names metric and unit, `labels.y` is not used. A few scores that
-/// are far from all others lie outside the axis; an arrow and the printed value stand for a mean among them.
-///
-/// # Errors
-/// If there is no row.
-pub fn comparison(rows: &[Row], oracle: Option<f64>, baseline: Option<f64>, labels: &Labels) -> Result<Figure> {
-    if rows.is_empty() {
-        return Err(Error::Data(format!(
-            "no variant to compare for \"{}\": expected at least one row",
-            labels.title
-        )));
-    }
-    let names = rows.iter().map(|row| row.name.clone()).collect();
-    let limits = limits(rows, oracle, baseline);
-    let axis = Axis::linear(&labels.x);
-    let x = limits.map_or(axis.clone(), |(from, to)| axis.limits(from, to));
-    let mut panel = Panel::new("", x, Axis::names(names));
-    if let Some(value) = baseline {
-        panel.vertical_reference(value, "baseline", Stroke::baseline());
-    }
-    if let Some(value) = oracle {
-        panel.vertical_reference(value, "oracle", Stroke::oracle());
-    }
-    let decimals = decimals(rows);
-    for (index, row) in rows.iter().enumerate() {
-        // Seeds below the estimate, so that neither hides the other.
-        let (estimate, seeds) = (index as f64 - 0.1, index as f64 + 0.2);
-        let scores: Vec<_> = row.scores.iter().map(|score| (*score, seeds)).collect();
-        panel.points(&scores, Dot::new(BLACK.alpha(0.28)).radius(5.5));
-        let Some(mean) = row.mean.filter(|mean| mean.is_finite()) else {
-            panel.end_label(index as f64, outcome(row).unwrap_or("no score".to_string()), FAILED);
-            continue;
-        };
-        if let Some((low, high)) = row.interval {
-            panel.line(&[(low, estimate), (high, estimate)], Stroke::solid(MODEL).width(6.0));
+/// Height of a row, pixels: two lines of numbers; and of the space for titles and axes.
+const ROW: f64 = 76.0;
+const AROUND: f64 = 210.0;
+/// Values that differ by less than this share of their size are the same: the rest is rounding.
+const ROUNDING: f64 = 1e-9;
+
+impl Comparison {
+    /// Draws the comparison.
+    ///
+    /// # Errors
+    /// If there is no row.
+    pub fn draw(&self) -> Result<Figure> {
+        if self.rows.is_empty() {
+            return Err(Error::Data(format!(
+                "no variant to compare for \"{}\": expected at least one row",
+                self.title
+            )));
         }
-        match limits {
-            Some((from, to)) if mean < from || mean > to => {
-                let (edge, inner) = if mean < from {
-                    (from, from + 0.04 * (to - from))
-                } else {
-                    (to, to - 0.04 * (to - from))
-                };
-                panel.arrow((inner, estimate), (edge, estimate), Stroke::solid(MODEL));
+        let mut panels = vec![self.scores()];
+        let differences = self.rows.iter().any(|row| row.difference.is_some());
+        if differences {
+            panels.push(self.differences());
+        }
+        let tallest = panels.iter().flat_map(Panel::lines_of_rows).max().unwrap_or(2).max(2);
+        let row = ROW + 30.0 * (tallest - 2) as f64;
+        let mut figure = Figure::new(&self.title, 2, panels)
+            .caption(&self.caption)
+            .row_height(AROUND + row * self.rows.len() as f64)
+            .fixed_rows();
+        if differences {
+            figure = figure.shares(&[0.58, 0.42]);
+        }
+        Ok(figure)
+    }
+
+    /// The panel of scores.
+    fn scores(&self) -> Panel {
+        let values = self
+            .rows
+            .iter()
+            .flat_map(|row| spread(&row.scores, row.mean, row.interval));
+        let references: Vec<f64> = self.oracle.into_iter().chain(self.baseline).collect();
+        let errors = self.larger_is_better == Some(false);
+        let window = Window::new(&values.collect::<Vec<_>>(), &references, errors);
+        let names = self.rows.iter().map(|row| row.name.clone()).collect();
+        let mut panel = Panel::new("", axis(&self.quantity, window), Axis::names(names));
+        for (value, name, stroke) in [
+            (self.baseline, "baseline", Stroke::baseline()),
+            (self.oracle, "oracle", Stroke::oracle()),
+        ] {
+            if let Some(value) = value {
+                reference(&mut panel, value, name, stroke, window);
             }
-            _ => _ = panel.points(&[(mean, estimate)], Dot::new(MODEL).radius(9.5)),
         }
-        let text = |value: f64| {
-            if value.abs() < 1e4 {
-                fixed(value, decimals)
+        let decimals = decimals(self.rows.iter().map(|row| (row.mean, row.interval)));
+        for (index, row) in self.rows.iter().enumerate() {
+            let (text, color) = row.in_words(decimals);
+            panel.end_label(index as f64, text, color);
+            draw_row(&mut panel, index, &row.scores, row.mean, row.interval, window);
+        }
+        panel
+    }
+
+    /// The panel of differences.
+    fn differences(&self) -> Panel {
+        let differences = || self.rows.iter().filter_map(|row| row.difference.as_ref());
+        let values: Vec<f64> = differences()
+            .flat_map(|difference| spread(&difference.values, Some(difference.mean), difference.interval))
+            .collect();
+        let window = Window::new(&values, &[], false).map(|window| window.reaching(0.0));
+        let mut against: Vec<&str> = differences().map(|difference| difference.against.as_str()).collect();
+        against.dedup();
+        let title = match against[..] {
+            [one] => format!("Paired difference from “{one}”"),
+            _ => "Paired difference from the reference with the same settings".to_owned(),
+        };
+        let unit = match self.unit.as_str() {
+            "" => "difference".to_owned(),
+            unit => format!("difference ({unit})"),
+        };
+        let label = match self.larger_is_better {
+            Some(true) => format!("{unit}: better →"),
+            Some(false) => format!("← better: {unit}"),
+            None => unit,
+        };
+        let names = self.rows.iter().map(|row| row.name.clone()).collect();
+        let mut panel = Panel::new(title, axis(&label, window), Axis::names(names)).share_names();
+        panel.vertical_line(0.0, "no difference", Stroke::solid(QUIET).width(2.0));
+        let decimals = decimals(differences().map(|difference| (Some(difference.mean), difference.interval)));
+        for (index, row) in self.rows.iter().enumerate() {
+            let Some(difference) = &row.difference else {
+                let reference = against.contains(&row.name.as_str());
+                let text = if reference { "reference" } else { "no pair of seeds" };
+                panel.end_label(index as f64, text, QUIET);
+                continue;
+            };
+            let mut text = difference.in_words(decimals);
+            if against.len() > 1 {
+                text += &format!("\nfrom {}", difference.against);
+            }
+            panel.end_label(index as f64, text, QUIET);
+            let Difference {
+                values, mean, interval, ..
+            } = difference;
+            draw_row(&mut panel, index, values, Some(*mean), *interval, window);
+        }
+        panel
+    }
+}
+
+impl Row {
+    /// Mean and interval, and what is to be known of the seeds, on lines of their own; with the colour of the text.
+    fn in_words(&self, decimals: usize) -> (String, crate::figure::theme::Color) {
+        let color = if self.failed > 0 { FAILED } else { QUIET };
+        let seeds = self.finished + self.failed;
+        let failures = match self.failed {
+            0 => String::new(),
+            failed if failed == seeds => return (format!("all {seeds} seeds failed"), FAILED),
+            failed => format!("\n{failed} of {seeds} seeds failed"),
+        };
+        let Some(mean) = self.mean.filter(|mean| mean.is_finite()) else {
+            let text = if self.finished == 0 {
+                "no finished run"
             } else {
-                number(value)
-            }
+                "not measured"
+            };
+            return (format!("{text}{failures}"), color);
         };
-        let value = match row.interval {
-            Some((low, high)) => format!("{} [{}, {}]", text(mean), text(low), text(high)),
-            None => text(mean),
-        };
-        match outcome(row) {
-            Some(failures) => panel.end_label(index as f64, format!("{value}, {failures}"), FAILED),
-            None => panel.end_label(index as f64, value, QUIET),
-        };
-    }
-    let mut figure = Figure::new(&labels.title, 1, vec![panel]).caption(&labels.caption);
-    if limits.is_some() {
-        figure = figure.note("Scores far from all others lie outside the axis.");
-    }
-    Ok(figure.row_height(200.0 + 60.0 * rows.len() as f64))
-}
-
-/// Failed seeds in words, if any.
-fn outcome(row: &Row) -> Option<String> {
-    match (row.failed, row.scores.len()) {
-        (0, _) => None,
-        (failed, 0) => Some(format!("failed ({failed} of {failed})")),
-        (failed, finished) => Some(format!("{failed} of {} failed", failed + finished)),
+        let interval = self.interval.filter(|_| !same(&self.scores));
+        (
+            format!("{}{failures}", value(mean, interval, &self.scores, decimals)),
+            color,
+        )
     }
 }
 
-/// Decimals that show two digits of the typical interval, or four digits of the scores where there is none.
-fn decimals(rows: &[Row]) -> usize {
-    let positive = |values: Vec<f64>| -> Option<f64> {
-        let mut values: Vec<f64> = values.into_iter().filter(|v| v.is_finite() && *v > 0.0).collect();
+impl Difference {
+    fn in_words(&self, decimals: usize) -> String {
+        let interval = self.interval.filter(|_| !same(&self.values));
+        value(self.mean, interval, &self.values, decimals)
+    }
+}
+
+/// A mean with its interval, or with the reason why it has none, in two lines.
+fn value(mean: f64, interval: Option<(f64, f64)>, values: &BySeed, decimals: usize) -> String {
+    // A value that would lose its digits keeps two of them, or those of its own interval.
+    let decimals = match mean.abs() * 10f64.powi(decimals as i32) < 10.0 {
+        true => decimals.max(self::decimals(std::iter::once((Some(mean), interval)))),
+        false => decimals,
+    };
+    let large = mean.abs() >= 1e4 || interval.is_some_and(|(low, high)| low.abs().max(high.abs()) >= 1e4);
+    let text = |value: f64| if large { number(value) } else { fixed(value, decimals) };
+    let mean = text(mean);
+    match (interval, values.len()) {
+        (Some((low, high)), _) => format!("{mean}\n[{}, {}]", text(low), text(high)),
+        (None, 1) => format!("{mean}\none seed"),
+        (None, n) if same(values) => format!("{mean}\nthe same in all {n} seeds"),
+        (None, n) => format!("{mean}\n{n} seeds"),
+    }
+}
+
+/// Whether two or more values are the same up to rounding.
+fn same(values: &BySeed) -> bool {
+    let largest = values.iter().map(|(_, value)| value.abs()).fold(0.0, f64::max);
+    values.len() > 1
+        && values
+            .iter()
+            .all(|(_, v)| (v - values[0].1).abs() <= ROUNDING * largest)
+}
+
+/// Every number that a row draws.
+fn spread(values: &BySeed, mean: Option<f64>, interval: Option<(f64, f64)>) -> Vec<f64> {
+    let ends = interval.into_iter().flat_map(|(low, high)| [low, high]);
+    values.iter().map(|(_, value)| *value).chain(mean).chain(ends).collect()
+}
+
+fn axis(label: &str, window: Option<Window>) -> Axis {
+    match window {
+        Some(Window { low, high, log: true }) => Axis::log(label).limits(low, high),
+        Some(Window { low, high, log: false }) => Axis::linear(label).limits(low, high),
+        None => Axis::linear(label),
+    }
+}
+
+/// A vertical line at the value; where the axis does not reach it, its name at the edge with an arrow.
+fn reference(panel: &mut Panel, value: f64, name: &str, stroke: Stroke, window: Option<Window>) {
+    match window {
+        Some(window) if value < window.low => {
+            panel.vertical_line(window.low, format!("← {name} {}", number(value)), stroke.invisible())
+        }
+        Some(window) if value > window.high => {
+            panel.vertical_line(window.high, format!("{name} {} →", number(value)), stroke.invisible())
+        }
+        _ => panel.vertical_reference(value, name, stroke),
+    };
+}
+
+/// The dots of the seeds, below the mean and its interval, so that neither hides the other. What lies outside the axis is
+/// marked at its edge: an arrow for the mean, whose value stands beside the row, and the value itself for seeds.
+fn draw_row(
+    panel: &mut Panel,
+    index: usize,
+    values: &BySeed,
+    mean: Option<f64>,
+    interval: Option<(f64, f64)>,
+    window: Option<Window>,
+) {
+    let (estimate, seeds, beyond) = (index as f64 - 0.12, index as f64 + 0.2, index as f64 + 0.44);
+    let inside = |value: f64| window.is_none_or(|window| window.contains(value));
+    let dots: Vec<_> = values
+        .iter()
+        .filter(|(_, value)| inside(*value))
+        .map(|(_, value)| (*value, seeds))
+        .collect();
+    panel.points(&dots, Dot::new(BLACK.alpha(0.28)).radius(5.5));
+    if let Some(window) = window {
+        let below: BySeed = values
+            .iter()
+            .copied()
+            .filter(|(_, value)| *value < window.low)
+            .collect();
+        let above: BySeed = values
+            .iter()
+            .copied()
+            .filter(|(_, value)| *value > window.high)
+            .collect();
+        let furthest = |values: &BySeed, largest: bool| {
+            let ends = values.iter().map(|(_, value)| *value);
+            number(if largest {
+                ends.fold(f64::MIN, f64::max)
+            } else {
+                ends.fold(f64::MAX, f64::min)
+            })
+        };
+        let at_edge = |values: &BySeed, largest: bool| match values[..] {
+            [(seed, value)] => format!("seed {seed}: {}", number(value)),
+            _ => format!("{} seeds, to {}", values.len(), furthest(values, largest)),
+        };
+        if !below.is_empty() {
+            panel.text(
+                (window.low, beyond),
+                format!("← {}", at_edge(&below, false)),
+                Anchor::Start,
+                FAILED,
+            );
+        }
+        if !above.is_empty() {
+            panel.text(
+                (window.high, beyond),
+                format!("{} →", at_edge(&above, true)),
+                Anchor::End,
+                FAILED,
+            );
+        }
+    }
+    let Some(mean) = mean.filter(|mean| mean.is_finite()) else {
+        return;
+    };
+    if let Some((low, high)) = interval.filter(|_| !same(values)) {
+        panel.line(&[(low, estimate), (high, estimate)], Stroke::solid(MODEL).width(6.0));
+    }
+    match window {
+        Some(window) if mean < window.low => panel.arrow(
+            (window.at(0.05), estimate),
+            (window.low, estimate),
+            Stroke::solid(MODEL),
+        ),
+        Some(window) if mean > window.high => panel.arrow(
+            (window.at(0.95), estimate),
+            (window.high, estimate),
+            Stroke::solid(MODEL),
+        ),
+        _ => panel.points(&[(mean, estimate)], Dot::new(MODEL).radius(9.5)),
+    };
+}
+
+/// Decimals that show two digits of the typical interval, or four digits of the means where there is none.
+fn decimals(rows: impl Iterator<Item = (Option<f64>, Option<(f64, f64)>)>) -> usize {
+    let middle = |mut values: Vec<f64>| -> Option<f64> {
+        values.retain(|value| value.is_finite() && *value > 0.0);
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied()
     };
-    let half_widths = rows
-        .iter()
-        .filter_map(|row| row.interval)
-        .map(|(low, high)| 0.5 * (high - low))
-        .collect();
-    let sizes = rows.iter().filter_map(|row| row.mean).map(f64::abs).collect();
-    let resolution = positive(half_widths)
-        .map(|w| w / 10.0)
-        .or(positive(sizes).map(|size| size / 1e3));
-    (-resolution.unwrap_or(0.01).log10().floor()).clamp(0.0, 6.0) as usize
-}
-
-/// Limits of the axis if a few scores are so far away that they would hide the differences of the others.
-fn limits(rows: &[Row], oracle: Option<f64>, baseline: Option<f64>) -> Option<(f64, f64)> {
-    let intervals = rows
-        .iter()
-        .filter_map(|row| row.interval)
-        .flat_map(|(low, high)| [low, high]);
-    let references = || [oracle, baseline].into_iter().flatten();
-    let scores = rows
-        .iter()
-        .flat_map(|row| row.scores.iter().copied().chain(row.mean))
-        .chain(intervals)
-        .chain(references());
-    let mut scores: Vec<f64> = scores.filter(|score| score.is_finite()).collect();
-    scores.sort_by(f64::total_cmp);
-    let quartile = |share: usize| scores.get(scores.len() * share / 4).copied();
-    let (low, high) = (quartile(1)?, quartile(3)?);
-    let room = FENCE * (high - low);
-    let inside = scores
-        .iter()
-        .copied()
-        .filter(|score| (low - room..=high + room).contains(score));
-    let (from, to) = range(inside.chain(references()))?;
-    let beyond = scores.first().is_some_and(|s| *s < from) || scores.last().is_some_and(|s| *s > to);
-    (beyond && from < to).then_some((from - 0.05 * (to - from), to + 0.05 * (to - from)))
+    let (means, intervals): (Vec<_>, Vec<_>) = rows.unzip();
+    let half_widths = intervals.into_iter().flatten().map(|(low, high)| 0.5 * (high - low));
+    let sizes = means.into_iter().flatten().map(f64::abs);
+    let resolution = middle(half_widths.collect())
+        .map(|width| width / 10.0)
+        .or(middle(sizes.collect()).map(|size| size / 1e3));
+    (-resolution.unwrap_or(0.01).log10().floor()).clamp(0.0, 8.0) as usize
 }

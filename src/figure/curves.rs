@@ -1,10 +1,11 @@
 //! Learning curves: the mean over seeds with its interval, one line per variant, against oracle and baseline.
 
-use super::axis::{Axis, NARROWEST};
-use super::chart::{Dot, Panel, Stroke};
+use super::chart::{Panel, Stroke};
+use super::curve_view::View;
 use super::layout::{Figure, left_out};
 use super::number::number;
 use super::theme::{GRID, MODEL, variant};
+use super::words::sentence_case;
 use crate::{Error, Result};
 
 /// The scores of one variant while it learns.
@@ -36,22 +37,19 @@ pub struct Labels {
 /// An interval for the mean of the scores of several seeds; None where there are too few.
 pub type Interval<'a> = &'a dyn Fn(&[f64]) -> Option<(f64, f64)>;
 
-/// Share of the steps that counts as the beginning, which need not fit on the axis.
-const BEGINNING: f64 = 0.1;
 /// More variants than this get a panel each.
 const TOGETHER: usize = 8;
 
 /// One evaluation of one variant, over its seeds.
-struct Summary {
-    step: f64,
-    mean: f64,
-    interval: Option<(f64, f64)>,
+pub(super) struct Summary {
+    pub step: f64,
+    pub mean: f64,
+    pub interval: Option<(f64, f64)>,
 }
 
 /// Draws every curve's mean over seeds as a line and `interval` as a band: up to eight variants in one panel, more in a
 /// panel each, with the others behind in grey. A curve that ends before others has a dot there, and a thin line to its
-/// name. Where the first tenth of the steps alone would make the axis more than
-/// three times as long, it is cut off, and a note says so.
+/// name. What lies outside the vertical axis is said in a note.
 ///
 /// # Errors
 /// If there is no curve.
@@ -80,70 +78,76 @@ pub fn learning_curves(
             ),
         });
     }
-    let (axes, cut) = axes(&summaries, oracle, baseline);
-    notes.extend(cut);
-    match skipped.iter().sum() {
-        0 => {}
-        count => notes.push(left_out(count)),
-    }
-    let references = |panel: &mut Panel, named: bool| {
+    let view = View::new(curves, &summaries, &[oracle, baseline]);
+    let references = |panel: &mut Panel| {
         for (value, name, stroke) in [
             (baseline, "baseline", Stroke::baseline()),
             (oracle, "oracle", Stroke::oracle()),
         ] {
-            match value {
-                Some(value) if named => panel.reference(value, name, stroke),
-                Some(value) => panel.horizontal(value, stroke),
-                None => panel,
-            };
+            if let Some(value) = value {
+                view.reference(panel, value, name, stroke);
+            }
         }
     };
     let figure = if curves.len() <= TOGETHER {
-        let mut panel = Panel::new("", axes.0, axes.1);
+        let mut panel = Panel::new("", view.x.clone(), view.y());
         for (index, rows) in summaries.iter().enumerate() {
-            panel.band(&band(rows), variant(index).0.alpha(0.18));
+            if view.shows_end(rows) {
+                panel.band(&band(rows), variant(index).0.alpha(0.18));
+            }
         }
-        references(&mut panel, true);
+        references(&mut panel);
         for (index, (curve, rows)) in curves.iter().zip(&summaries).enumerate() {
             let (color, dash) = variant(index);
-            panel.named_line(title(curve), &line(rows), Stroke::solid(color).dash(dash));
+            view.draw(
+                &mut panel,
+                curve,
+                rows,
+                Stroke::solid(color).dash(dash),
+                Some(title(curve)),
+            );
         }
-        let last = summaries
+        if summaries
             .iter()
-            .flatten()
-            .map(|row| row.step)
-            .fold(f64::NEG_INFINITY, f64::max);
-        for (index, end) in summaries
-            .iter()
-            .enumerate()
-            .filter_map(|(i, rows)| Some((i, rows.last()?)))
+            .any(|rows| rows.last().is_some_and(|end| end.step < view.last))
         {
-            if end.step < last {
-                let (color, dash) = variant(index);
-                let held = Stroke::solid(color.alpha(0.5)).width(1.5).dash(dash);
-                panel
-                    .line(&[(end.step, end.mean), (last, end.mean)], held)
-                    .points(&[(end.step, end.mean)], Dot::new(color).radius(7.0));
-            }
+            notes.push("A dot marks the end of a training that ended before the others.".to_owned());
         }
         Figure::new(&labels.title, 1, vec![panel]).row_height(800.0)
     } else {
         let panels = curves.iter().zip(&summaries).map(|(curve, rows)| {
-            let mut panel = Panel::new(title(curve), axes.0.clone(), axes.1.clone());
+            let mut panel = Panel::new(title(curve), view.x.clone(), view.y());
             for other in &summaries {
                 panel.line(&line(other), Stroke::solid(GRID).width(2.0));
             }
-            references(&mut panel, false);
-            panel
-                .band(&band(rows), MODEL.alpha(0.25))
-                .line(&line(rows), Stroke::solid(MODEL));
+            for (value, stroke) in [(baseline, Stroke::baseline()), (oracle, Stroke::oracle())] {
+                if let Some(value) = value.filter(|value| view.shows(*value)) {
+                    panel.horizontal(value, stroke);
+                }
+            }
+            if view.shows_end(rows) {
+                panel.band(&band(rows), MODEL.alpha(0.25));
+            }
+            view.draw(&mut panel, curve, rows, Stroke::solid(MODEL), None);
             panel
         });
-        for (value, name) in [(oracle, "oracle (dashed)"), (baseline, "baseline (dotted)")] {
-            notes.extend(value.map(|value| format!("{name}: {}", number(value))));
+        for (value, name) in [(oracle, "oracle"), (baseline, "baseline")] {
+            notes.extend(value.map(|value| {
+                let line = match (view.shows(value), name) {
+                    (false, _) => "outside the axis",
+                    (true, "oracle") => "dashed line",
+                    (true, _) => "dotted line",
+                };
+                format!("{}: {} ({line}).", sentence_case(name), number(value))
+            }));
         }
         Figure::new(&labels.title, 3, panels.collect()).row_height(330.0)
     };
+    notes.extend(view.left_out(curves, &summaries));
+    match skipped.iter().sum() {
+        0 => {}
+        count => notes.push(left_out(count)),
+    }
     Ok(notes.into_iter().fold(
         figure.caption(&labels.caption).shared_labels(&labels.x, &labels.y),
         Figure::note,
@@ -179,7 +183,7 @@ fn title(curve: &Curve) -> String {
     }
 }
 
-fn line(rows: &[Summary]) -> Vec<(f64, f64)> {
+pub(super) fn line(rows: &[Summary]) -> Vec<(f64, f64)> {
     rows.iter().map(|row| (row.step, row.mean)).collect()
 }
 
@@ -190,88 +194,81 @@ fn band(rows: &[Summary]) -> Vec<(f64, f64, f64)> {
         .collect()
 }
 
-/// Height of an axis whose beginning is cut off, in the narrowest there can be.
-const WIDTHS: f64 = 20.0;
-
-/// Axes for all curves, and a note if the beginning is cut off.
-fn axes(summaries: &[Vec<Summary>], oracle: Option<f64>, baseline: Option<f64>) -> ((Axis, Axis), Option<String>) {
-    let rows = || summaries.iter().flatten();
-    let references = || [oracle, baseline].into_iter().flatten();
-    let (mut x, mut y) = (Axis::linear(""), Axis::linear(""));
-    let Some((first, last)) = range(rows().map(|row| row.step)) else {
-        return ((x, y), None);
-    };
-    if first < last {
-        x = x.limits(first, last);
-    }
-    let later = rows().filter(|row| row.step > first + BEGINNING * (last - first));
-    let late = range(
-        later
-            .flat_map(|row| {
-                let (low, high) = row.interval.unwrap_or((row.mean, row.mean));
-                [row.mean, low, high]
-            })
-            .chain(references()),
-    );
-    let all = range(rows().map(|row| row.mean).chain(references()));
-    let (Some((low, high)), Some((from, to))) = (all, late) else {
-        return ((x, y), None);
-    };
-    // Of an end that is as good as still, an axis shows so much at least.
-    let least = WIDTHS * NARROWEST * from.abs().max(to.abs());
-    let still = 0.5 * (least - (to - from)).max(0.0);
-    let (from, to) = (from - still, to + still);
-    if to <= from || high - low <= 3.0 * (to - from) {
-        return ((x, y), None);
-    }
-    let room = 0.06 * (to - from);
-    y = y.limits(from - room, to + room);
-    let reach = if low < from - room { low } else { high };
-    let note = format!(
-        "The beginning, which reaches to {}, lies outside the axis.",
-        number(reach)
-    );
-    ((x, y), Some(note))
-}
-
-/// Smallest and largest finite value.
-pub(super) fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
-    values.filter(|value| value.is_finite()).fold(None, |range, value| {
-        let (low, high) = range.unwrap_or((value, value));
-        Some((low.min(value), high.max(value)))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Whether the note of a curve through `values` says that its beginning is cut off, with the axis that is left.
-    fn cut(values: impl Fn(f64) -> f64) -> Option<Axis> {
-        let curve = Curve {
-            name: "one".into(),
-            steps: (0..40).map(f64::from).collect(),
-            values: vec![(0..40).map(f64::from).map(values).collect()],
+    fn curve(name: &str, steps: usize, value: impl Fn(f64) -> f64) -> Curve {
+        let steps: Vec<f64> = (0..steps).map(|step| step as f64).collect();
+        Curve {
+            name: name.into(),
+            values: vec![steps.iter().map(|step| value(*step)).collect()],
+            steps,
             failed: 0,
-        };
-        let (rows, _) = summarise(&curve, &|_| None);
-        let ((_, y), note) = axes(&[rows], None, None);
-        note.map(|_| y)
+        }
+    }
+
+    /// The figure as SVG, and its notes.
+    fn drawn(curves: &[Curve], oracle: Option<f64>) -> String {
+        let interval = |_: &[f64]| None;
+        let figure = learning_curves(curves, oracle, None, &interval, &Labels::default()).unwrap();
+        figure.svg().unwrap()
     }
 
     #[test]
     fn a_far_beginning_is_cut_off_and_said() {
-        assert!(cut(|step| step).is_none());
-        assert!(cut(|_| -641.6).is_none());
+        let beginning = "leaves out the beginning of one";
+        let said = |value: fn(f64) -> f64| drawn(&[curve("one", 40, value)], None).contains(beginning);
+        assert!(!said(|step| step));
+        assert!(!said(|_| -641.6));
         // Too small a change for labels of seven digits: the axis shows all of it, and nothing is cut off.
-        assert!(cut(|step| -641.6 - if step == 0.0 { 1e-5 } else { 0.0 }).is_none());
-        // The end is as good as still.
-        let still = |step: f64| -641.6 - if step == 0.0 { 0.4 } else { 1e-9 * step };
-        let height = cut(still).unwrap().scale(None).span();
-        assert!((0.01..0.02).contains(&height), "{height}");
-        // It moves: all of what it does is shown.
-        let moving = |step: f64| if step == 0.0 { -1e3 } else { step };
-        let height = cut(moving).unwrap().scale(None).span();
-        assert!((35.0..50.0).contains(&height), "{height}");
+        assert!(!said(|step| -641.6 - if step == 0.0 { 1e-5 } else { 0.0 }));
+        assert!(said(|step| -641.6 - if step == 0.0 { 0.4 } else { 1e-9 * step }));
+        assert!(said(|step| if step == 0.0 { -1e3 } else { step }));
+    }
+
+    /// Most variants converge early, within the first tenth of the longest curve, and lie below it.
+    #[test]
+    fn variants_that_end_early_are_all_on_the_axis() {
+        let goals = [-1210.0, -1180.0, -1160.0, -1150.0, -1140.0, -1131.0, -1130.0];
+        let curves: Vec<Curve> = goals
+            .iter()
+            .enumerate()
+            .map(|(i, goal)| {
+                let steps = if i < 5 { 10 } else { 200 };
+                curve(&format!("k={i}"), steps, move |step| {
+                    goal - 5000.0 * (-3.0 * step).exp()
+                })
+            })
+            .collect();
+        let (rows, _): (Vec<_>, Vec<_>) = curves.iter().map(|curve| summarise(curve, &|_| None)).unzip();
+        let view = View::new(&curves, &rows, &[]);
+        for goal in goals {
+            assert!(view.shows(goal), "{goal}: {view:?}");
+        }
+        let svg = drawn(&curves, None);
+        assert!(svg.contains("leaves out the beginning of 7 curves, which reaches to −6,210"));
+        assert!(!svg.contains("outside the vertical axis"));
+    }
+
+    #[test]
+    fn a_diverged_seed_is_named_at_the_edge_and_does_not_set_the_axis() {
+        let mut curves: Vec<Curve> = (0..3)
+            .map(|i| {
+                curve(&format!("v{i}"), 40, move |step| {
+                    0.1 * f64::from(i) - (-step / 5.0).exp()
+                })
+            })
+            .collect();
+        let diverged = curves[1].steps.iter().map(|step| -(10f64.powf(step / 1.3))).collect();
+        let other = curves[1].values[0].clone();
+        curves[1].values.extend([other, diverged]);
+        let (rows, _): (Vec<_>, Vec<_>) = curves.iter().map(|curve| summarise(curve, &|_| None)).unzip();
+        let view = View::new(&curves, &rows, &[Some(50.0)]);
+        let y = view.limits.unwrap();
+        assert!(y.0 > -3.0 && y.1 < 1.0, "{view:?}");
+        let svg = drawn(&curves, Some(50.0));
+        assert!(svg.contains("v1 ends at −"));
+        assert!(svg.contains("↑ oracle 50") && svg.contains("↓ v1"));
     }
 }

@@ -11,6 +11,8 @@ use super::theme::{BLACK, Color, Dash, GRID, GRID_LINE, LABEL, PANEL_TITLE, QUIE
 
 /// Distance between axes and labels, pixels.
 const GAP: f64 = 12.0;
+/// Length of the piece of line before its name, pixels.
+const SAMPLE: f64 = 36.0;
 
 /// Room that a panel needs beside and below its axes, pixels.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,12 +34,15 @@ impl Panel {
     }
 
     fn x_ticks(&self, scale: Scale, width: f64) -> Vec<Tick> {
-        if self.x.names.is_some() {
+        if self.x.names.is_some() || self.bare {
             return Vec::new(); // Only rows are named.
         }
         // Fewer ticks until no two labels touch.
         for most in (2..=7).rev() {
-            let ticks = scale.ticks(most);
+            let mut ticks = scale.ticks(most);
+            if self.x.calendar {
+                ticks.iter_mut().for_each(|tick| tick.label.retain(|c| c != ','));
+            }
             let spans: Vec<(f64, f64)> = ticks
                 .iter()
                 .filter_map(|tick| {
@@ -63,19 +68,30 @@ impl Panel {
     fn row_names(&self, width: f64, height: f64) -> Vec<Block> {
         let names = self.y.names.as_deref().unwrap_or_default();
         let room = height / names.len().max(1) as f64;
-        let lines = ((room / (font_line(TICK))) as usize).clamp(1, 2);
+        let lines = ((room / (font_line(TICK))) as usize).clamp(1, 3);
         names
             .iter()
             .map(|name| fit(name, 0.30 * width, lines, TICK, Weight::Regular))
             .collect()
     }
 
-    fn end_blocks(&self, width: f64) -> Vec<Block> {
-        let lines = if self.y.names.is_some() { 1 } else { 2 };
+    fn end_blocks(&self, width: f64, height: f64) -> Vec<Block> {
+        let lines = match &self.y.names {
+            Some(names) => ((height / names.len().max(1) as f64 / font_line(TICK)) as usize).clamp(1, 4),
+            None => 2,
+        };
         self.ends
             .iter()
-            .map(|(_, text, _)| fit(text, 0.32 * width, lines, TICK, Weight::Regular))
+            .map(|end| fit(&end.text, 0.32 * width, lines, TICK, Weight::Regular))
             .collect()
+    }
+
+    /// Room for a piece of line before the labels in the right margin, pixels.
+    fn sample(&self) -> f64 {
+        match self.ends.iter().any(|end| end.line.is_some()) {
+            true => SAMPLE + GAP,
+            false => 0.0,
+        }
     }
 
     fn title_block(&self, width: f64) -> Option<Block> {
@@ -98,8 +114,12 @@ impl Panel {
         if !self.y.label.is_empty() {
             left += font_line(LABEL) + GAP;
         }
-        let mut right = widest(&self.end_blocks(width));
-        right = if right > 0.0 { right + 2.0 * GAP } else { GAP };
+        let mut right = widest(&self.end_blocks(width, height));
+        right = if right > 0.0 {
+            right + 2.0 * GAP + self.sample()
+        } else {
+            GAP
+        };
         // The last label of the horizontal axis may reach beyond its end.
         let reach = self
             .x_ticks(x, width - left - right)
@@ -176,6 +196,9 @@ impl Panel {
     }
 
     fn draw_axes(&self, sheet: &mut Sheet, outer: Frame, view: &View) {
+        if self.bare {
+            return;
+        }
         let Frame {
             left,
             top,
@@ -239,29 +262,31 @@ impl Panel {
 
     /// The names of lines, each at its height or, if that is taken, near it with a thin leader.
     fn draw_ends(&self, sheet: &mut Sheet, view: &View, outer: Frame) {
-        let blocks = self.end_blocks(outer.width());
+        let blocks = self.end_blocks(outer.width(), outer.height());
         let Frame { top, bottom, right, .. } = view.plot;
         let (mut wished, mut sizes, mut shown) = (Vec::new(), Vec::new(), Vec::new());
-        for ((y, _, color), block) in self.ends.iter().zip(&blocks) {
-            if let Some(place) = view.y.place(*y) {
+        for (end, block) in self.ends.iter().zip(&blocks) {
+            if let Some(place) = view.y.place(end.y) {
                 wished.push((bottom - place * (bottom - top)).clamp(top, bottom));
                 sizes.push(block.height());
-                shown.push((block, color));
+                shown.push((block, end));
             }
         }
         let reach = 0.5 * font_line(TICK);
         let centres = spread(&wished, &sizes, top - reach, bottom + reach);
-        for (((block, color), centre), wish) in shown.into_iter().zip(centres).zip(wished) {
+        let start = right + 2.0 * GAP;
+        for (((block, end), centre), wish) in shown.into_iter().zip(centres).zip(wished) {
             if (centre - wish).abs() > 4.0 {
                 let leader = [(right + 2.0, wish), (right + 1.6 * GAP, centre)];
+                let color = end.line.map_or(end.color, |line| line.color);
                 sheet.stroke(&leader, GRID_LINE, Dash::Solid, color.alpha(0.6));
             }
-            sheet.block(
-                block,
-                (right + 2.0 * GAP, centre - 0.5 * block.height()),
-                Anchor::Start,
-                color.text(),
-            );
+            if let Some(line) = end.line {
+                let piece = [(start, centre), (start + SAMPLE, centre)];
+                sheet.stroke(&piece, line.width, line.dash, line.color);
+            }
+            let at = (start + self.sample(), centre - 0.5 * block.height());
+            sheet.block(block, at, Anchor::Start, end.color.text());
         }
     }
 

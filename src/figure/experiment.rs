@@ -1,35 +1,87 @@
 //! The two figures that every experiment gets: its comparison and its learning curves.
 
-use super::comparison::{Row, comparison};
+use super::comparison::{Comparison, Difference, Row};
 use super::curves::{Curve, Labels, learning_curves};
+use super::layout::Figure;
+use super::theme::Page;
+use super::words::{quantity, quantity_and_direction, sentence_case, title};
 use crate::Result;
-use crate::runner::{Summary, VariantSummary, agreed};
-use crate::stats::{LEVEL, Summary as Statistics, mean_interval};
+use crate::objective::ObjectiveConfig;
+use crate::runner::{Experiment, Summary, VariantSummary, agreed};
+use crate::spec::Spec;
+use crate::stats::{self, LEVEL, mean_interval};
+use crate::train::TrainingConfig;
 use std::path::{Path, PathBuf};
 
+/// The interval that tables and figures give.
+const INTERVAL: &str = "95 % Student t interval";
+
 /// Draws `comparison` and, where there is a curve to show, `learning_curves` into `folder`; returns the files.
-pub fn write(summary: &Summary, folder: &Path) -> Result<Vec<PathBuf>> {
-    let metric = &summary.metric;
-    let labels = Labels {
-        title: summary.question.clone(),
-        caption: format!("{}: {}", metric.name, metric.formula),
-        x: format!("{} ({})", metric.name, metric.unit),
-        y: String::new(),
+pub fn write(summary: &Summary, experiment: &Experiment, folder: &Path, page: Page) -> Result<Vec<PathBuf>> {
+    let comparison = || comparison(summary).draw()?.page(page).write(&folder.join("comparison"));
+    let curves = || match curves_of(summary, experiment)? {
+        Some(figure) => figure.page(page).write(&folder.join("learning_curves")),
+        None => Ok(Vec::new()),
     };
-    let rows: Vec<Row> = summary
-        .variants
-        .iter()
-        .map(|variant| row(variant, &metric.name))
-        .collect();
-    let comparison = || comparison(&rows, summary.oracle, summary.baseline, &labels)?.write(&folder.join("comparison"));
-    let (comparison, curves) = rayon::join(comparison, || write_curves(summary, folder));
-    Ok(comparison?.into_iter().chain(curves?.into_iter().flatten()).collect())
+    let (comparison, curves) = rayon::join(comparison, curves);
+    Ok(comparison?.into_iter().chain(curves?).collect())
 }
 
-/// Draws `learning_curves` where there is a curve to show.
-fn write_curves(summary: &Summary, folder: &Path) -> Result<Option<[PathBuf; 2]>> {
+/// The comparison of a summary's variants.
+fn comparison(summary: &Summary) -> Comparison {
     let metric = &summary.metric;
-    // A metric of roll-outs is measured once, at the end: its curve is that of the likelihood.
+    let rows: Vec<Row> = summary.variants.iter().map(|variant| row(variant, summary)).collect();
+    let several = rows.iter().any(|row| row.interval.is_some());
+    let mean = match several {
+        true => format!("Points and bars: mean over seeds with {INTERVAL}. Small dots: every seed."),
+        false => "Points: mean over seeds. Small dots: every seed.".to_owned(),
+    };
+    Comparison {
+        title: summary.question.clone(),
+        caption: format!("{}. {mean}", sentence_case(&quantity_and_direction(metric))),
+        quantity: quantity(&metric.name),
+        unit: metric.unit.clone(),
+        larger_is_better: metric.larger_is_better,
+        oracle: summary.oracle,
+        baseline: summary.baseline,
+        rows,
+    }
+}
+
+fn row(variant: &VariantSummary, summary: &Summary) -> Row {
+    let metric = &summary.metric.name;
+    let statistics = variant.summary.get(metric);
+    let scores = variant.scores(metric);
+    let difference = summary
+        .differences
+        .iter()
+        .find(|difference| difference.variant == variant.name);
+    let difference = difference.and_then(|difference| {
+        let reference = summary.variants.iter().find(|other| other.name == difference.against)?;
+        let theirs = reference.scores(metric);
+        let values = scores
+            .iter()
+            .filter_map(|(seed, score)| Some((*seed, score - theirs.get(seed)?)));
+        Some(Difference {
+            against: difference.against.clone(),
+            values: values.collect(),
+            mean: difference.difference.mean,
+            interval: difference.difference.interval.map(|interval| interval.bounds()),
+        })
+    });
+    Row {
+        name: variant.name.clone(),
+        scores: scores.into_iter().collect(),
+        finished: variant.seeds.iter().filter(|seed| seed.status == "done").count(),
+        failed: variant.failed(),
+        mean: statistics.and_then(|statistics| statistics.mean),
+        interval: statistics.and_then(bounds),
+        difference,
+    }
+}
+
+/// The metric whose curve is drawn: the experiment's own if it is measured along the way, else a likelihood.
+fn metric_of_curves(summary: &Summary) -> Option<&str> {
     let measured_along = |name: &str| {
         let lines = summary
             .variants
@@ -38,21 +90,53 @@ fn write_curves(summary: &Summary, folder: &Path) -> Result<Option<[PathBuf; 2]>
             .flat_map(|seed| &seed.curve);
         lines.filter(|line| line.values.contains_key(name)).count() > 1
     };
-    let along = [
-        metric.name.as_str(),
-        "test/log_likelihood",
-        "test/log_likelihood_grid",
-        "test/log_likelihood_estimate",
-        "test/log_likelihood_bound",
-        "train/log_likelihood",
-        "train/log_likelihood_grid",
-        "train/log_likelihood_estimate",
-        "train/log_likelihood_bound",
-    ];
-    let Some(name) = along.into_iter().find(|name| measured_along(name)) else {
+    std::iter::once(summary.metric.name.as_str())
+        .chain(LIKELIHOODS)
+        .find(|name| measured_along(name))
+}
+
+/// Log-likelihoods, the most telling first: exact, on a grid, estimated, and bounded from below.
+const LIKELIHOODS: [&str; 8] = [
+    "test/log_likelihood",
+    "test/log_likelihood_grid",
+    "test/log_likelihood_estimate",
+    "test/log_likelihood_bound",
+    "train/log_likelihood",
+    "train/log_likelihood_grid",
+    "train/log_likelihood_estimate",
+    "train/log_likelihood_bound",
+];
+
+/// The name of the log-likelihood that the runs of `variants` report, the most telling one.
+pub(super) fn likelihood<'a>(variants: impl IntoIterator<Item = &'a VariantSummary> + Clone) -> &'static str {
+    let measured = |name: &&str| {
+        let mut variants = variants.clone().into_iter();
+        variants.any(|variant| variant.summary.contains_key(*name))
+    };
+    LIKELIHOODS.into_iter().find(measured).unwrap_or(LIKELIHOODS[0])
+}
+
+/// The learning curves, where there is a curve to show.
+fn curves_of(summary: &Summary, experiment: &Experiment) -> Result<Option<Figure>> {
+    let metric = &summary.metric;
+    let Some(name) = metric_of_curves(summary) else {
         return Ok(None);
     };
-    let curves: Vec<Curve> = summary.variants.iter().map(|variant| curve(variant, name)).collect();
+    let spec = |variant: &VariantSummary| {
+        let same = experiment
+            .loaded
+            .variants
+            .iter()
+            .find(|other| other.name == variant.name);
+        same.map(|variant| &variant.spec)
+    };
+    // The density of a model that learns by squared errors alone means nothing: its noise is not learnt.
+    let without_density = |variant: &&VariantSummary| {
+        let squared = |spec: &Spec| matches!(spec.objective, ObjectiveConfig::MeanSquaredError(_));
+        name.contains("log_likelihood") && spec(variant).is_some_and(squared)
+    };
+    let (omitted, shown): (Vec<_>, Vec<_>) = summary.variants.iter().partition(without_density);
+    let curves: Vec<Curve> = shown.iter().map(|variant| curve(variant, name)).collect();
     // A start and an end make no curve.
     if curves.iter().all(|curve| curve.steps.len() < 3) {
         return Ok(None);
@@ -61,29 +145,47 @@ fn write_curves(summary: &Summary, folder: &Path) -> Result<Option<[PathBuf; 2]>
         true => (summary.oracle, summary.baseline),
         false => (agreed(&summary.variants, "test/oracle"), None),
     };
-    let unit = crate::train::metrics::find(name).map_or("", |metric| metric.unit);
+    let mut caption = match name == metric.name {
+        true => String::new(),
+        false => format!(
+            "{} is measured once, after training; these curves show another metric. ",
+            sentence_case(&title(&metric.name))
+        ),
+    };
+    let document = crate::train::metrics::find(name).map(crate::runner::MetricDocument::from);
+    let words = document.map_or_else(|| title(name), |document| quantity_and_direction(&document));
+    caption += &sentence_case(&words);
+    caption += &match curves.iter().map(|curve| curve.values.len()).max() {
+        Some(seeds @ 3..) => format!(": mean over {seeds} seeds with {INTERVAL}."),
+        Some(2) => ": mean over 2 seeds.".to_owned(),
+        _ => ": one seed.".to_owned(),
+    };
     let labels = Labels {
         title: summary.question.clone(),
-        caption: match curves.iter().map(|curve| curve.values.len()).max() {
-            Some(seeds @ 3..) => format!("Mean over {seeds} seeds with 95 % Student t intervals."),
-            Some(2) => "Mean over 2 seeds.".to_owned(),
-            _ => "One seed.".to_owned(),
-        },
-        x: "steps".to_owned(),
-        y: format!("{name} ({unit})"),
+        caption,
+        x: steps(shown.iter().filter_map(|variant| spec(variant))).to_owned(),
+        y: quantity(name),
     };
-    let figure = learning_curves(&curves, oracle, baseline, &interval, &labels)?;
-    Ok(Some(figure.write(&folder.join("learning_curves"))?))
+    let mut figure = learning_curves(&curves, oracle, baseline, &interval, &labels)?;
+    if !omitted.is_empty() {
+        let names: Vec<&str> = omitted.iter().map(|variant| variant.name.as_str()).collect();
+        figure = figure.note(format!(
+            "Left out, since training by the mean squared error learns no density: {}.",
+            names.join(", ")
+        ));
+    }
+    Ok(Some(figure))
 }
 
-fn row(variant: &VariantSummary, metric: &str) -> Row {
-    let summary = variant.summary.get(metric);
-    Row {
-        name: variant.name.clone(),
-        scores: variant.scores(metric).into_values().collect(),
-        failed: variant.failed(),
-        mean: summary.and_then(|summary| summary.mean),
-        interval: summary.and_then(Statistics::bounds),
+/// What the optimizers of `specs` count.
+fn steps<'a>(specs: impl Iterator<Item = &'a Spec>) -> &'static str {
+    let em: Vec<bool> = specs
+        .map(|spec| matches!(spec.training, TrainingConfig::Em(_)))
+        .collect();
+    match (em.contains(&true), em.contains(&false)) {
+        (true, true) => "steps (EM: sweeps)",
+        (true, false) => "sweeps",
+        _ => "steps",
     }
 }
 
@@ -117,6 +219,11 @@ pub(super) fn curve(variant: &VariantSummary, metric: &str) -> Curve {
         steps: steps.iter().map(|step| *step as f64).collect(),
         failed: variant.failed(),
     }
+}
+
+/// The ends of the interval of the mean.
+pub(super) fn bounds(summary: &stats::Summary) -> Option<(f64, f64)> {
+    summary.bounds()
 }
 
 /// Student's t interval of the mean at 95 %, as in tables.

@@ -145,8 +145,15 @@ pub(super) fn fit(text: &str, limit: f64, lines: usize, size: f64, weight: Weigh
     }
 }
 
-/// Greedy wrapping after spaces and after the joints of names (`_ / , = - .`); a longer piece breaks anywhere.
+/// Greedy wrapping of every line of `text` after spaces and after the joints of names (`_ / , = -`); a longer piece breaks
+/// anywhere.
 fn wrap(text: &str, limit: f64, size: f64, weight: Weight) -> Vec<String> {
+    text.split('\n')
+        .flat_map(|line| wrap_line(line, limit, size, weight))
+        .collect()
+}
+
+fn wrap_line(text: &str, limit: f64, size: f64, weight: Weight) -> Vec<String> {
     let mut lines = vec![String::new()];
     for piece in text.split_inclusive([' ', '_', '/', ',', '=', '-', '·']) {
         let line = lines.last_mut().expect("there is always a line");

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 
 use super::axis::Axis;
 use super::chart::{Dot, Panel, Stroke};
-use super::comparison::{Row, comparison};
+use super::comparison::{BySeed, Comparison, Difference, Row};
 use super::curves::{Curve, Labels, learning_curves};
 use super::layout::Figure;
 use super::sheet::Anchor;
-use super::theme::{BASELINE, BLACK, ColorMap, FAILED, MODEL, OBSERVED, VARIANTS, mix};
+use super::theme::{BASELINE, BLACK, ColorMap, FAILED, MODEL, OBSERVED, Page, VARIANTS, mix};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/gallery")
@@ -38,21 +38,12 @@ fn labels(title: &str) -> Labels {
     }
 }
 
-/// The same texts for rows instead of curves.
-fn row_labels(title: &str) -> Labels {
-    Labels {
-        x: labels(title).y,
-        caption: "Mean over seeds and 95 % interval (blue), every seed (grey).".into(),
-        ..labels(title)
-    }
-}
-
 const NAMES: [&str; 8] = [
     "exact posterior",
     "marginal likelihood",
-    "8 sampled guesses",
-    "1 sampled guess",
-    "64 sampled guesses",
+    "8 posterior samples",
+    "1 posterior sample",
+    "64 posterior samples",
     "hard",
     "stale posterior, refreshed every 200 steps",
     "posterior={kind=\"sampled\",samples=128},training.learning_rate=3e-4",
@@ -86,20 +77,56 @@ fn curves(count: usize, seeds: usize, start: f64) -> Vec<Curve> {
         .collect()
 }
 
+fn row(name: &str, values: &[f64], failed: usize) -> Row {
+    let mean = (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
+    Row {
+        name: name.to_owned(),
+        interval: interval(values),
+        scores: (0..).zip(values.iter().copied()).collect(),
+        finished: values.len(),
+        failed,
+        mean,
+        difference: None,
+    }
+}
+
+/// A comparison of rows with the first of them.
+fn comparison(mut rows: Vec<Row>, oracle: Option<f64>, baseline: Option<f64>) -> Comparison {
+    if let Some((first, others)) = rows.split_first_mut() {
+        for other in others {
+            let pairs = other.scores.iter().zip(&first.scores);
+            let values: BySeed = pairs.map(|((seed, a), (_, b))| (*seed, a - b)).collect();
+            let alone: Vec<f64> = values.iter().map(|(_, value)| *value).collect();
+            if !values.is_empty() {
+                other.difference = Some(Difference {
+                    against: first.name.clone(),
+                    mean: alone.iter().sum::<f64>() / alone.len() as f64,
+                    interval: interval(&alone),
+                    values,
+                });
+            }
+        }
+    }
+    Comparison {
+        title: TITLE.to_owned(),
+        caption: "Test log-likelihood, nats per datum (higher is better). Points and bars: mean with 95 % interval."
+            .to_owned(),
+        quantity: "test log-likelihood (nats per datum)".to_owned(),
+        unit: "nats per datum".to_owned(),
+        larger_is_better: Some(true),
+        oracle,
+        baseline,
+        rows,
+    }
+}
+
+const TITLE: &str = "How close does each objective bring a mixture density network to the oracle?";
+
 fn rows(curves: &[Curve]) -> Vec<Row> {
+    let last = |curve: &Curve| -> Vec<f64> { curve.values.iter().filter_map(|seed| seed.last().copied()).collect() };
     curves
         .iter()
-        .map(|curve| {
-            let scores: Vec<f64> = curve.values.iter().filter_map(|seed| seed.last().copied()).collect();
-            let mean = (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64);
-            Row {
-                name: curve.name.clone(),
-                interval: interval(&scores),
-                scores,
-                failed: curve.failed,
-                mean,
-            }
-        })
+        .map(|curve| row(&curve.name, &last(curve), curve.failed))
         .collect()
 }
 
@@ -264,67 +291,238 @@ fn the_gallery_is_drawn() {
     failed[1].values.clear();
     failed[1].failed = 10;
     failed[2].values[0][5] = f64::NAN;
-    let mut wide = rows(&curves(4, 5, 0.2));
-    wide[1].scores.push(-4.0e5);
-    wide[1].mean = Some(-8.0e4);
-    wide[1].interval = Some((-2.4e5, 1.2));
-    let constant = vec![Row {
-        name: "constant".into(),
-        scores: vec![3.0; 5],
-        failed: 0,
-        mean: Some(3.0),
-        interval: Some((3.0, 3.0)),
-    }];
-    let title = "How close does each objective bring a mixture density network to the oracle?";
+    let mut diverged = curves(4, 5, 0.2);
+    let explosion = diverged[1]
+        .steps
+        .iter()
+        .map(|step| -(10f64.powf(step / 160.0)))
+        .collect();
+    diverged[1].values[2] = explosion;
+    let mut hidden = curves(3, 5, 0.2);
+    hidden[2].name = "another metric".into();
+    let mut unmeasured = rows(&hidden);
+    unmeasured[2] = Row {
+        name: "another metric".into(),
+        finished: 5,
+        ..Row::default()
+    };
+    let constant = vec![row("constant", &[3.0; 5], 0), row("the same", &[3.5; 5], 0)];
+    let errors = [0.0012, 0.0013, 0.2, 1.1].map(|size: f64| [1.0, 1.1, 0.9, 1.05, 0.95].map(|factor| size * factor));
+    let errors = errors
+        .iter()
+        .zip(NAMES)
+        .map(|(values, name)| row(name, values, 0))
+        .collect();
+    let errors = Comparison {
+        quantity: "prior error (total variation)".to_owned(),
+        unit: "total variation".to_owned(),
+        larger_is_better: Some(false),
+        ..comparison(errors, Some(0.0), Some(0.9))
+    };
+    let curves_of =
+        |list: &[Curve], oracle| learning_curves(list, oracle, Some(0.655), &interval, &labels(TITLE)).unwrap();
+    let compared = |rows, oracle, baseline| comparison(rows, oracle, baseline).draw().unwrap();
     let figures = [
         ("primitives", primitives()),
-        (
-            "curves_6",
-            learning_curves(&curves(6, 10, 0.2), oracle, Some(0.655), &interval, &labels(title)).unwrap(),
-        ),
-        (
-            "curves_24",
-            learning_curves(&curves(24, 10, -30.0), oracle, Some(0.655), &interval, &labels(title)).unwrap(),
-        ),
-        (
-            "curves_failed",
-            learning_curves(&failed, oracle, None, &interval, &labels(title)).unwrap(),
-        ),
-        (
-            "comparison_1",
-            comparison(&rows(&curves(1, 1, 0.2)), None, None, &row_labels(title)).unwrap(),
-        ),
-        (
-            "comparison_8",
-            comparison(&rows(&curves(8, 10, 0.2)), oracle, Some(0.655), &row_labels(title)).unwrap(),
-        ),
+        ("curves_8", curves_of(&curves(8, 10, 0.2), oracle)),
+        ("curves_24", curves_of(&curves(24, 10, -30.0), oracle)),
+        ("curves_failed", curves_of(&failed, oracle)),
+        ("curves_diverged", curves_of(&diverged, Some(1e4))),
+        ("comparison_1", compared(rows(&curves(1, 1, 0.2)), None, None)),
+        ("comparison_2", compared(rows(&curves(2, 2, 0.2)), oracle, Some(0.655))),
+        ("comparison_8", compared(rows(&curves(8, 10, 0.2)), oracle, Some(0.655))),
         (
             "comparison_24",
-            comparison(&rows(&curves(24, 10, 0.2)), oracle, Some(0.655), &row_labels(title)).unwrap(),
+            compared(rows(&curves(24, 10, 0.2)), oracle, Some(0.655)),
         ),
-        (
-            "comparison_failed",
-            comparison(&rows(&failed), oracle, None, &row_labels(title)).unwrap(),
-        ),
-        (
-            "comparison_wide",
-            comparison(&wide, oracle, Some(0.655), &row_labels(title)).unwrap(),
-        ),
-        (
-            "comparison_constant",
-            comparison(&constant, None, None, &row_labels(title)).unwrap(),
-        ),
+        ("comparison_failed", compared(rows(&failed), oracle, None)),
+        ("comparison_diverged", compared(rows(&diverged), oracle, Some(0.655))),
+        ("comparison_unmeasured", compared(unmeasured, oracle, None)),
+        ("comparison_constant", compared(constant, Some(9.0), None)),
+        ("comparison_errors", errors.draw().unwrap()),
     ];
     for (name, figure) in figures {
-        let files = figure.write(&folder().join(name)).unwrap();
-        let bytes = files.clone().map(|file| std::fs::read(file).unwrap());
-        assert!(bytes[0].len() < 1_000_000, "{name}: {} bytes of SVG", bytes[0].len());
-        let again = figure
-            .write(&folder().join(name))
-            .unwrap()
-            .map(|file| std::fs::read(file).unwrap());
-        assert_eq!(bytes, again, "{name}: the same figure gives the same bytes");
-        well_formed(&String::from_utf8(again[0].clone()).unwrap());
+        for (page, suffix) in [(Page::Screen, ""), (Page::Column, "_column")] {
+            let figure = figure.clone().page(page);
+            let path = folder().join(format!("{name}{suffix}"));
+            let written = || -> Vec<Vec<u8>> {
+                let files = figure.write(&path).unwrap();
+                files.iter().map(|file| std::fs::read(file).unwrap()).collect()
+            };
+            let bytes = written();
+            assert!(bytes[0].len() < 1_000_000, "{name}: {} bytes of SVG", bytes[0].len());
+            if name == "primitives" {
+                assert_eq!(bytes, written(), "{name}: the same figure gives the same bytes");
+            }
+            well_formed(std::str::from_utf8(&bytes[0]).unwrap());
+        }
+    }
+}
+
+/// The texts of a figure's SVG with their places and sizes: (x, y, size, text), in pixels of the layout.
+fn texts(svg: &str) -> Vec<(f64, f64, f64, String)> {
+    let number = |tag: &str, key: &str| -> f64 {
+        let (_, rest) = tag
+            .split_once(&format!("{key}=\""))
+            .expect("the text has this attribute");
+        rest.split('"')
+            .next()
+            .and_then(|text| text.parse().ok())
+            .expect("it is a number")
+    };
+    svg.split("<text ")
+        .skip(1)
+        .map(|piece| {
+            let (tag, rest) = piece.split_once('>').expect("a tag ends");
+            let text = rest.split("</text>").next().unwrap_or_default().trim().to_owned();
+            (
+                number(tag, "x") / 4.0,
+                number(tag, "y") / 4.0,
+                number(tag, "font-size") / 4.0,
+                text,
+            )
+        })
+        .collect()
+}
+
+/// Centres and radii of the discs of a figure's SVG.
+fn discs(svg: &str) -> Vec<(f64, f64, f64)> {
+    let number = |tag: &str, key: &str| -> f64 {
+        let (_, rest) = tag
+            .split_once(&format!(" {key}=\""))
+            .expect("the circle has this attribute");
+        rest.split('"')
+            .next()
+            .and_then(|text| text.parse().ok())
+            .expect("it is a number")
+    };
+    let tags = svg
+        .split("<circle")
+        .skip(1)
+        .map(|piece| piece.split('>').next().unwrap_or_default());
+    tags.map(|tag| (number(tag, "cx") / 4.0, number(tag, "cy") / 4.0, number(tag, "r") / 4.0))
+        .collect()
+}
+
+#[test]
+fn the_variants_set_the_axis_of_scores_and_far_references_stand_at_its_edge() {
+    let scores = [[1.200, 1.210, 1.205], [1.220, 1.229, 1.224], [1.240, 1.251, 1.244]];
+    let rows: Vec<Row> = scores
+        .iter()
+        .zip(NAMES)
+        .map(|(values, name)| row(name, values, 0))
+        .collect();
+    let svg = comparison(rows, Some(1.26), Some(0.1)).draw().unwrap().svg().unwrap();
+    let texts: Vec<String> = texts(&svg).into_iter().map(|text| text.3).collect();
+    for expected in [
+        "← baseline 0.1",
+        "oracle 1.26",
+        "no difference",
+        "reference",
+        "test log-likelihood (nats per datum)",
+    ] {
+        assert!(texts.iter().any(|text| text == expected), "{expected}: {texts:?}");
+    }
+    assert!(
+        texts.iter().any(|text| text == "difference (nats per datum): better →"),
+        "{texts:?}"
+    );
+    assert!(
+        texts
+            .iter()
+            .any(|text| text.starts_with("Paired difference from “exact")),
+        "{texts:?}"
+    );
+    // The means of the left panel fill its axis: a third of the page at least. Means are the larger discs.
+    let means: Vec<f64> = discs(&svg)
+        .into_iter()
+        .filter(|disc| disc.2 > 9.0)
+        .map(|disc| disc.0)
+        .collect();
+    assert_eq!(means.len(), 3 + 2);
+    assert!(means[2] - means[0] > 200.0, "{means:?}");
+}
+
+#[test]
+fn rows_without_a_score_or_an_interval_say_why() {
+    let rows = vec![
+        row("one", &[1.0], 0),
+        row("two", &[1.0, 1.1], 2),
+        row("same", &[1.5, 1.5, 1.5 + 1e-13], 0),
+        row("failed", &[], 3),
+        Row {
+            name: "other metric".into(),
+            finished: 3,
+            ..Row::default()
+        },
+        Row {
+            name: "new".into(),
+            ..Row::default()
+        },
+    ];
+    let svg = comparison(rows, None, None).draw().unwrap().svg().unwrap();
+    for expected in [
+        "one seed",
+        "2 seeds",
+        "2 of 4 seeds failed",
+        "the same in all 3 seeds",
+        "all 3 seeds failed",
+        "not measured",
+        "no finished run",
+    ] {
+        assert!(svg.contains(expected), "{expected}");
+    }
+}
+
+#[test]
+fn a_diverged_seed_is_named_at_the_edge_of_the_comparison() {
+    let rows = vec![row("good", &[1.0, 1.1, 1.2], 0), row("bad", &[1.0, -2e31, 1.2], 0)];
+    let svg = comparison(rows, None, None).draw().unwrap().svg().unwrap();
+    assert!(svg.contains("← seed 1: −2×10³¹"));
+    let seeds = discs(&svg).into_iter().filter(|disc| disc.2 < 6.0).map(|disc| disc.0);
+    let (low, high) = super::window::range(seeds.take(5)).unwrap();
+    assert!(high - low > 100.0, "{low} {high}");
+}
+
+#[test]
+fn errors_that_span_decades_have_a_logarithmic_axis() {
+    let rows = vec![row("small", &[1e-4, 2e-4], 0), row("large", &[0.9, 1.0], 0)];
+    let errors = Comparison {
+        larger_is_better: Some(false),
+        ..comparison(rows, None, None)
+    };
+    let svg = errors.draw().unwrap().svg().unwrap();
+    assert!(svg.contains("10⁻⁴") && svg.contains("← better: difference"));
+}
+
+/// In print the text has 7 points or more, keeps apart, and stays on the page; title and caption stand beside it.
+#[test]
+fn figures_for_print_are_laid_out_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let figure = comparison(rows(&curves(5, 10, 0.2)), Some(1.28236), Some(0.655))
+        .draw()
+        .unwrap();
+    let curves = learning_curves(&curves(6, 10, 0.2), Some(1.28236), None, &interval, &labels(TITLE)).unwrap();
+    for figure in [figure, curves] {
+        for (page, inches) in [(Page::Column, 3.3), (Page::Text, 6.75)] {
+            let files = figure.clone().page(page).write(&folder.path().join("figure")).unwrap();
+            let extensions: Vec<_> = files.iter().filter_map(|file| file.extension()?.to_str()).collect();
+            assert_eq!(extensions, ["svg", "png", "txt"]);
+            let svg = std::fs::read_to_string(&files[0]).unwrap();
+            assert!(svg.starts_with(&format!("<svg width=\"{inches}in\"")), "{}", &svg[..80]);
+            assert!(std::fs::read_to_string(&files[2]).unwrap().starts_with(TITLE));
+            let points_per_pixel = 72.0 * inches / page.width();
+            let texts = texts(&svg);
+            assert!(texts.iter().all(|text| text.2 * points_per_pixel > 6.99), "{texts:?}");
+            assert!(!texts.iter().any(|text| text.3.starts_with("How close")), "{texts:?}");
+            assert!(
+                texts.iter().all(|text| (0.0..=page.width()).contains(&text.0)),
+                "{texts:?}"
+            );
+            let png = std::fs::read(&files[1]).unwrap();
+            let width = u32::from_be_bytes([png[16], png[17], png[18], png[19]]);
+            assert_eq!(f64::from(width), 300.0 * inches);
+        }
     }
 }
 
@@ -351,7 +549,7 @@ fn well_formed(svg: &str) {
 #[test]
 fn nothing_to_draw_is_an_error() {
     assert!(learning_curves(&[], None, None, &interval, &Labels::default()).is_err());
-    assert!(comparison(&[], None, None, &Labels::default()).is_err());
+    assert!(Comparison::default().draw().is_err());
     assert!(Figure::new("empty", 2, Vec::new()).svg().is_err());
 }
 
@@ -380,12 +578,9 @@ proptest! {
         let curve = Curve { name: name.clone(), steps, values: values.clone(), failed: 2 };
         let text = Labels { title: name.clone(), caption: name.clone(), x: name.clone(), y: name };
         well_formed(&learning_curves(&[curve.clone(), curve], oracle, oracle, &interval, &text).unwrap().svg().unwrap());
-        let rows: Vec<Row> = values
-            .iter()
-            .map(|v| Row { name: text.x.clone(), scores: v.clone(), failed: 0, mean: v.first().copied(), interval: interval(v) })
-            .collect();
+        let rows: Vec<Row> = values.iter().map(|values| row(&text.x, values, 0)).collect();
         if !rows.is_empty() {
-            well_formed(&comparison(&rows, oracle, None, &text).unwrap().svg().unwrap());
+            well_formed(&comparison(rows, oracle, None).draw().unwrap().svg().unwrap());
         }
         let flat: Vec<f64> = values.into_iter().flatten().collect();
         let pairs: Vec<(f64, f64)> = flat.windows(2).map(|w| (w[0], w[1])).collect();

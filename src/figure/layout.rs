@@ -1,5 +1,9 @@
 //! A figure: a title, panels in a grid with aligned axes, and notes; written as SVG and PNG.
+//!
+//! For print ([`Page::Column`], [`Page::Text`]) the panels are laid out anew: text keeps its size, panels that would become
+//! too narrow move into rows of their own, and title, caption and notes go into a text file, for the paper's caption.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +12,7 @@ use super::draw::{Insets, font_line};
 use super::font::{Block, Weight, fit};
 use super::frame::Frame;
 use super::sheet::{Anchor, Sheet, Text};
-use super::theme::{BLACK, LABEL, MARGIN, QUIET, TICK, TITLE, WIDTH};
+use super::theme::{BLACK, LABEL, Page, QUIET, TICK, TITLE, WIDTH};
 use crate::{Error, Result};
 
 /// Panels on a page.
@@ -21,7 +25,19 @@ pub struct Figure {
     row_height: f64,
     panels: Vec<Panel>,
     shared: [String; 2],
+    shares: Vec<f64>,
+    fixed_rows: bool,
+    page: Page,
 }
+
+/// Space between neighbouring panels, pixels.
+const BETWEEN: f64 = 30.0;
+/// A panel may shrink to this share of its width on the screen before fewer stand side by side in print.
+const SHRINKAGE: f64 = 0.66;
+/// The narrowest panel with room for its ticks, pixels.
+const NARROWEST: f64 = 330.0;
+/// The lowest row of panels with room for its ticks, pixels.
+const LOWEST: f64 = 330.0;
 
 impl Figure {
     /// A figure of panels in rows of `columns`.
@@ -34,7 +50,28 @@ impl Figure {
             row_height: 620.0,
             panels,
             shared: Default::default(),
+            shares: Vec::new(),
+            fixed_rows: false,
+            page: Page::Screen,
         }
+    }
+
+    /// Where the figure will stand.
+    pub fn page(mut self, page: Page) -> Self {
+        self.page = page;
+        self
+    }
+
+    /// How the width is shared out between the columns of panels; equally if not given.
+    pub fn shares(mut self, shares: &[f64]) -> Self {
+        self.shares = shares.to_vec();
+        self
+    }
+
+    /// Rows of panels keep their height on narrow pages, as where every line of a panel is a line of text.
+    pub fn fixed_rows(mut self) -> Self {
+        self.fixed_rows = true;
+        self
     }
 
     /// Labels of the horizontal and the vertical axes of all panels, written once.
@@ -61,12 +98,13 @@ impl Figure {
         self
     }
 
-    /// Writes `path.svg` and `path.png` of the same layout; each appears whole or not at all, and the same figure gives
-    /// the same bytes. `path` names both files without an extension; its folder is made.
+    /// Writes `path.svg` and `path.png` of the same layout, and for print `path.txt` with the text for a caption; each
+    /// appears whole or not at all, and the same figure gives the same bytes. `path` names the files without an extension;
+    /// its folder is made.
     ///
     /// # Errors
     /// If the figure has no panel, or a file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<[PathBuf; 2]> {
+    pub fn write(&self, path: &Path) -> Result<Vec<PathBuf>> {
         let sheet = self.sheet()?;
         let folder = path
             .parent()
@@ -84,23 +122,48 @@ impl Figure {
             name.push(extension);
             folder.join(name)
         };
-        let (svg, png) = (file(".svg"), file(".png"));
         let draft = |extension: &str| {
             tempfile::Builder::new()
                 .suffix(extension)
                 .tempfile_in(folder)
                 .map_err(|e| Error::io(folder, e))
         };
-        let mut text = draft(".svg")?;
-        text.write_all(sheet.svg()?.as_bytes())
-            .map_err(|e| Error::io(&svg, e))?;
+        let mut drafts = Vec::new();
+        let mut written = |extension: &str, text: &str| {
+            let (mut draft, file) = (draft(extension)?, file(extension));
+            draft
+                .write_all(text.as_bytes())
+                .map_err(|error| Error::io(&file, error))?;
+            drafts.push((draft, file));
+            Ok::<_, Error>(())
+        };
+        written(".svg", &sheet.svg()?)?;
+        if self.page != Page::Screen {
+            written(".txt", &self.words())?;
+        }
         let image = draft(".png")?;
         sheet.write_png(image.path())?;
-        for (draft, file) in [(text, &svg), (image, &png)] {
-            share(draft.as_file()).map_err(|e| Error::io(file, e))?;
-            draft.persist(file).map_err(|e| Error::io(file, e.error))?;
+        drafts.insert(1, (image, file(".png")));
+        let mut files = Vec::new();
+        for (draft, file) in drafts {
+            share(draft.as_file()).map_err(|error| Error::io(&file, error))?;
+            draft.persist(&file).map_err(|error| Error::io(&file, error.error))?;
+            files.push(file);
         }
-        Ok([svg, png])
+        Ok(files)
+    }
+
+    /// Title, caption and notes, as the caption of a figure in print.
+    fn words(&self) -> String {
+        let mut text = String::new();
+        for part in [&self.title, &self.caption].into_iter().chain(&self.notes) {
+            let part = part.trim();
+            if !part.is_empty() {
+                let stop = if part.ends_with(['.', '?', '!', ':']) { "" } else { "." };
+                text += &format!("{part}{stop}\n");
+            }
+        }
+        text
     }
 
     /// The figure as SVG text, for embedding in a report.
@@ -118,12 +181,13 @@ impl Figure {
                 self.title
             )));
         }
-        let inner = WIDTH - 2.0 * MARGIN;
+        let (width, margin, screen) = (self.page.width(), self.page.margin(), self.page == Page::Screen);
+        let inner = width - 2.0 * margin;
         let mut head: Vec<(Block, _)> = Vec::new();
-        if !self.title.is_empty() {
+        if screen && !self.title.is_empty() {
             head.push((fit(&self.title, inner, 2, TITLE, Weight::Bold), BLACK));
         }
-        if !self.caption.is_empty() {
+        if screen && !self.caption.is_empty() {
             head.push((fit(&self.caption, inner, 3, TICK, Weight::Regular), QUIET));
         }
         let mut notes = self.notes.clone();
@@ -131,57 +195,89 @@ impl Figure {
         if skipped > 0 {
             notes.push(left_out(skipped));
         }
+        if !screen {
+            notes.clear();
+        }
         let foot: Vec<Block> = notes
             .iter()
             .map(|note| fit(note, inner, 4, TICK, Weight::Regular))
             .collect();
 
-        let rows = self.panels.len().div_ceil(self.columns);
+        let (columns, row_height) = self.arrangement();
+        let rows = self.panels.len().div_ceil(columns);
         let head_height: f64 = head.iter().map(|(block, _)| block.height() + 6.0).sum();
         let foot_space = if foot.is_empty() { 0.0 } else { 16.0 };
         let foot_height = foot_space + foot.iter().map(Block::height).sum::<f64>();
         let space = if head.is_empty() { 0.0 } else { 14.0 };
-        let between = 30.0;
-        let panels_height = rows as f64 * self.row_height + (rows - 1) as f64 * between;
-        let shared = if self.shared[0].is_empty() {
-            0.0
-        } else {
-            font_line(LABEL) + 8.0
-        };
-        let height = MARGIN + head_height + space + panels_height + shared + foot_height + MARGIN;
-        let mut sheet = Sheet::new(WIDTH, height);
+        let panels_height = rows as f64 * row_height + (rows - 1) as f64 * BETWEEN;
+        let strip = |label: &String| if label.is_empty() { 0.0 } else { font_line(LABEL) + 8.0 };
+        let height = margin + head_height + space + panels_height + strip(&self.shared[0]) + foot_height + margin;
+        let mut sheet = Sheet::new(width, height, self.page.inches());
+        sheet.describe(&self.title, self.words().trim_end());
 
-        let mut y = MARGIN;
+        let mut y = margin;
         for (block, color) in &head {
-            sheet.block(block, (MARGIN, y), Anchor::Start, *color);
+            sheet.block(block, (margin, y), Anchor::Start, *color);
             y += block.height() + 6.0;
         }
-        let strip = |label: &String| if label.is_empty() { 0.0 } else { font_line(LABEL) + 8.0 };
         let area = Frame {
-            left: MARGIN + strip(&self.shared[1]),
+            left: margin + strip(&self.shared[1]),
             top: y + space,
-            right: WIDTH - MARGIN,
+            right: width - margin,
             bottom: y + space + panels_height,
         };
-        self.draw_panels(&mut sheet, area, between);
+        self.draw_panels(&mut sheet, area, columns, row_height);
         self.draw_shared_labels(&mut sheet, area);
         y += strip(&self.shared[0]);
         y += space + panels_height + foot_space;
         for block in &foot {
-            sheet.block(block, (MARGIN, y), Anchor::Start, QUIET);
+            sheet.block(block, (margin, y), Anchor::Start, QUIET);
             y += block.height();
         }
         Ok(sheet)
     }
 
+    /// Columns of panels and the height of a row on this page: as given on the screen, as many columns as keep panels
+    /// readable in print, where rows become lower with their panels' width.
+    fn arrangement(&self) -> (usize, f64) {
+        let given = self.columns.min(self.panels.len()).max(1);
+        let wide = |page: f64, columns: usize| (page - (columns - 1) as f64 * BETWEEN) / columns as f64;
+        let designed = wide(WIDTH, given);
+        let least = (SHRINKAGE * designed).max(NARROWEST);
+        let columns = (1..=given)
+            .rev()
+            .find(|columns| wide(self.page.width(), *columns) >= least)
+            .unwrap_or(1);
+        let shrunk = (wide(self.page.width(), columns) / designed).min(1.0);
+        let height = match self.fixed_rows || self.page == Page::Screen {
+            true => self.row_height,
+            false => (shrunk * self.row_height).max(LOWEST.min(self.row_height)),
+        };
+        (columns, height)
+    }
+
     /// Panels in their cells; those of a column share left and right ends of their axes, those of a row top and bottom.
-    fn draw_panels(&self, sheet: &mut Sheet, area: Frame, between: f64) {
-        let columns = self.columns.min(self.panels.len());
-        let width = (area.width() - (columns - 1) as f64 * between) / columns as f64;
-        let insets: Vec<Insets> = self
+    fn draw_panels(&self, sheet: &mut Sheet, area: Frame, columns: usize, row_height: f64) {
+        let panels: Vec<Cow<Panel>> = self
             .panels
             .iter()
-            .map(|panel| panel.insets(width, self.row_height))
+            .enumerate()
+            .map(|(i, panel)| panel.beside_another(i % columns > 0))
+            .collect();
+        let room = area.width() - (columns - 1) as f64 * BETWEEN;
+        let shares = match self.shares.len() == columns {
+            true => self.shares.clone(),
+            false => vec![1.0; columns],
+        };
+        let total: f64 = shares.iter().sum();
+        let widths: Vec<f64> = shares.iter().map(|share| room * share / total).collect();
+        let lefts: Vec<f64> = (0..columns)
+            .map(|column| area.left + widths[..column].iter().sum::<f64>() + column as f64 * BETWEEN)
+            .collect();
+        let insets: Vec<Insets> = panels
+            .iter()
+            .enumerate()
+            .map(|(i, panel)| panel.insets(widths[i % columns], row_height))
             .collect();
         let sides: Vec<(f64, f64)> = (0..columns)
             .map(|column| insets.iter().skip(column).step_by(columns))
@@ -191,19 +287,19 @@ impl Figure {
                 })
             })
             .collect();
-        for (row, panels) in self.panels.chunks(columns).enumerate() {
-            let top = area.top + row as f64 * (self.row_height + between);
+        for (row, panels) in panels.chunks(columns).enumerate() {
+            let top = area.top + row as f64 * (row_height + BETWEEN);
             let insets = &insets[row * columns..row * columns + panels.len()];
-            let bottom = top + self.row_height - insets.iter().map(|inset| inset.bottom).fold(0.0, f64::max);
-            let headroom = |(panel, (left, _)): (&Panel, &(f64, f64))| panel.headroom(width - left);
-            let axes_top = top + panels.iter().zip(&sides).map(headroom).fold(0.0, f64::max);
-            for (column, (panel, (inset_left, inset_right))) in panels.iter().zip(&sides).enumerate() {
-                let left = area.left + column as f64 * (width + between);
+            let bottom = top + row_height - insets.iter().map(|inset| inset.bottom).fold(0.0, f64::max);
+            let headroom = |(column, panel): (usize, &Cow<Panel>)| panel.headroom(widths[column] - sides[column].0);
+            let axes_top = top + panels.iter().enumerate().map(headroom).fold(0.0, f64::max);
+            for (column, panel) in panels.iter().enumerate() {
+                let (left, (inset_left, inset_right)) = (lefts[column], sides[column]);
                 let outer = Frame {
                     left,
                     top,
-                    right: left + width,
-                    bottom: top + self.row_height,
+                    right: left + widths[column],
+                    bottom: top + row_height,
                 };
                 let plot = Frame {
                     left: left + inset_left,
@@ -222,7 +318,7 @@ impl Figure {
         let x = fit(x, area.width(), 1, LABEL, Weight::Regular);
         sheet.block(&x, (middle.0, area.bottom + 4.0), Anchor::Middle, BLACK);
         let y = fit(y, area.height(), 1, LABEL, Weight::Regular);
-        let at = (MARGIN + 0.9 * LABEL, middle.1);
+        let at = (self.page.margin() + 0.9 * LABEL, middle.1);
         let text = y.lines[0].clone();
         sheet.text(Text {
             text,

@@ -103,7 +103,7 @@ impl View {
                 }
             }
             Mark::Vertical(x, _, stroke) => {
-                if let Some(u) = self.x.place(*x) {
+                if let Some(u) = self.x.place(*x).filter(|_| stroke.width > 0.0) {
                     let px = self.plot.left + u * self.plot.width();
                     for piece in self.plot.clip_line(&[(px, self.plot.bottom), (px, self.plot.top)]) {
                         sheet.stroke(&piece, stroke.width, stroke.dash, stroke.color);

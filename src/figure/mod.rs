@@ -2,12 +2,13 @@
 //!
 //! [`theme`] fixes sizes and colours by role, [`axis`] chooses ranges and ticks, [`chart`] holds a panel and its marks,
 //! [`layout`] sets panels on a page and writes it. [`curves`] and [`comparison`] are the two figures that every
-//! experiment gets; all take plain data.
+//! experiment gets; all take plain data. [`words`] says what a metric is called in figures.
 
 pub mod axis;
 pub mod chart;
 pub mod comparison;
 mod contour;
+mod curve_view;
 pub mod curves;
 mod draw;
 pub mod experiment;
@@ -23,6 +24,8 @@ mod raster;
 mod sheet;
 mod spread;
 pub mod theme;
+mod window;
+pub mod words;
 
 pub use number::number;
 pub use sheet::Anchor;

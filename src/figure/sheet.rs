@@ -65,19 +65,38 @@ pub(super) struct Text {
 
 /// A page of ink, in drawing order.
 pub(super) struct Sheet {
-    width: usize,
-    height: usize,
+    width: f64,
+    height: f64,
+    /// Its width in print, inches.
+    inches: Option<f64>,
+    /// What it shows, for readers who cannot see it: title and description.
+    words: [String; 2],
     inks: Vec<Ink>,
 }
 
+/// Pixels per inch of images for print.
+const RESOLUTION: f64 = 300.0;
+
 impl Sheet {
-    /// A blank page of whole pixels.
-    pub fn new(width: f64, height: f64) -> Self {
+    /// A blank page; for print, it is `inches` wide.
+    pub fn new(width: f64, height: f64, inches: Option<f64>) -> Self {
         Self {
-            width: width.round() as usize,
-            height: height.round() as usize,
+            width: width.round(),
+            height: height.round(),
+            inches,
+            words: Default::default(),
             inks: Vec::new(),
         }
+    }
+
+    /// Says what the page shows.
+    pub fn describe(&mut self, title: &str, description: &str) {
+        self.words = [title.to_owned(), description.to_owned()];
+    }
+
+    /// Pixels of the image per pixel of the layout.
+    fn magnification(&self) -> f64 {
+        self.inches.map_or(1.0, |inches| RESOLUTION * inches / self.width)
     }
 
     /// A line along `points`, with round ends and joints.
@@ -148,9 +167,9 @@ impl Sheet {
         }
     }
 
-    /// The page as SVG, half as wide as the image.
+    /// The page as SVG: as wide as in print, or half as wide as the image.
     pub fn svg(&self) -> Result<String> {
-        let size = ((self.width as f64 * STEPS) as u32, (self.height as f64 * STEPS) as u32);
+        let size = ((self.width * STEPS) as u32, (self.height * STEPS) as u32);
         let mut svg = String::new();
         let mut page = SVGBackend::with_string(&mut svg, size);
         page.draw_rect(
@@ -211,11 +230,26 @@ impl Sheet {
         drop(page);
         // Attribute values escape quotes, so these patterns are attributes: the baseline is where we say, and lines
         // join as in the image.
-        let shown = format!(
-            "width=\"{}\" height=\"{}\" viewBox",
-            self.width / 2,
-            self.height.div_ceil(2)
-        );
+        let shown = match self.inches {
+            Some(inches) => format!(
+                "width=\"{inches}in\" height=\"{:.3}in\" viewBox",
+                inches * self.height / self.width
+            ),
+            None => format!(
+                "width=\"{}\" height=\"{}\" viewBox",
+                (self.width / 2.0).floor(),
+                (self.height / 2.0).ceil()
+            ),
+        };
+        let words: String = ["title", "desc"]
+            .iter()
+            .zip(&self.words)
+            .filter(|(_, words)| !words.is_empty())
+            .map(|(tag, words)| format!("<{tag}>{}</{tag}>\n", escaped(words)))
+            .collect();
+        if let Some(end) = svg.find('>') {
+            svg.insert_str(end + 1, &format!("\n{words}"));
+        }
         Ok(svg
             .replacen(
                 &format!("width=\"{}\" height=\"{}\" viewBox", size.0, size.1),
@@ -231,19 +265,22 @@ impl Sheet {
 
     /// The page as an image: width, height, and three bytes per pixel.
     pub fn image(&self) -> (u32, u32, Vec<u8>) {
-        let mut image = Raster::new(self.width, self.height);
+        let by = self.magnification();
+        let size = [self.width, self.height].map(|length| (by * length).round() as usize);
+        let mut image = Raster::new(size[0], size[1]);
+        let larger = |p: &Point| (by * p.0, by * p.1);
         for ink in &self.inks {
             match ink {
                 Ink::Stroke { points, width, color } => {
-                    raster::stroke(&mut image, points, *width);
+                    raster::stroke(&mut image, &points.iter().map(larger).collect::<Vec<_>>(), by * width);
                     image.paint(*color);
                 }
                 Ink::Fill { points, color } => {
-                    image.polygon(points);
+                    image.polygon(&points.iter().map(larger).collect::<Vec<_>>());
                     image.paint(*color);
                 }
                 Ink::Disc { center, radius, color } => {
-                    raster::disc(&mut image, *center, *radius);
+                    raster::disc(&mut image, larger(center), by * radius);
                     image.paint(*color);
                 }
                 Ink::Text(Text {
@@ -263,11 +300,10 @@ impl Sheet {
                     for contour in font::outlines(text, *size, *weight) {
                         let place = |&(x, y): &Point| {
                             let x = x + along;
-                            if *upwards {
-                                (at.0 + y, at.1 - x)
-                            } else {
-                                (at.0 + x, at.1 + y)
-                            }
+                            larger(&match *upwards {
+                                true => (at.0 + y, at.1 - x),
+                                false => (at.0 + x, at.1 + y),
+                            })
                         };
                         image.polygon(&contour.iter().map(place).collect::<Vec<_>>());
                     }
@@ -275,7 +311,7 @@ impl Sheet {
                 }
             }
         }
-        (self.width as u32, self.height as u32, image.into_rgb())
+        (size[0] as u32, size[1] as u32, image.into_rgb())
     }
 
     /// Writes the page as a PNG image to `path`, which must end in `.png`.
@@ -285,6 +321,14 @@ impl Sheet {
         file.blit_bitmap((0, 0), (width, height), &rgb).map_err(broken)?;
         file.present().map_err(broken)
     }
+}
+
+/// Text of an XML element.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 /// Cuts a polyline into the inked pieces of a dash pattern.
@@ -376,7 +420,7 @@ mod tests {
 
     #[test]
     fn svg_escapes_text_and_keeps_the_layout_size() {
-        let mut sheet = Sheet::new(100.0, 50.0);
+        let mut sheet = Sheet::new(100.0, 50.0, None);
         sheet.tick_label(
             "p(x|z) < 1 & \"q\" dy=\"-0.5ex\"",
             (50.0, 25.0),

@@ -1,13 +1,12 @@
 //! The look of every figure: sizes, colours by role, colour maps.
 //!
-//! Sizes are pixels of a figure 1600 wide, which stays readable at half that width. The palette is that of Okabe and
-//! Ito ("Color Universal Design", 2008), told apart by readers with any common colour-vision deficiency; roles are
+//! Sizes are pixels of a figure 1600 wide, which stays readable at half that width; [`Page`] says how wide a figure is
+//! laid out for print. The palette is that of Okabe and Ito ("Color Universal Design", 2008) with wine and indigo of Tol
+//! ("Colour schemes", 2021), told apart by readers with any common colour-vision deficiency; roles are
 //! fixed, so that a colour means the same thing in every figure. Densities use a sequential map of monotone lightness.
 
-/// Width of every figure, pixels.
+/// Width of a figure for the screen, pixels.
 pub const WIDTH: f64 = 1600.0;
-/// Blank margin round a figure, pixels.
-pub const MARGIN: f64 = 28.0;
 /// Text of a figure's title, pixels.
 pub const TITLE: f64 = 36.0;
 /// Text of panel titles, pixels.
@@ -26,6 +25,43 @@ pub const REFERENCE_LINE: f64 = 3.0;
 pub const GRID_LINE: f64 = 1.5;
 /// Radius of a data point, pixels.
 pub const POINT: f64 = 5.0;
+
+/// Where a figure will stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Page {
+    /// On a screen: 1600 pixels wide, with its title and caption in the picture.
+    #[default]
+    Screen,
+    /// In one column of a paper of two: 3.3 inches wide, without title and caption, which stand in a text file beside it.
+    Column,
+    /// Over the full text width of a paper: 6.75 inches wide, otherwise as `Column`.
+    Text,
+}
+
+impl Page {
+    /// The width in print, inches; none on a screen.
+    pub fn inches(self) -> Option<f64> {
+        match self {
+            Self::Screen => None,
+            Self::Column => Some(3.3),
+            Self::Text => Some(6.75),
+        }
+    }
+
+    /// The width that figures are laid out in, pixels: in print the smallest text has 7 points.
+    pub fn width(self) -> f64 {
+        const PIXELS_PER_POINT: f64 = SMALLEST / 7.0;
+        self.inches().map_or(WIDTH, |inches| 72.0 * inches * PIXELS_PER_POINT)
+    }
+
+    /// The blank margin round a figure, pixels.
+    pub fn margin(self) -> f64 {
+        match self {
+            Self::Screen => 28.0,
+            Self::Column | Self::Text => 4.0,
+        }
+    }
+}
 
 /// An sRGB colour with an opacity.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -91,13 +127,15 @@ pub const MODEL: Color = Color::hex(0x0072B2);
 pub const FAILED: Color = Color::hex(0xD55E00);
 
 /// Colours of variants or components, in the order of their use.
-pub const VARIANTS: [Color; 6] = [
+pub const VARIANTS: [Color; 8] = [
     Color::hex(0x0072B2), // blue
     Color::hex(0xD55E00), // vermillion
     Color::hex(0x009E73), // bluish green
     Color::hex(0xCC79A7), // reddish purple
     Color::hex(0xE69F00), // orange
     Color::hex(0x56B4E9), // sky blue
+    Color::hex(0x882255), // wine
+    Color::hex(0x332288), // indigo
 ];
 
 /// How a line is drawn along its length.

@@ -4,6 +4,7 @@
 use super::{Experiment, PlannedRun, Standing};
 use crate::record::{self, RunAddress};
 use crate::{Error, Result};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// A folder of records that belongs to no variant of the file.
@@ -63,6 +64,7 @@ impl Experiment {
                     Ok(()) => runs += 1,
                     // Another process runs it under its old name, or has just moved it.
                     Err(Error::Held(_) | Error::Record(_)) => {}
+                    Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
                     Err(error) => return Err(error),
                 }
             }

@@ -3,9 +3,13 @@
 //! Checked are unknown and missing keys, forms, choices, tags, ranges and lengths. TOML's `nan` and `inf` are refused
 //! unless the schema says `"nonFinite": true`.
 
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, brief};
+use super::foreign;
 use super::shape::{Form, Shape, Tagged, one_of};
 use super::tree::{Entry, Node, Span, Value};
+
+/// A longer text is no slip of a name; in bytes.
+const LONGEST_SLIP: usize = 256;
 
 /// All faults of a tree. With `partial`, keys may be missing: a file whose variants bring them.
 /// `elsewhere` are keys of the top that somebody else reads; an unknown key may have been meant to be one of them.
@@ -76,9 +80,9 @@ impl Checker<'_, '_> {
     fn text(&mut self, text: &str, node: &Node, shape: &Shape, path: &str) {
         if !shape.choices.is_empty() && !shape.choices.iter().any(|choice| choice.name == text) {
             let names = || shape.choices.iter().map(|choice| choice.name);
-            let message = format!("`{path}` cannot be {text:?}");
+            let message = format!("`{path}` cannot be {:?}", brief(text));
             let label = format!("expected {}", one_of(names()));
-            let help = closest(text, names()).map(|name| format!("did you mean {name:?}?"));
+            let help = suggestion(text, names);
             self.fault(message, node.span, label, help);
         }
         let least = shape
@@ -88,12 +92,17 @@ impl Checker<'_, '_> {
         if (text.trim().chars().count() as u64) < least {
             self.fault(format!("`{path}` is empty"), node.span, "expected text".into(), None);
         }
+        let most = shape.keyword("maxLength").and_then(serde_json::Value::as_u64);
+        if let Some(most) = most.filter(|most| text.chars().count() as u64 > *most) {
+            let message = format!("`{path}` has {} characters", text.chars().count());
+            self.fault(message, node.span, format!("expected at most {most} characters"), None);
+        }
     }
 
     fn number(&mut self, x: f64, node: &Node, shape: &Shape, path: &str) {
         let allowed = shape.keyword("nonFinite").and_then(serde_json::Value::as_bool) == Some(true);
         if !x.is_finite() && !allowed {
-            let message = format!("`{path}` is {}", node.inline());
+            let message = format!("`{path}` is {}", brief(&node.inline()));
             return self.fault(message, node.span, "expected a finite number".into(), None);
         }
         let [low, high] = shape.bounds();
@@ -109,7 +118,7 @@ impl Checker<'_, '_> {
                 }
                 _ => format!("expected {}", shape.words_with_range()),
             };
-            let message = format!("`{path}` is out of range: {}", node.inline());
+            let message = format!("`{path}` is out of range: {}", brief(&node.inline()));
             self.fault(message, node.span, label, meaning(shape, path));
         }
     }
@@ -124,8 +133,9 @@ impl Checker<'_, '_> {
             let label = format!("expected {}", shape.words_with_range());
             self.fault(message, node.span, label, meaning(shape, path));
         }
+        let same = shape.keyword("prefixItems").is_none().then(|| shape.item(0)).flatten();
         for (index, item) in items.iter().enumerate() {
-            if let Some(inner) = shape.item(index) {
+            if let Some(inner) = same.clone().or_else(|| shape.item(index)) {
                 let before = self.faults.len();
                 self.value(item, &inner, &format!("{path}[{index}]"));
                 for fault in &mut self.faults[before..] {
@@ -210,8 +220,8 @@ impl Checker<'_, '_> {
         };
         let found = tagged.variants.iter().find(|(name, _)| *name == text);
         if found.is_none() {
-            let message = format!("there is no {} {text:?} for `{inside}`", tagged.tag);
-            let help = closest(text, names()).map(|name| format!("did you mean {name:?}?"));
+            let message = format!("there is no {} {:?} for `{inside}`", tagged.tag, brief(text));
+            let help = suggestion(text, names);
             self.fault(message, value.span, format!("expected {}", one_of(names())), help);
         }
         found.map(|(name, shape)| (*name, shape))
@@ -219,6 +229,8 @@ impl Checker<'_, '_> {
 
     fn unknown_key(&mut self, entry: &Entry, shape: &Shape, path: &str, table: &Active) {
         let key = entry.key.as_str();
+        let shown = brief(key);
+        let path_section = path.split('.').next().unwrap_or_default();
         let mut allowed: Vec<&str> = table.settled.iter().map(String::as_str).collect();
         for (name, _) in &table.fields {
             if !allowed.contains(name) {
@@ -237,45 +249,59 @@ impl Checker<'_, '_> {
             let inner = self.top.property(name);
             !path.starts_with(name) && inner.is_some_and(|inner| inner.all_keys().contains(&key))
         });
-        let section_key = path.is_empty() && entry.node.entries().is_some();
-        let quote = |key: &str| {
-            if section_key {
-                format!("[{key}]")
-            } else {
-                format!("`{key}`")
-            }
+        let is_list =
+            matches!(&entry.node.value, Value::Array(items) if items.iter().any(|item| item.entries().is_some()));
+        let section_key = path.is_empty() && (entry.node.entries().is_some() || is_list);
+        let quote = |key: &str| match (section_key, key) {
+            (true, "variant") => "[[variant]]".to_owned(),
+            (true, _) => format!("[{key}]"),
+            (false, _) => format!("`{key}`"),
         };
         let help = if let Some(name) = closest(key, allowed.iter().copied()) {
             format!("did you mean {}?", quote(name))
+        } else if let Some(hint) =
+            foreign::keys(key).find(|hint| hint.section() == path_section && allowed.contains(&hint.first_key()))
+        {
+            hint.text(&shown, path_section)
         } else if !owners.is_empty() {
-            format!("`{key}` is a key of {}", one_of(owners.into_iter()))
+            format!("`{shown}` is a key of {}", one_of(owners.into_iter()))
         } else if let Some(section) = section {
-            format!("`{key}` is a key of [{section}]")
+            format!("`{shown}` is a key of [{section}]")
+        } else if let Some(hint) = foreign::keys(key).find(|hint| self.exists(hint)) {
+            hint.text(&shown, path_section)
         } else {
             format!("the keys are: {}", allowed.join(", "))
         };
         let (message, label) = match &table.kinds[..] {
             _ if section_key => (
-                format!("unknown section [{key}]"),
+                format!("unknown section [{shown}]"),
                 "expected a section of an experiment file".into(),
             ),
             _ if path.is_empty() => (
-                format!("unknown key `{key}`"),
+                format!("unknown key `{shown}`"),
                 "expected a key of an experiment file".into(),
             ),
             [] => (
-                format!("unknown key `{key}` in [{path}]"),
+                format!("unknown key `{shown}` in [{path}]"),
                 format!("expected a key of [{path}]"),
             ),
             kinds => {
                 let kinds: Vec<String> = kinds.iter().map(|(tag, kind)| format!("{tag} {kind:?}")).collect();
                 (
-                    format!("unknown key `{key}` in [{path}]"),
+                    format!("unknown key `{shown}` in [{path}]"),
                     format!("expected a key of {}", kinds.join(" and ")),
                 )
             }
         };
         self.fault(message, entry.key_span, label, Some(help));
+    }
+
+    /// Whether the key that a hint names is one of the file or of its section.
+    fn exists(&self, hint: &foreign::Key) -> bool {
+        match self.top.property(hint.section()) {
+            Some(section) => section.all_keys().contains(&hint.first_key()),
+            None => self.elsewhere.contains(&hint.first_key()),
+        }
     }
 
     fn missing_key(&mut self, key: &str, node: &Node, shape: &Shape, path: &str) {
@@ -337,10 +363,10 @@ fn conversion(node: &Node, forms: &[Form], path: &str) -> Option<String> {
     };
     let is = |form| forms.contains(&form);
     match &node.value {
-        Value::String(text) if is(Form::List) => Some(format!("write a list: `{set}[{text:?}]`")),
+        Value::String(text) if is(Form::List) => Some(format!("write a list: `{set}[{:?}]`", brief(text))),
         Value::String(text) if is(Form::Number) || is(Form::Integer) => {
             let number = text.trim().parse::<f64>().is_ok();
-            number.then(|| format!("remove the quotes: `{set}{}`", text.trim()))
+            number.then(|| format!("remove the quotes: `{set}{}`", brief(text.trim())))
         }
         Value::String(text) if is(Form::Boolean) && matches!(text.as_str(), "true" | "false") => {
             Some(format!("remove the quotes: `{set}{text}`"))
@@ -358,9 +384,19 @@ fn conversion(node: &Node, forms: &[Form], path: &str) -> Option<String> {
     }
 }
 
+/// What was probably meant by a text that is none of the names.
+fn suggestion<'a, N: Iterator<Item = &'a str>>(text: &str, names: impl Fn() -> N) -> Option<String> {
+    let foreign = foreign::value(text, |name| names().any(|known| known == name));
+    foreign.or_else(|| closest(text, names()).map(|name| format!("did you mean {name:?}?")))
+}
+
 /// The name that was probably meant: few letters differ, or two are swapped.
 pub fn closest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let distance = |name: &str| strsim::damerau_levenshtein(&written.to_lowercase(), name);
+    if written.len() > LONGEST_SLIP {
+        return None;
+    }
+    let written = written.to_lowercase();
+    let distance = |name: &str| strsim::damerau_levenshtein(&written, &name.to_lowercase());
     let near = names
         .map(|name| (distance(name), name))
         .filter(|(d, name)| *d <= (name.len() / 3).max(1));
@@ -369,8 +405,8 @@ pub fn closest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Optio
 
 fn join(path: &str, key: &str) -> String {
     if path.is_empty() {
-        key.to_owned()
+        brief(key)
     } else {
-        format!("{path}.{key}")
+        format!("{path}.{}", brief(key))
     }
 }

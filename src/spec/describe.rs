@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::shape::{Choice, Shape};
 
-/// Text is wrapped at this many characters.
+/// [`Description`] as a text is wrapped at this many characters.
 const WIDTH: usize = 100;
 
 /// What one kind, or a section without kinds, offers.
@@ -32,10 +32,13 @@ pub struct KeyDescription {
     pub words: String,
     /// Whether it must be written.
     pub required: bool,
-    /// The default as TOML; `None` if there is none or it is "not set".
+    /// The default as TOML, or in words where it depends on other keys (`x-default` in the schema); `None` if there is
+    /// none.
     pub default: Option<String>,
     /// The accepted texts with their meaning, if it is one of a few.
     pub choices: Vec<(String, String)>,
+    /// The keys of the table, if it is one whose keys do not depend on its kind.
+    pub keys: Vec<KeyDescription>,
     /// The doc comment, one item per paragraph.
     pub paragraphs: Vec<String>,
 }
@@ -75,18 +78,92 @@ pub fn section<T: JsonSchema>() -> Description {
     }
 }
 
+/// The keys and tables of a file whose variants are `T`s.
+pub fn file_keys<T: JsonSchema>() -> Vec<KeyDescription> {
+    let schema = super::schema::of_files::<T>();
+    keys(&Shape::new(&schema, &schema))
+}
+
+/// The texts that a value may be, each with its meaning, one item per paragraph.
+pub fn choices<T: JsonSchema>() -> Vec<(String, Vec<String>)> {
+    let schema = schemars::schema_for!(T).to_value();
+    let shape = Shape::new(&schema, &schema);
+    let choice = |choice: &Choice| (choice.name.to_owned(), paragraphs(choice.doc));
+    shape.choices.iter().map(choice).collect()
+}
+
+/// A key at a path, and the kinds that have it, as `tag = "kind"`; no kind where the key does not depend on one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The kinds.
+    pub kinds: Vec<String>,
+    /// The key.
+    pub key: KeyDescription,
+}
+
+/// What the keys at `path` below a `T` are, such as `["training", "early_stopping"]`; empty if there is no such key.
+pub fn find<T: JsonSchema>(path: &[&str]) -> Vec<Found> {
+    let schema = schemars::schema_for!(T).to_value();
+    let mut found = Vec::new();
+    collect(&Shape::new(&schema, &schema), path, None, &mut found);
+    found
+}
+
+/// The names of all keys that a table of a `T` can have, whatever its kind.
+pub fn table_keys<T: JsonSchema>(table: &str) -> Vec<String> {
+    let schema = schemars::schema_for!(T).to_value();
+    let shape = Shape::new(&schema, &schema);
+    let keys = shape
+        .property(table)
+        .map(|table| table.all_keys().into_iter().map(str::to_owned).collect());
+    keys.unwrap_or_default()
+}
+
+fn collect(shape: &Shape, path: &[&str], kind: Option<&str>, found: &mut Vec<Found>) {
+    let [name, rest @ ..] = path else { return };
+    if rest.is_empty() {
+        for key in keys(shape).into_iter().filter(|key| key.name == *name) {
+            match found.iter_mut().find(|known| known.key == key) {
+                Some(known) => known.kinds.extend(kind.map(str::to_owned)),
+                None => found.push(Found {
+                    kinds: kind.map(str::to_owned).into_iter().collect(),
+                    key,
+                }),
+            }
+        }
+    } else if let Some((_, schema)) = shape.properties().find(|(key, _)| key == name) {
+        collect(&shape.inner(schema), rest, kind, found);
+    }
+    for tagged in &shape.tagged {
+        for (name, variant) in &tagged.variants {
+            let own = format!("{} = {name:?}", tagged.tag);
+            let whole = kind.map_or(own.clone(), |outer| format!("{outer} and {own}"));
+            collect(variant, path, Some(&whole), found);
+        }
+    }
+    for alternative in &shape.alternatives {
+        collect(alternative, path, kind, found);
+    }
+}
+
 fn keys(shape: &Shape) -> Vec<KeyDescription> {
     let required: Vec<&str> = shape.required().collect();
     let describe = |(name, schema)| {
         let inner = shape.inner(schema);
-        let default = inner.keyword("default").filter(|value| !value.is_null());
+        let default = inner.keyword("default").filter(|value| !value.is_null()).map(inline);
+        // A default that depends on other keys is in no schema.
+        let said = inner.keyword("x-default").and_then(Value::as_str).map(str::to_owned);
         let meaning = |choice: &Choice| (choice.name.to_owned(), paragraphs(choice.doc).join(" "));
+        // The keys of a table that no tag decides; a table with a tag says its kinds.
+        let tables = std::iter::once(&inner).chain(&inner.alternatives);
+        let nested = tables.filter(|table| table.tagged.is_empty()).flat_map(keys);
         KeyDescription {
             name: String::from(name),
             words: inner.words_with_range(),
             required: required.contains(&name),
-            default: default.map(inline),
+            default: said.or(default),
             choices: inner.choices.iter().map(meaning).collect(),
+            keys: nested.collect(),
             paragraphs: paragraphs(inner.doc()),
         }
     };
@@ -120,43 +197,77 @@ fn inline(value: &Value) -> String {
 
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.name)?;
+        let mut text = format!("{}\n", self.name);
         for paragraph in &self.paragraphs {
-            write_wrapped(f, "  ", paragraph)?;
+            push_wrapped(&mut text, ["  ", "  "], paragraph, WIDTH);
         }
-        let width = self.keys.iter().map(|key| key.name.len()).max().unwrap_or(0);
-        let indent = " ".repeat(width + 4);
-        for key in &self.keys {
-            let state = match (&key.default, key.required) {
-                (Some(default), _) => format!("default {default}"),
-                (None, true) => "required".into(),
-                (None, false) => "not set by default".into(),
-            };
-            writeln!(f)?;
-            writeln!(f, "  {:width$}  {}; {state}", key.name, key.words)?;
-            for paragraph in &key.paragraphs {
-                write_wrapped(f, &indent, paragraph)?;
-            }
-            for (name, meaning) in key.choices.iter().filter(|(_, meaning)| !meaning.is_empty()) {
-                write_wrapped(f, &indent, &format!("{name:?}: {meaning}"))?;
-            }
+        if !self.keys.is_empty() {
+            text.push('\n');
         }
-        Ok(())
+        f.write_str(&(text + &keys_text(&self.keys, WIDTH)))
     }
 }
 
-fn write_wrapped(f: &mut fmt::Formatter<'_>, indent: &str, text: &str) -> fmt::Result {
-    let mut line = indent.to_owned();
-    for word in text.split(' ') {
-        if line.len() > indent.len() {
-            if line.chars().count() + 1 + word.chars().count() > WIDTH {
-                writeln!(f, "{line}")?;
-                line.truncate(indent.len());
-            } else {
-                line.push(' ');
-            }
+impl KeyDescription {
+    /// Whether it must be written, and what holds where it is not.
+    pub fn state(&self) -> String {
+        match (&self.default, self.required) {
+            (Some(default), _) => format!("default {default}"),
+            (None, true) => "required".into(),
+            (None, false) => "optional".into(),
+        }
+    }
+
+    fn write(&self, text: &mut String, indent: usize, names: usize, width: usize) {
+        let margin = " ".repeat(indent + names + 2);
+        let head = format!("{}; {}", self.words, self.state());
+        let first = format!("{}{:names$}  ", " ".repeat(indent), self.name);
+        push_wrapped(text, [&first, &margin], &head, width);
+        for paragraph in &self.paragraphs {
+            push_wrapped(text, [&margin, &margin], paragraph, width);
+        }
+        let hanging = format!("{margin}  ");
+        for (name, meaning) in self.choices.iter().filter(|(_, meaning)| !meaning.is_empty()) {
+            push_wrapped(text, [&margin, &hanging], &format!("{name:?}: {meaning}"), width);
+        }
+        let inner = self.keys.iter().map(|key| key.name.chars().count()).max().unwrap_or(0);
+        for key in &self.keys {
+            key.write(text, margin.len().min(width / 3), inner, width);
+        }
+    }
+}
+
+/// Keys with their types, defaults and meaning, wrapped at `width` characters.
+pub fn keys_text(keys: &[KeyDescription], width: usize) -> String {
+    let names = keys.iter().map(|key| key.name.chars().count()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (number, key) in keys.iter().enumerate() {
+        if number > 0 {
+            text.push('\n');
+        }
+        key.write(&mut text, 2, names.min(width / 3), width);
+    }
+    text
+}
+
+/// Appends `words` broken at blanks into lines of `width` characters, where they are not longer in one word. The first line
+/// begins with `first`, the others with `margin`.
+pub fn push_wrapped(text: &mut String, [first, margin]: [&str; 2], words: &str, width: usize) {
+    let mut line = first.to_owned();
+    let mut is_empty = true;
+    for word in words.split(' ') {
+        if !is_empty && line.chars().count() + 1 + word.chars().count() > width {
+            text.push_str(line.trim_end());
+            text.push('\n');
+            margin.clone_into(&mut line);
+            is_empty = true;
+        }
+        if !is_empty {
+            line.push(' ');
         }
         line.push_str(word);
+        is_empty = false;
     }
-    writeln!(f, "{line}")
+    text.push_str(line.trim_end());
+    text.push('\n');
 }

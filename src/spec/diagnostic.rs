@@ -39,12 +39,40 @@ pub struct Diagnostic {
     pub help: Option<String>,
 }
 
+/// The longest message or label, in characters.
+const LONGEST_MESSAGE: usize = 500;
+
+/// The longest help or note, in characters: some list the names of all keys or metrics.
+const LONGEST_HELP: usize = 2000;
+
+/// The longest piece of a value that a message repeats, in characters.
+const LONGEST_VALUE: usize = 60;
+
+/// The beginning of a value, for messages that repeat it: on one line, cut after 60 characters.
+pub fn brief(text: &str) -> String {
+    shortened(text, LONGEST_VALUE)
+}
+
+/// Line breaks become spaces, and what is too long ends in `…`.
+fn shortened(text: &str, longest: usize) -> String {
+    let mut short: String = text
+        .chars()
+        .take(longest + 1)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if let Some((end, _)) = short.char_indices().nth(longest) {
+        short.truncate(end);
+        short.push('…');
+    }
+    short
+}
+
 impl Diagnostic {
     /// An error without a place yet.
     pub fn error(message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
-            message: message.into(),
+            message: shortened(&message.into(), LONGEST_MESSAGE),
             span: None,
             label: String::new(),
             secondary: Vec::new(),
@@ -56,7 +84,7 @@ impl Diagnostic {
     /// The same with its place and what was expected there.
     pub fn at(mut self, span: Span, label: impl Into<String>) -> Self {
         self.span = Some(span);
-        self.label = label.into();
+        self.label = shortened(&label.into(), LONGEST_MESSAGE);
         self
     }
 
@@ -68,7 +96,7 @@ impl Diagnostic {
 
     /// The same with what to try.
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(shortened(&help.into(), LONGEST_HELP));
         self
     }
 

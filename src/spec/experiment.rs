@@ -1,37 +1,38 @@
 //! Loads an experiment file: parse, lay variants, grid and overrides over it, check, and type every variant.
 //!
-//! An override holds for the file and again, last, for each variant, so that it wins over both. All faults are
-//! collected; a fault that several variants share is reported once.
+//! The layers of a row are, in this order: the file, the overrides, the row's variant, its point of the grid. A key that
+//! a later layer takes from an override or from a variant is a fault ([`conflicts`]), so that every row is what its name
+//! says. All faults are collected; a fault that several variants share is reported once.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::check::check;
+use super::conflicts::Conflicts;
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
-use super::seeds::{Seeds, SeedsError};
 use super::shape::Shape;
-use super::tree::{self, Node, Sources, Value, locate};
-use super::variants::{self, Plan};
-use super::{merge, resolve};
+use super::tree::{self, Entry, Leaf, Node, Sources, Value, locate};
+use super::variants::{self, Plan, Rules};
+use super::{header, merge, overrides, resolve};
 use crate::error::Fault;
 
 /// Keys that belong to the whole file; all others are the spec's.
 pub const FILE_KEYS: [&str; 5] = ["name", "question", "seeds", "variant", "grid"];
 
-/// The keys of the whole file, without `variant` and `grid`.
-#[derive(JsonSchema)]
-#[allow(dead_code, reason = "only its schema is used")]
-pub(super) struct Header {
-    /// The experiment's name; the file's stem unless given.
-    #[schemars(length(min = 1))]
-    name: Option<String>,
-    /// The one question that the experiment answers.
-    #[schemars(length(min = 1))]
-    question: String,
-    seeds: Seeds,
-}
+/// How the override begins that `--seeds` stands for.
+pub const SEEDS_OVERRIDE: &str = "seeds = ";
+
+/// The largest experiment file, in bytes.
+const LARGEST_FILE: u64 = 4 << 20;
+
+/// Places of one fault that are quoted besides the first.
+const PLACES: usize = 3;
+
+/// More runs than this are taken for a slip.
+const MOST_RUNS: usize = 100_000;
 
 /// An experiment: one question, the seeds, and what is compared. `T` is the spec of one variant.
 #[derive(Clone, Debug)]
@@ -82,7 +83,11 @@ pub fn load<T: JsonSchema + DeserializeOwned + Serialize>(
         }
     };
     for (index, text) in overrides.iter().enumerate() {
-        sources.add(format!("--set #{}", index + 1), text);
+        let name = match text.starts_with(SEEDS_OVERRIDE) {
+            true => "--seeds".to_owned(),
+            false => format!("--set #{}", index + 1),
+        };
+        sources.add(name, text);
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let stem = path
@@ -116,7 +121,17 @@ fn read(path: &Path) -> Result<String, Box<Diagnostic>> {
             "name the experiment file in it, which ends in .toml",
         ));
     }
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > LARGEST_FILE) {
+        return Err(refuse(
+            format!("{shown} has more than {LARGEST_FILE} bytes"),
+            "name an experiment file; data go into a CSV or NPZ file that it names",
+        ));
+    }
     let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound if shown.to_string().contains('=') => refuse(
+            format!("there is no file {shown}"),
+            &format!("to change a key of the experiment, write --set {shown}"),
+        ),
         std::io::ErrorKind::NotFound => refuse(
             format!("there is no file {shown}"),
             "paths are relative to the folder you are in",
@@ -152,22 +167,36 @@ impl Loader {
         let shape = Shape::new(&schema, &schema);
         let (file, overrides) = self.parse(&shape)?;
         let (mut header, mut base) = (file.header, file.spec);
-        let file_seeds = header.get("seeds").and_then(|node| read_seeds(node).ok());
+        let file_seeds = header.get("seeds").and_then(|node| header::read_seeds(node).ok());
+        assume_kinds(&mut base, &shape);
+        let mut targeted: Vec<Entry> = Vec::new();
         for piece in &overrides {
-            merge::apply(&mut header, &piece.header, None);
+            self.override_header(&mut header, &piece.header, &mut targeted);
             merge::apply(&mut base, &piece.spec, Some(&shape));
         }
-        let seeds = self.check_header(&header);
-        let overridden = |path: &[&str]| overrides.iter().any(|piece| has(&piece.spec, path));
+        let seeds = header::check(&header, &mut self.faults);
         let (variant, grid) = (header.entry("variant"), header.entry("grid"));
-        let plans = variants::read(variant, grid, &FILE_KEYS, overridden, &mut self.faults);
+        let rules = Rules {
+            file_keys: &FILE_KEYS,
+            targeted: &targeted,
+            shape: &shape,
+        };
+        let plans = variants::read(variant, grid, &rules, &mut self.faults);
         if plans.iter().any(|plan| !plan.patches.is_empty()) {
             self.faults.extend(check(&base, &shape, &FILE_KEYS, true));
         }
+        if let (Some(seeds), Some(entry)) = (&seeds, header.entry("seeds")) {
+            let runs = seeds.as_slice().len() * plans.len();
+            if runs > MOST_RUNS {
+                let fault = Diagnostic::error(format!("the seeds and variants make {runs} runs"));
+                let fault = fault.at(entry.node.span, format!("expected at most {MOST_RUNS} runs"));
+                self.faults
+                    .push(fault.help("take fewer seeds, variants or values of the grid"));
+            }
+        }
         let text = |key| header.get(key).and_then(Node::as_str).map(str::to_owned);
         let name = text("name").unwrap_or(stem);
-        let patches: Vec<&Node> = overrides.iter().map(|piece| &piece.spec).collect();
-        let variants = self.variants(&name, &plans, &base, &patches, &shape, semantic);
+        let variants = self.variants(&name, &plans, &base, &shape, semantic);
         if self.faults.is_empty() {
             self.warn_about_twins(&variants);
         }
@@ -186,9 +215,17 @@ impl Loader {
         let count = self.sources.len();
         let mut pieces = Vec::with_capacity(count);
         for source in 0..count {
-            let (root, faults) = tree::parse(&self.sources, source);
-            self.faults.extend(faults);
-            if root.entries().is_some_and(<[_]>::is_empty) {
+            let (root, faults) = match source {
+                0 => tree::parse(&self.sources, source),
+                _ => overrides::parse(&self.sources, source),
+            };
+            let is_whole = faults.is_empty();
+            self.faults
+                .extend(header::one_for_single_brackets(faults, &self.sources));
+            if source > 0 && is_whole {
+                self.faults.extend(overrides::empty_tables(&root));
+            }
+            if is_whole && root.entries().is_some_and(<[_]>::is_empty) {
                 let name = self.sources.name(source);
                 let fault = Diagnostic::error(format!("{name} is empty")).at(root.span, "expected keys and values");
                 let sections: Vec<String> = shape.required().map(|key| format!("[{key}]")).collect();
@@ -202,37 +239,30 @@ impl Loader {
             }
             pieces.push(Piece::split(&root));
         }
-        for piece in &pieces[1..] {
-            if let Some(entry) = piece.header.entry("variant") {
-                let fault = Diagnostic::error("an override cannot change the list of variants");
-                self.faults
-                    .push(fault.at(entry.key_span, "belongs to the file").help("edit the file"));
-            }
-        }
         let file = pieces.remove(0);
         self.faults.is_empty().then_some((file, pieces))
     }
 
-    fn check_header(&mut self, header: &Node) -> Option<Seeds> {
-        let schema = schemars::schema_for!(Header).to_value();
-        let own = entries_where(header, |key| !matches!(key, "variant" | "grid"));
-        let mut faults = check(&own, &Shape::new(&schema, &schema), &[], false);
-        let seeds = header.get("seeds");
-        // What is wrong with written seeds is said better below.
-        faults.retain(|fault| !seeds.is_some_and(|node| within(fault, node)));
-        self.faults.extend(faults);
-        if let Some(name) = header.get("name")
-            && name
-                .as_str()
-                .is_some_and(|name| !name.is_empty() && !variants::is_name(name))
-        {
-            let fault = Diagnostic::error("the experiment's name is blank or has line breaks");
-            self.faults.push(fault.at(name.span, "expected text on one line"));
+    /// Lays the file's keys of an override over those of the file; collects overrides of single variants.
+    fn override_header(&mut self, header: &mut Node, change: &Node, targeted: &mut Vec<Entry>) {
+        for entry in change.entries().unwrap_or_default() {
+            match (entry.key.as_str(), entry.node.entries(), &mut header.value) {
+                ("variant", Some(entries), _) => targeted.extend(entries.iter().cloned()),
+                ("variant", None, _) => {
+                    let fault = Diagnostic::error("an override cannot change the list of variants");
+                    let fault = fault.at(entry.key_span, "belongs to the file");
+                    self.faults.push(fault.help(format!(
+                        "edit the file; to change one variant: {}",
+                        variants::set_of_variant("NAME", "model.components", "8")
+                    )));
+                }
+                ("grid", _, Value::Table(entries)) if entries.iter().any(|known| known.key == "grid") => {
+                    let known = entries.iter_mut().filter(|known| known.key == "grid");
+                    known.for_each(|grid| variants::merge_grid(&mut grid.node, &entry.node));
+                }
+                _ => merge::apply(header, &Node::of(entry.clone()), None),
+            }
         }
-        let node = seeds?;
-        read_seeds(node)
-            .map_err(|error| self.faults.push(seeds_fault(node, error)))
-            .ok()
     }
 
     fn variants<T: DeserializeOwned>(
@@ -240,36 +270,34 @@ impl Loader {
         experiment: &str,
         plans: &[Plan],
         base: &Node,
-        overrides: &[&Node],
         shape: &Shape,
         semantic: impl Fn(&T) -> Vec<Fault>,
     ) -> Vec<Variant<T>> {
-        let mut found: Vec<(Diagnostic, Vec<&str>)> = Vec::new();
-        let mut unused: Vec<Diagnostic> = Vec::new(); // at keys that the variants share
+        let mut shared = Shared::default();
+        let mut conflicts = Conflicts::new(shape);
+        let leaves = base.paths().into_iter();
+        let overridden: Vec<Leaf> = leaves.filter(|leaf| leaf.node.span.source > 0).collect();
         let mut variants = Vec::new();
         for plan in plans {
-            let mut tree = base.clone();
-            for patch in plan.patches.iter().chain(overrides.iter().copied()) {
-                merge::apply(&mut tree, patch, Some(shape));
-            }
+            let tree = conflicts.merge(base, &overridden, plan);
             let mut faults = check(&tree, shape, &FILE_KEYS, false);
             if faults.is_empty() {
                 match T::deserialize(tree.to_toml()) {
                     Ok(spec) => {
-                        faults.extend(semantic(&spec).into_iter().map(|fault| {
+                        for fault in semantic(&spec) {
                             let span = locate(&tree, &fault.key);
                             let is_shared = fault.is_unused && span == locate(base, &fault.key);
                             let fault = Diagnostic::of(fault, span);
                             if is_shared {
-                                unused.push(fault.clone());
+                                shared.unused.push(fault.clone());
                             }
-                            fault
-                        }));
+                            faults.push(fault);
+                        }
                         variants.push(Variant {
                             name: if plan.name.is_empty() { experiment } else { &plan.name }.to_owned(),
-                            point: plan.point.clone(),
                             spec,
-                            changes: plan.patches.iter().flat_map(Node::leaves).collect(),
+                            point: plan.point.clone(),
+                            changes: plan.patches.iter().flat_map(|patch| patch.node.leaves()).collect(),
                             tree,
                         });
                     }
@@ -277,48 +305,32 @@ impl Loader {
                 }
             }
             for fault in faults {
-                match found.iter_mut().find(|(known, _)| *known == fault) {
-                    Some((_, names)) => names.push(&plan.name),
-                    None => found.push((fault, vec![&plan.name])),
+                if !self.faults.contains(&fault) {
+                    shared.add(fault, &plan.name);
                 }
             }
         }
-        for (mut fault, names) in found {
-            // A shared key that acts in some variants is no fault of the others.
-            let acts_elsewhere = unused.contains(&fault) && names.len() < plans.len();
-            if acts_elsewhere || self.faults.contains(&fault) {
-                continue;
-            }
-            if names.len() < plans.len() {
-                let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
-                fault.note = Some(format!(
-                    "in the variant{} {}",
-                    if names.len() == 1 { "" } else { "s" },
-                    names.join(", ")
-                ));
-            }
-            self.faults.push(fault);
-        }
+        self.faults.extend(shared.faults(plans.len()));
+        self.faults.extend(conflicts.faults());
         variants
     }
 
     /// Two variants with one spec would be compared with themselves.
     fn warn_about_twins<T: Serialize>(&mut self, variants: &[Variant<T>]) {
-        let mut seen: Vec<(String, &str)> = Vec::new();
+        let mut seen: HashMap<String, &str> = HashMap::new();
         for variant in variants {
             let Ok(hash) = resolve::hash(&variant.spec) else {
                 continue;
             };
-            match seen.iter().find(|(known, _)| *known == hash) {
-                Some((_, first)) => {
-                    let message = format!("the variants {first:?} and {:?} have the same spec", variant.name);
-                    self.faults.push(
-                        Diagnostic::error(message)
-                            .warning()
-                            .help("remove one, or see what it should change"),
-                    );
-                }
-                None => seen.push((hash, &variant.name)),
+            if let Some(first) = seen.get(&hash) {
+                let message = format!("the variants {first:?} and {:?} have the same spec", variant.name);
+                self.faults.push(
+                    Diagnostic::error(message)
+                        .warning()
+                        .help("remove one, or see what it should change"),
+                );
+            } else {
+                seen.insert(hash, &variant.name);
             }
         }
     }
@@ -360,59 +372,75 @@ fn entries_where(node: &Node, keep: impl Fn(&str) -> bool) -> Node {
     }
 }
 
-fn has(node: &Node, path: &[&str]) -> bool {
-    match path {
-        [] => true,
-        [key, rest @ ..] => node.get(key).is_some_and(|inner| has(inner, rest)),
-    }
-}
-
-fn within(fault: &Diagnostic, node: &Node) -> bool {
-    fault.span.is_some_and(|span| {
-        span.source == node.span.source && span.start >= node.span.start && span.end <= node.span.end
-    })
-}
-
-fn read_seeds(node: &Node) -> Result<Seeds, SeedsError> {
-    let refuse = |message: String, places| SeedsError { message, places };
-    match &node.value {
-        Value::Integer(n) => Seeds::count(*n),
-        Value::String(text) => text.parse(),
-        Value::Array(items) => {
-            let number = |(place, item): (usize, &Node)| match item.value {
-                Value::Integer(seed) => Ok(seed),
-                _ => Err(refuse(
-                    format!("a seed is {}, not a whole number", item.words()),
-                    Some((place, place)),
-                )),
+/// A section that is not written has the kind of its default, so that a variant can change its other keys.
+fn assume_kinds(base: &mut Node, shape: &Shape) {
+    let span = base.span;
+    for (key, schema) in shape.properties() {
+        let section = shape.inner(schema);
+        let default = section.keyword("default");
+        let kind = |tag| default?.get(tag)?.as_str();
+        for tagged in &section.tagged {
+            let Some(kind) = kind(tagged.tag).filter(|_| base.get(key).is_none()) else {
+                continue;
             };
-            let seeds: Result<Vec<i64>, _> = items.iter().enumerate().map(number).collect();
-            Seeds::list(&seeds?)
+            let entry = |key: &str, node| Entry {
+                key: key.to_owned(),
+                key_span: span,
+                node,
+            };
+            let value = Value::String(kind.to_owned());
+            let section = entry(key, Node::of(entry(tagged.tag, Node { span, value })));
+            if let Value::Table(entries) = &mut base.value {
+                entries.push(section);
+            }
         }
-        _ => Err(refuse(
-            format!("`seeds` is {}, not a number, range or list", node.words()),
-            None,
-        )),
     }
 }
 
-fn seeds_fault(node: &Node, error: SeedsError) -> Diagnostic {
-    let items = match &node.value {
-        Value::Array(items) => items.as_slice(),
-        _ => &[],
-    };
-    let fault = Diagnostic::error(error.message);
-    let fault = match error
-        .places
-        .and_then(|(first, second)| Some((items.get(first)?, items.get(second)?)))
-    {
-        Some((first, second)) if first.span != second.span => fault
-            .at(second.span, "expected another seed")
-            .also(first.span, "first listed here"),
-        Some((_, only)) => fault.at(only.span, "expected a whole number of at least 0"),
-        None => fault.at(node.span, "expected seeds"),
-    };
-    fault.help("write `10` for 0 to 9, `\"20..30\"` for 20 to 29, or a list such as `[3, 5, 8]`")
+/// Faults of the rows; those that say the same are one.
+#[derive(Default)]
+struct Shared<'p> {
+    found: Vec<(Diagnostic, Vec<&'p str>)>,
+    /// Of keys without effect: those that all rows share. One that acts in some rows is no fault of the others.
+    unused: Vec<Diagnostic>,
+}
+
+impl<'p> Shared<'p> {
+    fn add(&mut self, fault: Diagnostic, name: &'p str) {
+        let same = |known: &Diagnostic, names: &[&str]| {
+            let same_words = known.message == fault.message && known.label == fault.label && known.help == fault.help;
+            let is_shared = |fault| self.unused.contains(fault);
+            let same_place = known.span == fault.span;
+            same_words && names.last() != Some(&name) && (same_place || (!is_shared(known) && !is_shared(&fault)))
+        };
+        match self.found.iter_mut().find(|(known, names)| same(known, names)) {
+            Some((known, names)) => {
+                names.push(name);
+                let places = || known.secondary.iter().map(|(span, _)| *span).chain(known.span);
+                if let Some(span) = fault.span.filter(|span| !places().any(|place| place == *span))
+                    && known.secondary.len() < PLACES
+                {
+                    known.secondary.push((span, "and here".into()));
+                }
+            }
+            None => self.found.push((fault, vec![name])),
+        }
+    }
+
+    /// The faults; one that not all `rows` have names those that do.
+    fn faults(self, rows: usize) -> impl Iterator<Item = Diagnostic> {
+        let Self { found, unused } = self;
+        let acts_elsewhere = move |(fault, names): &(Diagnostic, Vec<_>)| unused.contains(fault) && names.len() < rows;
+        let found = found.into_iter().filter(move |pair| !acts_elsewhere(pair));
+        found.map(move |(mut fault, names)| {
+            if names.len() < rows {
+                let plural = if names.len() == 1 { "" } else { "s" };
+                let names = variants::quoted_names(names.into_iter());
+                fault.note = Some(format!("in the variant{plural} {names}"));
+            }
+            fault
+        })
+    }
 }
 
 /// A value that passed the schema and was still refused, by hand-written deserialisation.

@@ -3,14 +3,19 @@
 //! Keys are declared once, as fields of option structs that derive `Deserialize` and `JsonSchema`. The derived schema
 //! drives the checker ([`check`]), the help texts ([`describe`]) and the schema for editors ([`schema`]).
 //!
-//! file and overrides → [`tree`] with spans → [`merge`] of variants and grid → [`check`] against the [`shape`] of the
+//! file and `overrides` → [`tree`] with spans → [`merge`] of [`variants`] and grid, where no layer may take a key from
+//! another (`conflicts`) → [`check`] against the [`shape`] of the
 //! derived schema → typed spec ([`experiment`]) → canonical text and hash ([`resolve`]).
 
 pub mod check;
+mod conflicts;
 pub mod describe;
 pub mod diagnostic;
 pub mod experiment;
+mod foreign;
+mod header;
 pub mod merge;
+mod overrides;
 pub mod resolve;
 pub mod schema;
 pub mod seeds;

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
-use super::experiment::Header;
+use super::header::Header;
 use super::shape::{Form, Shape};
 
 /// Patches of options inside options inside options are described to this depth, and free below.
@@ -24,7 +24,10 @@ pub fn of_files<T: JsonSchema>() -> Value {
     patch["required"] = json!(["name"]);
     properties.insert(
         "variant".into(),
-        json!({ "type": "array", "minItems": 1, "items": patch }),
+        json!({
+            "description": "What is compared: each variant has a name and the keys that it changes.",
+            "type": "array", "minItems": 1, "items": patch,
+        }),
     );
     properties.insert("grid".into(), grid());
     let definitions = [&spec, &header]
@@ -48,7 +51,7 @@ fn own(shape: &Shape) -> impl Iterator<Item = (String, Value)> {
 
 fn grid() -> Value {
     json!({
-        "description": "Dotted paths in quotes, each with a list of values; their product is run for every variant.",
+        "description": "Names of keys in quotes, each with a list of values. Every variant is run with every combination.",
         "type": "object",
         "additionalProperties": { "anyOf": [{ "type": "array", "minItems": 1 }, { "type": "object" }] },
     })

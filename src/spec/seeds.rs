@@ -1,10 +1,12 @@
-//! The seeds of an experiment: `10` means 0 to 9, `"20..30"` means 20 to 29, `[3, 5, 8]` means just these.
+//! The seeds of an experiment: `10` means 0 to 9, `"20..30"` means 20 to 29, `[3, 5, 8]` means these three.
 //!
-//! The file's `seeds` and the command line's `--seeds` are read by the same code.
+//! The file's `seeds` and the command line's `--seeds` are read by the same code. Ranges as other tools write them are
+//! read too: `20:30` excludes its end (Python), `20-29` includes it (Slurm).
 
 use std::borrow::Cow;
 use std::str::FromStr;
 
+use super::diagnostic::brief;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -59,7 +61,8 @@ impl Seeds {
             )))
         } else if end - first > MOST || i64::try_from(end).is_err() {
             Err(SeedsError::new(format!(
-                "the range {first}..{end} has more than {MOST} seeds or too large ones"
+                "the seeds {first} to {} are more than {MOST}, or above 2^63",
+                end - 1
             )))
         } else {
             Ok(Self((first..end).collect()))
@@ -70,6 +73,9 @@ impl Seeds {
     pub fn list(seeds: &[i64]) -> Result<Self, SeedsError> {
         if seeds.is_empty() {
             return Err(SeedsError::new("the list of seeds is empty"));
+        }
+        if seeds.len() as u64 > MOST {
+            return Err(SeedsError::new(format!("the list has more than {MOST} seeds")));
         }
         let mut places = std::collections::HashMap::new();
         let mut distinct = Vec::with_capacity(seeds.len());
@@ -95,24 +101,45 @@ impl Seeds {
 impl FromStr for Seeds {
     type Err = SeedsError;
 
-    /// Reads `10`, `20..30`, or a list `3, 5, 8` with or without brackets.
+    /// Reads `10`; a range `20..30`, `20..=29`, `20:30` or `20-29` (with both ends); or a list of seeds and ranges such as
+    /// `3, 5, 8` or `0-2, 7`, with or without brackets.
     fn from_str(text: &str) -> Result<Self, SeedsError> {
-        let unreadable = || SeedsError::new(format!("cannot read seeds from {text:?}"));
-        let text = text.trim();
-        if let Some((first, end)) = text.split_once("..") {
-            let bound = |text: &str| text.trim().parse::<u64>().map_err(|_| unreadable());
-            return Self::range(bound(first)?, bound(end)?);
-        }
-        if let Ok(n) = text.parse() {
+        let unreadable = || SeedsError::new(format!("cannot read seeds from {:?}", brief(text)));
+        let whole = text.trim();
+        if let Ok(n) = whole.parse() {
             return Self::count(n);
         }
-        let inner = text
-            .strip_prefix('[')
-            .and_then(|text| text.strip_suffix(']'))
-            .unwrap_or(text);
-        let items: Result<Vec<i64>, _> = inner.split(',').map(|item| item.trim().parse()).collect();
-        Self::list(&items.map_err(|_| unreadable())?)
+        let brackets = whole.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+        let inner = brackets.unwrap_or(whole);
+        if inner.trim().is_empty() && brackets.is_some() {
+            return Self::list(&[]);
+        }
+        let inner = inner.trim_end().strip_suffix(',').unwrap_or(inner);
+        let mut seeds: Vec<i64> = Vec::new();
+        for item in inner.split(',').map(str::trim) {
+            match item.parse() {
+                Ok(seed) => seeds.push(seed),
+                Err(_) => {
+                    let (first, end) = ends(item).ok_or_else(unreadable)?;
+                    let range = Self::range(first, end)?;
+                    seeds.extend(range.0.iter().map(|seed| *seed as i64));
+                }
+            }
+            if seeds.len() as u64 > MOST {
+                return Err(SeedsError::new(format!("there are more than {MOST} seeds")));
+            }
+        }
+        Self::list(&seeds)
     }
+}
+
+/// The first seed of a range and the one behind its last.
+fn ends(text: &str) -> Option<(u64, u64)> {
+    let bound = |text: &str| text.trim().parse::<u64>().ok();
+    let separators = [("..=", 1), ("..", 0), (":", 0), ("-", 1), ("–", 1)];
+    let (separator, extra) = separators.into_iter().find(|(separator, _)| text.contains(separator))?;
+    let (first, last) = text.split_once(separator)?;
+    Some((bound(first)?, bound(last)?.checked_add(extra)?))
 }
 
 #[derive(Deserialize)]
@@ -153,11 +180,12 @@ impl JsonSchema for Seeds {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "The seeds: `10` means 0 to 9, `\"20..30\"` means 20 to 29, `[3, 5, 8]` just these.",
+            "description": "The seeds: `10` means 0 to 9, `\"20..30\"` means 20 to 29, `[3, 5, 8]` means these three. \
+                            `\"20:30\"` is read like `\"20..30\"`, and `\"20-29\"` includes both ends.",
             "anyOf": [
-                { "type": "integer", "minimum": 1 },
-                { "type": "string", "pattern": r"^\s*\d+\s*\.\.\s*\d+\s*$" },
-                { "type": "array", "items": { "type": "integer", "minimum": 0 }, "minItems": 1 },
+                { "type": "integer", "minimum": 1, "maximum": MOST },
+                { "type": "string", "pattern": r"^[\s\d.,:=\[\]–-]*\d[\s\d.,:=\[\]–-]*$" },
+                { "type": "array", "items": { "type": "integer", "minimum": 0 }, "minItems": 1, "maxItems": MOST },
             ],
         })
     }
@@ -174,6 +202,11 @@ mod tests {
         assert_eq!(read(" 20 .. 23 "), Ok(vec![20, 21, 22]));
         assert_eq!(read("[3, 5,8]"), Ok(vec![3, 5, 8]));
         assert_eq!(read("3,5,8"), Ok(vec![3, 5, 8]));
+        assert_eq!(read("0:3"), Ok(vec![0, 1, 2]));
+        assert_eq!(read("3-5"), Ok(vec![3, 4, 5]));
+        assert_eq!(read("3..=5"), Ok(vec![3, 4, 5]));
+        assert_eq!(read("0-2, 7"), Ok(vec![0, 1, 2, 7]));
+        assert_eq!(read("5,"), Ok(vec![5]));
         for bad in [
             "",
             "0",
@@ -187,6 +220,16 @@ mod tests {
             "[1, 1]",
             "[1, -1]",
             "0..9999999999",
+            "0-100000",
+            "0-99999, 100000-199999",
+            "0:10:2",
+            "1-2-3",
+            "0-2, 1",
+            "2020-01-01",
+            "07:32:00",
+            "1,,2",
+            "0..18446744073709551615",
+            "9223372036854775807..9223372036854775808",
         ] {
             assert!(read(bad).is_err(), "{bad:?} was accepted");
         }

@@ -122,6 +122,14 @@ impl Node {
         }
     }
 
+    /// A table of one entry.
+    pub fn of(entry: Entry) -> Self {
+        Self {
+            span: entry.key_span,
+            value: Value::Table(vec![entry]),
+        }
+    }
+
     /// The entries, if this is a table.
     pub fn entries(&self) -> Option<&[Entry]> {
         match &self.value {
@@ -194,6 +202,35 @@ impl Node {
         }
     }
 
+    /// All values that are not tables, in order; of an empty table the table.
+    pub fn paths(&self) -> Vec<Leaf<'_>> {
+        fn walk<'n>(node: &'n Node, key_span: Span, path: &mut Vec<String>, leaves: &mut Vec<Leaf<'n>>) {
+            match node.entries() {
+                Some(entries) if !entries.is_empty() => {
+                    for entry in entries {
+                        path.push(entry.key.clone());
+                        walk(&entry.node, entry.key_span, path, leaves);
+                        path.pop();
+                    }
+                }
+                _ if path.is_empty() => {}
+                _ => leaves.push(Leaf {
+                    path: path.clone(),
+                    key_span,
+                    node,
+                }),
+            }
+        }
+        let mut leaves = Vec::new();
+        walk(self, self.span, &mut Vec::new(), &mut leaves);
+        leaves
+    }
+
+    /// The value at the end of a path of keys.
+    pub fn at(&self, path: &[String]) -> Option<&Node> {
+        path.iter().try_fold(self, |node, key| node.get(key))
+    }
+
     /// The leaves as `path = value`, in order: what a patch says.
     pub fn leaves(&self) -> Vec<String> {
         fn walk(node: &Node, path: &str, leaves: &mut Vec<String>) {
@@ -214,6 +251,17 @@ impl Node {
     }
 }
 
+/// A value below which nothing is written but itself, with the keys that lead to it.
+#[derive(Clone, Debug)]
+pub struct Leaf<'n> {
+    /// The keys, from the top.
+    pub path: Vec<String>,
+    /// Where the last key was written.
+    pub key_span: Span,
+    /// The value.
+    pub node: &'n Node,
+}
+
 /// Where a dotted path such as `model.hidden.0` is written: its value, else the deepest ancestor that exists.
 pub fn locate(root: &Node, path: &str) -> Span {
     let mut node = root;
@@ -229,6 +277,11 @@ pub fn locate(root: &Node, path: &str) -> Span {
         }
     }
     node.span
+}
+
+/// Whether a text is TOML.
+pub fn is_toml(text: &str) -> bool {
+    DeTable::parse(text).is_ok()
 }
 
 /// Parses a source. All syntax errors are returned, with the tree of what could be read.
@@ -247,7 +300,8 @@ fn syntax_fault(source: usize, error: &toml::de::Error) -> Diagnostic {
     let text = error.message();
     let (what, expected) = text.split_once(", expected ").unwrap_or((text, ""));
     let mut fault = Diagnostic::error(format!("not valid TOML: {what}"));
-    fault.span = error.span().map(|range| Span::new(source, range));
+    // An error without a place, such as too many keys inside each other, is shown at the start.
+    fault.span = Some(Span::new(source, error.span().unwrap_or(0..0)));
     if !expected.is_empty() {
         fault.label = format!("expected {expected}");
     }
@@ -257,6 +311,9 @@ fn syntax_fault(source: usize, error: &toml::de::Error) -> Diagnostic {
     }
     if what.contains("must be quoted") {
         fault.help = Some("text stands in quotes: `key = \"text\"`".into());
+    }
+    if what.contains("recur") {
+        fault.label = "expected fewer tables and lists inside each other".into();
     }
     fault
 }

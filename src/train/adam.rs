@@ -39,7 +39,6 @@ pub(super) fn train(
             return Err(Error::Interrupted);
         }
     }
-    note_schedules(job, run.step, observer)?;
     observer.checkpoint(true, &|| run.state())?;
     Ok(Trained {
         steps: run.step,
@@ -251,6 +250,9 @@ impl<'a> Run<'a> {
                     }),
                 )?;
             }
+        }
+        if self.step == self.config.steps {
+            note_schedules(self.job, self.step, observer)?;
         }
         observer.evaluated(self.step, &metrics)?;
         observer.checkpoint(false, &|| self.state())?;

@@ -120,7 +120,8 @@ impl Run<'_> {
         self.sweeps.improve(theta, guess, job.threads, rng)
     }
 
-    /// Runs one start from `theta`, `done` sweeps in, until it converges or ends; `each` sees the θ after every sweep.
+    /// Runs one start from `theta`, `done` sweeps in, until it converges or ends; `each` sees every state when it is
+    /// reached and, unless it is the last one, again when the next sweep is known not to end the run.
     fn climb(
         &self,
         start: u64,
@@ -128,7 +129,7 @@ impl Run<'_> {
         done: u64,
         older: Option<Parameters>,
         mut previous: Option<Previous>,
-        mut each: impl FnMut(&Climb) -> Result<()>,
+        mut each: impl FnMut(&Climb, Stage) -> Result<()>,
     ) -> Result<Climb> {
         let refresh = self.job.posterior.common().refresh_every;
         let mut older = older.unwrap_or(theta.snapshot()?);
@@ -161,28 +162,30 @@ impl Run<'_> {
                 let gain = (now.bound - previous.bound).abs();
                 gain < self.config.tolerance && now.moved <= previous.moved.max(ROUNDING)
             });
-            previous = (!mended && sweep >= scheduled).then_some(now);
-            if settled && !mended && converged {
-                return Ok(Climb {
-                    theta,
-                    older,
-                    sweep,
-                    previous,
-                    events: Vec::new(),
-                    converged: true,
-                });
-            }
-            theta = improvement.theta;
-            sweep += 1;
-            let climb = Climb {
+            let mut climb = Climb {
                 theta,
                 older,
                 sweep,
                 previous,
-                events: improvement.events,
-                converged: false,
+                events: Vec::new(),
+                converged: settled && !mended && converged,
             };
-            each(&climb)?;
+            if climb.converged {
+                return Ok(climb);
+            }
+            if sweep > done {
+                each(&climb, Stage::Passed)?;
+            }
+            previous = (!mended && sweep >= scheduled).then_some(now);
+            sweep += 1;
+            climb = Climb {
+                theta: improvement.theta,
+                sweep,
+                previous,
+                events: improvement.events,
+                ..climb
+            };
+            each(&climb, Stage::Reached)?;
             (theta, older) = (climb.theta, climb.older);
         }
         Ok(Climb {
@@ -202,7 +205,7 @@ impl Run<'_> {
         }
         while progress.explored < self.config.starts {
             let start = progress.explored;
-            let end = self.climb(start, self.first(start)?, 0, None, None, |_| Ok(()))?;
+            let end = self.climb(start, self.first(start)?, 0, None, None, |_, _| Ok(()))?;
             let value = evaluation::score(self.job, &end.theta)?;
             if value > progress.best_value {
                 (progress.best_start, progress.best_value) = (start, value);
@@ -226,6 +229,15 @@ impl Run<'_> {
     fn record(&self, progress: Progress, resume: Option<State>, observer: &mut dyn Observer) -> Result<Trained> {
         let start = progress.best_start;
         let resumed = match &resume {
+            // Stopped between its last checkpoint and its end: every line has been written.
+            Some(state) if state.facts.contains_key(ENDED) => {
+                let theta = stored(state, "theta", &Device::Cpu)?;
+                return Ok(Trained {
+                    theta: theta.ok_or_else(|| Error::Record("the checkpoint has no parameters".into()))?,
+                    steps: state.step,
+                    metrics: None,
+                });
+            }
             Some(state) => stored(state, "theta", &Device::Cpu)?.map(|theta| (theta, state)),
             None => None,
         };
@@ -269,7 +281,15 @@ impl Run<'_> {
         };
         let mut evaluated = done;
         let mut standing = resume.as_ref().map(standing_events).unwrap_or_default();
-        let end = self.climb(start, theta, done, older, previous, |climb| {
+        let end = self.climb(start, theta, done, older, previous, |climb, stage| {
+            if stage == Stage::Passed {
+                // The lines of a step stand before its checkpoint: the last step, with its notes, is not known earlier.
+                let stop = observer.interrupted();
+                if stop || evaluated == climb.sweep {
+                    observer.checkpoint(stop, &|| state(climb, &standing))?;
+                }
+                return if stop { Err(Error::Interrupted) } else { Ok(()) };
+            }
             // What goes on for many sweeps is noted when it begins, and at the end.
             standing.retain(|text, _| climb.events.contains(text));
             for event in &climb.events {
@@ -279,15 +299,11 @@ impl Run<'_> {
                 }
             }
             observer.progressed(climb.sweep, self.config.steps);
-            let stop = observer.interrupted();
             if climb.sweep.is_multiple_of(self.config.evaluate_every) {
                 observer.evaluated(climb.sweep, &evaluation::evaluate(self.job, &climb.theta, climb.sweep)?)?;
                 evaluated = climb.sweep;
             }
-            if stop || evaluated == climb.sweep {
-                observer.checkpoint(stop, &|| state(climb, &standing))?;
-            }
-            if stop { Err(Error::Interrupted) } else { Ok(()) }
+            Ok(())
         })?;
         for text in standing
             .iter()
@@ -305,13 +321,29 @@ impl Run<'_> {
             let last = metrics.insert(evaluation::evaluate(self.job, &end.theta, end.sweep)?);
             observer.evaluated(end.sweep, last)?;
         }
-        observer.checkpoint(true, &|| state(&end, &standing))?;
+        observer.checkpoint(true, &|| {
+            let mut state = state(&end, &standing)?;
+            state.facts.insert(ENDED.into(), "yes".into());
+            Ok(state)
+        })?;
         Ok(Trained {
             theta: end.theta,
             steps: end.sweep,
             metrics,
         })
     }
+}
+
+/// The fact of a checkpoint that training has ended there.
+const ENDED: &str = "ended";
+
+/// When a state is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// A sweep has led to it.
+    Reached,
+    /// The next sweep is done and does not end the run.
+    Passed,
 }
 
 /// Distances in θ below this are rounding errors.

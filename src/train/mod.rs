@@ -49,11 +49,15 @@ impl Job<'_> {
     /// the learning rate. No rule that compares evaluations may judge before. A learning rate that decays to 0 until the
     /// last step is no such schedule: it does not change what is maximised.
     pub fn schedules_end(&self) -> u64 {
-        let schedules = self.schedules();
-        schedules.into_iter().map(|(_, end)| end).max().unwrap_or(0)
+        let learning_rate = match self.training {
+            TrainingConfig::Adam(adam) => adam.warm_up_steps,
+            TrainingConfig::Em(_) => 0,
+        };
+        let ends = self.schedules().into_iter().map(|(_, end)| end);
+        ends.fold(learning_rate, u64::max)
     }
 
-    /// The schedules with the step at which each ends.
+    /// The schedules of the objective with the step at which each ends.
     fn schedules(&self) -> Vec<(&'static str, u64)> {
         let mut all = Vec::new();
         if self.objective.needs_posterior() {
@@ -62,20 +66,15 @@ impl Job<'_> {
         if let ObjectiveConfig::Elbo(elbo) = self.objective {
             all.push(("the warm-up of β", elbo.warm_up_steps));
         }
-        if let TrainingConfig::Adam(adam) = self.training {
-            all.push(("the warm-up of the learning rate", adam.warm_up_steps));
-        }
         all
     }
 }
 
-/// Notes the schedules that were still moving in the last of `steps` steps.
+/// Notes the schedules of the objective of which no step was done at the final value, after `steps` steps.
 fn note_schedules(job: &Job, steps: u64, observer: &mut dyn Observer) -> Result<()> {
     for (name, end) in job.schedules() {
         if end > 0 && steps <= end {
-            let text = format!(
-                "training ended at step {steps}, before {name} had come to its end: no step was done at its final value"
-            );
+            let text = format!("training ended at step {steps}, before {name} had come to its end");
             observer.noted(steps, &text)?;
         }
     }

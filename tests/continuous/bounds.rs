@@ -51,7 +51,7 @@ fn expected_log_likelihood_teaches_the_model_what_the_elbo_teaches_it() {
     ));
     for case in cases {
         let draws = drawn(&case, 0);
-        // What θ ascends with `fit = "reverse_kl"`: the draws are constants to it.
+        // What θ maximises with `fit = "reverse_kl"`: the draws are constants to it.
         let one = value(&case, &expected, 0, &draws.detached());
         let other = value(&case, &elbo, 0, &draws);
         let (one, other) = (case.gradient(&one, of_model), case.gradient(&other, of_model));
@@ -160,8 +160,8 @@ fn the_doubly_reparameterised_gradient_is_the_plain_one_on_average() {
 
 #[test]
 fn beta_warms_up_along_a_line() {
-    let [expected, elbo, warm] = [
-        "kind = 'expected_log_likelihood'",
+    let [none, elbo, warm] = [
+        "kind = 'elbo'\nbeta = 0.0",
         "kind = 'elbo'\nbeta = 0.8",
         "kind = 'elbo'\nbeta = 0.8\nwarm_up_steps = 10",
     ]
@@ -169,11 +169,39 @@ fn beta_warms_up_along_a_line() {
     for case in cases(&network("samples = 2")) {
         let draws = drawn(&case, 0);
         let at = |objective: &ObjectiveConfig, step: u64| numbers(&value(&case, objective, step, &draws));
-        let (none, all) = (at(&expected, 0), at(&elbo, 0));
+        let (none, all) = (at(&none, 0), at(&elbo, 0));
         assert!(none.iter().zip(&all).any(|(a, b)| (a - b).abs() > 0.1), "{}", case.name);
         for (step, share) in [(0, 0.0), (3, 0.3), (10, 1.0), (99, 1.0)] {
             let line: Vec<f64> = none.iter().zip(&all).map(|(a, b)| a + share * (b - a)).collect();
             close(&at(&warm, step), &line, 1e-12, &case.name);
+        }
+    }
+}
+
+/// β has one meaning: the weight of KL(q ‖ p(z)), with and without free nats.
+#[test]
+fn beta_weighs_the_divergence_from_the_prior() {
+    let mut cases = cases(&network("samples = 3"));
+    let streams = Streams::new(2);
+    let clusters = rows(40, 2, 0, false, &streams);
+    cases.push(Case::new(CLUSTERS, &network(""), clusters.clone(), 2));
+    cases.push(Case::new(CLUSTERS, "kind = 'exact'", clusters, 2));
+    for case in cases {
+        let draws = drawn(&case, 0);
+        let batch = case.batch();
+        let joint = case.model.joint(&case.theta, &batch).expect("a joint");
+        let prior = joint.log_prior(&draws.latents).expect("a prior");
+        let whole = joint.log_joint(&draws.latents).expect("values");
+        let mean = |values: Tensor| draws.expectation(&values).expect("a mean");
+        let likelihood = mean((&whole - &prior).expect("nats"));
+        let divergence = mean((draws.log_q().expect("a known q") - &prior).expect("nats"));
+        for (beta, free) in [(0.0, 0.0), (1.0, 0.0), (4.0, 0.0), (4.0, 1e-9)] {
+            let bound = objective(&format!("kind = 'elbo'\nbeta = {beta:?}\nfree_nats = {free:?}"));
+            let bound = value(&case, &bound, 0, &draws);
+            let expected = (&likelihood - (&divergence * beta).expect("nats")).expect("nats");
+            close(&numbers(&bound), &numbers(&expected), 1e-12, &case.name);
+            let (one, other) = (case.gradient(&bound, |_| true), case.gradient(&expected, |_| true));
+            close(&one, &other, 1e-12, &case.name);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Experiment files on a small stand-in for the real spec: their faults, what they load to, and what never happens.
 
 mod faults;
+mod layers;
 mod loading;
+mod overrides;
 mod properties;
 mod stand_in;

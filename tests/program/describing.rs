@@ -32,6 +32,20 @@ fn example(description: &str) -> String {
         .collect()
 }
 
+/// Runs the command in the comment of an example that makes the file of the example.
+fn make_files(laboratory: &Laboratory, example: &str) {
+    let comment: Vec<&str> = example
+        .lines()
+        .filter_map(|line| line.strip_prefix("# "))
+        .skip(1)
+        .collect();
+    if !comment.is_empty() {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &comment.join("\n")]).current_dir(laboratory.path(""));
+        assert!(shell.status().expect("a shell").success(), "{comment:?}");
+    }
+}
+
 /// Every description of `kind` names the keys of what it describes, and its example runs as it stands.
 fn describes(kind: &str, least: usize) {
     let laboratory = Laboratory::new();
@@ -42,10 +56,9 @@ fn describes(kind: &str, least: usize) {
     for name in names {
         let said = laboratory.say(&["describe", kind, &name]).expect(0);
         assert!(said.out.contains(&name));
-        let points: String = (0..30)
-            .map(|i| format!("{},{}\n", 0.1 * f64::from(i), f64::from(i * 7 % 11)))
-            .collect();
-        let laboratory = Laboratory::with(&example(&said.out)).and("points.csv", format!("x,y\n{points}"));
+        let example = example(&said.out);
+        let laboratory = Laboratory::with(&example);
+        make_files(&laboratory, &example);
         laboratory.say(&["run", "e.toml", "--quiet", "--seeds", "1"]).expect(0);
     }
 }
@@ -76,9 +89,141 @@ fn sources_of_data() {
 }
 
 #[test]
+fn environments() {
+    describes("environment", 1);
+}
+
+/// `list` and `describe` without a kind say what there is.
+#[test]
+fn without_a_kind_the_kinds_are_listed() {
+    let laboratory = Laboratory::new();
+    let listed = laboratory.say(&["list"]).expect(0);
+    assert_eq!(laboratory.say(&["describe"]).expect(0).out, listed.out);
+    let json = laboratory.say(&["list", "--json"]).expect(0).json();
+    let kinds = json.as_array().expect("a list");
+    assert!(kinds.len() >= 14, "{json}");
+    for kind in kinds {
+        let name = kind["name"].as_str().expect("a name");
+        let count = kind["count"].as_u64().expect("a count");
+        assert!(listed.out.contains(&format!("{name} ")), "{}", listed.out);
+        assert_eq!(names(&laboratory, name).len() as u64, count, "{name}");
+        let described = laboratory.say(&["describe", name]).expect(0);
+        assert!(described.out.lines().count() > 4, "{}", described.out);
+    }
+}
+
+/// Everything that `list` prints can be described, as text and as JSON.
+#[test]
+fn every_name_is_described() {
+    let laboratory = Laboratory::new();
+    let kinds = laboratory.say(&["list", "--json"]).expect(0).json();
+    for kind in kinds.as_array().expect("a list") {
+        let kind = kind["name"].as_str().expect("a name");
+        for name in names(&laboratory, kind) {
+            let json = laboratory.say(&["describe", kind, &name, "--json"]).expect(0).json();
+            assert!(
+                json.as_object().is_some_and(|page| page.len() > 2),
+                "{kind} {name}: {json}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_name_alone_is_enough() {
+    let laboratory = Laboratory::new();
+    let out = |words: &[&str]| laboratory.say(&[&["describe"], words].concat()).expect(0).out;
+    assert_eq!(out(&["gaussian_mixture"]), out(&["model", "gaussian_mixture"]));
+    assert_eq!(out(&["test/baseline"]), out(&["metric", "test/baseline"]));
+    assert_eq!(out(&["early_stopping"]), out(&["training", "early_stopping"]));
+    assert_eq!(
+        out(&["training.early_stopping.patience"]),
+        out(&["training", "early_stopping", "patience"])
+    );
+    let said = laboratory.say(&["describe", "linear_gaussian"]).expect(2);
+    for line in ["describe model linear_gaussian", "describe data linear_gaussian"] {
+        assert!(said.err.contains(line), "{}", said.err);
+    }
+    let said = laboratory.say(&["describe", "gausian_mixture"]).expect(2);
+    assert!(said.err.contains("did you mean `gaussian_mixture`?"), "{}", said.err);
+    let said = laboratory.say(&["describe", "modle", "gaussian"]).expect(2);
+    assert!(said.err.contains("did you mean `model`?"), "{}", said.err);
+}
+
+/// What was in no description: keys inside keys, the other tables, columns, initial values, baselines.
+#[test]
+fn keys_of_every_table_are_described() {
+    let laboratory = Laboratory::new();
+    for (words, parts) in [
+        (
+            &["training", "early_stopping"][..],
+            &["patience", "validation log-likelihood", "optimizer = \"adam\""][..],
+        ),
+        (&["training"], &["early_stopping", "tolerance", "k-means++"]),
+        (
+            &["training", "initial_values"],
+            &["k-means++", "starts", "first_values"],
+        ),
+        (&["optimizer", "em"], &["k-means++"]),
+        (
+            &["evaluation"],
+            &["metrics", "rollouts", "horizon", "warm_up", "environment"],
+        ),
+        (
+            &["environment", "tree"],
+            &[
+                "control_interval",
+                "observation: 2 numbers",
+                "success:",
+                "oracle:",
+                "random:",
+            ],
+        ),
+        (&["variant"], &["[[variant]]", "name"]),
+        (&["grid"], &["training.learning_rate"]),
+        (&["seeds"], &["20..30"]),
+        (&["experiment"], &["question", "seeds", "evaluation", "variant", "grid"]),
+        (
+            &["data", "tree"],
+            &[
+                "given columns: x, y (2)",
+                "observed columns: heading (1)",
+                "default 1000",
+            ],
+        ),
+        (&["data", "lgssm"], &["the steps of sequences"]),
+        (&["metric", "test/baseline"], &["Gaussian"]),
+        (&["metric", "test/oracle"], &["generator"]),
+        (&["metric", "steps"], &["unit: steps"]),
+        (
+            &["model.components"],
+            &["kind = \"gaussian_mixture\"", "kind = \"conditional_mixture\""],
+        ),
+    ] {
+        let out = laboratory.say(&[&["describe"], words].concat()).expect(0).out;
+        let flat = out.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in parts {
+            assert!(flat.contains(part), "{words:?} lacks {part:?}:\n{out}");
+        }
+    }
+    let file = laboratory.say(&["describe", "data", "file"]).expect(0).out;
+    for key in ["  train ", "  test ", "  population "] {
+        assert!(!file.contains(key), "{key} is for generators:\n{file}");
+    }
+}
+
+#[test]
+fn supported_combinations_are_few_lines() {
+    let out = Laboratory::new().say(&["describe", "optimizer", "adam"]).expect(0).out;
+    let table = out.split("Supported combinations").nth(1).expect("a table");
+    let rows = table.split("An example").next().expect("an end").lines().count();
+    assert!(rows < 40, "{rows} lines:\n{table}");
+}
+
+#[test]
 fn metrics_and_figures() {
     let laboratory = Laboratory::new();
-    for (kind, parts) in [("metric", ["unit:", "better"]), ("figure", ["drawn from:", ".toml"])] {
+    for (kind, parts) in [("metric", ["unit:", "better:"]), ("figure", ["drawn from:", ".toml"])] {
         for name in names(&laboratory, kind) {
             let said = laboratory.say(&["describe", kind, &name]).expect(0);
             assert!(parts.iter().all(|part| said.out.contains(part)), "{}", said.out);
@@ -145,24 +290,4 @@ fn every_shipped_experiment_is_sound() {
     line.extend(files.iter().map(String::as_str));
     let said = Laboratory::new().say(&line).expect(0);
     assert_eq!((said.out.lines().count(), said.err.as_str()), (files.len(), ""));
-}
-
-#[test]
-fn completions_name_every_verb() {
-    let verbs = [
-        "run",
-        "check",
-        "plan",
-        "list",
-        "describe",
-        "compare",
-        "figure",
-        "completions",
-        "schema",
-    ];
-    for shell in ["bash", "zsh", "fish"] {
-        let said = Laboratory::new().say(&["completions", shell]).expect(0);
-        assert!(verbs.iter().all(|verb| said.out.contains(verb)), "{shell}");
-        assert!(said.out.contains("latent-lab"), "{shell}");
-    }
 }

@@ -6,6 +6,7 @@
 use crate::laboratory::Laboratory;
 use latent_lab::record;
 use latent_lab::runner::{Experiment, Fresh, Options, Outcome, Watcher, execute};
+use latent_lab::train::metrics;
 use schemars::schema_for;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -138,6 +139,10 @@ fn left(run: &latent_lab::runner::PlannedRun) -> Left {
         )
     };
     let record = record::read_run(&dir).expect("a record");
+    for name in record.manifest.metrics.keys() {
+        let known = metrics::find(name).is_some_and(|metric| metric.name == name);
+        assert!(known, "`describe metric` does not know {name}");
+    }
     let lines: Vec<String> = record.metrics.iter().map(|line| format!("{line:?}")).collect();
     Left {
         theta: own.map(|(name, tensor)| (name.clone(), bytes(tensor))).collect(),
@@ -212,6 +217,8 @@ fn with_files(laboratory: Laboratory) -> Laboratory {
     let mut rows = String::from("a,b,c,w,e,f,t\n");
     let mut other = rows.clone();
     let mut binary = String::from("p,q\n");
+    // Between commas or between semicolons, there is a column x.
+    let mut text = String::from("tag;x;n,x\n");
     for i in 0..60_u32 {
         let x = f64::from(i * 37 % 60) / 60.0;
         let y = f64::from(i * 23 % 60) / 60.0;
@@ -220,10 +227,17 @@ fn with_files(laboratory: Laboratory) -> Laboratory {
         let (e, f, w) = (i / 20, i / 30, 0.5 + y);
         rows += &format!("{},{},{y},{w},{e},{f},{t}\n", x + y * y, (5.0 * x).sin() + y);
         other += &format!("{},{},{y},{w},{e},{f},{t}\n", x - y, x * y);
+        text += &format!(
+            "{};{x:.1};{},{:.1}\n",
+            if i % 3 == 0 { "%" } else { "a" },
+            i % 5,
+            2.0 * y
+        );
         binary += &format!("{},{}\n", i * 7 % 3 % 2, i * 5 % 4 % 2);
     }
     laboratory
         .and("rows.csv", rows)
         .and("other.csv", other)
         .and("binary.csv", binary)
+        .and("text.csv", text)
 }

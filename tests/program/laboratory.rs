@@ -88,10 +88,10 @@ impl Laboratory {
     /// The program, about to start in the folder.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_latent-lab"));
-        command
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env_remove("CLICOLOR_FORCE");
+        command.args(arguments).current_dir(self.folder.path());
+        for variable in ["CLICOLOR_FORCE", "CLICOLOR", "NO_COLOR", "COLUMNS"] {
+            command.env_remove(variable);
+        }
         command
     }
 

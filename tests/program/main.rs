@@ -2,6 +2,7 @@
 
 mod commands;
 mod comparing;
+mod completing;
 mod deciding;
 mod describing;
 #[cfg(unix)]
@@ -11,6 +12,9 @@ mod hard_inputs;
 mod keys;
 mod laboratory;
 mod records;
+mod schedules;
 mod supported;
 mod tables;
 mod tables_of_text;
+mod terminal;
+mod typing;

@@ -167,7 +167,9 @@ fn trains(least: usize, is_tried: impl Fn(&str) -> bool) {
                 // The expected log-likelihood of real numbers lacks an entropy, which falls as noise is learnt: exact
                 // guesses raise the likelihood all the same.
                 let metric = match name {
-                    "states" | "growth" | "decoder" | "latent policy" => "train/log_likelihood",
+                    "states" => "train/log_likelihood",
+                    "decoder" | "latent policy" => "train/log_likelihood_grid",
+                    "growth" => "train/log_likelihood_estimate",
                     _ => "train/objective",
                 };
                 let value =

@@ -4,9 +4,11 @@
 use crate::case::{Case, assert_unbiased, distance, norm};
 use candle_core::{DType, Device};
 use latent_lab::nn::Parameters;
+use latent_lab::objective::ObjectiveConfig;
 use latent_lab::posterior::PosteriorConfig;
 use latent_lab::spec::load_experiment;
-use latent_lab::train::{Job, forecast};
+use latent_lab::train::{Job, evaluation, forecast};
+use std::collections::BTreeMap;
 
 const LINEAR: (&str, &str) = (
     "kind = 'linear_gaussian_ssm'\nstates = 2\nfirst_values = 'random'",
@@ -85,6 +87,121 @@ fn gradients_are_slopes_under_every_posterior() {
                 "{posterior}: {slope} {gradient}"
             );
         }
+    }
+}
+
+/// The prior of a path is that of its first state and its transitions; β weighs the divergence from it.
+#[test]
+fn beta_weighs_the_divergence_from_the_prior_of_the_path() {
+    for (case, posterior) in [
+        (Case::new(GROWTH), "'particle'\nparticles = 50\nsamples = 5"),
+        (Case::new(GROWTH), "'unscented_kalman'"),
+        (Case::new(LINEAR), "'exact'"),
+        (Case::new(LINEAR), "'sampled'\nsamples = 2"),
+    ] {
+        let batch = case.batch();
+        let draws = case.draws(posterior, &case.theta, 0);
+        for beta in [0.0, 3.0] {
+            let elbo: ObjectiveConfig =
+                toml::from_str(&format!("kind = 'elbo'\nbeta = {beta:?}")).expect("an objective");
+            let value = |theta: &Parameters| {
+                let joint = case.model.joint(theta, &batch).expect("a joint");
+                let values = elbo.value(joint.as_ref(), 0, || Ok(draws.clone())).expect("values");
+                batch.mean(&values).expect("a mean")
+            };
+            let joint = case.model.joint(&case.theta, &batch).expect("a joint");
+            let terms = joint.terms(&draws.latents).expect("terms");
+            let term = |name: &str| &terms.iter().find(|(own, _)| *own == name).expect("a term").1;
+            let prior = (term("initial") + term("transition")).expect("nats");
+            let divergence = (draws.log_q().expect("a known q") - &prior).expect("nats");
+            let expected = (term("emission") - (divergence * beta).expect("nats")).expect("nats");
+            let expected = batch.mean(&expected.mean(1).expect("over samples")).expect("a mean");
+            let expected = expected.to_scalar::<f64>().expect("a number");
+            let mean = value(&case.theta);
+            let found = mean.to_scalar::<f64>().expect("a number");
+            assert!(
+                (found - expected).abs() < 1e-9 * expected.abs().max(1.0),
+                "{found} {expected}"
+            );
+            let gradients = mean.backward().expect("gradients");
+            let gradient: Vec<f64> = case
+                .theta
+                .iter()
+                .flat_map(|(_, var)| match gradients.get(var) {
+                    Some(own) => own.flatten_all().and_then(|g| g.to_vec1::<f64>()).expect("numbers"),
+                    None => vec![0.0; var.elem_count()],
+                })
+                .collect();
+            let slopes = case.slopes(1e-6, &|theta| value(theta).to_scalar().expect("a number"));
+            let scale = norm(&gradient).max(1.0);
+            for (slope, gradient) in slopes.iter().zip(&gradient) {
+                assert!(
+                    (slope - gradient).abs() < 2e-6 * scale,
+                    "{posterior}, β = {beta}: {slope} {gradient}"
+                );
+            }
+        }
+    }
+}
+
+/// The metrics of an evaluation of initial values.
+fn evaluated(case: &Case) -> BTreeMap<String, f64> {
+    let job = Job {
+        model: case.model.as_ref(),
+        posterior: &toml::from_str("kind = 'extended_kalman'").expect("a posterior"),
+        objective: &toml::from_str("kind = 'expected_log_likelihood'").expect("an objective"),
+        training: &toml::from_str("optimizer = 'em'").expect("training"),
+        splits: &case.splits,
+        streams: &case.streams,
+        threads: 1,
+        bound_samples: 1,
+    };
+    evaluation::evaluate(&job, &case.theta, 0)
+        .expect("metrics")
+        .into_iter()
+        .collect()
+}
+
+#[test]
+fn an_estimated_likelihood_says_how_far_it_can_be_trusted() {
+    const STEPS: f64 = 100.0;
+    let with = |particles: usize, parameters: &str| {
+        let model = format!(
+            "kind = 'nonlinear_gaussian_ssm'\nfirst_values = 'given'\nlikelihood_particles = {particles}\n{parameters}"
+        );
+        let data = "source = 'growth'\ntrain = 100\ntest = 100";
+        evaluated(&Case::new((model.leak(), data)))
+    };
+    let parts = |metrics: &BTreeMap<String, f64>| {
+        let at = |name: &str| metrics[&format!("test/log_likelihood_{name}")];
+        (at("estimate"), at("standard_error"), at("bias"))
+    };
+    // At the generator's parameters, and where the model hardly explains the data and few particles are lost.
+    for parameters in ["", "emission.start = [0.08]\nemission_variances.start = [0.02]"] {
+        let many = with(5000, parameters);
+        let (reference, error, bias) = parts(&many);
+        let reference = reference - bias;
+        assert!(error > 0.0 && bias < 0.0, "{error} {bias}");
+        for particles in [20, 200, 1000] {
+            let (value, own, bias) = parts(&with(particles, parameters));
+            let is_trusted = own * STEPS < 1.0;
+            let agrees = (value - bias - reference).abs() < 6.0 * (own.powi(2) + error.powi(2)).sqrt();
+            assert!(
+                agrees || !is_trusted,
+                "{parameters} {particles}: {value} ± {own} {bias}, {reference} ± {error}"
+            );
+            assert!(
+                particles > 20 || !is_trusted,
+                "20 particles are trusted: {value} ± {own}"
+            );
+        }
+        assert!(!many.contains_key("test/log_likelihood") && !many.contains_key("train/log_likelihood"));
+        assert!(
+            !many.keys().any(|name| name.contains("information_criterion")),
+            "{:?}",
+            many.keys()
+        );
+        assert!(many["test/oracle_standard_error"] > 0.0);
     }
 }
 

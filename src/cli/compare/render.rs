@@ -133,11 +133,6 @@ fn seeds(variant: &VariantSummary) -> String {
             n => _ = write!(text, ", {n} {status}"),
         }
     }
-    match variant.count("new") {
-        0 => {}
-        n if n == variant.seeds.len() => text.push_str(", not run"),
-        n => _ = write!(text, ", {n} not run"),
-    }
     text
 }
 
@@ -158,6 +153,16 @@ fn explanations(summary: &Summary) -> String {
         if let (Some(_), Some(meaning)) = (value, meaning) {
             line(&format!("{name}: {meaning}"));
         }
+    }
+    match summary
+        .variants
+        .iter()
+        .map(|variant| variant.count("new"))
+        .sum::<usize>()
+    {
+        0 => {}
+        1 => line("1 run has not been made yet"),
+        n => line(&format!("{n} runs have not been made yet")),
     }
     let metric = &summary.metric.name;
     let measured = || {
@@ -203,7 +208,7 @@ fn explanations(summary: &Summary) -> String {
     if !survivors.is_empty() {
         line(&format!(
             "{}: some runs failed, so the numbers are those of the runs that finished",
-            survivors.join(", ")
+            survivors.join("; ")
         ));
     }
     text

@@ -42,12 +42,24 @@ pub(super) fn differences(summary: &Summary) -> String {
         let _ = write!(text, "\n{}", table.render());
     }
     let _ = writeln!(text, "\nverdicts at {} %", number_of_percent(summary.level));
-    for found in found {
-        text.push_str(&wrapped(&verdict(found), 2));
+    let nothing = "not measured: no seed finished both variants";
+    let unmeasured = unmeasured
+        .into_iter()
+        .map(|variant| (&variant.name, nothing.to_owned()));
+    let all = found
+        .iter()
+        .map(|found| (&found.variant, verdict(found)))
+        .chain(unmeasured);
+    // Variants of which the same is said share a line.
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for (name, words) in all {
+        match groups.iter_mut().find(|(known, _)| *known == words) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((words, vec![name])),
+        }
     }
-    for variant in unmeasured {
-        let words = format!("{}: not measured: no seed finished both variants", variant.name);
-        text.push_str(&wrapped(&words, 2));
+    for (words, names) in groups {
+        text.push_str(&wrapped(&format!("{}: {words}", names.join("; ")), 2));
     }
     let method = |found: &&Difference| found.difference.interval.map(|interval| interval.method);
     if found
@@ -84,7 +96,7 @@ fn title(verdict: Verdict) -> &'static str {
 /// The verdict on one difference in a sentence or two.
 fn verdict(found: &Difference) -> String {
     let paired = &found.difference;
-    let mut words = format!("{}: {}", found.variant, found.decision.words);
+    let mut words = found.decision.words.clone();
     if paired.unpaired > 0 {
         let _ = write!(words, "; over the {} seeds that both finished", paired.pairs);
     }

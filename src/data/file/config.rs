@@ -47,6 +47,7 @@ pub struct FileConfig {
     pub decimal: Option<Decimal>,
     /// The character that begins a comment line of a CSV file; "" for none.
     #[serde(default = "comment", skip_serializing_if = "is_comment")]
+    #[schemars(extend("default" = "#"))]
     pub comment: String,
     /// How columns of text become numbers. `one_hot` replaces a column, say `colour`, by one column of 0 and 1 for each
     /// category but the first in alphabetical order: `colour=green`, `colour=red`. The first category is the

@@ -27,36 +27,66 @@ const DEPTH: f64 = 0.5;
 /// The bound at S = 1, 2, 4, …, [`DRAWS`], in nats per datum: (S, L_S).
 type Bound = Vec<(f64, f64)>;
 
+/// The bounds by samples of one proposal.
+struct Bounds {
+    name: &'static str,
+    color: Color,
+    /// One bound per seed.
+    seeds: Vec<Bound>,
+}
+
+impl Bounds {
+    fn new(name: &'static str, color: Color) -> Self {
+        Self {
+            name,
+            color,
+            seeds: Vec::new(),
+        }
+    }
+
+    /// The mean over seeds.
+    fn mean(&self) -> Bound {
+        let at = |i: usize| -> Vec<f64> { self.seeds.iter().map(|bound| bound[i].1).collect() };
+        let steps = self.seeds.first().map_or(0, Vec::len);
+        (0..steps).map(|i| (self.seeds[0][i].0, mean(&at(i)))).collect()
+    }
+}
+
 /// Draws one row per variant: the bounds, and their gaps.
 pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let summary = summarize(experiment)?;
     let mut panels = Vec::new();
+    let mut seeds = 0;
     for shown in shown(experiment, &summary)? {
-        let trained = Continuous::of(&shown.run)?;
-        let points = trained.test_points(POINTS);
-        let exact = mean(&trained.log_prob(&points)?);
         let from_prior = PosteriorConfig::Importance(Importance {
             proposal: Proposal::Prior,
             ..Importance::default()
         });
-        let mut bounds = Vec::new();
-        for (name, color, proposal) in [
-            ("draws from q(z|x)", MODEL, &trained.posterior),
-            ("draws from p(z)", FAILED, &from_prior),
-        ] {
-            let generator = &mut trained.run.streams.named("figure/bounds").at(0);
-            let log_weights = trained.log_weights(proposal, &points, DRAWS, generator)?;
-            bounds.push((name, color, bound(&log_weights)));
+        let mut proposals = [
+            Bounds::new("samples of q(z|x)", MODEL),
+            Bounds::new("samples of p(z)", FAILED),
+        ];
+        let mut exact = Vec::new();
+        for run in &shown.runs {
+            let trained = Continuous::of(run)?;
+            let points = trained.test_points(POINTS);
+            exact.push(mean(&trained.log_prob(&points)?));
+            for (bounds, proposal) in proposals.iter_mut().zip([&trained.posterior, &from_prior]) {
+                let generator = &mut trained.run.streams.named("figure/bounds").at(0);
+                let log_weights = trained.log_weights(proposal, &points, DRAWS, generator)?;
+                bounds.seeds.push(bound(&log_weights));
+            }
         }
+        seeds = seeds.max(exact.len());
         let title = |what| format!("{what}, trained by {}", shown.variant.name);
-        panels.push(values(title("Bounds"), exact, &bounds));
-        panels.push(gaps(title("Gaps"), exact, &bounds));
+        panels.push(values(title("Bounds"), &exact, &proposals));
+        panels.push(gaps(title("Gaps"), &exact, &proposals));
     }
     Ok(Figure::new(&summary.question, 2, panels)
         .caption(format!(
-            "The importance-weighted bound of {POINTS} test points, one seed, by {DRAWS} draws of q(z|x) (blue) or of p(z) (red) \
-             in groups of S; at S = 1 it is the evidence lower bound. Dashed: log p(x) by quadrature. Dotted: 1/S. Gaps that \
-             chance exceeds are left out."
+            "The importance-weighted bound of {POINTS} test points from S samples of q(z|x) (blue) or of p(z) (red): mean over \
+             {seeds} seeds (thick) and every seed (thin). At S = 1 it is the evidence lower bound. Dashed: log p(x), by \
+             quadrature. Dotted: gaps that fall as 1/S."
         ))
         .row_height(560.0))
 }
@@ -81,37 +111,49 @@ fn samples_axis() -> Axis {
     Axis::log("samples S").limits(0.8, 1.25 * DRAWS as f64)
 }
 
-/// The bounds near log p(x).
-fn values(title: String, exact: f64, bounds: &[(&str, Color, Bound)]) -> Panel {
+/// The bounds near log p(x), `exact` for every seed.
+fn values(title: String, exact: &[f64], proposals: &[Bounds]) -> Panel {
+    let exact = mean(exact);
     let y = Axis::linear("nats per datum").limits(exact - DEPTH, exact + 0.1 * DEPTH);
     let mut panel = Panel::new(title, samples_axis(), y);
     panel.reference(exact, "log p(x)", Stroke::oracle());
-    for (_, color, bound) in bounds {
-        panel.line(bound, Stroke::solid(*color));
+    for proposal in proposals {
+        for bound in proposal.seeds.iter().filter(|_| proposal.seeds.len() > 1) {
+            panel.line(bound, Stroke::solid(proposal.color.alpha(0.4)).width(1.5));
+        }
+        let bound = proposal.mean();
+        panel.line(&bound, Stroke::solid(proposal.color));
         let inside: Vec<_> = bound.iter().copied().filter(|p| p.1 > exact - DEPTH).collect();
-        panel.points(&inside, Dot::new(*color).radius(7.0));
+        panel.points(&inside, Dot::new(proposal.color).radius(7.0));
     }
     panel
 }
 
-/// How far the bounds stay below log p(x), on logarithmic axes.
-fn gaps(title: String, exact: f64, bounds: &[(&str, Color, Bound)]) -> Panel {
+/// How far the bounds stay below log p(x), on logarithmic axes; the logarithm has no place for a gap that chance made
+/// negative.
+fn gaps(title: String, exact: &[f64], proposals: &[Bounds]) -> Panel {
     let mut panel = Panel::new(title, samples_axis(), Axis::log("log p(x) − bound (nats)"));
-    for (name, color, bound) in bounds {
-        // Where chance exceeds the gap, a logarithm has nothing to show.
-        let gap: Bound = bound
-            .iter()
-            .map(|(s, value)| (*s, exact - value))
-            .filter(|p| p.1 > 0.0)
-            .collect();
+    let positive = |exact: f64, bound: &Bound| -> Bound {
+        let gap = bound.iter().map(|(s, value)| (*s, exact - value));
+        gap.filter(|point| point.1 > 0.0).collect()
+    };
+    for (number, proposal) in proposals.iter().enumerate() {
+        for (bound, exact) in proposal.seeds.iter().zip(exact).filter(|_| exact.len() > 1) {
+            panel.line(
+                &positive(*exact, bound),
+                Stroke::solid(proposal.color.alpha(0.4)).width(1.5),
+            );
+        }
+        let gap = positive(mean(exact), &proposal.mean());
         if let Some((s, last)) = gap.last() {
             let slope: Bound = [1.0, *s].map(|at| (at, last * s / at)).to_vec();
             panel.line(&slope, Stroke::baseline().width(2.0));
-            panel.end_label(*last, *name, *color);
+            if number == 0 {
+                panel.line_label(*last, "proportional to 1/S", Stroke::baseline().width(2.0));
+            }
         }
-        panel
-            .line(&gap, Stroke::solid(*color))
-            .points(&gap, Dot::new(*color).radius(7.0));
+        panel.points(&gap, Dot::new(proposal.color).radius(7.0));
+        panel.named_line(proposal.name, &gap, Stroke::solid(proposal.color));
     }
     panel
 }

@@ -3,7 +3,7 @@
 //! Points are coloured by how responsible each component is for them, `p(z|x)`.
 
 use super::plane::{Gaussian, Plane, axes, colors, truth};
-use super::shown::{Shown, nats, shown, what_nats_are};
+use super::shown::{Shown, log_likelihood, shown, what_nats_are};
 use crate::Result;
 use crate::figure::axis::Axis;
 use crate::figure::chart::Panel;
@@ -39,7 +39,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
 }
 
 fn panel(shown: &Shown, plane: &Plane, truth: &[Gaussian], axes: [Axis; 2]) -> Panel {
-    let title = format!("{}: {}", shown.variant.name, nats(shown.variant, "test/log_likelihood"));
+    let title = format!("{}: {}", shown.variant.name, log_likelihood(shown.variant));
     let fitted = plane.gaussians();
     let colors = colors(fitted.len());
     let mut panel = plane.panel(title, truth, &colors, axes);

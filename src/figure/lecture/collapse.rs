@@ -1,4 +1,4 @@
-//! *collapse*: what becomes of a guess that learns from the objective of the model without an entropy in it.
+//! *collapse*: an approximate posterior that maximises the expected log-likelihood, without the entropy of the ELBO.
 //!
 //! `E_q[log p(x, z)]` is largest for a q without any spread: a point. Then p(x|z) narrows to its floor, as if z were known,
 //! and p(x) has hardly any mass where the data are. The evidence lower bound adds the entropy of q, and neither happens.
@@ -6,12 +6,12 @@
 use super::continuous::{Continuous, Place, limits, plane};
 use super::learning::named_curves;
 use super::sentence_case;
-use super::shown::{nats, shown};
+use super::shown::{log_likelihood, shown};
 use crate::Result;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
 use crate::figure::curves::Curve;
-use crate::figure::experiment::curve;
+use crate::figure::experiment::{curve, likelihood};
 use crate::figure::layout::Figure;
 use crate::figure::theme::{MODEL, OBSERVED, variant};
 use crate::runner::{Experiment, Summary, agreed, summarize};
@@ -22,7 +22,7 @@ const POINTS: usize = 1000;
 /// The share of a model's points that the axes must hold.
 const SHARE: f64 = 0.8;
 
-/// Draws the deviation of q and the log-likelihood over training, and samples of every variant.
+/// Draws the standard deviation of q and the log-likelihood over training, and samples of every variant.
 pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let summary = summarize(experiment)?;
     let shown = shown(experiment, &summary)?;
@@ -43,11 +43,11 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     });
     let mut panels = vec![
         learning(
-            "Deviation of q(z|x)",
+            "Standard deviation of q(z|x)",
             Axis::log("geometric mean"),
             &deviations.collect::<Vec<_>>(),
         ),
-        likelihood(&summary, &curves("test/log_likelihood_grid")),
+        likelihoods(&summary, &curves(likelihood(&summary.variants))),
     ];
     let data = trained
         .first()
@@ -61,7 +61,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         let title = format!(
             "{}: {}",
             sentence_case(&shown.variant.name),
-            nats(shown.variant, "test/log_likelihood_grid")
+            log_likelihood(shown.variant)
         );
         let mut panel = plane(title, limits(data.iter().chain(central(drawn))));
         panel
@@ -100,7 +100,7 @@ fn learning(title: &str, y: Axis, curves: &[Curve]) -> Panel {
     panel
 }
 
-fn likelihood(summary: &Summary, curves: &[Curve]) -> Panel {
+fn likelihoods(summary: &Summary, curves: &[Curve]) -> Panel {
     let mut panel = learning("Test log-likelihood", Axis::linear("nats per datum"), curves);
     if let Some(oracle) = agreed(&summary.variants, "test/oracle") {
         panel.reference(oracle, "oracle", Stroke::oracle());

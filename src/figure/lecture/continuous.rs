@@ -1,10 +1,10 @@
 //! A trained model of points of the plane with a continuous latent, asked again, in the data's own units: samples of
-//! `p(z)` and `p(x|z)`, the density `p(x)`, the true posterior `p(z|x) ∝ p(x, z)` and the guess `q(z|x)`.
+//! `p(z)` and `p(x|z)`, the density `p(x)`, the true posterior `p(z|x) ∝ p(x, z)` and the approximate posterior `q(z|x)`.
 
 use crate::data::{Batch, Dataset, Source, Table};
 use crate::figure::axis::Axis;
 use crate::figure::chart::Panel;
-use crate::figure::curves::range;
+use crate::figure::window::range;
 use crate::math::streams::Generator;
 use crate::model::{Joint, Latent, Latents};
 use crate::posterior::PosteriorConfig;
@@ -93,7 +93,7 @@ impl Continuous {
     }
 
     /// `log p(x, z)` and `log q(z|x)` of every point at the same latents `[G, Z]`, row-major, in nats. `[B, G]` each
-    pub fn joint_and_guess(&self, points: &[Place], latents: &[f64]) -> Result<[Vec<f64>; 2]> {
+    pub fn joint_and_approximate(&self, points: &[Place], latents: &[f64]) -> Result<[Vec<f64>; 2]> {
         let theta = &self.run.theta;
         let units = self.run.splits.standardization.observed.log_scale();
         let nodes = latents.len() / self.dimensions;

@@ -4,7 +4,7 @@
 //! it on fresh points: `P/(2N)` nats for P free parameters and N points, where N is large.
 
 use super::plane::{DEVIATIONS, Gaussian, Plane, axes, draw_truth, truth};
-use super::shown::{Shown, nats, shown, what_nats_are};
+use super::shown::{Shown, log_likelihood, shown, what_nats_are};
 use crate::Result;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel};
@@ -41,7 +41,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
 }
 
 fn panel(shown: &Shown, plane: &Plane, truth: &[Gaussian], [x, y]: [Axis; 2]) -> Panel {
-    let title = format!("{}: {}", shown.variant.name, nats(shown.variant, "test/log_likelihood"));
+    let title = format!("{}: {}", shown.variant.name, log_likelihood(shown.variant));
     let mut panel = Panel::new(title, x, y).equal_units();
     let fitted = plane.gaussians();
     for gaussian in &fitted {

@@ -8,10 +8,11 @@ use super::unexpected;
 use crate::Result;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Panel, Stroke};
-use crate::figure::curves::{Curve, range};
-use crate::figure::experiment::curve;
+use crate::figure::curves::Curve;
+use crate::figure::experiment::{curve, likelihood};
 use crate::figure::layout::Figure;
 use crate::figure::theme::variant;
+use crate::figure::window::range;
 use crate::runner::{Experiment, Summary, agreed, summarize};
 
 /// How far below the oracle the axis of the log-likelihood reaches, nats.
@@ -21,7 +22,7 @@ const DEPTH: f64 = 0.9;
 pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let summary = summarize(experiment)?;
     let (likelihoods, gaps) = (
-        curves(&summary, "test/log_likelihood_grid"),
+        curves(&summary, likelihood(&summary.variants)),
         curves(&summary, "test/posterior_gap"),
     );
     let Some(oracle) = agreed(&summary.variants, "test/oracle") else {
@@ -35,17 +36,17 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         .collect();
     let last = range(gaps.iter().flat_map(|curve| curve.steps.iter().copied())).map_or(1.0, |(_, last)| last);
     let steps = || Axis::linear("optimiser steps").limits(0.0, last);
-    let mut likelihood = Panel::new(
+    let mut model = Panel::new(
         "The model: test log-likelihood (nats per datum)",
         steps(),
         Axis::linear("").limits(oracle - DEPTH, oracle + 0.06 * DEPTH),
     );
-    likelihood.reference(oracle, "oracle", Stroke::oracle());
-    named_curves(&mut likelihood, &likelihoods, &looks);
-    let title = "The guess: log p(x) − ELBO = KL(q ‖ p(z|x)) (nats per datum)";
+    model.reference(oracle, "oracle", Stroke::oracle());
+    named_curves(&mut model, &likelihoods, &looks);
+    let title = "The approximate posterior: log p(x) − ELBO = KL(q ‖ p(z|x)) (nats per datum)";
     let mut gap = Panel::new(title, steps(), Axis::log(""));
     named_curves(&mut gap, &gaps, &looks);
-    Ok(Figure::new(&summary.question, 1, vec![likelihood, gap])
+    Ok(Figure::new(&summary.question, 1, vec![model, gap])
         .caption(format!(
             "log p(x) by quadrature over z; mean over {} seeds with 95 % intervals.",
             experiment.loaded.seeds.len()

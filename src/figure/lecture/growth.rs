@@ -66,12 +66,22 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     });
     let truth: Vec<Point> = (0..steps).map(|t| (t as f64 + 1.0, states[t])).collect();
     let mut panels = vec![
-        trajectory("the state, from the past", past.collect(), &truth, VARIANTS[1]),
-        trajectory("from all observations", all.collect(), &truth, MODEL),
+        trajectory(
+            "State, filtered (past observations)",
+            past.collect(),
+            &truth,
+            VARIANTS[1],
+        ),
+        trajectory("State, smoothed (all observations)", all.collect(), &truth, MODEL),
     ];
     panels.extend(ahead::panels(&loaded, generator, &streams)?);
+    let mut beyond = Vec::new();
     for shown in &shown {
-        panels.push(estimates::panel(shown.variant, &generator_of(&shown.run)?.parameters()));
+        let (panel, outside) = estimates::panel(shown.variant, &generator_of(&shown.run)?.parameters());
+        panels.push(panel);
+        if outside > 0 {
+            beyond.push(format!("{outside} of “{}”", shown.variant.name));
+        }
     }
     let seeds = summary
         .variants
@@ -85,9 +95,17 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
          those of Schön, Wills & Ninness (2011; 104 runs) for a to d (orange).",
         run.address.seed, run.address.variant
     );
-    Ok(Figure::new(&experiment.loaded.question, 2, panels)
+    let mut figure = Figure::new(&experiment.loaded.question, 3, panels)
         .caption(caption)
-        .row_height(560.0))
+        .row_height(470.0);
+    if !beyond.is_empty() {
+        figure = figure.note(format!(
+            "Not shown, further than {} % from the truth: {} estimates.",
+            estimates::REACH,
+            beyond.join(", ")
+        ));
+    }
+    Ok(figure)
 }
 
 /// What draws the data of `run`.

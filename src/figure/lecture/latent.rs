@@ -4,7 +4,7 @@
 //! scatters them. Contours hold 50 % and 90 % of the mass: at the density that this share of draws exceeds.
 
 use super::continuous::{Continuous, Limits, Place, limits, plane};
-use super::shown::{nats, shown, what_nats_are};
+use super::shown::{log_likelihood, shown, what_nats_are};
 use super::unexpected;
 use crate::Result;
 use crate::figure::axis::Axis;
@@ -49,7 +49,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         prior.line(&line, thin);
         decoder.line(&trained.decoded(&latents)?, thin);
     }
-    let title = format!("p(x): {}", nats(first.variant, "test/log_likelihood_grid"));
+    let title = format!("p(x): {}", log_likelihood(first.variant));
     let mut model = plane(title, limits);
     scatter(&mut model, &samples, &colors);
     let mut observed = plane("The data, and their own density", limits);

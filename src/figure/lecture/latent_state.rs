@@ -5,7 +5,7 @@
 //! by the filter (past only) and by the smoother (all observations), against the truth; a forecast with its 95 % fan; and
 //! the prediction error against the horizon. The output is shown, not x: latent coordinates are the model's own.
 
-use super::shown::{Shown, nats, shown, what_nats_are};
+use super::shown::{Shown, log_likelihood, shown, what_nats_are};
 use super::trajectory::{HALF_BAND, Model, path, ribbon};
 use crate::data::Source;
 use crate::figure::axis::Axis;
@@ -29,7 +29,7 @@ const HORIZONS: usize = 20;
 pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let summary = summarize(experiment)?;
     let shown = shown(experiment, &summary)?;
-    let Some(Shown { run, variant }) = shown.first() else {
+    let Some(Shown { run, variant, .. }) = shown.first() else {
         return Err(Error::Data("no variant to draw: expected at least one".into()));
     };
     let loaded = reload(run)?;
@@ -75,7 +75,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let past = model.outputs(&filtered.beliefs(), &sequence, &inputs);
     let smooth = model.outputs(&filtered.smooth(), &sequence, &inputs);
     let axis = || Axis::linear("step");
-    let mut back = Panel::new("what was C x?", axis(), Axis::linear("output"));
+    let mut back = Panel::new("Output C x, filtered and smoothed", axis(), Axis::linear("output"));
     back.key("observed", OBSERVED)
         .points(&dots, Dot::new(OBSERVED))
         .band(&ribbon(&smooth), MODEL.alpha(0.2))
@@ -88,7 +88,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let head = Sequences::new(&observed[..seen * o], o, &inputs[..seen * u], u, &[seen])?;
     let head_filter = Filtered::new(&model.system, &head)?;
     let fan = model.forecast(&head_filter, seen, &inputs, length - seen);
-    let mut ahead = Panel::new("what comes next?", axis(), Axis::linear("observation"));
+    let mut ahead = Panel::new("Forecast of the observations", axis(), Axis::linear("observation"));
     let from = seen as f64;
     ahead
         .key("observed", OBSERVED)
@@ -109,7 +109,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         Ok((1..=HORIZONS).map(error).collect())
     };
     let mut horizon = Panel::new(
-        "how far does it see?",
+        "Prediction error by horizon",
         Axis::linear("steps ahead"),
         Axis::linear("root mean square error"),
     );
@@ -123,7 +123,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let caption = format!(
         "Bands hold 95 %: of the output left, of the next observations right ({HALF_BAND:.2} deviations). Dashed: the truth. \
          The model scores {}: {}.",
-        nats(variant, "test/log_likelihood"),
+        log_likelihood(variant),
         what_nats_are(&summary)
     );
     Ok(
@@ -138,11 +138,12 @@ fn graph() -> Panel {
     const RADIUS: f64 = 0.22;
     let rows = [(1.6, "u", OBSERVED), (0.8, "x", WHITE), (0.0, "o", OBSERVED)];
     let mut panel = Panel::new(
-        "p(x₁) Π p(next x|x, u) Π p(o|x)",
-        Axis::linear("step").limits(0.6, 3.4),
-        Axis::names(Vec::new()).limits(-0.4, 2.0),
+        "Inputs u, states x, observations o",
+        Axis::linear("").limits(0.6, 3.4),
+        Axis::linear("").limits(-0.4, 2.0),
     )
-    .equal_units();
+    .equal_units()
+    .without_axes();
     let stroke = Stroke::solid(QUIET);
     for step in 1..=3 {
         let column = f64::from(step);

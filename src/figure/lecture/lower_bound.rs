@@ -1,6 +1,6 @@
-//! The lower bound that a sweep of EM climbs, beside the log-likelihood above it.
+//! The lower bound that a sweep of EM maximises, beside the log-likelihood above it.
 //!
-//! With the guesses q(z) = p(z | x, θ_t) held fast,
+//! For fixed q(z) = p(z | x, θ_t),
 //!
 //! `L(θ) = Σ_i E_q [log p_θ(x_i, z) − log q(z)] = Σ_i log p_θ(x_i) − KL(q ‖ p_θ(z|x_i))`  (Bishop 2006, eqs. 9.70–9.72)
 //!
@@ -36,7 +36,7 @@ pub(super) fn next(model: &dyn Model, theta: &Parameters, data: &Dataset) -> Res
     Ok(closed_form.sweeps(data)?.improve(theta, Guess::Exact, 1, None)?.theta)
 }
 
-/// Log-likelihood, and the bound whose guesses come from `from`, at each s on the line from `from` to `to`.
+/// Log-likelihood, and the bound whose posterior is that of `from`, at each s on the line from `from` to `to`.
 pub(super) fn along(
     model: &dyn Model,
     data: &Dataset,
@@ -44,7 +44,7 @@ pub(super) fn along(
     places: &[f64],
 ) -> Result<Vec<Place>> {
     let rows = Batch::whole(data, from.dtype(), &from.device())?;
-    // The exact posterior draws nothing: its guesses are all values of z, weighted.
+    // The exact posterior draws nothing: it enumerates all values of z.
     let none = &mut Streams::new(0).named("posterior").at(0);
     let guesses = PosteriorConfig::default().draws(model.joint(from, &rows)?.as_ref(), from, 0, none)?;
     let bound = ObjectiveConfig::Elbo(Elbo::default());

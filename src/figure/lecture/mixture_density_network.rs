@@ -7,7 +7,9 @@ use crate::Result;
 use crate::data::Table;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
+use crate::figure::experiment::bounds;
 use crate::figure::layout::Figure;
+use crate::figure::number::fixed;
 use crate::figure::theme::{ColorMap, OBSERVED, WHITE, mix};
 use crate::runner::{Experiment, Reloaded, VariantSummary, reload, summarize};
 use std::ops::Range;
@@ -49,7 +51,9 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let truth = truth.ok_or_else(|| unexpected("mixture_density_network", "data from a generator"))?;
     let x = cells();
     let density = |column: usize, t: f64| truth.log_prob(&[t], x.row(column)).map_or(f64::NAN, f64::exp);
-    let oracle = summary.oracle.map_or(String::new(), |value| format!(": {value:.3}"));
+    let oracle = summary
+        .oracle
+        .map_or(String::new(), |value| format!(": {}", fixed(value, 3)));
     panels.push(density_panel(&format!("Truth{oracle}"), &run, density));
     panels.extend(component_panels(&Prediction::new(&run, along())?));
     Ok(Figure::new(&summary.question, 3, panels)
@@ -68,10 +72,10 @@ fn title(variant: &VariantSummary, metric: &str) -> String {
     let summary = variant.summary.get(metric);
     let mut text = sentence_case(&variant.name);
     if let Some(mean) = summary.and_then(|summary| summary.mean) {
-        text += &format!(": {mean:.3}");
+        text += &format!(": {}", fixed(mean, 3));
     }
-    if let Some((low, high)) = summary.and_then(|summary| summary.bounds()) {
-        text += &format!(" [{low:.3}–{high:.3}]");
+    if let Some((low, high)) = summary.and_then(bounds) {
+        text += &format!(" [{}, {}]", fixed(low, 3), fixed(high, 3));
     }
     text
 }

@@ -1,4 +1,4 @@
-//! How near guesses of each kind bring the weights of twenty known Gaussians, against the number of data seen (Le, Kosiorek,
+//! The error of the weights of twenty Gaussians by kind of approximate posterior, against the number of data seen (Le, Kosiorek,
 //! Siddharth, Teh & Wood 2019, "Revisiting reweighted wake-sleep", section 4.2).
 //!
 //! No estimator can know more than the rows it has seen: the error of maximum likelihood is √(tr I⁻¹/n), I the Fisher
@@ -39,7 +39,7 @@ struct Shown {
 /// The panel that a variant belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// Guesses that know everything: drawn in every panel but the last.
+    /// The exact posterior: drawn in every panel but the last.
     Exact,
     True,
     Reweighted,
@@ -66,7 +66,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         return Err(wrong());
     };
     let seen = all.iter().flat_map(|shown| shown.rows.iter().map(|(seen, _)| *seen));
-    let (least, most) = crate::figure::curves::range(seen).ok_or_else(wrong)?;
+    let (least, most) = crate::figure::window::range(seen).ok_or_else(wrong)?;
     let distinct = first.data.train.unwrap_or(1000) as f64;
     let constant = constant(generator);
     let floor: Vec<(f64, f64)> = [least, distinct.clamp(least, most), most]
@@ -94,7 +94,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     });
     Ok(Figure::new(&summary.question, 2, panels.to_vec())
         .caption(format!(
-            "Distance of p(z) from the truth, mean over {} seeds with 95 % intervals, by S guesses per datum. Floor: the error \
+            "Distance of p(z) from the truth, mean over {} seeds with 95 % intervals, with S samples per datum. Floor: the error \
              of maximum likelihood, {constant:.3}/√n, n the different rows seen, of which there are {}.",
             experiment.loaded.seeds.len(),
             crate::figure::number(distinct)
@@ -108,7 +108,7 @@ fn shown(spec: &Spec, curve: &Curve) -> Option<Shown> {
     let TrainingConfig::Adam(adam) = &spec.training else {
         return None;
     };
-    let guesses = |kind: Kind, samples: usize| {
+    let sampled_look = |kind: Kind, samples: usize| {
         // From 1 to 20 and more, by equal factors.
         let place = ((samples as f64).ln() / 20f64.ln()).min(1.0);
         let stroke = Stroke::solid(ColorMap::Viridis.at(0.9 - 0.9 * place));
@@ -124,10 +124,12 @@ fn shown(spec: &Spec, curve: &Curve) -> Option<Shown> {
     let (kind, name, stroke) = match &spec.posterior {
         PosteriorConfig::Exact(_) => (Kind::Exact, "exact".to_owned(), line(BLACK)),
         PosteriorConfig::Hard(_) => (Kind::True, "hard".to_owned(), line(FAILED).dash(Dash::DashDot)),
-        PosteriorConfig::Sampled(sampled) => guesses(Kind::True, sampled.samples),
-        PosteriorConfig::Importance(importance) => guesses(Kind::Reweighted, importance.samples),
-        PosteriorConfig::Amortised(amortised) if equal_weights => guesses(Kind::FromEqualWeights, amortised.samples?),
-        PosteriorConfig::Amortised(amortised) => guesses(Kind::WakeSleep, amortised.samples?),
+        PosteriorConfig::Sampled(sampled) => sampled_look(Kind::True, sampled.samples),
+        PosteriorConfig::Importance(importance) => sampled_look(Kind::Reweighted, importance.samples),
+        PosteriorConfig::Amortised(amortised) if equal_weights => {
+            sampled_look(Kind::FromEqualWeights, amortised.samples?)
+        }
+        PosteriorConfig::Amortised(amortised) => sampled_look(Kind::WakeSleep, amortised.samples?),
         _ => return None,
     };
     let values = |i: usize| curve.values.iter().map(|seed| seed[i]).collect::<Vec<f64>>();

@@ -10,7 +10,6 @@ mod density;
 mod digits;
 mod gap;
 mod growth;
-mod guesses;
 mod latent;
 mod latent_state;
 mod learning;
@@ -23,12 +22,14 @@ mod plane;
 mod posterior;
 mod prediction;
 mod regression;
+mod responsibilities;
 mod sampling;
 mod shown;
 mod trajectory;
 mod tree;
 
 use super::layout::Figure;
+use super::words::sentence_case;
 use crate::runner::{Experiment, PlannedRun};
 use crate::{Error, Result};
 
@@ -78,20 +79,20 @@ pub const FIGURES: &[LectureFigure] = &[
         draw: tree::draw,
     },
     LectureFigure {
-        name: "guesses",
-        summary: "the guesses of EM after 0, 1, 3 and 30 sweeps, and the lower bound that a sweep climbs",
-        experiment: "guesses.toml",
-        draw: guesses::draw,
+        name: "responsibilities",
+        summary: "the posteriors of EM after 0, 1, 3 and 30 sweeps, and the lower bound that a sweep maximises",
+        experiment: "responsibilities.toml",
+        draw: responsibilities::draw,
     },
     LectureFigure {
         name: "objectives",
-        summary: "learning curves of the marginal and the expected log-likelihood by how z is guessed",
+        summary: "learning curves of the marginal and the expected log-likelihood by kind of posterior",
         experiment: "objectives.toml",
         draw: objectives::draw,
     },
     LectureFigure {
         name: "sampling",
-        summary: "sampled guesses are unbiased, and their spread falls as 1/√S",
+        summary: "posterior samples give unbiased estimates whose spread falls as 1/√S",
         experiment: "sampling.toml",
         draw: sampling::draw,
     },
@@ -103,7 +104,7 @@ pub const FIGURES: &[LectureFigure] = &[
     },
     LectureFigure {
         name: "posterior",
-        summary: "the true posterior of single points against the guesses of three objectives",
+        summary: "the true posterior of single points against the approximate ones of three objectives",
         experiment: "posterior.toml",
         draw: posterior::draw,
     },
@@ -121,13 +122,13 @@ pub const FIGURES: &[LectureFigure] = &[
     },
     LectureFigure {
         name: "collapse",
-        summary: "a guess that learns without an entropy shrinks to a point, and the model with it",
+        summary: "an approximate posterior trained without an entropy shrinks to a point, and the model with it",
         experiment: "collapse.toml",
         draw: collapse::draw,
     },
     LectureFigure {
         name: "mixture_of_twenty",
-        summary: "the weights of twenty Gaussians by exact, sampled and hard guesses, wake-sleep and reweighted wake-sleep",
+        summary: "the weights of twenty Gaussians by the exact posterior, its samples and its mode, wake-sleep and reweighted wake-sleep",
         experiment: "../objectives/mixture_of_twenty_posteriors.toml",
         draw: mixture_of_twenty::draw,
     },
@@ -151,7 +152,7 @@ pub const FIGURES: &[LectureFigure] = &[
     },
     LectureFigure {
         name: "growth",
-        summary: "a state in two wells seen through its square: particles against the truth, and every run's parameters",
+        summary: "a state in two wells observed through its square: particles against the truth, and every run's parameters",
         experiment: "../latent_state/growth_study.toml",
         draw: growth::draw,
     },
@@ -166,13 +167,6 @@ pub fn find(name: &str) -> Option<&'static LectureFigure> {
 fn first_seed<'a>(runs: &'a [PlannedRun], variant: &str) -> Result<&'a PlannedRun> {
     let found = runs.iter().find(|run| run.address.variant == variant);
     found.ok_or_else(|| Error::Data(format!("the variant \"{variant}\" has no run to draw: give it a seed")))
-}
-
-/// A variant's name as the beginning of a title.
-fn sentence_case(name: &str) -> String {
-    let mut letters = name.chars();
-    let first = letters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(letters).collect()
 }
 
 /// An experiment file that has been changed too much for its figure.

@@ -1,6 +1,6 @@
-//! What it costs to guess the latent less than exactly: the same network trained by the marginal likelihood and by the
-//! expected log-likelihood of exact, stale, sampled and hard guesses. Learning curves over seeds against the oracle, and
-//! each final value less that of the marginal likelihood, paired by seed.
+//! The cost of an approximate posterior: one network trained by the marginal likelihood, and by the expected log-likelihood
+//! under the exact posterior, a stale one, samples of it, and its mode. Learning curves over seeds against the oracle, and
+//! the paired differences of the final values from the marginal likelihood.
 
 use super::learning::named_curves;
 use super::unexpected;
@@ -8,10 +8,10 @@ use crate::Result;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
 use crate::figure::curves::Curve;
-use crate::figure::experiment::curve;
+use crate::figure::experiment::{bounds, curve};
 use crate::figure::layout::Figure;
-use crate::figure::number;
-use crate::figure::theme::{BLACK, Color, Dash, FAILED, MODEL, VARIANTS};
+use crate::figure::number::{fixed, number};
+use crate::figure::theme::{BLACK, Dash, FAILED, MODEL, VARIANTS};
 use crate::posterior::PosteriorConfig;
 use crate::runner::{Experiment, Summary, VariantSummary, summarize};
 use crate::spec::Spec;
@@ -41,15 +41,15 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         vec![learning(&curves, &looks, oracle), finals(&summary, &looks)],
     )
     .caption(format!(
-        "Test log-likelihood, mean over {} seeds with 95 % intervals.{} Sampled guesses add noise to that gradient, hard \
-         ones a bias.",
+        "Test log-likelihood (higher is better): mean over {} seeds with 95 % intervals.{} Samples of the posterior add noise \
+         to that gradient; its mode (hard EM) adds a bias.",
         first.seeds.len(),
         exactness(experiment, &summary)
     ))
     .row_height(660.0))
 }
 
-/// A sentence on how near exact guesses stay to the marginal likelihood, over all seeds.
+/// A sentence on how near runs with the exact posterior stay to the marginal likelihood, over all seeds.
 fn exactness(experiment: &Experiment, summary: &Summary) -> String {
     let first = summary.variants[0].scores(&summary.metric.name);
     let exact = |spec: &Spec| spec.objective.needs_posterior() && spec.posterior.is_exact_and_fresh();
@@ -62,15 +62,15 @@ fn exactness(experiment: &Experiment, summary: &Summary) -> String {
         .reduce(f64::max);
     apart.map_or(String::new(), |apart| {
         format!(
-            " Exact guesses have the gradient of the marginal likelihood and end within {} nats of it on every seed.",
+            " The exact posterior gives the gradient of the marginal likelihood: both end within {} nats of each other on every \
+             seed.",
             number(10f64.powf(apart.max(1e-15).log10().ceil()))
         )
     })
 }
 
-/// Marginal likelihood wide and light under the exact guesses that should cover it; many sampled guesses look alike.
+/// The marginal likelihood wide and light under the exact posterior, which should cover it.
 fn look(spec: &Spec) -> Stroke {
-    const SAMPLED: Color = VARIANTS[3];
     if !spec.objective.needs_posterior() {
         return Stroke::solid(VARIANTS[5]).width(11.0);
     }
@@ -84,8 +84,8 @@ fn look(spec: &Spec) -> Stroke {
         | PosteriorConfig::Hamiltonian(_) => Stroke::solid(MODEL),
         PosteriorConfig::Sampled(sampled) => match sampled.samples {
             1 => Stroke::solid(VARIANTS[4]),
-            2..=16 => Stroke::solid(SAMPLED).dash(Dash::Dashed),
-            _ => Stroke::solid(SAMPLED).dash(Dash::Dotted),
+            2..=16 => Stroke::solid(VARIANTS[3]).dash(Dash::Dashed),
+            _ => Stroke::solid(VARIANTS[7]).dash(Dash::Dotted),
         },
         _ => Stroke::solid(FAILED),
     }
@@ -112,10 +112,14 @@ fn learning(curves: &[Curve], looks: &[Stroke], oracle: f64) -> Panel {
 fn finals(summary: &Summary, looks: &[Stroke]) -> Panel {
     let names = summary.variants.iter().map(|variant| variant.name.clone()).collect();
     let label = format!(
-        "final log-likelihood less that of {} (nats per datum)",
+        "difference from “{}” (nats per datum): better →",
         summary.variants[0].name
     );
-    let mut panel = Panel::new("In the end, paired by seed", Axis::linear(label), Axis::names(names));
+    let mut panel = Panel::new(
+        "Final log-likelihood, paired by seed",
+        Axis::linear(label),
+        Axis::names(names),
+    );
     panel.line(
         &[(0.0, -0.5), (0.0, summary.variants.len() as f64 - 0.5)],
         Stroke::solid(BLACK).width(2.0),
@@ -149,10 +153,10 @@ fn finals(summary: &Summary, looks: &[Stroke]) -> Panel {
 fn margin(variant: &VariantSummary, metric: &str) -> String {
     let summary = variant.summary.get(metric);
     let mean = summary.and_then(|summary| summary.mean);
-    let bounds = summary.and_then(|summary| summary.bounds());
-    match (mean, bounds) {
-        (Some(mean), Some((low, high))) => format!("{mean:.4} [{low:.4}, {high:.4}]"),
-        (Some(mean), None) => format!("{mean:.4}"),
+    let text = |value: f64| fixed(value, 4);
+    match (mean, summary.and_then(bounds)) {
+        (Some(mean), Some((low, high))) => format!("{} [{}, {}]", text(mean), text(low), text(high)),
+        (Some(mean), None) => text(mean),
         _ => "no finished seed".to_owned(),
     }
 }

@@ -1,5 +1,5 @@
-//! *posterior*: the true posterior p(z|x) of single points against the guess q(z|x), for differently trained models with a
-//! latent of one dimension.
+//! *posterior*: the true posterior p(z|x) of single points against the approximate posterior q(z|x), for differently trained
+//! models with a latent of one dimension.
 //!
 //! The decoder bends the line of z into the plane; where two far parts of the line meet, p(z|x) has two modes, and a
 //! Gaussian q that makes KL(q ‖ p(z|x)) small keeps to one of them. Points are chosen by that divergence, by the trapezoidal
@@ -26,9 +26,9 @@ const DRAWN: f64 = 3.5;
 const RANKED: usize = 200;
 /// Which of them are shown: their letter, what they are, and their place in the ranking.
 const SHOWN: [(&str, &str, f64); 3] = [
-    ("a", "the median", 0.5),
-    ("b", "nine in ten", 0.9),
-    ("c", "the worst", 1.0),
+    ("a", "median", 0.5),
+    ("b", "90th percentile", 0.9),
+    ("c", "largest", 1.0),
 ];
 
 /// Draws one row per variant: the decoder in the plane, then the posteriors of its points.
@@ -48,17 +48,18 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     Ok(Figure::new(&summary.question, 1 + SHOWN.len(), panels)
         .caption(format!(
             "Left: test points and the decoder's E[x|z] for z from −{DRAWN} (violet) to {DRAWN} (yellow). Right: the true \
-             posterior p(z|x) (blue) and the guess q(z|x) (red) of three of {RANKED} test points, ranked by KL(q ‖ p(z|x)), the number, in nats."
+             posterior p(z|x) (blue) and the approximate posterior q(z|x) (red) of three of {RANKED} test points: those with the \
+             median, the 90th percentile and the largest of KL(q ‖ p(z|x)), in nats."
         ))
         .row_height(410.0))
 }
 
-/// One test point with its posterior and guess over the grid.
-struct Guessed {
+/// One test point with its exact and its approximate posterior over the grid.
+struct Ranked {
     at: Place,
     /// log p(z|x) and log q(z|x), nats. `[G]` each
     posterior: Vec<f64>,
-    guess: Vec<f64>,
+    approximate: Vec<f64>,
     /// KL(q ‖ p(z|x)), nats.
     divergence: f64,
 }
@@ -70,23 +71,23 @@ fn grid() -> Vec<f64> {
 }
 
 /// Every point with its posterior, in the order of their divergence.
-fn ranked(trained: &Continuous, grid: &[f64]) -> Result<Vec<Guessed>> {
+fn ranked(trained: &Continuous, grid: &[f64]) -> Result<Vec<Ranked>> {
     let points = trained.test_points(RANKED);
-    let [joint, guess] = trained.joint_and_guess(&points, grid)?;
-    let rows = joint.chunks_exact(grid.len()).zip(guess.chunks_exact(grid.len()));
-    let guessed = points.iter().zip(rows).map(|(at, (joint, guess))| {
+    let [joint, approximate] = trained.joint_and_approximate(&points, grid)?;
+    let rows = joint.chunks_exact(grid.len()).zip(approximate.chunks_exact(grid.len()));
+    let ranked_points = points.iter().zip(rows).map(|(at, (joint, approximate))| {
         let evidence = log_sum_exp(joint) + SPACING.ln();
         let posterior: Vec<f64> = joint.iter().map(|value| value - evidence).collect();
-        Guessed {
+        Ranked {
             at: *at,
-            divergence: divergence(guess, &posterior),
+            divergence: divergence(approximate, &posterior),
             posterior,
-            guess: guess.to_vec(),
+            approximate: approximate.to_vec(),
         }
     });
-    let mut guessed: Vec<Guessed> = guessed.collect();
-    guessed.sort_by(|a, b| a.divergence.total_cmp(&b.divergence));
-    Ok(guessed)
+    let mut ranked_points: Vec<Ranked> = ranked_points.collect();
+    ranked_points.sort_by(|a, b| a.divergence.total_cmp(&b.divergence));
+    Ok(ranked_points)
 }
 
 /// KL(q ‖ p) in nats of two log-densities on the grid.
@@ -105,27 +106,32 @@ fn log_sum_exp(values: &[f64]) -> f64 {
 
 fn row(trained: &Continuous, name: &str) -> Result<Vec<Panel>> {
     let grid = grid();
-    let guessed = ranked(trained, &grid)?;
-    let last = guessed.len().saturating_sub(1);
-    let chosen = SHOWN.map(|(letter, what, rank)| (letter, what, &guessed[(rank * last as f64).round() as usize]));
+    let ranked_points = ranked(trained, &grid)?;
+    let last = ranked_points.len().saturating_sub(1);
+    let chosen =
+        SHOWN.map(|(letter, what, rank)| (letter, what, &ranked_points[(rank * last as f64).round() as usize]));
     let mut panels = vec![line_of_z(
         trained,
         name,
         &chosen.map(|(letter, _, point)| (letter, point.at)),
     )?];
     for (letter, what, point) in chosen {
-        let title = format!("{letter}, {what}: {}", fixed(point.divergence, 2));
-        let mut panel = Panel::new(title, Axis::linear("z").limits(-DRAWN, DRAWN), Axis::linear(""));
+        let title = format!("{letter}, {what}: KL {}", fixed(point.divergence, 2));
+        let mut panel = Panel::new(
+            title,
+            Axis::linear("z").limits(-DRAWN, DRAWN),
+            Axis::linear("density of z"),
+        );
         let drawn = |log_density: &[f64]| -> Vec<Place> {
             let inside = grid.iter().zip(log_density).filter(|(z, _)| z.abs() <= DRAWN);
             inside.map(|(z, value)| (*z, value.exp())).collect()
         };
-        let (posterior, guess) = (drawn(&point.posterior), drawn(&point.guess));
+        let (posterior, approximate) = (drawn(&point.posterior), drawn(&point.approximate));
         let area: Vec<_> = posterior.iter().map(|(z, value)| (*z, 0.0, *value)).collect();
         panel
             .band(&area, MODEL.alpha(0.3))
             .line(&posterior, Stroke::solid(MODEL).width(3.0))
-            .line(&guess, Stroke::solid(FAILED).width(3.0));
+            .line(&approximate, Stroke::solid(FAILED).width(3.0));
         panels.push(panel);
     }
     Ok(panels)

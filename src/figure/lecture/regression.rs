@@ -3,15 +3,15 @@
 //! Left the points, the line of means, and the band that holds 95 % of y; right `p(y|x)` cut at three x, on the same
 //! vertical axis. Dashed, the generator's own.
 
-use super::shown::{Shown, nats, shown, what_nats_are};
+use super::shown::{Shown, log_likelihood, shown, what_nats_are};
 use crate::data::{Source, Table};
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
-use crate::figure::curves::range;
 use crate::figure::layout::Figure;
 use crate::figure::number::number;
 use crate::figure::sheet::Anchor;
 use crate::figure::theme::{Color, MODEL, OBSERVED, ORACLE, VARIANTS};
+use crate::figure::window::range;
 use crate::runner::{Experiment, Reloaded, reload, summarize};
 use crate::{Error, Result};
 
@@ -50,7 +50,7 @@ impl Normal {
 pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let summary = summarize(experiment)?;
     let shown = shown(experiment, &summary)?;
-    let Some(Shown { run, variant }) = shown.first() else {
+    let Some(Shown { run, variant, .. }) = shown.first() else {
         return Err(Error::Data("no variant to draw: expected at least one".into()));
     };
     let loaded = reload(run)?;
@@ -86,7 +86,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     if let Some(last) = true_line.last() {
         plane.end_label(last.mean, "true", ORACLE);
     }
-    let title = format!("p(y|x): {}", nats(variant, "test/log_likelihood"));
+    let title = format!("p(y|x): {}", log_likelihood(variant));
     let mut density = Panel::new(title, Axis::linear("density at three x (per unit of y)"), vertical());
     for (normal, color) in at_cuts.iter().zip(CUT_COLORS) {
         plane.line(

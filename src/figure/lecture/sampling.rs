@@ -1,15 +1,15 @@
-//! Sampled guesses are unbiased: the expected log-likelihood of S draws per datum and its gradient spread as 1/√S round
-//! their exact values, and stray from them no further than chance does.
+//! Posterior samples give unbiased estimates: the expected log-likelihood of S samples per datum and its gradient spread as
+//! 1/√S round their exact values, and their means differ from these by no more than chance explains.
 
 use super::unexpected;
 use crate::Result;
 use crate::figure::Anchor;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
-use crate::figure::curves::range;
 use crate::figure::experiment::interval;
 use crate::figure::layout::Figure;
 use crate::figure::theme::{BLACK, MODEL, QUIET};
+use crate::figure::window::range;
 use crate::posterior::PosteriorConfig;
 use crate::runner::{Experiment, summarize};
 use crate::stats::mean;
@@ -65,7 +65,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         .map_or(0, |variant| variant.spec.evaluation.estimator_repeats);
     Ok(Figure::new(&summary.question, 2, panels)
         .caption(format!(
-            "Expected log-likelihood of S sampled guesses per datum at the parameters of {} seeds (a line or a dot each), \
+            "Expected log-likelihood of S posterior samples per datum at the parameters of {} seeds (a line or a dot each), \
              {repeats} estimates each. Dashed: the slope −½ of 1/√S. Grey: where chance alone leaves 95 % of the biases.",
             experiment.loaded.seeds.len(),
         ))
@@ -133,7 +133,7 @@ fn bias(title: &str, low: f64, seeds: &[Series]) -> Panel {
 }
 
 fn samples_axis(seeds: &[Series]) -> Axis {
-    let axis = Axis::log("guesses per datum, S");
+    let axis = Axis::log("posterior samples per datum, S");
     match range(seeds.iter().flatten().map(|(s, _)| *s)) {
         Some((from, to)) => axis.limits(from / ROOM, to * ROOM),
         None => axis,

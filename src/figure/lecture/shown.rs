@@ -1,6 +1,8 @@
 //! What the lecture's figures take from an experiment: of every variant one run to look at, and its scores in words.
 
+use crate::figure::experiment::{bounds, likelihood};
 use crate::figure::number::fixed;
+use crate::figure::words::title;
 use crate::runner::{Experiment, PlannedRun, Summary, VariantSummary};
 use crate::{Error, Result};
 
@@ -8,6 +10,8 @@ use crate::{Error, Result};
 pub(super) struct Shown<'a> {
     /// The run of the first seed that finished.
     pub run: PlannedRun,
+    /// The runs of all seeds that finished.
+    pub runs: Vec<PlannedRun>,
     /// The scores of all seeds.
     pub variant: &'a VariantSummary,
 }
@@ -19,14 +23,14 @@ pub(super) struct Shown<'a> {
 pub(super) fn shown<'a>(experiment: &Experiment, summary: &'a Summary) -> Result<Vec<Shown<'a>>> {
     let runs = experiment.runs()?;
     let first = |variant: &'a VariantSummary| {
-        let seed = variant
-            .seeds
-            .iter()
-            .find(|seed| seed.status == "done")
-            .map(|seed| seed.seed);
-        let run = runs
-            .iter()
-            .find(|run| run.address.variant == variant.name && Some(run.address.seed) == seed);
+        let done = |seed: u64| {
+            variant
+                .seeds
+                .iter()
+                .any(|other| other.seed == seed && other.status == "done")
+        };
+        let own = |run: &&PlannedRun| run.address.variant == variant.name && done(run.address.seed);
+        let runs: Vec<PlannedRun> = runs.iter().filter(own).cloned().collect();
         let missing = || {
             Error::Data(format!(
                 "no finished run of variant {:?} to draw: expected at least one seed; `latent-lab run {}` says why",
@@ -35,7 +39,8 @@ pub(super) fn shown<'a>(experiment: &Experiment, summary: &'a Summary) -> Result
             ))
         };
         Ok(Shown {
-            run: run.cloned().ok_or_else(missing)?,
+            run: runs.first().cloned().ok_or_else(missing)?,
+            runs,
             variant,
         })
     };
@@ -45,7 +50,7 @@ pub(super) fn shown<'a>(experiment: &Experiment, summary: &'a Summary) -> Result
 /// The mean of a metric in nats over seeds, with its 95 % interval where there is one.
 pub(super) fn nats(variant: &VariantSummary, metric: &str) -> String {
     let summary = variant.summary.get(metric);
-    match summary.map(|summary| (summary.mean, summary.bounds())) {
+    match summary.map(|summary| (summary.mean, bounds(summary))) {
         Some((Some(mean), Some((low, high)))) => {
             format!("{} [{}, {}] nats", fixed(mean, 3), fixed(low, 3), fixed(high, 3))
         }
@@ -54,10 +59,15 @@ pub(super) fn nats(variant: &VariantSummary, metric: &str) -> String {
     }
 }
 
+/// The log-likelihood that the runs of a variant report, in words as [`nats`].
+pub(super) fn log_likelihood(variant: &VariantSummary) -> String {
+    nats(variant, likelihood([variant]))
+}
+
 /// What the numbers of [`nats`] are, for a caption.
 pub(super) fn what_nats_are(summary: &Summary) -> String {
     let variants = summary.variants.iter();
-    let seeds = variants.map(|variant| variant.seeds.len()).max().unwrap_or(0);
+    let seeds = variants.clone().map(|variant| variant.seeds.len()).max().unwrap_or(0);
     let mean = match seeds {
         0..=2 => String::new(),
         seeds => format!(", mean over {seeds} seeds [95 % interval]"),
@@ -65,5 +75,5 @@ pub(super) fn what_nats_are(summary: &Summary) -> String {
     let oracle = summary
         .oracle
         .map_or(String::new(), |oracle| format!("; oracle {}", fixed(oracle, 3)));
-    format!("test log-likelihood in nats per datum{mean}{oracle}")
+    format!("{} in nats per datum{mean}{oracle}", title(likelihood(variants)))
 }

@@ -10,7 +10,9 @@ use crate::data::Table;
 use crate::figure::Anchor;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Panel, Stroke};
+use crate::figure::experiment::bounds;
 use crate::figure::layout::Figure;
+use crate::figure::number::fixed;
 use crate::figure::theme::{BASELINE, BLACK, Color, FAILED, MODEL, OBSERVED, VARIANTS};
 use crate::runner::{Experiment, PlannedRun, Reloaded, VariantSummary, reload, summarize};
 use latent_lab_envs::tree::{GOAL, ROAD_HALF_WIDTH, State, TREE, TREE_RADIUS};
@@ -64,8 +66,9 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     Ok(Figure::new(&summary.question, 3, panels)
         .caption(format!(
             "{PATHS} demonstrations and {PATHS} roll-outs of each policy of seed {}: arrivals are blue, failures end in a \
-             vermillion cross. Share of successes over {} seeds with its 95 % interval. Last: the density of the heading \
-             at the fork, x = 0 and y = {} m.",
+             vermillion cross. Percentages: roll-outs that arrive, over {} seeds, with their 95 % interval (over seeds; Wilson's \
+             over all roll-outs where every seed has the same share). Last: the density of the heading at the fork, x = 0 \
+             and y = {} m.",
             first.address.seed,
             mixture.seeds.len(),
             FORK[1],
@@ -73,23 +76,30 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         .row_height(850.0))
 }
 
-/// The variant and its success rate over seeds. A rate that is the same for every seed has no interval worth showing: the
-/// count says more.
+/// Wilson's 95 % interval of a share of successes (Wilson 1927), which has a width at none and at all of them too.
+fn wilson(successes: f64, trials: f64) -> (f64, f64) {
+    const Z: f64 = 1.959964;
+    let share = successes / trials;
+    let shrunk = 1.0 / (1.0 + Z * Z / trials);
+    let middle = shrunk * (share + 0.5 * Z * Z / trials);
+    let half = shrunk * Z * (share * (1.0 - share) / trials + 0.25 * (Z / trials).powi(2)).sqrt();
+    ((middle - half).max(0.0), (middle + half).min(1.0))
+}
+
+/// The variant and its success rate over seeds, with the interval over seeds; where every seed has the same rate, with
+/// Wilson's interval of all roll-outs.
 fn title(variant: &VariantSummary, rollouts: usize) -> String {
     let name = sentence_case(&variant.name);
     let summary = variant.summary.get("rollout/success_rate");
     match summary.and_then(|summary| Some((summary, summary.mean?))) {
         None => name,
-        Some((summary, mean)) => match summary.bounds().filter(|(low, high)| low < high) {
-            Some((low, high)) => {
-                let [mean, low, high] = [mean, low, high].map(|rate| 100.0 * rate);
-                format!("{name}: {mean:.1} % [{low:.1}–{high:.1}]")
-            }
-            None => {
-                let all = (summary.count * rollouts) as f64;
-                format!("{name}: {} of {} arrive", (mean * all).round(), all)
-            }
-        },
+        Some((summary, mean)) => {
+            let all = (summary.count * rollouts) as f64;
+            let over_seeds = bounds(summary).filter(|(low, high)| low < high);
+            let (low, high) = over_seeds.unwrap_or_else(|| wilson(mean * all, all));
+            let [mean, low, high] = [mean, low.max(0.0), high.min(1.0)].map(|rate| fixed(100.0 * rate, 1));
+            format!("{name}: {mean} % [{low}, {high}]")
+        }
     }
 }
 
@@ -180,7 +190,7 @@ fn fork(gaussian: &Reloaded, (name, mixture): (&str, &Reloaded)) -> Result<Panel
         .line(&[(mean, 0.0), (mean, 0.52 * top)], Stroke::solid(BLACK).width(3.0))
         .text(
             (mean, 0.57 * top),
-            format!("mean {mean:.2}").replace('-', "−"),
+            format!("mean {}", fixed(mean, 2)),
             Anchor::Middle,
             BLACK,
         )
@@ -215,4 +225,26 @@ fn demonstrated(run: &Reloaded) -> Vec<f64> {
         .filter(near)
         .map(|i| train.observed.row(i)[0])
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 0 and all of 20: 1 / (1 + 20 / z²) from the end (Wilson 1927); 8 of 20 as printed in textbooks.
+    #[test]
+    fn wilsons_interval_has_a_width_at_none_and_at_all() {
+        let (low, high) = wilson(0.0, 20.0);
+        assert!(low.abs() < 1e-12 && (high - 0.16113).abs() < 1e-4, "{low} {high}");
+        let (low, high) = wilson(20.0, 20.0);
+        assert!(
+            (low - 0.83887).abs() < 1e-4 && (high - 1.0).abs() < 1e-12,
+            "{low} {high}"
+        );
+        let (low, high) = wilson(8.0, 20.0);
+        assert!(
+            (low - 0.2188).abs() < 1e-4 && (high - 0.6134).abs() < 1e-4,
+            "{low} {high}"
+        );
+    }
 }

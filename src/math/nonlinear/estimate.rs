@@ -69,3 +69,58 @@ pub fn filter_repeatedly(
     let one = |m: usize| filter.log_likelihood(|i| numbers.at(i * FILTERS as u64 + m as u64));
     (0..FILTERS).map(one).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::math::streams::Streams;
+    use rand_distr::{Distribution, StandardNormal};
+
+    /// Filters whose log p̂ is normal with deviation σ, p̂ without bias, for three sequences of log p = −7 each.
+    fn repeated(sigma: f64, repeats: u64) -> Vec<LogLikelihood> {
+        let one = |index| {
+            let rng = &mut Streams::new(3).named("filters").at(index);
+            let mut log = || -7.0 - 0.5 * sigma * sigma + sigma * Distribution::<f64>::sample(&StandardNormal, rng);
+            let logs: Vec<Vec<f64>> = (0..FILTERS).map(|_| (0..3).map(|_| log()).collect()).collect();
+            LogLikelihood::of_filters(&logs)
+        };
+        (0..repeats).map(one).collect()
+    }
+
+    #[test]
+    fn standard_error_and_bias_are_those_of_repeated_estimates() {
+        for sigma in [0.05, 0.3, 1.0] {
+            let all = repeated(sigma, 4000);
+            let n = all.len() as f64;
+            let mean = |of: fn(&LogLikelihood) -> f64| all.iter().map(of).sum::<f64>() / n;
+            let value = mean(|l| l.value);
+            let spread = (all.iter().map(|l| (l.value - value).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+            let error = mean(|l| l.standard_error.powi(2)).sqrt();
+            assert!((error / spread - 1.0).abs() < 0.25, "{sigma}: {error} {spread}");
+            let (bias, left) = (value + 21.0, mean(|l| l.bias));
+            assert!(
+                (left - bias).abs() < 6.0 * spread / n.sqrt() + 0.25 * bias.abs(),
+                "{sigma}: {left} {bias}"
+            );
+            assert!(left < 0.0);
+        }
+    }
+
+    #[test]
+    fn filters_that_disagree_are_not_trusted() {
+        let all = repeated(30.0, 200);
+        assert!(all.iter().all(|l| l.standard_error > 10.0 && l.bias < -100.0));
+        // The truth is within three standard errors after the bias is taken off, as a rule.
+        let near = all
+            .iter()
+            .filter(|l| (l.value - l.bias + 21.0).abs() < 3.0 * l.standard_error - l.bias)
+            .count();
+        assert!(near > 180, "{near}");
+    }
+
+    #[test]
+    fn exact_filters_have_no_error() {
+        let exact = LogLikelihood::of_filters(&vec![vec![-1.0, -2.0]; FILTERS]);
+        assert!((exact.value + 3.0).abs() < 1e-12 && exact.standard_error < 1e-7 && exact.bias.abs() < 1e-14);
+    }
+}

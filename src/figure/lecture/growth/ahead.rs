@@ -55,7 +55,11 @@ fn fan(model: &BasisSystem, observed: &[f64], streams: &Streams) -> Result<Panel
         .map(|t| (t as f64 + 1.0, observed[t]))
         .filter(|dot| dot.1.is_finite())
         .collect();
-    let mut panel = Panel::new("what comes next?", Axis::linear("step"), Axis::linear("observation"));
+    let mut panel = Panel::new(
+        "Forecast of the observations",
+        Axis::linear("step"),
+        Axis::linear("observation"),
+    );
     believed(&mut panel, &beliefs, MODEL);
     panel
         .key("observed", OBSERVED)
@@ -84,7 +88,7 @@ fn errors(model: &BasisSystem, truth: &BasisSystem, generator: &Growth, streams:
     };
     let best = curve(truth)?;
     let mut panel = Panel::new(
-        "how far does it see?",
+        "Prediction error by horizon",
         Axis::linear("steps ahead"),
         Axis::linear("root mean square error"),
     );

@@ -5,16 +5,17 @@ use crate::figure::chart::{Dot, Panel, Stroke};
 use crate::figure::frame::Point;
 use crate::figure::number::number;
 use crate::figure::theme::{BASELINE, MODEL, OBSERVED};
+use crate::figure::words::sentence_case;
 use crate::runner::VariantSummary;
 use crate::stats::{mean, standard_deviation};
 
 /// How far parameters are pictured, in per cent of the truth.
-const REACH: f64 = 100.0;
+pub(super) const REACH: f64 = 100.0;
 /// Mean and standard deviation over 104 runs of Schön, Wills & Ninness (2011), from memory, of a, b, c, d.
 const PUBLISHED: [(f64, f64); 4] = [(0.50, 0.002), (25.0, 1.0), (7.99, 0.13), (0.05, 0.003)];
 
-/// Every run's estimates in per cent off the truth, a row for each parameter.
-pub(super) fn panel(variant: &VariantSummary, parameters: &[(&str, f64)]) -> Panel {
+/// Every run's estimates in per cent off the truth, a row for each parameter; and how many lie further off than [`REACH`].
+pub(super) fn panel(variant: &VariantSummary, parameters: &[(&str, f64)]) -> (Panel, usize) {
     let scores = |name: &str| {
         variant
             .scores(&format!("parameter/{name}"))
@@ -35,13 +36,10 @@ pub(super) fn panel(variant: &VariantSummary, parameters: &[(&str, f64)]) -> Pan
             .collect()
     };
     let all = parameters.iter().flat_map(|(name, truth)| off(name, *truth));
-    let title = match all.filter(|score| score.abs() > REACH).count() {
-        0 => variant.name.clone(),
-        beyond => format!("{} ({beyond} beyond)", variant.name),
-    };
+    let beyond = all.filter(|score| score.abs() > REACH).count();
     let mut panel = Panel::new(
-        title,
-        Axis::linear("estimate off the truth (%)").limits(-REACH, REACH),
+        sentence_case(&variant.name),
+        Axis::linear("estimate − truth (% of the truth)").limits(-REACH, REACH),
         Axis::names(parameters.iter().map(label).collect()),
     );
     for (row, (name, truth)) in parameters.iter().enumerate() {
@@ -73,5 +71,5 @@ pub(super) fn panel(variant: &VariantSummary, parameters: &[(&str, f64)]) -> Pan
         }
     }
     panel.line(&[(0.0, -0.5), (0.0, parameters.len() as f64 - 0.5)], Stroke::oracle());
-    panel
+    (panel, beyond)
 }

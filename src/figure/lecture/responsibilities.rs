@@ -1,6 +1,6 @@
-//! *guesses*: EM stopped after more and more sweeps from one start, and the bound that a sweep climbs.
+//! *responsibilities*: EM stopped after more and more sweeps from one start, and the lower bound that a sweep maximises.
 //!
-//! Points are coloured by the guess, p(z|x) of the θ so far; the ellipses are that θ. Below, the log-likelihood over the
+//! Points are coloured by the posterior p(z|x) of the θ so far; the ellipses are that θ. Below, the log-likelihood over the
 //! sweeps, and one sweep seen from the side: [`super::lower_bound`].
 
 use super::lower_bound::{Place, along, next};
@@ -9,15 +9,15 @@ use super::shown::{Shown, shown};
 use crate::data::Source;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
-use crate::figure::curves::range;
 use crate::figure::layout::Figure;
 use crate::figure::number::fixed;
 use crate::figure::sheet::Anchor;
 use crate::figure::theme::{BLACK, FAILED, MODEL, ORACLE, WHITE};
+use crate::figure::window::range;
 use crate::runner::{Experiment, Reloaded, SeedSummary, reload, summarize};
 use crate::{Error, Result};
 
-/// The variant whose next sweep is shown from the side: the second, where the guesses have seen one M-step.
+/// The variant whose next sweep is shown from the side: the second, after one M-step.
 const FROM_THE_SIDE: usize = 1;
 const LOG_LIKELIHOOD: &str = "train/log_likelihood";
 
@@ -45,7 +45,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         .collect();
     panels.push(learning(longest, &runs));
     panels.push(from_the_side(runs.get(FROM_THE_SIDE).unwrap_or(longest))?);
-    let caption = "Points coloured by the guess p(z|x), ellipses at 1 and 2 standard deviations of the Gaussians so far, \
+    let caption = "Points coloured by the posterior p(z|x), ellipses at 1 and 2 standard deviations of the Gaussians so far, \
                    dashed: the generator's own. Log-likelihoods in nats per datum, on the training points of one seed, \
                    where a fit may exceed the generator itself.";
     Ok(Figure::new(&experiment.loaded.question, 2, panels)

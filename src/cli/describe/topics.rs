@@ -1,0 +1,142 @@
+//! What no schema says: variants, grids, seeds, initial values, and the columns of generated data.
+
+use crate::control::EnvironmentConfig;
+use crate::data::{DataConfig, Source};
+use latent_lab_envs::{Environment, Generator, Reference, Tree};
+
+/// `[[variant]]`.
+pub(super) const VARIANT: &str = "\
+Each [[variant]] is one of the things that are compared: the keys of the file, with those that the variant sets. A file \
+without variants is its own single variant.";
+
+/// An example of variants.
+pub(super) const VARIANT_EXAMPLE: &str = "\
+[[variant]]
+name = \"exact posterior\"
+
+[[variant]]
+name = \"8 samples\"
+posterior = { kind = \"sampled\", samples = 8 }
+
+[[variant]]
+name = \"marginal likelihood\"
+objective.kind = \"marginal_likelihood\"
+";
+
+/// `[grid]`.
+pub(super) const GRID: &str = "\
+Each key of [grid] is the quoted name of another key with a list of values. Each variant is run with each combination of the \
+values. The values are added to the name of the variant, as in \"8 samples · learning_rate=0.001\".";
+
+/// An example of a grid.
+pub(super) const GRID_EXAMPLE: &str = "\
+[grid]
+\"training.learning_rate\" = [1e-3, 3e-4]
+\"model.components\" = [2, 4, 8]
+";
+
+/// `seeds`.
+pub(super) const SEEDS: &str = "\
+Each variant is run once with each seed. For one seed all variants have the same data, splits, initial values and noise, so \
+they are compared in pairs. The flag --seeds takes the place of the key.";
+
+/// An example of seeds.
+pub(super) const SEEDS_EXAMPLE: &str = "seeds = 10\n";
+
+/// How initial values are chosen.
+pub(super) const INITIAL_VALUES: [&str; 5] = [
+    "Initial values depend on the seed and not on the variant, unless the variant changes the model or the data.",
+    "`gaussian` and `linear_gaussian` with `optimizer = \"em\"`: the first sweep is already the maximum, so nothing depends \
+     on them.",
+    "`gaussian_mixture` and `conditional_mixture`: k-means++ centres of the training rows (Arthur & Vassilvitskii 2007), \
+     then ten iterations of k-means. Each component begins with the share, the mean and the covariance of one cluster, so \
+     the log-likelihood at step 0 is often close to that at the end. They cannot be given, but with `optimizer = \"em\"` \
+     `training.starts` draws them several times and keeps the run with the largest training log-likelihood.",
+    "`linear_gaussian_ssm` and `nonlinear_gaussian_ssm`: `model.first_values` chooses between values that the file gives, \
+     random values and, for the linear model, subspace identification.",
+    "Networks: uniform weights in ±1/√(inputs), with biases of 0 or, for mixtures, of the clusters above.",
+];
+
+/// The columns of the rows that a source of data makes, and what is known about their density.
+pub(super) fn columns(source: &str) -> Vec<(&'static str, String)> {
+    let Ok(config) = toml::from_str::<DataConfig>(&format!("source = {source:?}")) else {
+        return vec![(
+            "columns",
+            "those that `observed`, `given` and the other keys name; the file has the rest as well".to_owned(),
+        )];
+    };
+    let Some(generator) = config.source.generator() else {
+        return Vec::new();
+    };
+    let named = |names: Vec<String>| match names.len() {
+        0 => "none, so the model is a density p(x)".to_owned(),
+        count => format!("{} ({count})", names.join(", ")),
+    };
+    let mut facts = vec![
+        ("observed columns", named(generator.observed())),
+        ("given columns", named(generator.given())),
+        ("rows", rows(&config, generator)),
+    ];
+    if let Some(prior) = generator.prior() {
+        facts.push(("components", prior.len().to_string()));
+    }
+    facts.extend(references(generator.references()));
+    facts
+}
+
+/// Whether a generator has a grid in place of draws.
+pub(super) fn has_population(source: &str) -> bool {
+    let config = toml::from_str::<DataConfig>(&format!("source = {source:?}"));
+    let generator = config.as_ref().ok().and_then(|config| config.source.generator());
+    generator.is_some_and(|generator| generator.population(2).is_some())
+}
+
+fn rows(config: &DataConfig, generator: &dyn Generator) -> String {
+    if matches!(config.source, Source::Lgssm(_) | Source::Growth(_)) {
+        "the steps of sequences; models of sequences take them".to_owned()
+    } else if matches!(config.source, Source::Tree(_)) {
+        "the steps of demonstrations; `train` and `test` count demonstrations".to_owned()
+    } else if generator.population(2).is_some() {
+        "independent draws, or a grid with `population = true`".to_owned()
+    } else {
+        "independent draws".to_owned()
+    }
+}
+
+fn references(references: Vec<Reference>) -> impl Iterator<Item = (&'static str, String)> {
+    references.into_iter().map(|reference| {
+        let text = format!("{:.4}, {}", reference.value, reference.text);
+        (reference.name, text)
+    })
+}
+
+/// What is observed and done in an environment, and what scores are compared with.
+pub(super) fn environment(config: EnvironmentConfig) -> Vec<(&'static str, String)> {
+    let EnvironmentConfig::Tree = config;
+    let tree = Tree::default();
+    let bounds = tree.action_bounds().into_iter();
+    let bounds: Vec<String> = bounds.map(|(low, high)| format!("{low} to {high}")).collect();
+    let mut facts = vec![
+        (
+            "observation",
+            format!("{} numbers: {}", tree.observation_size(), tree.given().join(", ")),
+        ),
+        (
+            "action",
+            format!(
+                "{} number: {}, from {}",
+                tree.action_size(),
+                tree.observed().join(", "),
+                bounds.join(", ")
+            ),
+        ),
+        ("longest episode", format!("{} steps", tree.horizon())),
+        (
+            "success",
+            "the car reaches y = 10 without touching the tree at (0, 5) and without leaving the road |x| ≤ 3"
+                .to_owned(),
+        ),
+    ];
+    facts.extend(references(tree.yardsticks()));
+    facts
+}
