@@ -13,6 +13,7 @@ use crate::control::EnvironmentConfig;
 use crate::data::source::GENERATOR_KEYS;
 use crate::figure::lecture;
 use crate::spec::check::closest;
+use crate::spec::describe::Found;
 use crate::spec::{Spec, describe};
 use crate::train::metrics;
 use clap::{Args, ValueEnum};
@@ -187,7 +188,16 @@ fn of_kind(kind: Kind) -> Page {
 
 /// The key at a path from the root of the file; none if there is none.
 fn key(path: &[&str]) -> Option<Page> {
-    let found = describe::find::<Spec>(path);
+    let mut found = describe::find::<Spec>(path);
+    if found.is_empty()
+        && let [name] = path
+    {
+        // Keys of the whole file, such as `question`, are in no variant's settings.
+        let keys = describe::file_keys::<Spec>()
+            .into_iter()
+            .filter(|key| key.name == *name);
+        found.extend(keys.map(|key| Found { kinds: Vec::new(), key }));
+    }
     if found.is_empty() {
         return None;
     }

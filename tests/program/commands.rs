@@ -210,7 +210,7 @@ fn flags_of_run() {
     let laboratory = Laboratory::with(SMALL);
     let flags = [
         "--set",
-        "model.components = 4",
+        "variant.three.model.components = 4",
         "--seeds",
         "5..7",
         "--jobs",

@@ -30,7 +30,13 @@ fn complete(laboratory: &Laboratory, words: &[&str]) -> Vec<String> {
         .expect("bash");
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
     assert!(output.status.success(), "{}", text(&output.stderr));
-    text(&output.stdout).lines().map(str::to_owned).collect()
+    // Without a candidate, `printf` writes an empty line.
+    let lines = text(&output.stdout);
+    lines
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]

@@ -263,7 +263,7 @@ fn a_noise_at_its_floor_is_told() {
     let laboratory = Laboratory::with(&text);
     for verb in ["run", "compare"] {
         let said = laboratory.say(&[verb, "e.toml"]).expect(0);
-        let line = "noted at the end of 1 of 1: e: `initial_covariance` reached its floor";
+        let line = "warning, 1/1 seeds: e: `initial_covariance` reached its floor";
         assert!(said.out.contains(line), "{verb}: {}", said.out);
     }
 }

@@ -140,7 +140,7 @@ fn tables_fit_the_columns_that_are_asked_for() {
         ] {
             let output = with(&laboratory, line, &[("COLUMNS", &columns.to_string())]);
             for line_of_text in text(&output.stdout).lines() {
-                let width = line_of_text.chars().count();
+                let width = unicode_width::UnicodeWidthStr::width(line_of_text);
                 assert!(width <= columns, "{line:?}: {width} > {columns}: {line_of_text}");
             }
         }

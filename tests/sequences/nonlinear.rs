@@ -242,7 +242,7 @@ fn em_by_particles_recovers_the_growth_model_from_many_sequences() {
 #[test]
 fn what_is_fixed_stays_fixed_and_first_values_lie_where_the_file_says() {
     let text = "kind = 'nonlinear_gaussian_ssm'\nspread = 0.2\ntransition.fixed = [nan, 25.0, nan]\n\
-                emission_variances.fixed = [0.1]\ntransition.start = [0.6, 1.0, 9.0]\ninitial_mean.start = [0.3]\n\
+                emission_variances.fixed = [0.1]\ntransition.start = [0.6, 25.0, 9.0]\ninitial_mean.start = [0.3]\n\
                 initial_variances = { fixed = [0.2] }";
     let case = Case::new((text, GROWTH.1));
     let natural = |theta: &Parameters, name: &str| -> Vec<f64> {
