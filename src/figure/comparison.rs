@@ -225,7 +225,7 @@ fn value(mean: f64, interval: Option<(f64, f64)>, values: &BySeed, decimals: usi
     match (interval, values.len()) {
         (Some((low, high)), _) => format!("{mean}\n[{}, {}]", text(low), text(high)),
         (None, 1) => format!("{mean}\none seed"),
-        (None, n) if same(values) => format!("{mean}\nthe same in all {n} seeds"),
+        (None, n) if same(values) => format!("{mean}\nsame in all {n}"),
         (None, n) => format!("{mean}\n{n} seeds"),
     }
 }

@@ -465,7 +465,7 @@ fn rows_without_a_score_or_an_interval_say_why() {
         "one seed",
         "2 seeds",
         "2 of 4 seeds failed",
-        "the same in all 3 seeds",
+        "same in all 3",
         "all 3 seeds failed",
         "not measured",
         "no finished run",

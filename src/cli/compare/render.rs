@@ -200,7 +200,11 @@ fn explanations(summary: &Summary) -> String {
     if !same.is_empty() {
         line(&format!(
             "{}: the same in all seeds; this measures no uncertainty",
-            same.join(", ")
+            if same.len() == measured().count() {
+                "all".to_owned()
+            } else {
+                same.join("; ")
+            }
         ));
     }
     let survivors = measured().filter(|(variant, _)| variant.failed() > 0);
