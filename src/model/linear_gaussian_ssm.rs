@@ -256,9 +256,11 @@ impl LinearGaussianSsm {
 
     /// Whether every value that is learnt has a start in the file.
     pub fn gives_all_initial_values(&self) -> bool {
-        self.given()
-            .iter()
-            .all(|given| given.start.is_some() || given.is_fixed())
+        let all = || {
+            let mut given = self.given().into_iter();
+            given.all(|given| given.start.is_some() || given.is_fixed())
+        };
+        self.first_values == Some(FirstValues::Given) || all()
     }
 
     /// Whether anything of p(x_1) and p(x_{t+1} | x_t, u_t) is learnt.

@@ -210,7 +210,7 @@ fn flags_of_run() {
     let laboratory = Laboratory::with(SMALL);
     let flags = [
         "--set",
-        "variant.three.model.components = 4",
+        "training.steps = 2",
         "--seeds",
         "5..7",
         "--jobs",
@@ -236,7 +236,7 @@ fn flags_of_run() {
             "e/two/seed-006/run.json"
         ]
     );
-    assert!(String::from_utf8_lossy(&files["e/three/seed-005/spec.toml"]).contains("components = 4"));
+    assert!(String::from_utf8_lossy(&files["e/three/seed-005/spec.toml"]).contains("steps = 2"));
 }
 
 /// Names are the user's; folders are ours.

@@ -39,7 +39,7 @@ pub(super) fn equation(kind: Kind, name: &str) -> Option<&'static str> {
         (Kind::Objective, "mean_squared_error") => "−‖y − E_θ[y|x]‖²",
         (Kind::Optimizer, "em") => "θ ← argmax_θ Σ_i w_i Σ_s w_is log p_θ(x_i, z_is)",
         (Kind::Optimizer, "adam") => {
-            "θ ← θ + rate · m̂ / (√v̂ + ε), m and v running means of the gradient and its square"
+            "θ ← θ + rate · m̂ / (√v̂ + ε), m and v the running means of g and g²"
         }
         _ => return None,
     })
