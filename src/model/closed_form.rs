@@ -1,4 +1,4 @@
-//! The closed-form M-step: the θ that maximises the expected log-likelihood for fixed guesses, in f64.
+//! The closed-form M-step: the θ that maximises the expected log-likelihood for a fixed posterior, in f64.
 //!
 //! For the linear members of [`Mixture`] it is weighted counting and weighted regression (Dempster, Laird & Rubin 1977;
 //! Bishop 2006, eqs. 9.24–9.26), done by [`crate::math`] in one pass over the data. Here parameters change between the
@@ -40,7 +40,7 @@ pub enum Guess<'a> {
 pub struct Improvement {
     /// `Σ_i w_i log p_θ(x_i)` of the *old* θ, in nats; none where it has no closed form.
     pub log_likelihood: Option<f64>,
-    /// `Σ_i w_i Σ_z r_iz [log p_θ(x_i, z) − log r_iz]` of the old θ, in nats; equal to the former with exact guesses.
+    /// `Σ_i w_i Σ_z r_iz [log p_θ(x_i, z) − log r_iz]` of the old θ, in nats; equal to the former with the exact posterior.
     pub lower_bound: f64,
     /// The maximiser.
     pub theta: Parameters,
@@ -312,7 +312,9 @@ impl Sweeps for MixtureSweeps<'_> {
             Guess::Exact => sweep::Guess::Exact,
             Guess::Responsibilities(_) => sweep::Guess::Given(&copy),
             Guess::Trajectories { .. } => {
-                return Err(Error::Other("a finite latent was guessed as a trajectory".into()));
+                return Err(Error::Other(
+                    "expected a posterior over trajectories, got one of a finite latent".into(),
+                ));
             }
         };
         let statistics = sweep(&self.rows, &old, rule, threads)?;

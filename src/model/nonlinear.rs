@@ -295,7 +295,7 @@ impl Sweeps for NonlinearSweeps<'_> {
     ) -> Result<Improvement> {
         let Guess::Trajectories { beliefs, log_q } = guess else {
             return Err(Error::Other(
-                "a nonlinear state space has no exact posterior: guess its trajectories".into(),
+                "a nonlinear state space has no exact posterior; use an approximate one".into(),
             ));
         };
         let old = self.model.system(theta)?;

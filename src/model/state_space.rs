@@ -245,7 +245,9 @@ impl Sweeps for StateSpaceSweeps<'_> {
                 (log_likelihood, statistics, bound)
             }
             Guess::Responsibilities(_) => {
-                return Err(Error::Other("a trajectory was guessed as a finite latent".into()));
+                return Err(Error::Other(
+                    "expected a posterior over a finite latent, got one of trajectories".into(),
+                ));
             }
         };
         let (mut system, floored) = self.model.core.learning.maximize(&old, &statistics)?;

@@ -1,13 +1,13 @@
-//! A network that guesses: q_φ(z|x), one function for all rows, in place of the true posterior.
+//! An approximate posterior q_φ(z|x) by a network: one function for all rows, in place of the true posterior.
 //!
 //! φ has an objective of its own, `fit`:
 //!
-//! | fit | φ ascends | also called |
+//! | fit | φ maximises | also called |
 //! |---|---|---|
 //! | reverse_kl | the evidence lower bound, so KL(q ‖ p(z given x)) falls | variational autoencoder |
 //! | forward_kl, phase sleep | E log q(z given x) over (x, z) drawn from the model | wake-sleep (Hinton et al. 1995) |
 //! | forward_kl, phase wake | Σ_s w_s log q(z_s given x) over weighted draws for the data | reweighted wake-sleep (Bornschein & Bengio 2015) |
-//! | objective | whatever θ ascends; without an entropy in it q collapses to a point | |
+//! | objective | the objective of θ; without an entropy in it q collapses to a point | |
 //!
 //! A continuous latent is drawn with a gradient; a finite one is enumerated, every value weighted by q, or drawn.
 
@@ -21,7 +21,7 @@ use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What φ ascends.
+/// What φ maximises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fit {
@@ -51,7 +51,7 @@ pub struct Amortised {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub samples: Option<usize>,
-    /// What the recognition network ascends. `forward_kl` dreams: its pairs come from the model.
+    /// What the recognition network maximises. With `forward_kl` its pairs (x, z) are model samples.
     pub fit: Fit,
     /// Units of each hidden layer of the recognition network.
     #[schemars(inner(range(min = 1, max = 65_536)))]
@@ -102,7 +102,7 @@ impl Amortised {
         })
     }
 
-    /// Whether its draws carry what φ ascends of `latent`: an enumerated or reparameterised q.
+    /// Whether gradients of φ flow through its draws: q is enumerated or reparameterised.
     pub(super) fn has_gradient(&self, finite_latent: bool) -> bool {
         !finite_latent || self.samples.is_none()
     }

@@ -8,7 +8,7 @@
 //! it is, whatever ε; L = 1 is the Metropolis-adjusted Langevin algorithm (Roberts & Tweedie 1996).
 //!
 //! S chains per row start at draws from p(z) and run side by side, one batch for all rows; the last place of each is a
-//! guess, so guesses are independent of each other. How near they are to p(z|x) is a matter of `burn_in`: there is no q
+//! sample, so samples are independent of each other. How near they are to p(z|x) is a matter of `burn_in`: there is no q
 //! whose log could be told. Chains hold no state between steps.
 
 use super::{Common, Draws};

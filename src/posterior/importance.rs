@@ -1,7 +1,7 @@
 //! Self-normalised importance samples: S draws z_s from a proposal q, weighted by `w_s ∝ p(x, z_s) / q(z_s)`.
 //!
 //! The weighted draws come from the true posterior as S grows, whatever q. The proposal is the prior p(z), or a recognition
-//! network q_φ(z|x) that learns from the weighted draws (Bornschein & Bengio 2015, reweighted wake-sleep) or from dreams.
+//! network q_φ(z|x) that learns from the weighted draws (Bornschein & Bengio 2015, reweighted wake-sleep) or from model samples.
 
 use super::amortised::Phase;
 use super::recognition::Recognition;
@@ -33,7 +33,7 @@ pub struct Importance {
     /// Where they are drawn from.
     pub proposal: Proposal,
     /// Where the recognition network learns: from the weighted draws (`wake`) or from the model's own (`sleep`). Either way
-    /// it ascends E log q, the forward KL.
+    /// it maximises E log q, which minimises the forward KL.
     pub phase: Phase,
     /// Units of each hidden layer of the recognition network.
     #[schemars(inner(range(min = 1, max = 65_536)))]

@@ -33,24 +33,24 @@ use recognition::Recognition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Weighted guesses of the latent of each row. Guesses and weights are constants for the gradient, unless a recognition
+/// Weighted samples of the latent of each row. Samples and weights are constants for the gradient, unless a recognition
 /// network made them to be learnt through.
 #[derive(Debug, Clone)]
 pub struct Draws {
-    /// The guesses.
+    /// The samples.
     pub latents: Latents,
     /// Weights that sum to 1 over S. `[B, S]`
     pub weights: Tensor,
-    /// log q of each guess, in nats, where it is known. `[B, S]`
+    /// log q of each sample, in nats, if q has a tractable density. `[B, S]`
     pub log_q: Option<Tensor>,
-    /// The distribution that continuous guesses were drawn from with a gradient.
+    /// The distribution that continuous samples were drawn from, if gradients flow through them.
     pub q: Option<Recognised>,
-    /// Of guesses by chains, the share of proposals that were accepted. `[B]`
+    /// Share of accepted proposals, if the samples come from Markov chains. `[B]`
     pub acceptance_rate: Option<Tensor>,
 }
 
 impl Draws {
-    /// Guesses from a distribution with this log q.
+    /// Samples from a distribution with this log q.
     pub fn new(latents: Latents, weights: Tensor, log_q: Tensor) -> Self {
         Self {
             latents,
@@ -61,9 +61,9 @@ impl Draws {
         }
     }
 
-    /// log q of each guess, in nats; an error where nobody knows it. `[B, S]`
+    /// log q of each sample, in nats; an error if q has no tractable density. `[B, S]`
     pub fn log_q(&self) -> Result<&Tensor> {
-        let unknown = || Error::Other("the log q of these guesses is unknown".into());
+        let unknown = || Error::Other("this posterior has no tractable log q".into());
         self.log_q.as_ref().ok_or_else(unknown)
     }
 
@@ -98,7 +98,7 @@ impl Draws {
         }
     }
 
-    /// The same guesses as constants: no gradient reaches φ.
+    /// The same samples as constants: no gradient reaches φ.
     pub fn detached(&self) -> Self {
         Self {
             latents: self.latents.detached(),
@@ -109,7 +109,7 @@ impl Draws {
         }
     }
 
-    /// log q of each guess, in nats, the gradient flowing through the guess alone and not through q's own parameters
+    /// log q of each sample, in nats; the gradient flows through the sample alone and not through q's own parameters
     /// (Roeder, Wu & Duvenaud 2017, section 3). `[B, S]`
     pub fn path_log_q(&self) -> Result<Tensor> {
         match &self.q {
@@ -135,7 +135,7 @@ trait FromFinite {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Common {
-    /// Optimiser steps (or sweeps) between refreshes: between them the guesses come from the θ of the last refresh. 1 is
+    /// Optimiser steps (or sweeps) between refreshes: between them the posterior is that of the last refresh's θ. 1 is
     /// always fresh; large values make gradient training an EM with many M-steps.
     #[schemars(range(min = 1))]
     pub refresh_every: u64,
@@ -168,11 +168,11 @@ pub struct Plain {
 pub enum PosteriorConfig {
     /// The true posterior of the model: every z, weighted by p(z|x).
     Exact(Plain),
-    /// Draws from the true posterior, equally weighted: an unbiased guess.
+    /// Draws from the true posterior, equally weighted: an unbiased estimate of the exact one.
     Sampled(sampled::Sampled),
     /// The single most likely z, as if it were known (k-means takes this shortcut).
     Hard(Plain),
-    /// A network's guess q_φ(z|x), learnt beside the model.
+    /// An approximate posterior q_φ(z|x) by a network, trained beside the model.
     Amortised(amortised::Amortised),
     /// Weighted draws from a proposal: close to the true posterior where there are many.
     Importance(importance::Importance),
@@ -208,7 +208,7 @@ impl PosteriorConfig {
         }
     }
 
-    /// What the recognition network ascends, and where its pairs come from; none without a network.
+    /// The objective of the recognition network, and where its pairs come from; none without a network.
     pub fn fit(&self) -> Option<(Fit, Phase)> {
         match self {
             Self::Amortised(amortised) => Some((amortised.fit, Phase::Sleep)),
@@ -266,7 +266,7 @@ impl PosteriorConfig {
         matches!(self, Self::Exact(_)) && *self.common() == Common::default()
     }
 
-    /// Whether its guesses depend on a stream of random numbers.
+    /// Whether its samples depend on a stream of random numbers.
     pub fn is_drawn(&self) -> bool {
         !matches!(
             self,
@@ -339,7 +339,7 @@ impl PosteriorConfig {
         trajectory::approximate_log_prob(self, joint)
     }
 
-    /// Guesses for the rows of `joint`, at `step` (for the temperature), drawn by `generator`; a recognition network reads
+    /// Samples for the rows of `joint`, at `step` (for the temperature), drawn by `generator`; a recognition network reads
     /// its φ from `phi`. Where the posterior is stale, `joint` is conditioned on the older θ.
     pub fn draws(&self, joint: &dyn Joint, phi: &Parameters, step: u64, generator: &mut Generator) -> Result<Draws> {
         if joint.dynamics().is_some() {

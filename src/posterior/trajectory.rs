@@ -49,7 +49,7 @@ pub(super) fn draws(posterior: &PosteriorConfig, joint: &dyn Joint, generator: &
             kalman::smoothed(system, sequences, approximation)?
         }
         PosteriorConfig::Amortised(_) | PosteriorConfig::Importance(_) | PosteriorConfig::Hamiltonian(_) => {
-            return Err(Error::Other("no such guesses of trajectories".into()));
+            return Err(Error::Other("this posterior has no samples of trajectories".into()));
         }
     };
     let shape = (log_q.len() / beliefs.len(), beliefs.len()); // [B, S]

@@ -1,4 +1,4 @@
-//! The table `[training]`: how the objective is ascended.
+//! The table `[training]`: the optimiser and its settings.
 
 use crate::error::Fault;
 use crate::{Error, Result};

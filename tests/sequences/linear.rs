@@ -287,7 +287,11 @@ fn faults_of_sequences_are_found_before_anything_runs() {
         let rest = with(everywhere);
         format!("{rest}starts = 3\n[posterior]\nkind = '{posterior}'\n")
     };
-    expect("time = 't'", &starts("exact"), "all starts have the same initial values");
+    expect(
+        "time = 't'",
+        &starts("exact"),
+        "all starts have the same initial values",
+    );
     assert_eq!(faults(csv, "time = 't'", &starts("sampled")), "");
     let test = "time = 't'\ntest_fraction = 0.5";
     for keys in ["warm_up = 3", "warm_up = 5\nmetrics = ['test/one_step_error']"] {

@@ -38,9 +38,7 @@ pub(super) fn equation(kind: Kind, name: &str) -> Option<&'static str> {
         (Kind::Objective, "iwae") => "log 1/S Σ_s exp[log p_θ(x, z_s) − log q(z_s)]",
         (Kind::Objective, "mean_squared_error") => "−‖y − E_θ[y|x]‖²",
         (Kind::Optimizer, "em") => "θ ← argmax_θ Σ_i w_i Σ_s w_is log p_θ(x_i, z_is)",
-        (Kind::Optimizer, "adam") => {
-            "θ ← θ + rate · m̂ / (√v̂ + ε), m and v the running means of g and g²"
-        }
+        (Kind::Optimizer, "adam") => "θ ← θ + rate · m̂ / (√v̂ + ε), m and v the running means of g and g²",
         _ => return None,
     })
 }

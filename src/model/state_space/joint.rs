@@ -126,7 +126,7 @@ impl Trajectories for StateSpaceJoint<'_> {
 }
 
 impl StateSpaceJoint<'_> {
-    /// Guesses from the exact posterior: log q is log p(o, x) − log p(o).
+    /// Samples of the exact posterior: log q is log p(o, x) − log p(o).
     fn guesses(&self, filtered: &Filtered, beliefs: Vec<Beliefs>) -> Guesses {
         let mut log_q = totals(&expected(&self.system, &self.sequences, &beliefs));
         for (own, value) in log_q.chunks_exact_mut(beliefs.len()).zip(filtered.log_likelihood()) {

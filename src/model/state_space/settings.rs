@@ -128,7 +128,7 @@ impl Settings {
         None
     }
 
-    /// Coefficients to be learnt in directions that have no noise. There a guess of the latents holds for the old
+    /// Coefficients to be learnt in directions that have no noise. There a sample of the latents holds for the old
     /// coefficients alone, so neither an M-step nor the gradient of an expected log joint moves them.
     pub fn without_noise(&self) -> Option<Fault> {
         use Field::{InitialCovariance, InitialMean, Transition, TransitionInput, TransitionNoise, TransitionOffset};
