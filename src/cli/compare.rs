@@ -196,23 +196,13 @@ fn usage(error: Error) -> Stop {
 
 /// Seeds as typed: `10` (0 to 9), `20..30`, or a list such as `3,5,8`.
 fn read_seeds(text: &str) -> std::result::Result<Vec<u64>, String> {
-    let text = text.trim().trim_start_matches('[').trim_end_matches(']');
-    let seeds = if text.contains("..") {
-        text.parse::<Seeds>()
-    } else if let Ok(count) = text.trim().parse::<i64>() {
-        Seeds::count(count)
-    } else {
-        let list: std::result::Result<Vec<i64>, _> = text.split(',').map(|part| part.trim().parse()).collect();
-        match list {
-            Ok(list) => Seeds::list(&list),
-            Err(_) => {
-                return Err(format!(
-                    "{text:?} names no seeds; write `10` for 0 to 9, `20..30`, or `3,5,8`"
-                ));
-            }
-        }
-    };
-    Ok(seeds.map_err(|error| error.to_string())?.as_slice().to_vec())
+    let seeds = text.parse::<Seeds>().map_err(|error| {
+        format!(
+            "{}; write `10` for 0 to 9, `20..30` or `20:30`, `20-29`, or `3,5,8`",
+            error.message
+        )
+    });
+    seeds.map(|seeds| seeds.as_slice().to_vec())
 }
 
 /// One document for one summary, a list of documents for several: the same for `run` and `compare`.
