@@ -45,7 +45,7 @@ impl Shipped {
     /// If there is no temporary folder that can be written to.
     pub(super) fn unpack() -> Result<Self, Error> {
         let folder = tempfile::Builder::new().prefix("latent-lab-").tempdir();
-        let folder = folder.map_err(|error| Error::io(&std::env::temp_dir(), error))?;
+        let folder = folder.map_err(|error| Error::io(std::env::temp_dir(), error))?;
         for (name, bytes) in FILES {
             let path = folder.path().join(name);
             let parent = path.parent().unwrap_or(folder.path());

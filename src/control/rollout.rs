@@ -124,7 +124,10 @@ mod tests {
             outcome: Some(tree::Outcome::Success),
             ..start.clone()
         };
-        assert_eq!(score(&[start.clone()]), [("rollout/success_rate".to_owned(), 0.0)]);
+        assert_eq!(
+            score(std::slice::from_ref(&start)),
+            [("rollout/success_rate".to_owned(), 0.0)]
+        );
         let metrics = score(&[start.clone(), arrived(tree::Side::Left)]);
         let expected = [("success_rate", 0.5), ("left_fraction", 1.0), ("route_entropy", 0.0)];
         assert_eq!(

@@ -309,7 +309,7 @@ fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
             "a model of p(y|x)",
         ),
         (
-            name.contains("step_error") && !abilities.sequential || name.contains("free_run") && !abilities.sequential,
+            !abilities.sequential && (name.contains("step_error") || name.contains("free_run")),
             "sequences",
             "a model of sequences",
         ),

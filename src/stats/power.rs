@@ -25,7 +25,7 @@ pub const MOST_SEEDS: usize = 100_000;
 pub fn seeds_needed(standard_deviation: f64, difference: f64, level: f64, power: f64) -> Option<usize> {
     let effect = (difference / standard_deviation).abs();
     let valid = difference != 0.0 && difference.is_finite() && standard_deviation >= 0.0;
-    if !valid || !standard_deviation.is_finite() || !(level > 0.0 && level < 1.0 && power > 0.0 && power < 1.0) {
+    if !(valid && standard_deviation.is_finite() && level > 0.0 && level < 1.0 && power > 0.0 && power < 1.0) {
         return None;
     }
     let fewest = fewest_pairs(level).max(3);

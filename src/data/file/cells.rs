@@ -132,8 +132,7 @@ impl<'a> Cells<'a> {
                         "line {} of this column holds a number: write numbers such as 3, -0.5 or 1e-3 in all lines, or leave \
                          the column out",
                         self.first_number
-                    )
-                    .into();
+                    );
                 }
                 return Err(fault);
             }

@@ -125,7 +125,7 @@ pub(super) struct Cells {
 
 impl Cells {
     pub fn of(names: &ByteRecord) -> Self {
-        let ends_empty = names.len() > 1 && names.iter().last().is_some_and(|name| trimmed(name).is_empty());
+        let ends_empty = names.len() > 1 && names.iter().next_back().is_some_and(|name| trimmed(name).is_empty());
         let count = names.len() - usize::from(ends_empty);
         Self { count, ends_empty }
     }
