@@ -1,7 +1,7 @@
 //! Loads an experiment file: parse, lay variants, grid and overrides over it, check, and type every variant.
 //!
 //! The layers of a row are, in this order: the file, the overrides, the row's variant, its point of the grid. A key that
-//! a later layer takes from an override or from a variant is a fault ([`conflicts`]), so that every row is what its name
+//! a later layer takes from an override or from a variant is a fault (see `conflicts`), so that every row is what its name
 //! says. All faults are collected; a fault that several variants share is reported once.
 
 use std::collections::HashMap;

@@ -145,7 +145,7 @@ pub fn covers(method: IntervalMethod, scores: ScoreKind, runs: usize) -> Option<
 }
 
 /// A sentence on what a 95 % interval really covers at this number of runs, to stand under it; `None` where it covers
-/// [`ANNOUNCED_BELOW`] or more for every shape measured.
+/// `ANNOUNCED_BELOW` or more for every shape measured.
 pub fn coverage_words(estimand: Estimand, method: IntervalMethod, runs: usize) -> Option<String> {
     let measured = ScoreKind::ALL.map(|kind| (kind, Coverage::of(estimand, method, kind, runs)));
     let short: Vec<(ScoreKind, f64)> = measured
