@@ -311,7 +311,7 @@ fn faults_of_sequences_are_found_before_anything_runs() {
     of(
         "t,o\n1,3\n\n1,4\n",
         "time = 't'",
-        "rows.csv: line 4 is not later than the row before: 1 after 1",
+        "rows.csv: line 4 is not later than the row before: at the same time",
     );
     of(
         "e,o\n1,3\n2,4\n1,5\n",
@@ -319,7 +319,7 @@ fn faults_of_sequences_are_found_before_anything_runs() {
         "rows.csv: line 4: episode 1 begins a second time",
     );
     of("o,u\n1,1e200\n2,0\n", "input = ['u']", "whose square is beyond f64");
-    of("o,u\n1,\n2,0\n", "input = ['u']", "a row left out would shift time");
+    of("o,u\n1,\n2,0\n", "input = ['u']", "a removed row would shift the steps after it");
     // One sequence of several is enough to learn from.
     assert_eq!(
         faults(
