@@ -319,7 +319,11 @@ fn faults_of_sequences_are_found_before_anything_runs() {
         "rows.csv: line 4: episode 1 begins a second time",
     );
     of("o,u\n1,1e200\n2,0\n", "input = ['u']", "whose square is beyond f64");
-    of("o,u\n1,\n2,0\n", "input = ['u']", "a removed row would shift the steps after it");
+    of(
+        "o,u\n1,\n2,0\n",
+        "input = ['u']",
+        "a removed row would shift the steps after it",
+    );
     // One sequence of several is enough to learn from.
     assert_eq!(
         faults(
