@@ -251,7 +251,7 @@ fn section(kind: Kind, name: &str, mut page: Page) -> Page {
         page = page.with("keys", Block::Keys(description.keys));
     }
     if let Some(equation) = equations::equation(kind, name) {
-        page = page.with("equation", Block::Verbatim("Equation", equation.to_owned()));
+        page = page.with("equation", Block::Equation(equation));
     }
     if (kind, name) == (Kind::Optimizer, "em") {
         let initial = std::iter::once("Initial values:").chain(topics::INITIAL_VALUES);

@@ -172,7 +172,7 @@ impl Kind {
             Self::Seeds => SEEDS.into_iter().map(own).collect(),
             Self::Metric => {
                 let metrics = metrics::METRICS.iter();
-                metrics.map(|metric| own((metric.name, metric.formula))).collect()
+                metrics.map(metric_line).collect()
             }
             Self::Figure => {
                 let figures = lecture::FIGURES.iter();
@@ -184,4 +184,17 @@ impl Kind {
             }
         }
     }
+}
+
+/// A metric in words, with its unit and which direction is better.
+fn metric_line(metric: &metrics::Metric) -> Entry {
+    let better = match metric.larger_is_better {
+        Some(true) => "; larger is better",
+        Some(false) => "; smaller is better",
+        None => "",
+    };
+    (
+        metric.name.to_owned(),
+        format!("{}, in {}{better}", metric.title, metric.unit),
+    )
 }

@@ -1,6 +1,7 @@
 //! `latent-lab list [KIND]`: names with one line each.
 
 use super::kind::{Entry, Kind};
+use super::screen::Screen;
 use super::{Stop, say, table::Table};
 use clap::{Args, ValueEnum};
 
@@ -52,11 +53,16 @@ pub(super) fn overview() -> String {
 
 /// Names and their lines as a table.
 pub(super) fn table(entries: &[Entry]) -> String {
+    table_on(entries, &Screen::stdout())
+}
+
+/// Names and their lines as a table that `screen` can show.
+pub(super) fn table_on(entries: &[Entry], screen: &Screen) -> String {
     let mut table = Table::new(&["name", "summary"]);
     for (name, text) in entries {
         table.row(&[name.clone(), text.clone()]);
     }
-    table.render()
+    table.render_on(screen)
 }
 
 /// Names and their lines as JSON.

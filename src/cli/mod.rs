@@ -62,8 +62,12 @@ enum Verb {
     Calibrate(calibrate::Calibrate),
     /// Print a completion script for a shell
     ///
-    /// For this session of bash: source <(latent-lab completions bash). To keep it, add that line to ~/.bashrc; for zsh to
-    /// ~/.zshrc, after compinit. For fish: latent-lab completions fish > ~/.config/fish/completions/latent-lab.fish.
+    /// bash: add this line to ~/.bashrc
+    ///   source <(latent-lab completions bash)
+    /// zsh: add this line to ~/.zshrc, after compinit
+    ///   source <(latent-lab completions zsh)
+    /// fish: run this once
+    ///   latent-lab completions fish > ~/.config/fish/completions/latent-lab.fish
     #[command(verbatim_doc_comment)]
     Completions(completions::Completions),
     /// Print the JSON Schema of experiment files, for completion and checks in editors

@@ -10,6 +10,9 @@ use unicode_width::UnicodeWidthStr;
 /// Blanks between columns.
 const GAP: usize = 2;
 
+/// A rule where the output is piped, and so has no width, is no longer than this.
+const LONGEST_RULE: usize = 100;
+
 /// A column of prose is at least this wide, unless all of its words are shorter.
 const NARROWEST_PROSE: usize = 16;
 
@@ -17,6 +20,8 @@ const NARROWEST_PROSE: usize = 16;
 /// the same number of decimals.
 pub(super) struct Table {
     rows: Vec<Vec<String>>,
+    /// Whether an empty line comes between rows of several lines.
+    is_spaced: bool,
 }
 
 /// A column in the making.
@@ -36,7 +41,14 @@ impl Table {
     pub(super) fn new(headings: &[&str]) -> Self {
         Self {
             rows: vec![headings.iter().map(|heading| (*heading).to_owned()).collect()],
+            is_spaced: false,
         }
+    }
+
+    /// The table with an empty line between rows, where any of them has several lines.
+    pub(super) fn spaced(mut self) -> Self {
+        self.is_spaced = true;
+        self
     }
 
     /// Adds a row.
@@ -77,7 +89,7 @@ impl Table {
             let mut columns = vec![first.copied()];
             columns.extend(block);
             fit(&mut columns, screen.width);
-            block_text(&columns, if screen.is_terminal { '─' } else { '-' })
+            block_text(&columns, screen, self.is_spaced)
         });
         texts.collect::<Vec<_>>().join("\n")
     }
@@ -147,17 +159,23 @@ fn fit(columns: &mut [Column], width: Option<usize>) {
     }
 }
 
-fn block_text(columns: &[Column], rule: char) -> String {
+fn block_text(columns: &[Column], screen: &Screen, is_spaced: bool) -> String {
     let mut text = String::new();
     let full = columns.iter().map(|column| column.width).sum::<usize>() + GAP * (columns.len() - 1);
-    for i in 0..columns[0].cells.len() {
-        let cells: Vec<Vec<String>> = columns
-            .iter()
-            .map(|column| wrap(&column.cells[i], column.width))
-            .collect();
+    let rule = if screen.is_terminal { "─" } else { "-" };
+    let wrapped = |i: usize| {
+        let cells = columns.iter().map(|column| wrap(&column.cells[i], column.width));
+        cells.collect::<Vec<_>>()
+    };
+    let rows: Vec<Vec<Vec<String>>> = (0..columns[0].cells.len()).map(wrapped).collect();
+    let is_spaced = is_spaced && rows.iter().flatten().any(|cell| cell.len() > 1);
+    for (i, cells) in rows.iter().enumerate() {
+        if is_spaced && i > 1 {
+            text.push('\n');
+        }
         let height = cells.iter().map(Vec::len).max().unwrap_or(1);
         for line in 0..height {
-            let parts = columns.iter().zip(&cells).map(|(column, cell)| {
+            let parts = columns.iter().zip(cells).map(|(column, cell)| {
                 let part = cell.get(line).map_or("", String::as_str);
                 let space = " ".repeat(column.width.saturating_sub(part.width()));
                 if column.is_numeric {
@@ -171,15 +189,15 @@ fn block_text(columns: &[Column], rule: char) -> String {
             text.push('\n');
         }
         if i == 0 {
-            text.extend(std::iter::repeat_n(rule, full));
+            text.push_str(&rule.repeat(full.min(screen.width.unwrap_or(LONGEST_RULE))));
             text.push('\n');
         }
     }
     text
 }
 
-/// The lines of `text` at most `width` columns wide, broken at blanks, and inside words only where a word is wider; at
-/// least one line.
+/// The lines of `text` at most `width` columns wide, at least one. They are broken at blanks, and inside words only where a
+/// word is wider, then after a slash, hyphen or underscore where there is one.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = vec![String::new()];
@@ -200,11 +218,14 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
             let line = lines.last_mut().expect("one line at least");
             let mut longer = line.clone();
             longer.push(letter);
-            if longer.width() > width && !line.is_empty() {
-                lines.push(letter.to_string());
-            } else {
+            if longer.width() <= width || line.is_empty() {
                 *line = longer;
+                continue;
             }
+            let joint = line.rfind(['/', '-', '_']).map_or(line.len(), |joint| joint + 1);
+            let mut rest = line.split_off(joint);
+            rest.push(letter);
+            lines.push(rest);
         }
     }
     lines
@@ -390,6 +411,7 @@ mod tests {
     fn words_are_broken_only_where_they_are_too_wide() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("a extraordinary b", 6), ["a", "extrao", "rdinar", "y b"]);
+        assert_eq!(wrap("results/tree/seed-000", 14), ["results/tree/", "seed-000"]);
         assert_eq!(wrap("", 5), [""]);
     }
 }

@@ -62,46 +62,47 @@ pub struct EarlyStopping {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AdamConfig {
-    /// The learning rate, at its largest.
+    /// The learning rate, before its schedule.
     #[schemars(range(min = 1e-12, max = 100.0))]
     pub learning_rate: f64,
-    /// How it changes over training.
+    /// How the learning rate changes over training.
     pub learning_rate_schedule: LearningRateSchedule,
-    /// Steps over which it first rises from 0 along a line.
+    /// Steps over which the learning rate first rises linearly from 0.
     pub warm_up_steps: u64,
     /// Rows per step, drawn without replacement within a pass; all rows if there are fewer.
     #[schemars(range(min = 1))]
     pub batch_size: usize,
-    /// Optimiser steps.
+    /// Steps of the optimizer.
     #[schemars(range(min = 1))]
     pub steps: u64,
     /// Steps between evaluations (and checkpoints).
     #[schemars(range(min = 1))]
     pub evaluate_every: u64,
-    /// The largest norm of the whole gradient; longer ones are scaled down to it. No limit without this key.
+    /// The largest norm of the whole gradient; a longer gradient is scaled down to it. Without this key there is no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1e-12))]
     pub gradient_clip: Option<f64>,
-    /// How much of every weight matrix decays per unit of learning rate; biases and free parameters do not.
+    /// The weight decay per step, as a multiple of the learning rate, of every weight matrix; biases and other parameters do
+    /// not decay.
     #[schemars(range(min = 0.0, max = 100.0))]
     pub weight_decay: f64,
-    /// How much of a running average of the parameters is kept per step; the average is what is evaluated and kept (Polyak
-    /// & Juditsky 1992). 0 is no averaging.
+    /// The decay rate of an exponential moving average of the parameters; the average is evaluated and kept (Polyak &
+    /// Juditsky 1992). 0 means no averaging.
     #[schemars(range(min = 0.0, max = 0.999999))]
     pub averaging: f64,
-    /// Deviation of the Gaussian noise added to what is given at every step, in the units that the model sees: smooths the
-    /// fitted density and keeps few data from being learnt by heart (Rothfuss et al. 2019).
+    /// Standard deviation of the Gaussian noise added to the given columns at every step, after standardisation. It smooths
+    /// the fitted density and reduces overfitting on few rows (Rothfuss et al. 2019).
     #[schemars(range(min = 0.0, max = 1e6))]
     pub given_noise: f64,
-    /// The same for what is observed.
+    /// Standard deviation of the Gaussian noise added to the observed columns at every step, after standardisation.
     #[schemars(range(min = 0.0, max = 1e6))]
     pub observed_noise: f64,
-    /// Stops early on the validation rows; needs `data.validation_fraction`.
+    /// When to stop early, by the validation log-likelihood; needs `data.validation_fraction`. Never without this key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<EarlyStopping>,
-    /// The type of the numbers.
+    /// The floating-point type of parameters and data.
     pub precision: Precision,
-    /// Where tensors live.
+    /// The device that computes.
     pub device: Device,
 }
 
@@ -136,7 +137,8 @@ pub struct EmConfig {
     /// Stops once a sweep raises the lower bound by less than this, in nats per datum; 0 never stops early.
     #[schemars(range(min = 0.0))]
     pub tolerance: f64,
-    /// Starts from different first values, each run to its end; the one with the largest training likelihood is kept.
+    /// Number of starts from different initial values. Each is run to its end; the one with the largest training
+    /// log-likelihood is kept.
     #[schemars(range(min = 1, max = 100_000))]
     pub starts: u64,
     /// Sweeps between evaluations (and checkpoints).

@@ -46,11 +46,7 @@ impl Supported {
             let cells = self.shown.iter().map(|dimension| product[*dimension].join(", "));
             table.row(&cells.collect::<Vec<_>>());
         }
-        // Nobody parses this table, so it is wrapped in a pipe as well.
-        table.render_on(&Screen {
-            width: Some(screen.prose_width() - 2),
-            ..*screen
-        })
+        table.spaced().render_on(screen)
     }
 
     /// The products as JSON.

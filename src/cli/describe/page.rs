@@ -28,6 +28,8 @@ pub(super) enum Block {
     Facts(Vec<(&'static str, String)>),
     /// Names, each with its one line.
     Names(Vec<Entry>),
+    /// An equation.
+    Equation(&'static str),
     /// A text that is kept as it is, under a heading.
     Verbatim(&'static str, String),
     /// Supported combinations.
@@ -100,7 +102,11 @@ impl Block {
                     push_wrapped(text, ["  ", "    "], &format!("{name}: {fact}"), width);
                 }
             }
-            Self::Names(entries) => text.push_str(&list::table(entries)),
+            Self::Names(entries) => text.push_str(&list::table_on(entries, &people(screen, 0))),
+            Self::Equation(equation) => {
+                text.push_str("Equation:\n\n");
+                push_wrapped(text, ["  ", "    "], equation, width);
+            }
             Self::Verbatim(title, verbatim) => {
                 let _ = writeln!(text, "{title}:\n");
                 for line in verbatim.lines() {
@@ -110,7 +116,7 @@ impl Block {
             }
             Self::Supported(supported) => {
                 text.push_str("Supported combinations. Each name goes with each other name of its row:\n\n");
-                for line in supported.text(screen).lines() {
+                for line in supported.text(&people(screen, 2)).lines() {
                     let _ = writeln!(text, "  {line}");
                 }
             }
@@ -123,9 +129,18 @@ impl Block {
             Self::Keys(keys) => keys.iter().map(key_json).collect(),
             Self::Facts(facts) => facts.iter().map(|(name, fact)| (*name, fact.as_str())).collect(),
             Self::Names(entries) => list::json(entries).into(),
+            Self::Equation(equation) => (*equation).into(),
             Self::Verbatim(_, text) => text.clone().into(),
             Self::Supported(supported) => supported.json(),
         }
+    }
+}
+
+/// The screen for a table of a description, `margin` columns narrower: it is for people, so it is wrapped in a pipe as well.
+fn people(screen: &Screen, margin: usize) -> Screen {
+    Screen {
+        width: Some(screen.prose_width() - margin),
+        ..*screen
     }
 }
 
