@@ -88,7 +88,8 @@ impl Watcher for Bars {
             return;
         };
         let style = ProgressStyle::with_template("{msg:28!} {wide_bar} {percent}%");
-        let bar = all.insert_before(overall, ProgressBar::new(0));
+        // A bar of length 0 would show 100 %.
+        let bar = all.insert_before(overall, ProgressBar::new(1));
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_message(self.names[run].clone());
         lock(running).insert(run, bar);
@@ -260,7 +261,9 @@ fn duration_text(duration: Duration) -> String {
     let seconds = duration.as_secs_f64().round();
     let minutes = (seconds / 60.0).floor();
     let hours = (minutes / 60.0).floor();
-    if seconds < 60.0 {
+    if duration < Duration::from_secs(10) {
+        format!("{:.1} s", duration.as_secs_f64())
+    } else if seconds < 60.0 {
         format!("{seconds} s")
     } else if minutes < 10.0 {
         format!("{minutes} min {} s", seconds - 60.0 * minutes)
@@ -326,10 +329,10 @@ mod tests {
     fn durations_in_words() {
         let text = |seconds| duration_text(Duration::from_secs(seconds));
         assert_eq!(
-            [0, 59, 60, 3599, 3600, 86_400, 864_000].map(text),
+            [0, 10, 60, 3599, 3600, 86_400, 864_000].map(text),
             [
-                "0 s",
-                "59 s",
+                "0.0 s",
+                "10 s",
                 "1 min 0 s",
                 "59 min",
                 "1 h 0 min",
