@@ -166,6 +166,7 @@ length = 25
 
 [model]
 kind = "nonlinear_gaussian_ssm"
+likelihood_particles = 100
 
 [posterior]
 kind = "particle"
