@@ -8,7 +8,7 @@ use latent_lab::math::linear_mixture::Covariance;
 use latent_lab::math::m_step::{Fixed, Floor, maximize};
 use latent_lab::math::rows::{Observations, Rows};
 use latent_lab::math::streams::Streams;
-use latent_lab::math::sweep::{Guess, sweep};
+use latent_lab::math::sweep::{EStep, sweep};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 
@@ -37,7 +37,7 @@ fn iterations(criterion: &mut Criterion) {
         for threads in [1, 2] {
             group.bench_function(BenchmarkId::new(format!("n={n} d={d} k={k}"), threads), |bencher| {
                 bencher.iter(|| {
-                    let statistics = sweep(&data, &mixture, Guess::Exact, threads).expect("a sweep");
+                    let statistics = sweep(&data, &mixture, EStep::Exact, threads).expect("a sweep");
                     maximize(&statistics, &mixture, Fixed::default(), &floor).expect("an update")
                 });
             });

@@ -6,7 +6,7 @@ use latent_lab::math::linear_mixture::Covariance;
 use latent_lab::math::m_step::{Fixed, Floor, maximize};
 use latent_lab::math::rows::{Observations, Rows};
 use latent_lab::math::streams::Streams;
-use latent_lab::math::sweep::{Guess, sweep};
+use latent_lab::math::sweep::{EStep, sweep};
 
 /// Final log-likelihoods, nats, of EM to convergence from starts 0, 1, ...
 fn starts(components: usize, covariance: Covariance, count: u64) -> Vec<f64> {
@@ -31,7 +31,7 @@ fn starts(components: usize, covariance: Covariance, count: u64) -> Vec<f64> {
         let mut mixture = initial(&data, components, covariance, &floor, &mut rng).unwrap();
         let mut before = f64::NEG_INFINITY;
         loop {
-            let statistics = sweep(&data, &mixture, Guess::Exact, 1).unwrap();
+            let statistics = sweep(&data, &mixture, EStep::Exact, 1).unwrap();
             if statistics.log_likelihood - before < 1e-9 {
                 return statistics.log_likelihood;
             }

@@ -8,7 +8,7 @@ use latent_lab::math::linear_mixture::{Covariance, LinearMixture};
 use latent_lab::math::m_step::{Event, Fixed, Floor, maximize};
 use latent_lab::math::rows::{Observations, Rows};
 use latent_lab::math::streams::{Generator, Streams};
-use latent_lab::math::sweep::{Guess, Statistics, sweep};
+use latent_lab::math::sweep::{EStep, Statistics, sweep};
 use nalgebra::{DMatrix, DVector};
 use rand::RngExt;
 
@@ -155,7 +155,7 @@ fn statistics_are_those_of_direct_computation() {
                 ..tables
             };
             let mixture = random_mixture(&tables, k, covariance, &mut rng);
-            let s = sweep(&tables.observations(), &mixture, Guess::Exact, 1).unwrap();
+            let s = sweep(&tables.observations(), &mixture, EStep::Exact, 1).unwrap();
             let p = 1 + c + d;
             let mut moments = vec![DMatrix::<f64>::zeros(p, p); k];
             let mut log_likelihood = 0.0;
@@ -218,12 +218,12 @@ fn climb(
     steps: usize,
 ) -> (Statistics, Vec<Event>) {
     let (mut mixture, mut events) = (start, Vec::new());
-    let mut before = sweep(data, &mixture, Guess::Exact, 1).unwrap();
+    let mut before = sweep(data, &mixture, EStep::Exact, 1).unwrap();
     for step in 0..steps {
         let update = maximize(&before, &mixture, fixed, floor).unwrap();
         mixture = update.mixture;
         events.extend(update.events);
-        let after = sweep(data, &mixture, Guess::Exact, 1).unwrap();
+        let after = sweep(data, &mixture, EStep::Exact, 1).unwrap();
         let slack = 1e-9 * (1.0 + before.log_likelihood.abs());
         assert!(
             after.log_likelihood >= before.log_likelihood - slack,
@@ -321,7 +321,7 @@ fn weight_two_is_the_row_twice_and_weight_zero_is_no_row() {
         let (mut p, mut q) = (mixture.clone(), mixture);
         for _ in 0..5 {
             let (s, t) = [(&a, &p), (&b, &q)]
-                .map(|(data, m)| sweep(data, m, Guess::Exact, 1).unwrap())
+                .map(|(data, m)| sweep(data, m, EStep::Exact, 1).unwrap())
                 .into();
             assert_near(s.log_likelihood, t.log_likelihood, 0.0, "log-likelihood");
             p = maximize(&s, &p, Fixed::default(), &Floor::default()).unwrap().mixture;
@@ -340,9 +340,9 @@ fn bytes_do_not_depend_on_threads() {
     let data = tables.observations();
     for covariance in KINDS {
         let mixture = random_mixture(&tables, 4, covariance, &mut rng);
-        let one = sweep(&data, &mixture, Guess::Exact, 1).unwrap();
-        assert_eq!(one, sweep(&data, &mixture, Guess::Exact, 2).unwrap());
-        assert_eq!(one, sweep(&data, &mixture, Guess::Exact, 7).unwrap());
+        let one = sweep(&data, &mixture, EStep::Exact, 1).unwrap();
+        assert_eq!(one, sweep(&data, &mixture, EStep::Exact, 2).unwrap());
+        assert_eq!(one, sweep(&data, &mixture, EStep::Exact, 7).unwrap());
     }
 }
 
@@ -374,7 +374,7 @@ fn two_threads_work_at_the_same_time() {
         r.fill(1.0);
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-    pool.install(|| sweep(&data, &mixture, Guess::Given(&rule), 2)).unwrap();
+    pool.install(|| sweep(&data, &mixture, EStep::Given(&rule), 2)).unwrap();
     assert_eq!(arrived.load(Ordering::SeqCst), 2);
 }
 
@@ -397,14 +397,14 @@ fn any_guess_bounds_the_likelihood_from_below_and_the_exact_one_touches_it() {
     let data = tables.observations();
     for covariance in KINDS {
         let mixture = random_mixture(&tables, 3, covariance, &mut rng);
-        let exact = sweep(&data, &mixture, Guess::Exact, 1).unwrap();
-        let same = sweep(&data, &mixture, Guess::Given(&tempered(3, 1.0)), 2).unwrap();
+        let exact = sweep(&data, &mixture, EStep::Exact, 1).unwrap();
+        let same = sweep(&data, &mixture, EStep::Given(&tempered(3, 1.0)), 2).unwrap();
         assert_near(same.lower_bound, exact.log_likelihood, 0.0, "bound");
         for (a, b) in same.moments.iter().zip(&exact.moments) {
             assert_near(*a, *b, same.moments[0], "moments");
         }
         for beta in [0.0, 0.3, 40.0] {
-            let s = sweep(&data, &mixture, Guess::Given(&tempered(3, beta)), 1).unwrap();
+            let s = sweep(&data, &mixture, EStep::Given(&tempered(3, beta)), 1).unwrap();
             assert_near(s.log_likelihood, exact.log_likelihood, 0.0, "log-likelihood");
             assert!(s.lower_bound < s.log_likelihood);
             // Maximum likelihood on any guess raises the bound of that very guess: ask for it with stale responsibilities.
@@ -412,7 +412,7 @@ fn any_guess_bounds_the_likelihood_from_below_and_the_exact_one_touches_it() {
             let stale = responsibilities(&tables, &mixture, beta);
             let rule = |first: usize, r: &mut [f64]| r.copy_from_slice(&stale[first * 3..first * 3 + r.len()]);
             assert!(
-                sweep(&data, &update.mixture, Guess::Given(&rule), 1)
+                sweep(&data, &update.mixture, EStep::Given(&rule), 1)
                     .unwrap()
                     .lower_bound
                     > s.lower_bound
@@ -435,7 +435,7 @@ fn a_guess_that_is_no_distribution_is_refused() {
     let mixture = random_mixture(&tables, 2, Covariance::Full, &mut generator(8));
     for bad in [0.7, f64::NAN] {
         let rule = |_: usize, r: &mut [f64]| r.fill(bad);
-        let fault = sweep(&data, &mixture, Guess::Given(&rule), 1).unwrap_err().to_string();
+        let fault = sweep(&data, &mixture, EStep::Given(&rule), 1).unwrap_err().to_string();
         assert!(fault.contains("row 0") && fault.contains("sum to 1"), "{fault}");
     }
 }
@@ -489,7 +489,7 @@ fn a_point_beyond_every_component_is_shared_without_nan() {
     };
     let mut mixture = random_mixture(&tables, 2, Covariance::Full, &mut generator(10));
     mixture.covariances.fill(1e-20);
-    let s = sweep(&tables.observations(), &mixture, Guess::Exact, 1).unwrap();
+    let s = sweep(&tables.observations(), &mixture, EStep::Exact, 1).unwrap();
     assert!(s.moments.iter().all(|m| m.is_finite()));
     approx::assert_relative_eq!(s.counts.iter().sum::<f64>(), 3.0, epsilon = 1e-12);
     assert_eq!(s.log_likelihood, f64::NEG_INFINITY);
@@ -547,7 +547,7 @@ fn dead_components_are_reported_and_start_again() {
     mixture.coefficients[2..4].fill(1e6);
     mixture.coefficients[4..6].copy_from_slice(&tables.y[..2]);
     mixture.covariances[8..12].copy_from_slice(&[1e-9, 0.0, 0.0, 1e-9]);
-    let s = sweep(&data, &mixture, Guess::Exact, 1).unwrap();
+    let s = sweep(&data, &mixture, EStep::Exact, 1).unwrap();
     let update = maximize(&s, &mixture, Fixed::default(), &floor).unwrap();
     assert_eq!(
         update.events,

@@ -4,7 +4,7 @@
 use latent_lab::math::linear_mixture::{Covariance, LinearMixture};
 use latent_lab::math::m_step::{Fixed, Floor, maximize};
 use latent_lab::math::rows::{Observations, Rows};
-use latent_lab::math::sweep::{Guess, sweep};
+use latent_lab::math::sweep::{EStep, sweep};
 
 #[derive(serde::Deserialize)]
 struct Fixture {
@@ -53,13 +53,13 @@ fn every_covariance_follows_the_same_path() {
         };
         let (last, path) = case.log_likelihood.split_last().unwrap();
         for expected in path {
-            let statistics = sweep(&data, &mixture, Guess::Exact, 1).unwrap();
+            let statistics = sweep(&data, &mixture, EStep::Exact, 1).unwrap();
             approx::assert_relative_eq!(statistics.log_likelihood, *expected, max_relative = 1e-11);
             mixture = maximize(&statistics, &mixture, Fixed::default(), &Floor::default())
                 .unwrap()
                 .mixture;
         }
-        let reached = sweep(&data, &mixture, Guess::Exact, 1).unwrap().log_likelihood;
+        let reached = sweep(&data, &mixture, EStep::Exact, 1).unwrap().log_likelihood;
         approx::assert_relative_eq!(reached, *last, max_relative = 1e-11);
         for (found, expected) in [
             (&mixture.weights, &case.weights),

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device};
 use latent_lab::data::{Batch, Splits};
 use latent_lab::math::streams::Streams;
-use latent_lab::model::{Guess, Latent, Latents, Model, ModelConfig};
+use latent_lab::model::{EStep, Latent, Latents, Model, ModelConfig};
 use latent_lab::nn::{Parameters, backward};
 use latent_lab::objective::ObjectiveConfig;
 use latent_lab::posterior::PosteriorConfig;
@@ -371,7 +371,7 @@ fn probabilistic_principal_components_reach_their_closed_form_optimum() {
         .expect("sweeps");
     let mut theta = case.theta.snapshot().expect("a copy");
     for _ in 0..500 {
-        theta = sweeps.improve(&theta, Guess::Exact, 1, None).expect("a sweep").theta;
+        theta = sweeps.improve(&theta, EStep::Exact, 1, None).expect("a sweep").theta;
     }
     let batch = Batch::whole(train, DType::F64, &Device::Cpu).expect("rows");
     let values = case
@@ -399,7 +399,7 @@ fn em_never_lowers_the_log_likelihood() {
         let mut before = f64::NEG_INFINITY;
         for sweep in 0..60 {
             let rng = &mut case.streams.named("reseed").at(sweep);
-            let improvement = sweeps.improve(&theta, Guess::Exact, 1, Some(rng)).expect("a sweep");
+            let improvement = sweeps.improve(&theta, EStep::Exact, 1, Some(rng)).expect("a sweep");
             let value = improvement.log_likelihood.expect("exact");
             assert!(
                 value >= before - 1e-9 * value.abs(),
@@ -429,13 +429,13 @@ fn the_bound_of_a_sweep_is_the_log_likelihood_if_the_guess_is_exact_and_below_it
         let sweeps = closed_form.sweeps(&case.splits.train).expect("sweeps");
         let rng = &mut case.streams.named("reseed").at(0);
         let exact = sweeps
-            .improve(&case.theta, Guess::Exact, 1, Some(rng))
+            .improve(&case.theta, EStep::Exact, 1, Some(rng))
             .expect("a sweep");
         let value = exact.log_likelihood.expect("exact");
         assert!((value - exact.lower_bound).abs() < 1e-9 * value.abs(), "{}", case.name);
         let blind = vec![1.0 / components as f64; case.splits.train.len() * components];
         let blind = sweeps
-            .improve(&case.theta, Guess::Responsibilities(&blind), 1, Some(rng))
+            .improve(&case.theta, EStep::Responsibilities(&blind), 1, Some(rng))
             .expect("a sweep");
         assert!(
             blind.lower_bound <= blind.log_likelihood.expect("exact") + 1e-9,

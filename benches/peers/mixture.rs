@@ -9,7 +9,7 @@ use latent_lab::Result;
 use latent_lab::math::linear_mixture::{Covariance, LinearMixture};
 use latent_lab::math::m_step::{Fixed, Floor, maximize};
 use latent_lab::math::rows::{Observations, Rows};
-use latent_lab::math::sweep::{Guess, sweep};
+use latent_lab::math::sweep::{EStep, sweep};
 use serde_json::{Value, json};
 use std::{path::PathBuf, time::Instant};
 
@@ -41,11 +41,11 @@ impl Request {
         pool(self.threads)?.install(|| {
             let start = Instant::now();
             for _ in 0..self.iterations {
-                let statistics = sweep(&data, &mixture, Guess::Exact, self.threads)?;
+                let statistics = sweep(&data, &mixture, EStep::Exact, self.threads)?;
                 mixture = maximize(&statistics, &mixture, Fixed::default(), &Floor::default())?.mixture;
             }
             let seconds = start.elapsed().as_secs_f64();
-            let log_likelihood = sweep(&data, &mixture, Guess::Exact, self.threads)?.log_likelihood;
+            let log_likelihood = sweep(&data, &mixture, EStep::Exact, self.threads)?.log_likelihood;
             Ok(json!({ "seconds": seconds, "log_likelihood": log_likelihood }))
         })
     }

@@ -1,7 +1,7 @@
 //! The fused kernel of a sweep: one block of points, lanes are points.
 //!
 //! A block holds the transposed, centred rows `u = [1; x − x̄; y − ȳ]`, `[P, BLOCK]`, and walks through three phases in
-//! cache: the log joints `constant_k − ½ |map_k u|²`, `[K, BLOCK]`; their softmax (or a rule's guess), times the row
+//! cache: the log joints `constant_k − ½ |map_k u|²`, `[K, BLOCK]`; their softmax (or the given responsibilities), times the row
 //! weights; and the moments `Σ r u uᵀ` in register tiles. Missing points of the last block have weight 0.
 
 use pulp::{Arch, Simd, WithSimd};
@@ -40,7 +40,7 @@ pub(super) struct Block<'a> {
     /// Log joints, then responsibilities times row weights, `[K, BLOCK]`.
     joint: Vec<Points>,
     weights: Points,
-    /// Row-major copy for a rule, `[b, K]`, and a second one before its guess.
+    /// Row-major copy for a rule, `[b, K]`, and a second one before the rule fills it.
     rows: Vec<f64>,
     before: Vec<f64>,
     /// Lower triangles, packed, `[K, P (P+1) / 2]`.
@@ -109,7 +109,7 @@ impl<'a> Block<'a> {
 
     /// Turns log joints into weighted responsibilities by a rule; returns log-likelihood and lower bound, nats, or the
     /// row whose responsibilities are no distribution, with their sum.
-    pub(super) fn guess(&mut self, rule: &Rule, first: usize, count: usize) -> Result<(f64, f64), (usize, f64)> {
+    pub(super) fn given(&mut self, rule: &Rule, first: usize, count: usize) -> Result<(f64, f64), (usize, f64)> {
         let k = self.joint.len();
         self.rows.resize(count * k, 0.0);
         for (i, row) in self.rows.chunks_exact_mut(k).enumerate() {

@@ -15,7 +15,7 @@ pub type Rule<'a> = dyn Fn(usize, &mut [f64]) + Sync + 'a;
 
 /// Where the responsibilities come from.
 #[derive(Clone, Copy)]
-pub enum Guess<'a> {
+pub enum EStep<'a> {
     /// The exact posterior `r = softmax(log joint)`.
     Exact,
     /// Any rule: sampled, hard, tempered or stale posteriors. Every row must come back as weights that sum to 1.
@@ -59,7 +59,7 @@ pub(super) enum Moments {
 ///
 /// # Errors
 /// If sizes do not fit, a covariance is not positive definite, or a rule's row does not sum to 1.
-pub fn sweep(data: &Observations, mixture: &LinearMixture, guess: Guess, threads: usize) -> Result<Statistics> {
+pub fn sweep(data: &Observations, mixture: &LinearMixture, e_step: EStep, threads: usize) -> Result<Statistics> {
     let whitened = mixture.whiten(data)?;
     let moments = match mixture.covariance {
         _ if mixture.inputs > 0 => Moments::All,
@@ -69,7 +69,7 @@ pub fn sweep(data: &Observations, mixture: &LinearMixture, guess: Guess, threads
     };
     let (n, size) = (data.count(), chunk_size(data.count()));
     let chunks = n.div_ceil(size);
-    let chunk = |i: usize| sweep_chunk(data, &whitened, moments, guess, i * size..n.min((i + 1) * size));
+    let chunk = |i: usize| sweep_chunk(data, &whitened, moments, e_step, i * size..n.min((i + 1) * size));
     let partial = parallel::map((0..chunks).collect(), threads, chunk);
     let p = 1 + data.shift.len();
     let mut total = Partial::new(mixture.components(), p);
@@ -142,7 +142,7 @@ fn sweep_chunk(
     data: &Observations,
     whitened: &[Whitened],
     moments: Moments,
-    guess: Guess,
+    e_step: EStep,
     rows: std::ops::Range<usize>,
 ) -> Result<Partial> {
     let mut sums = Partial::new(whitened.len(), 1 + data.shift.len());
@@ -151,14 +151,14 @@ fn sweep_chunk(
         let count = BLOCK.min(rows.end - first);
         block.load(data, first, count);
         block.log_joint();
-        match guess {
-            Guess::Exact => {
+        match e_step {
+            EStep::Exact => {
                 let value = block.normalise();
                 sums.log_likelihood += value;
                 sums.lower_bound += value;
             }
-            Guess::Given(rule) => {
-                let (log_likelihood, lower_bound) = block.guess(rule, first, count).map_err(bad_row)?;
+            EStep::Given(rule) => {
+                let (log_likelihood, lower_bound) = block.given(rule, first, count).map_err(bad_row)?;
                 sums.log_likelihood += log_likelihood;
                 sums.lower_bound += lower_bound;
             }

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 /// The latents as the M-step sees them.
 #[derive(Debug, Clone, Copy)]
-pub enum Guess<'a> {
+pub enum EStep<'a> {
     /// Responsibilities are the exact posterior of the current θ; they are computed on the way and never stored.
     Exact,
     /// Responsibilities by row and component, `[N, K]`, each row summing to 1.
@@ -61,7 +61,7 @@ pub trait Sweeps {
     fn improve(
         &self,
         theta: &Parameters,
-        guess: Guess,
+        e_step: EStep,
         threads: usize,
         rng: Option<&mut Generator>,
     ) -> Result<Improvement>;
@@ -98,7 +98,7 @@ impl Mixture {
         )
     }
 
-    /// First values of a linear member: clusters, then whatever the experiment file gives.
+    /// Initial values of a linear member: clusters, then whatever the experiment file gives.
     pub(super) fn initial_linear(&self, data: &Dataset, streams: &Streams, start: u64) -> Result<LinearMixture> {
         let rng = &mut streams.named("initial/clusters").at(start);
         let rows = self.observations(data)?;
@@ -297,21 +297,21 @@ impl Sweeps for MixtureSweeps<'_> {
     fn improve(
         &self,
         theta: &Parameters,
-        guess: Guess,
+        e_step: EStep,
         threads: usize,
         rng: Option<&mut Generator>,
     ) -> Result<Improvement> {
         let (model, k) = (self.mixture, self.mixture.shape.components);
         let old = model.linear_of(theta)?;
         let copy = |first: usize, block: &mut [f64]| {
-            if let Guess::Responsibilities(all) = guess {
+            if let EStep::Responsibilities(all) = e_step {
                 block.copy_from_slice(&all[first * k..first * k + block.len()]);
             }
         };
-        let rule = match guess {
-            Guess::Exact => sweep::Guess::Exact,
-            Guess::Responsibilities(_) => sweep::Guess::Given(&copy),
-            Guess::Trajectories { .. } => {
+        let rule = match e_step {
+            EStep::Exact => sweep::EStep::Exact,
+            EStep::Responsibilities(_) => sweep::EStep::Given(&copy),
+            EStep::Trajectories { .. } => {
                 return Err(Error::Other(
                     "expected a posterior over trajectories, got one of a finite latent".into(),
                 ));

@@ -86,10 +86,10 @@ impl Default for CovarianceKeys {
     }
 }
 
-/// Where first values come from, unless `start` or `fixed` says.
+/// Where initial values come from, unless `start` or `fixed` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum FirstValues {
+pub enum InitialValues {
     /// Subspace identification from a long autoregression; later starts are random.
     Subspace,
     /// Slow random dynamics that explain half of the data's variance.
@@ -105,11 +105,11 @@ pub struct LinearGaussianSsm {
     /// Dimensions of the latent state, X.
     #[schemars(range(min = 1, max = 256))]
     pub states: usize,
-    /// Where first values come from, unless `start` or `fixed` says: `subspace` without this key, and `random` where
+    /// Where initial values come from, unless `start` or `fixed` says: `subspace` without this key, and `random` where
     /// A, B, b or C has fixed or starting values (the latent coordinates are then not free) or the sequences are too short
     /// to identify a system.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_values: Option<FirstValues>,
+    pub initial_values: Option<InitialValues>,
     /// m₁, `[X]`: `fixed` values are not learnt (but for entries `nan`), `start` is where learning begins.
     pub initial_mean: VectorKeys,
     /// P₁, `[X, X]`: `fixed` and `start` as lists of rows, `form` is `full`, `diagonal` or `spherical`.
@@ -137,7 +137,7 @@ impl Default for LinearGaussianSsm {
     fn default() -> Self {
         Self {
             states: 2,
-            first_values: None,
+            initial_values: None,
             initial_mean: VectorKeys::default(),
             initial_covariance: CovarianceKeys::default(),
             transition: MatrixKeys::default(),
@@ -236,12 +236,12 @@ impl LinearGaussianSsm {
         ]
     }
 
-    /// Where first values come from.
-    fn source(&self) -> FirstValues {
-        self.first_values.unwrap_or(if self.has_coordinates() {
-            FirstValues::Random
+    /// Where initial values come from.
+    fn source(&self) -> InitialValues {
+        self.initial_values.unwrap_or(if self.has_coordinates() {
+            InitialValues::Random
         } else {
-            FirstValues::Subspace
+            InitialValues::Subspace
         })
     }
 
@@ -260,7 +260,7 @@ impl LinearGaussianSsm {
             let mut given = self.given().into_iter();
             given.all(|given| given.start.is_some() || given.is_fixed())
         };
-        self.first_values == Some(FirstValues::Given) || all()
+        self.initial_values == Some(InitialValues::Given) || all()
     }
 
     /// Whether anything of p(x_1) and p(x_{t+1} | x_t, u_t) is learnt.
@@ -282,16 +282,16 @@ impl LinearGaussianSsm {
             Ok(settings) => settings,
             Err(fault) => return vec![fault],
         };
-        if self.first_values == Some(FirstValues::Subspace) && self.has_coordinates() {
+        if self.initial_values == Some(InitialValues::Subspace) && self.has_coordinates() {
             faults.push(Fault::new(
-                "first_values",
+                "initial_values",
                 "subspace identification chooses its own latent coordinates, in which fixed or starting values of A, B, b \
                  and C mean nothing",
-                "`first_values = \"random\"` or `\"given\"`",
+                "`initial_values = \"random\"` or `\"given\"`",
                 "or leave these values out",
             ));
         }
-        if self.source() == FirstValues::Given {
+        if self.source() == InitialValues::Given {
             for given in self.given() {
                 let (rows, columns) = given.field.shape(self.states, widths.observed, widths.given);
                 let learnt = given
@@ -302,7 +302,7 @@ impl LinearGaussianSsm {
                     faults.push(Fault::new(
                         given.field.name(),
                         format!("`{}` is learnt, and nothing says from where", given.field.name()),
-                        "`start` beside `first_values = \"given\"`",
+                        "`start` beside `initial_values = \"given\"`",
                         format!("add `{}.start = …`, or fix it", given.field.name()),
                     ));
                 }
@@ -378,7 +378,7 @@ impl LinearGaussianSsm {
             given: train.given.as_ref().map_or(0, |inputs| inputs.columns()),
         };
         let settings = self.settings(widths).map_err(|fault| Error::Other(fault.to_string()))?;
-        StateSpace::new(settings, self.source(), self.first_values.is_some(), train)
+        StateSpace::new(settings, self.source(), self.initial_values.is_some(), train)
     }
 }
 

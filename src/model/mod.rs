@@ -18,7 +18,7 @@ mod predictive;
 mod sequential;
 mod state_space;
 
-pub use closed_form::{ClosedForm, Guess, Improvement, Sweeps};
+pub use closed_form::{ClosedForm, EStep, Improvement, Sweeps};
 pub use predictive::{Decoder, MixtureRows};
 
 use crate::data::{Batch, Dataset, Table};
@@ -183,13 +183,13 @@ pub trait Joint {
 /// Exact beliefs over the latent trajectories of a batch under its own θ.
 pub trait Trajectories {
     /// The posterior p(x_1 … x_T | o_1 … o_T), S = 1.
-    fn smoothed(&self) -> Result<Guesses>;
+    fn smoothed(&self) -> Result<TrajectoryPosterior>;
 
     /// Independent beliefs p(x_t | o_1 … o_t) at every step: the past only, S = 1.
-    fn filtered(&self) -> Result<Guesses>;
+    fn filtered(&self) -> Result<TrajectoryPosterior>;
 
     /// S = `samples` points drawn from the posterior.
-    fn sampled(&self, samples: usize, generator: &mut Generator) -> Result<Guesses>;
+    fn sampled(&self, samples: usize, generator: &mut Generator) -> Result<TrajectoryPosterior>;
 }
 
 /// `p(z|x) = N(m, S)` of every row; all rows share the covariance.
@@ -203,7 +203,7 @@ pub struct GaussianPosterior {
 
 /// S beliefs over the trajectories of B sequences.
 #[derive(Debug, Clone)]
-pub struct Guesses {
+pub struct TrajectoryPosterior {
     /// The beliefs, each over all sequences. `[S]`
     pub beliefs: Vec<Beliefs>,
     /// Expected log q of each, in nats; of a point, log q. Row-major `[B, S]`
@@ -364,7 +364,7 @@ impl ModelConfig {
             Self::GaussianMixture(config) => config.fixed_means.is_some() && config.fixed_deviation.is_some(),
             Self::LinearGaussianSsm(config) => config.gives_all_initial_values(),
             Self::NonlinearGaussianSsm(config) => {
-                config.first_values == nonlinear_gaussian_ssm::FirstValues::Given || config.spread == 0.0
+                config.initial_values == nonlinear_gaussian_ssm::InitialValues::Given || config.spread == 0.0
             }
             _ => false,
         }

@@ -7,7 +7,7 @@
 mod joint;
 
 use super::sequential::{flat, floor_events, refuse_constant_columns, sequences};
-use super::{ClosedForm, Guess, Improvement, Joint, Latent, LikelihoodKind, Model, Sweeps};
+use super::{ClosedForm, EStep, Improvement, Joint, Latent, LikelihoodKind, Model, Sweeps};
 use crate::data::{Batch, Dataset};
 use crate::math::kalman::{Conditional, Learning, Noise, NoiseForm, Regression, Sequences};
 use crate::math::nonlinear::{Basis, BasisSystem, Predictor, statistics};
@@ -56,7 +56,7 @@ pub(super) struct Settings {
     pub functions: [Basis; 2],
     /// In the order of [`NAMES`].
     pub entries: [Entries; 6],
-    /// First values lie within this fraction of `start`.
+    /// Initial values lie within this fraction of `start`.
     pub spread: f64,
     /// Particles behind an estimate of the log-likelihood, and behind predictions.
     pub likelihood_particles: usize,
@@ -107,18 +107,18 @@ impl Settings {
 
     /// The gradient in θ, in one row, of what has the gradient `gradient` in the entries of `system`.
     fn pull_back(&self, system: &BasisSystem, gradient: &[Conditional; 3]) -> Vec<f64> {
-        let (values, slopes) = (values(&system.conditionals), values(gradient));
+        let (values, gradients) = (values(&system.conditionals), values(gradient));
         let mut flat = Vec::new();
         for number in self.learnt() {
             let entries = values[number]
                 .iter()
-                .zip(&slopes[number])
+                .zip(&gradients[number])
                 .zip(&self.entries[number].fixed);
             flat.extend(
-                entries.map(|((value, slope), fixed)| match (fixed.is_nan(), is_variance(number)) {
+                entries.map(|((value, gradient), fixed)| match (fixed.is_nan(), is_variance(number)) {
                     (false, _) => 0.0,
-                    (true, false) => *slope,
-                    (true, true) => slope * value,
+                    (true, false) => *gradient,
+                    (true, true) => gradient * value,
                 }),
             );
         }
@@ -289,11 +289,11 @@ impl Sweeps for NonlinearSweeps<'_> {
     fn improve(
         &self,
         theta: &Parameters,
-        guess: Guess,
+        e_step: EStep,
         _threads: usize,
         _rng: Option<&mut Generator>,
     ) -> Result<Improvement> {
-        let Guess::Trajectories { beliefs, log_q } = guess else {
+        let EStep::Trajectories { beliefs, log_q } = e_step else {
             return Err(Error::Other(
                 "a nonlinear state space has no exact posterior; use an approximate one".into(),
             ));

@@ -69,10 +69,10 @@ impl Default for EmissionKeys {
     }
 }
 
-/// Where first values come from.
+/// Where initial values come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum FirstValues {
+pub enum InitialValues {
     /// Each is its `start`.
     Given,
     /// Each is drawn uniformly within ± `spread` of its `start`.
@@ -99,9 +99,9 @@ pub struct NonlinearGaussianSsm {
     /// The diagonal of P₁: `fixed` and `start`; fixed at zero (x₁ is known) without this key. `[X]`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_variances: Option<VectorKeys>,
-    /// Where first values come from.
-    pub first_values: FirstValues,
-    /// With `first_values = "random"`, how far they lie from `start` at most, as a fraction of it.
+    /// Where initial values come from.
+    pub initial_values: InitialValues,
+    /// With `initial_values = "random"`, how far they lie from `start` at most, as a fraction of it.
     #[schemars(range(min = 0.0, max = 0.99))]
     pub spread: f64,
     /// Particles of the bootstrap filter that estimates the log-likelihood and predicts in evaluations.
@@ -118,7 +118,7 @@ impl Default for NonlinearGaussianSsm {
             emission_variances: VectorKeys::default(),
             initial_mean: None,
             initial_variances: None,
-            first_values: FirstValues::Random,
+            initial_values: InitialValues::Random,
             spread: 0.5,
             likelihood_particles: 1000,
         }
@@ -139,9 +139,9 @@ impl NonlinearGaussianSsm {
             )];
         }
         let mut faults: Vec<Fault> = self.settings().err().into_iter().collect();
-        if self.first_values == FirstValues::Given && self.spread != Self::default().spread {
+        if self.initial_values == InitialValues::Given && self.spread != Self::default().spread {
             let reason = "the initial values are those given as `start`";
-            faults.push(Fault::unused("spread", reason, "`first_values = \"random\"`"));
+            faults.push(Fault::unused("spread", reason, "`initial_values = \"random\"`"));
         }
         faults
     }
@@ -203,9 +203,9 @@ impl NonlinearGaussianSsm {
                     f64::MIN_POSITIVE,
                 )?,
             ],
-            spread: match self.first_values {
-                FirstValues::Given => 0.0,
-                FirstValues::Random => self.spread,
+            spread: match self.initial_values {
+                InitialValues::Given => 0.0,
+                InitialValues::Random => self.spread,
             },
             likelihood_particles: self.likelihood_particles,
         })

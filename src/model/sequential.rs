@@ -26,7 +26,7 @@ pub(super) trait Function: Send + Sync + 'static {
     fn values(&self, flat: &[f64]) -> Result<(Vec<f64>, Shape)>;
 
     /// `Σ_i slopes_i ∂values_i / ∂flat`. `[P]`
-    fn gradient(&self, flat: &[f64], slopes: &[f64]) -> Result<Vec<f64>>;
+    fn gradient(&self, flat: &[f64], gradients: &[f64]) -> Result<Vec<f64>>;
 }
 
 /// A function as one operation of candle's graph.
@@ -46,9 +46,9 @@ impl<F: Function> CustomOp1 for Operation<F> {
         Ok((CpuStorage::F64(values), shape))
     }
 
-    fn bwd(&self, flat: &Tensor, _values: &Tensor, slopes: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        let (values, slopes) = (flat.to_vec1::<f64>()?, slopes.flatten_all()?.to_vec1::<f64>()?);
-        let gradient = self.0.gradient(&values, &slopes).map_err(candle_core::Error::wrap)?;
+    fn bwd(&self, flat: &Tensor, _values: &Tensor, gradients: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        let (values, gradients) = (flat.to_vec1::<f64>()?, gradients.flatten_all()?.to_vec1::<f64>()?);
+        let gradient = self.0.gradient(&values, &gradients).map_err(candle_core::Error::wrap)?;
         Ok(Some(Tensor::from_vec(gradient, flat.shape(), &Device::Cpu)?))
     }
 }

@@ -13,9 +13,9 @@ mod theta;
 pub use field::Field;
 pub use settings::Settings;
 
-use super::linear_gaussian_ssm::FirstValues;
+use super::linear_gaussian_ssm::InitialValues;
 use super::sequential::{flat, floor_events, refuse_constant_columns, sequences};
-use super::{ClosedForm, Guess, Improvement, Joint, Latent, Model, Sweeps};
+use super::{ClosedForm, EStep, Improvement, Joint, Latent, Model, Sweeps};
 use crate::data::{Batch, Dataset};
 use crate::math::kalman::{Filtered, Learning, Sequences, Statistics, System, expectation};
 use crate::math::streams::{Generator, Streams};
@@ -31,7 +31,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct StateSpace {
     core: Arc<Core>,
-    source: FirstValues,
+    source: InitialValues,
     /// Whether the file names `source`.
     is_asked: bool,
 }
@@ -45,7 +45,7 @@ pub(super) struct Core {
 
 impl StateSpace {
     /// The model with these settings, for sequences like `train`.
-    pub(super) fn new(settings: Settings, source: FirstValues, is_asked: bool, train: &Dataset) -> Result<Self> {
+    pub(super) fn new(settings: Settings, source: InitialValues, is_asked: bool, train: &Dataset) -> Result<Self> {
         let learning = settings.learning();
         for rule in [&learning.initial, &learning.transition, &learning.emission] {
             rule.check()?;
@@ -123,15 +123,15 @@ impl Model for StateSpace {
         let sequences = data.sequences()?;
         let settings = &self.core.settings;
         let identified = match self.source {
-            FirstValues::Subspace if start == 0 => {
+            InitialValues::Subspace if start == 0 => {
                 let inputs = data.given.as_ref().map_or(&[][..], |inputs| inputs.values());
                 System::by_subspace(&sequences, data.observed.values(), inputs, settings.states)
             }
             _ => None,
         };
-        if identified.is_none() && self.is_asked && self.source == FirstValues::Subspace && start == 0 {
+        if identified.is_none() && self.is_asked && self.source == InitialValues::Subspace && start == 0 {
             return Err(Error::Data(format!(
-                "these sequences are too short, or say too little, to identify {} states: choose `first_values = \"random\"`, \
+                "these sequences are too short, or say too little, to identify {} states: choose `initial_values = \"random\"`, \
                  fewer states, or more data",
                 settings.states
             )));
@@ -222,19 +222,19 @@ impl Sweeps for StateSpaceSweeps<'_> {
     fn improve(
         &self,
         theta: &Parameters,
-        guess: Guess,
+        e_step: EStep,
         threads: usize,
         _rng: Option<&mut Generator>,
     ) -> Result<Improvement> {
         let mut old = self.model.system(theta)?;
         old.emission_offset -= &self.centre;
-        let (log_likelihood, statistics, lower_bound) = match guess {
-            Guess::Exact => {
+        let (log_likelihood, statistics, lower_bound) = match e_step {
+            EStep::Exact => {
                 let (each, statistics) = expectation(&old, &self.sequences, threads)?;
                 let log_likelihood = each.iter().sum();
                 (log_likelihood, statistics, log_likelihood)
             }
-            Guess::Trajectories { beliefs, log_q } => {
+            EStep::Trajectories { beliefs, log_q } => {
                 let mut statistics = Statistics::none(&self.sequences, old.states());
                 for belief in beliefs {
                     let one = Statistics::new(&self.sequences, belief, None)?;
@@ -244,7 +244,7 @@ impl Sweeps for StateSpaceSweeps<'_> {
                 let bound = statistics.expected_log(&old).total() - log_q;
                 (log_likelihood, statistics, bound)
             }
-            Guess::Responsibilities(_) => {
+            EStep::Responsibilities(_) => {
                 return Err(Error::Other(
                     "expected a posterior over a finite latent, got one of trajectories".into(),
                 ));

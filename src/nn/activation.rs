@@ -23,7 +23,7 @@ pub enum Activation {
     Silu,
 }
 
-/// The activations whose slope is a function of their value, so that nothing but the value need be kept.
+/// The activations whose gradient is a function of their value, so that nothing but the value need be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Saturation {
     Identity,
@@ -32,7 +32,7 @@ pub(crate) enum Saturation {
 }
 
 impl Activation {
-    /// The same function where its slope follows from its value.
+    /// The same function where its gradient follows from its value.
     pub(crate) fn saturation(self) -> Option<Saturation> {
         match self {
             Self::Identity => Some(Saturation::Identity),
@@ -58,12 +58,12 @@ vectorised! {
 }
 
 vectorised! {
-    /// `slope *= f'`, in place, with `f'` from the value `out` of `f`, and `sums` its columns': all but the sums `[B, O]`.
-    pub(crate) fn backpropagate_activation<'a, T>(slope: &'a mut [T], sums: &'a mut [T], out: &'a [T], f: Saturation) {
+    /// `gradient *= f'`, in place, with `f'` from the value `out` of `f`, and `sums` its columns': all but the sums `[B, O]`.
+    pub(crate) fn backpropagate_activation<'a, T>(gradient: &'a mut [T], sums: &'a mut [T], out: &'a [T], f: Saturation) {
         let (zero, one) = (T::zero(), T::one());
         let columns = sums.len();
-        for (slope, out) in slope.chunks_exact_mut(columns).zip(out.chunks_exact(columns)) {
-            let cells = slope.iter_mut().zip(sums.iter_mut()).zip(out);
+        for (gradient, out) in gradient.chunks_exact_mut(columns).zip(out.chunks_exact(columns)) {
+            let cells = gradient.iter_mut().zip(sums.iter_mut()).zip(out);
             match f {
                 Saturation::Identity => cells.for_each(|((d, sum), _)| *sum += *d),
                 Saturation::Tanh => cells.for_each(|((d, sum), &h)| {
@@ -123,11 +123,11 @@ impl CustomOp1 for Silu {
     fn bwd(&self, x: &Tensor, _: &Tensor, g: &Tensor) -> candle_core::Result<Option<Tensor>> {
         let g = g.contiguous()?;
         with_float!(x.dtype(), self.name(), T => {
-            let slope = with_elements::<T, _>(x, |x| with_elements::<T, _>(&g, |g| {
+            let gradient = with_elements::<T, _>(x, |x| with_elements::<T, _>(&g, |g| {
                 // SAFETY: the kernel writes as many elements as there are in `x`, and in `g`, which has its shape.
                 Ok(unsafe { written(x.len(), |out| silu_backward::<T>(out, x, g)) })
             }))?;
-            Tensor::from_vec(slope, x.shape(), x.device()).map(Some)
+            Tensor::from_vec(gradient, x.shape(), x.device()).map(Some)
         })
     }
 }

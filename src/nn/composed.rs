@@ -42,12 +42,12 @@ pub(crate) fn dense(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Acti
     })
 }
 
-/// `max(x, 0)`, its slope 0 at 0, where candle's own has 1: behind a layer whose units are all silent, that is where `x` is.
+/// `max(x, 0)`, its gradient 0 at 0, where candle's own has 1: behind a layer whose units are all silent, that is where `x` is.
 fn relu(x: &Tensor) -> Result<Tensor> {
     Ok(x.le(0.0)?.where_cond(&x.zeros_like()?, x)?)
 }
 
-/// [`super::activation::silu`]: candle's own, since the slope of `x / (1 + exp(-x))` is no number once `exp(-x)` overflows.
+/// [`super::activation::silu`]: candle's own, since the gradient of `x / (1 + exp(-x))` is no number once `exp(-x)` overflows.
 pub(crate) fn silu(x: &Tensor) -> Result<Tensor> {
     Ok(x.silu()?)
 }

@@ -80,17 +80,17 @@ impl CustomOp3 for Dense {
         let ((rows, inputs), outputs) = (x.dims2()?, b.dims1()?);
         with_float!(x.dtype(), self.name(), T => {
             let mut sums = vec![T::of(0.0); outputs]; // [O]
-            let mut slope = with_elements::<T, _>(&g, |g| Ok(g.to_vec()))?; // [B, O]
+            let mut gradient = with_elements::<T, _>(&g, |g| Ok(g.to_vec()))?; // [B, O]
             with_elements::<T, _>(out, |out| {
-                backpropagate_activation(&mut slope, &mut sums, out, self.0);
+                backpropagate_activation(&mut gradient, &mut sums, out, self.0);
                 Ok(())
             })?;
-            let slope = Matrix::new(&slope, rows, outputs);
+            let gradient = Matrix::new(&gradient, rows, outputs);
             let dx = x.track_op().then(|| with_elements::<T, _>(w, |w| {
-                Ok(product(slope, Matrix::new(w, inputs, outputs).transposed())) // [B, I]
+                Ok(product(gradient, Matrix::new(w, inputs, outputs).transposed())) // [B, I]
             }));
             let dw = w.track_op().then(|| with_elements::<T, _>(x, |x| {
-                Ok(product(Matrix::new(x, rows, inputs).transposed(), slope)) // [I, O]
+                Ok(product(Matrix::new(x, rows, inputs).transposed(), gradient)) // [I, O]
             }));
             let tensor = |values: Option<candle_core::Result<Vec<T>>>, like: &Tensor| {
                 values.map(|values| Tensor::from_vec(values?, like.shape(), like.device())).transpose()

@@ -107,11 +107,11 @@ impl CustomOp3 for Gaussian {
             with_elements::<T, _>(x, |x| with_elements::<T, _>(mean, |mean| with_elements::<T, _>(raw, |raw| {
                 with_elements::<T, _>(&g, |g| {
                     let g: Vec<T> = g.iter().flat_map(|&g| std::iter::repeat_n(g, d)).collect(); // [B D]
-                    gaussian_slopes((x, mean, raw), d, T::of(self.floor), &g, (&mut dx, &mut d_raw));
+                    gaussian_gradients((x, mean, raw), d, T::of(self.floor), &g, (&mut dx, &mut d_raw));
                     Ok(())
                 })
             })))?;
-            let d_mean: Vec<T> = dx.iter().map(|&slope| -slope).collect();
+            let d_mean: Vec<T> = dx.iter().map(|&gradient| -gradient).collect();
             Ok((gradient(x, dx)?, gradient(mean, d_mean)?, gradient(raw, d_raw)?))
         })
     }
@@ -144,33 +144,33 @@ impl CustomOp1 for Bernoulli {
     fn bwd(&self, logits: &Tensor, _: &Tensor, g: &Tensor) -> candle_core::Result<Option<Tensor>> {
         let (g, d) = (g.contiguous()?, logits.dims2()?.1);
         with_float!(logits.dtype(), self.name(), T => {
-            let mut slope = vec![T::of(0.0); self.x.elem_count()];
+            let mut gradient = vec![T::of(0.0); self.x.elem_count()];
             with_elements::<T, _>(&self.x, |x| with_elements::<T, _>(logits, |l| with_elements::<T, _>(&g, |g| {
                 let g: Vec<T> = g.iter().flat_map(|&g| std::iter::repeat_n(g, d)).collect(); // [B D]
-                bernoulli_slopes(x, l, d, &g, &mut slope);
+                bernoulli_gradients(x, l, d, &g, &mut gradient);
                 Ok(())
             })))?;
-            gradient(logits, slope)
+            gradient(logits, gradient)
         })
     }
 }
 
 /// The gradient of an argument from that of its `[B, D]` broadcast: summed over rows where it has only one.
-fn gradient<T: Float>(argument: &Tensor, slope: Vec<T>) -> candle_core::Result<Option<Tensor>> {
+fn gradient<T: Float>(argument: &Tensor, gradient: Vec<T>) -> candle_core::Result<Option<Tensor>> {
     if !argument.track_op() {
         return Ok(None);
     }
     let n = argument.elem_count();
-    let slope = if slope.len() == n {
-        slope
+    let gradient = if gradient.len() == n {
+        gradient
     } else {
         let mut sums = vec![T::of(0.0); n];
-        for row in slope.chunks_exact(n) {
+        for row in gradient.chunks_exact(n) {
             sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
         }
         sums
     };
-    Tensor::from_vec(slope, argument.shape(), argument.device()).map(Some)
+    Tensor::from_vec(gradient, argument.shape(), argument.device()).map(Some)
 }
 
 /// The part of a parameter that belongs to `start..start + len` of `x`: it may have but one row.
@@ -214,11 +214,11 @@ vectorised! {
 
 vectorised! {
     /// `∂/∂x = -g u / σ` and `∂/∂raw = g (u² - 1) exp(raw) / σ`; both 0 where `g` is.
-    fn gaussian_slopes<'a, T>(
-        arguments: (&'a [T], &'a [T], &'a [T]), d: usize, floor: T, g: &'a [T], slopes: (&'a mut [T], &'a mut [T]),
+    fn gaussian_gradients<'a, T>(
+        arguments: (&'a [T], &'a [T], &'a [T]), d: usize, floor: T, g: &'a [T], gradients: (&'a mut [T], &'a mut [T]),
     ) {
         let (x, mean, raw) = arguments;
-        let (dx, d_raw) = slopes;
+        let (dx, d_raw) = gradients;
         let whole = x.len();
         let run = if mean.len() == whole && raw.len() == whole { whole } else { d }.max(1);
         let (zero, one, limit) = (T::zero(), T::one(), T::of(RAW_LIMIT));
@@ -231,10 +231,10 @@ vectorised! {
                 let (excess, sigma) = deviation(raw, floor);
                 let precision = one / sigma;
                 let u = (x - mean) * precision;
-                let slope = -g * u * precision;
-                *dx = if g == zero { zero } else { slope };
-                let slope = g * (u * u - one) * (excess * precision);
-                *d_raw = if g == zero || raw > limit || raw < -limit { zero } else { slope };
+                let gradient = -g * u * precision;
+                *dx = if g == zero { zero } else { gradient };
+                let gradient = g * (u * u - one) * (excess * precision);
+                *d_raw = if g == zero || raw > limit || raw < -limit { zero } else { gradient };
             }
         }
     }
@@ -257,15 +257,15 @@ vectorised! {
 
 vectorised! {
     /// `∂/∂l = g (x - σ(l))`.
-    fn bernoulli_slopes<'a, T>(x: &'a [T], logits: &'a [T], d: usize, g: &'a [T], slopes: &'a mut [T]) {
+    fn bernoulli_gradients<'a, T>(x: &'a [T], logits: &'a [T], d: usize, g: &'a [T], gradients: &'a mut [T]) {
         let whole = x.len();
         let run = if logits.len() == whole { whole } else { d }.max(1);
         let one = T::one();
         for i in 0..whole / run {
             let range = i * run..(i + 1) * run;
             let inputs = x[range.clone()].iter().zip(part(logits, whole, i * run, run)).zip(&g[range.clone()]);
-            for (slope, ((&x, &l), &g)) in slopes[range].iter_mut().zip(inputs) {
-                *slope = g * (x - one / (one + (-l).exp()));
+            for (gradient, ((&x, &l), &g)) in gradients[range].iter_mut().zip(inputs) {
+                *gradient = g * (x - one / (one + (-l).exp()));
             }
         }
     }

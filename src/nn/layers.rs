@@ -101,10 +101,10 @@ impl CustomOp2 for Layers {
                 };
                 let gradient = |numbers, of: &Tensor| Tensor::from_vec(numbers, of.shape(), of.device());
                 let last = gradient(sum_columns(g, bias.elem_count()), bias)?;
-                let mut slope: Option<Vec<T>> = None; // d_{i+1} [B, O], `g` at first
+                let mut gradient: Option<Vec<T>> = None; // d_{i+1} [B, O], `g` at first
                 for (i, weight) in self.weights.iter().enumerate().rev() {
                     let (inputs, outputs) = weight.dims2()?;
-                    let d = Matrix::new(slope.as_deref().unwrap_or(g), rows, outputs);
+                    let d = Matrix::new(gradient.as_deref().unwrap_or(g), rows, outputs);
                     let h = hidden.pop();
                     let input = Matrix::new(h.as_deref().unwrap_or(values), rows, inputs);
                     gradients.push((weight.clone(), gradient(product(input.transposed(), d), weight)?));
@@ -119,10 +119,10 @@ impl CustomOp2 for Layers {
                         let bias = &self.biases[i - 1];
                         gradients.push((bias.clone(), gradient(sums, bias)?));
                     }
-                    slope = Some(next);
+                    gradient = Some(next);
                 }
                 hand_over(gradients)?;
-                let dx = slope.filter(|_| x.track_op()).map(|slope| gradient(slope, x)).transpose()?;
+                let dx = gradient.filter(|_| x.track_op()).map(|gradient| gradient(gradient, x)).transpose()?;
                 Ok((dx, Some(last)))
             }))
         })

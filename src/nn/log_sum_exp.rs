@@ -125,13 +125,13 @@ vectorised! {
         let rows = x.chunks(LANES * k).zip(dx.chunks_mut(LANES * k));
         for ((x, dx), (out, g)) in rows.zip(out.chunks(LANES).zip(g.chunks(LANES))) {
             let mut total = [T::zero(); LANES];
-            let mut slope = [T::zero(); LANES];
+            let mut gradient = [T::zero(); LANES];
             total[..out.len()].copy_from_slice(out);
-            slope[..out.len()].copy_from_slice(g);
+            gradient[..out.len()].copy_from_slice(g);
             load(&mut tile, x, k, 0, out.len());
             for x in &mut tile {
                 for l in 0..LANES {
-                    x[l] = slope[l] * probability(x[l] - total[l]);
+                    x[l] = gradient[l] * probability(x[l] - total[l]);
                 }
             }
             store(&tile, dx, k, 0, out.len());
@@ -155,33 +155,33 @@ vectorised! {
     /// `dx_k = g_k - p_k Σ_j g_j`, 0 where `p_k` is exactly 0: all `[N, K]`, with `out = ln p`.
     fn log_softmax_backward<'a, T>(out: &'a [T], k: usize, g: &'a [T], dx: &'a mut [T]) {
         let mut p = vec![[T::zero(); LANES]; k];
-        let mut slope = vec![[T::zero(); LANES]; k];
+        let mut gradient = vec![[T::zero(); LANES]; k];
         for ((out, g), dx) in out.chunks(LANES * k).zip(g.chunks(LANES * k)).zip(dx.chunks_mut(LANES * k)) {
             load(&mut p, out, k, 0, out.len() / k);
-            load(&mut slope, g, k, 0, out.len() / k);
-            softmax_slope(&p, &mut slope);
-            store(&slope, dx, k, 0, out.len() / k);
+            load(&mut gradient, g, k, 0, out.len() / k);
+            softmax_gradient(&p, &mut gradient);
+            store(&gradient, dx, k, 0, out.len() / k);
         }
     }
 }
 
 /// Turns gradients with respect to log-softmax into gradients with respect to logits, in place.
 #[inline(always)]
-pub(crate) fn softmax_slope<T: Float>(log_p: &[Lanes<T>], slope: &mut [Lanes<T>]) {
+pub(crate) fn softmax_gradient<T: Float>(log_p: &[Lanes<T>], gradient: &mut [Lanes<T>]) {
     let mut sum = [T::zero(); LANES];
-    for (log_p, slope) in log_p.iter().zip(slope.iter_mut()) {
+    for (log_p, gradient) in log_p.iter().zip(gradient.iter_mut()) {
         for l in 0..LANES {
-            slope[l] = if log_p[l] == T::NEGATIVE_INFINITY {
+            gradient[l] = if log_p[l] == T::NEGATIVE_INFINITY {
                 T::zero()
             } else {
-                slope[l]
+                gradient[l]
             };
-            sum[l] += slope[l];
+            sum[l] += gradient[l];
         }
     }
-    for (log_p, slope) in log_p.iter().zip(slope) {
+    for (log_p, gradient) in log_p.iter().zip(gradient) {
         for l in 0..LANES {
-            slope[l] -= probability(log_p[l]) * sum[l];
+            gradient[l] -= probability(log_p[l]) * sum[l];
         }
     }
 }

@@ -38,8 +38,8 @@ impl CustomOp1 for Mean {
 
     fn bwd(&self, x: &Tensor, _: &Tensor, g: &Tensor) -> candle_core::Result<Option<Tensor>> {
         with_float!(x.dtype(), self.name(), T => {
-            let slope = g.to_scalar::<T>()? / T::of(x.elem_count() as f64);
-            Tensor::from_vec(vec![slope; x.elem_count()], x.shape(), x.device()).map(Some)
+            let gradient = g.to_scalar::<T>()? / T::of(x.elem_count() as f64);
+            Tensor::from_vec(vec![gradient; x.elem_count()], x.shape(), x.device()).map(Some)
         })
     }
 }

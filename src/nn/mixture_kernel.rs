@@ -9,7 +9,7 @@
 
 use super::density::{RAW_LIMIT, deviation};
 use super::float::{Float, LANES, Lanes, vectorised};
-use super::log_sum_exp::{log_sum_exp_lanes, normalize, probability, softmax_slope};
+use super::log_sum_exp::{log_sum_exp_lanes, normalize, probability, softmax_gradient};
 use super::mixture::{ConditionalCovariance, MixtureShape};
 use super::tile::{accumulate, load, store};
 
@@ -200,14 +200,14 @@ impl<T: Float> Innovations<T> {
         }
     }
 
-    /// The gradient of `Σ_k g_k log N_k`, with `g` in the logits of `slope`: its means and scales.
+    /// The gradient of `Σ_k g_k log N_k`, with `g` in the logits of `gradient`: its means and scales.
     #[inline(always)]
-    fn gradients(&self, tile: &Tile<T>, shape: &MixtureShape, slope: &mut Tile<T>) {
+    fn gradients(&self, tile: &Tile<T>, shape: &MixtureShape, gradient: &mut Tile<T>) {
         let (k, d, f) = sizes(shape);
         let limit = T::of(RAW_LIMIT);
         let (zero, one) = (T::zero(), T::one());
         let [_, _, scales] = tile.parts();
-        let [logits, d_means, d_scales] = slope.parts_mut();
+        let [logits, d_means, d_scales] = gradient.parts_mut();
         for c in 0..k {
             let g = logits[c];
             let (e, u) = (&self.e[c * d..][..d], &self.u[c * d..][..d]);
@@ -253,16 +253,16 @@ fn probabilities<T: Float>(logits: &mut [Lanes<T>]) {
 }
 
 /// Where gradients go: to that of each argument.
-pub(crate) struct Slopes<'a, T>(pub(crate) &'a mut [Vec<T>]);
+pub(crate) struct Gradients<'a, T>(pub(crate) &'a mut [Vec<T>]);
 
-impl<T: Float> Slopes<'_, T> {
+impl<T: Float> Gradients<'_, T> {
     /// Adds the gradients of `rows` rows from `row` on.
     #[inline(always)]
-    fn add(&mut self, slope: &Tile<T>, heads: &[Columns<T>; 3], row: usize, rows: usize) {
-        if slope.are_neighbours(heads) {
-            return self.add_columns(&slope.heads, &heads[0], row, rows);
+    fn add(&mut self, gradient: &Tile<T>, heads: &[Columns<T>; 3], row: usize, rows: usize) {
+        if gradient.are_neighbours(heads) {
+            return self.add_columns(&gradient.heads, &heads[0], row, rows);
         }
-        for (tile, head) in slope.parts().into_iter().zip(heads) {
+        for (tile, head) in gradient.parts().into_iter().zip(heads) {
             self.add_columns(tile, head, row, rows);
         }
     }
@@ -302,38 +302,38 @@ vectorised! {
 }
 
 vectorised! {
-    /// Adds to `slopes` the gradient of `Σ_bk g_bk out_bk` for the `out` of [`forward`].
+    /// Adds to `gradients` the gradient of `Σ_bk g_bk out_bk` for the `out` of [`forward`].
     pub(crate) fn backward<'a, T>(
         y: &'a [T],
         heads: [Columns<'a, T>; 3],
         shape: &'a MixtureShape,
         prior: bool,
         g: &'a [T],
-        slopes: Slopes<'a, T>,
+        gradients: Gradients<'a, T>,
     ) {
         let k = shape.components;
-        let mut slopes = slopes;
-        let (mut tile, mut slope) = (Tile::new(shape), Tile::new(shape));
+        let mut gradients = gradients;
+        let (mut tile, mut gradient) = (Tile::new(shape), Tile::new(shape));
         let mut innovations = Innovations::new(shape);
         for (index, g) in g.chunks(LANES * k).enumerate() {
             let (row, rows) = (index * LANES, g.len() / k);
             tile.load(y, &heads, row, rows);
             innovations.find(&tile, shape);
-            load(slope.logits_mut(), g, k, 0, rows);
-            innovations.gradients(&tile, shape, &mut slope);
+            load(gradient.logits_mut(), g, k, 0, rows);
+            innovations.gradients(&tile, shape, &mut gradient);
             if prior {
                 normalize(tile.logits_mut());
-                softmax_slope(tile.logits(), slope.logits_mut());
+                softmax_gradient(tile.logits(), gradient.logits_mut());
             } else {
-                slope.logits_mut().fill([T::zero(); LANES]);
+                gradient.logits_mut().fill([T::zero(); LANES]);
             }
-            slopes.add(&slope, &heads, row, rows);
+            gradients.add(&gradient, &heads, row, rows);
         }
     }
 }
 
 vectorised! {
-    /// `out` `[B]`, the log-sum-exp over components of the log joint; adds to `slopes` the gradient of `Σ_b g_b out_b`, of
+    /// `out` `[B]`, the log-sum-exp over components of the log joint; adds to `gradients` the gradient of `Σ_b g_b out_b`, of
     /// `Σ_b out_b` where there is no `g`.
     pub(crate) fn log_prob<'a, T>(
         y: &'a [T],
@@ -341,11 +341,11 @@ vectorised! {
         shape: &'a MixtureShape,
         g: Option<&'a [T]>,
         out: &'a mut [T],
-        slopes: Option<Slopes<'a, T>>,
+        gradients: Option<Gradients<'a, T>>,
     ) {
         let (k, d, _) = sizes(shape);
-        let mut slopes = slopes;
-        let (mut tile, mut slope) = (Tile::new(shape), Tile::new(shape));
+        let mut gradients = gradients;
+        let (mut tile, mut gradient) = (Tile::new(shape), Tile::new(shape));
         let mut innovations = Innovations::new(shape);
         let mut joint = vec![[T::zero(); LANES]; k];
         let mut weight = [[T::one(); LANES]];
@@ -357,18 +357,18 @@ vectorised! {
             innovations.log_joint(Some(tile.logits()), d, &mut joint);
             let total = log_sum_exp_lanes(&joint);
             out.copy_from_slice(&total[..rows]);
-            let Some(slopes) = &mut slopes else { continue };
+            let Some(gradients) = &mut gradients else { continue };
             if let Some(g) = g {
                 load(&mut weight, &g[row..], 1, 0, rows);
             }
-            for (slope, joint) in slope.logits_mut().iter_mut().zip(&joint) {
+            for (gradient, joint) in gradient.logits_mut().iter_mut().zip(&joint) {
                 for l in 0..LANES {
-                    slope[l] = weight[0][l] * probability(joint[l] - total[l]);
+                    gradient[l] = weight[0][l] * probability(joint[l] - total[l]);
                 }
             }
-            innovations.gradients(&tile, shape, &mut slope);
-            softmax_slope(tile.logits(), slope.logits_mut());
-            slopes.add(&slope, &heads, row, rows);
+            innovations.gradients(&tile, shape, &mut gradient);
+            softmax_gradient(tile.logits(), gradient.logits_mut());
+            gradients.add(&gradient, &heads, row, rows);
         }
     }
 }
@@ -397,18 +397,18 @@ vectorised! {
 }
 
 vectorised! {
-    /// Adds to `slopes` the gradient of `Σ_bi g_bi m_bi`: with `s_k = Σ_i g_i μ_ki`, that of `μ_ki` is `π_k g_i`, that of
+    /// Adds to `gradients` the gradient of `Σ_bi g_bi m_bi`: with `s_k = Σ_i g_i μ_ki`, that of `μ_ki` is `π_k g_i`, that of
     /// logit k `π_k (s_k - Σ_j π_j s_j)`.
     pub(crate) fn mean_backward<'a, T>(
         y: &'a [T],
         heads: [Columns<'a, T>; 3],
         shape: &'a MixtureShape,
         g: &'a [T],
-        slopes: Slopes<'a, T>,
+        gradients: Gradients<'a, T>,
     ) {
         let d = shape.dimension;
-        let mut slopes = slopes;
-        let (mut tile, mut slope) = (Tile::new(shape), Tile::new(shape));
+        let mut gradients = gradients;
+        let (mut tile, mut gradient) = (Tile::new(shape), Tile::new(shape));
         let mut own = vec![[T::zero(); LANES]; d]; // of g
         for (index, g) in g.chunks(LANES * d).enumerate() {
             let (row, rows) = (index * LANES, g.len() / d);
@@ -416,7 +416,7 @@ vectorised! {
             probabilities(tile.logits_mut());
             load(&mut own, g, d, 0, rows);
             let mut average = [T::zero(); LANES];
-            let ([logits, means, _], [d_logits, d_means, _]) = (tile.parts(), slope.parts_mut());
+            let ([logits, means, _], [d_logits, d_means, _]) = (tile.parts(), gradient.parts_mut());
             for (c, (p, s)) in logits.iter().zip(&mut *d_logits).enumerate() {
                 *s = [T::zero(); LANES];
                 let means = means[c * d..][..d].iter().zip(&mut d_means[c * d..][..d]);
@@ -435,7 +435,7 @@ vectorised! {
                     s[l] = p[l] * (s[l] - average[l]);
                 }
             }
-            slopes.add(&slope, &heads, row, rows);
+            gradients.add(&gradient, &heads, row, rows);
         }
     }
 }

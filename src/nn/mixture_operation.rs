@@ -7,7 +7,7 @@
 
 use super::float::{Float, elements, with_elements, with_float};
 use super::mixture::MixtureShape;
-use super::mixture_kernel::{Columns, Slopes, backward, forward, log_prob, mean, mean_backward, scale_rows};
+use super::mixture_kernel::{Columns, Gradients, backward, forward, log_prob, mean, mean_backward, scale_rows};
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Shape, Tensor, WithDType};
 use std::sync::Mutex;
 
@@ -37,7 +37,7 @@ pub(crate) struct Operation {
     shape: MixtureShape,
     quantity: Quantity,
     tracked: bool,
-    slopes: Mutex<Option<Vec<CpuStorage>>>, // of Σ_b log p(y_b), like the arguments
+    gradients: Mutex<Option<Vec<CpuStorage>>>, // of Σ_b log p(y_b), like the arguments
 }
 
 impl Operation {
@@ -49,12 +49,12 @@ impl Operation {
             shape,
             quantity,
             tracked,
-            slopes: Mutex::new(None),
+            gradients: Mutex::new(None),
         }
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Option<Vec<CpuStorage>>> {
-        self.slopes.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.gradients.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn columns<'a, T>(&self, arguments: &[(&'a [T], &[usize])]) -> [Columns<'a, T>; 3] {
@@ -92,7 +92,7 @@ impl Operation {
                     Quantity::LogLikelihood => forward(y, heads, &self.shape, false, &mut out),
                     Quantity::LogProb if self.tracked && own_rows => {
                         let mut of = like(&arguments);
-                        log_prob(y, heads, &self.shape, None, &mut out, Some(Slopes(&mut of)));
+                        log_prob(y, heads, &self.shape, None, &mut out, Some(Gradients(&mut of)));
                         *self.kept() = Some(of.into_iter().map(T::to_cpu_storage_owned).collect());
                     }
                     Quantity::LogProb => log_prob(y, heads, &self.shape, None, &mut out, None),
@@ -116,34 +116,34 @@ impl Operation {
                     _ => candle_core::bail!("a fused mixture expects tensors on the CPU"),
                 }
             }
-            let slopes = with_elements::<T, _>(&self.y, |y| with_elements::<T, _>(&g, |g| {
+            let gradients = with_elements::<T, _>(&self.y, |y| with_elements::<T, _>(&g, |g| {
                 if let Some(kept) = kept {
                     let mut of = Vec::with_capacity(3);
-                    for (slope, (_, dims)) in kept.into_iter().zip(&slices) {
-                        let mut slope = T::cpu_storage_data(slope)?;
-                        scale_rows(&mut slope, g, dims[1]);
-                        of.push(slope);
+                    for (gradient, (_, dims)) in kept.into_iter().zip(&slices) {
+                        let mut gradient = T::cpu_storage_data(gradient)?;
+                        scale_rows(&mut gradient, g, dims[1]);
+                        of.push(gradient);
                     }
                     return Ok(of);
                 }
                 let mut of = like(&slices);
-                let slopes = Slopes(&mut of);
+                let gradients = Gradients(&mut of);
                 let heads = self.columns(&slices);
                 match self.quantity {
-                    Quantity::LogJoint => backward(y, heads, &self.shape, true, g, slopes),
-                    Quantity::LogLikelihood => backward(y, heads, &self.shape, false, g, slopes),
+                    Quantity::LogJoint => backward(y, heads, &self.shape, true, g, gradients),
+                    Quantity::LogLikelihood => backward(y, heads, &self.shape, false, g, gradients),
                     Quantity::LogProb => {
                         let mut values = vec![T::of(0.0); g.len()];
-                        log_prob(y, heads, &self.shape, Some(g), &mut values, Some(slopes));
+                        log_prob(y, heads, &self.shape, Some(g), &mut values, Some(gradients));
                     }
-                    Quantity::Mean => mean_backward(y, heads, &self.shape, g, slopes),
+                    Quantity::Mean => mean_backward(y, heads, &self.shape, g, gradients),
                 }
                 Ok(of)
             }))?;
             let mut gradients = [None, None, None];
-            for ((gradient, slope), tensor) in gradients.iter_mut().zip(slopes).zip(arguments) {
+            for ((gradient, gradient), tensor) in gradients.iter_mut().zip(gradients).zip(arguments) {
                 if tensor.track_op() {
-                    *gradient = Some(Tensor::from_vec(slope, tensor.shape(), tensor.device())?);
+                    *gradient = Some(Tensor::from_vec(gradient, tensor.shape(), tensor.device())?);
                 }
             }
             Ok(gradients)

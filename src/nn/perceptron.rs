@@ -3,7 +3,7 @@
 //! `h_0 = x`, `h_{i+1} = f(h_i W_i + b_i)`, the last layer linear. Without hidden layers this is the linear function
 //! `x W + b`. Parameters are `{prefix}.{i}.weight` `[I, O]` and `{prefix}.{i}.bias` `[O]`.
 //!
-//! Where the slope of `f` follows from its value, the whole network is one operation; otherwise a chain of dense layers.
+//! Where the gradient of `f` follows from its value, the whole network is one operation; otherwise a chain of dense layers.
 
 use super::layers::Layers;
 use super::{Activation, Parameters, composed, dense};

@@ -72,15 +72,15 @@ impl CustomOp2 for Reparameterised {
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         let (g, (_, samples, z)) = (g.contiguous()?, self.noise.dims3()?);
         with_float!(mean.dtype(), self.name(), T => {
-            let mut slopes = [0; 2].map(|_| vec![T::of(0.0); mean.elem_count()]);
+            let mut gradients = [0; 2].map(|_| vec![T::of(0.0); mean.elem_count()]);
             with_elements::<T, _>(raw, |raw| with_elements::<T, _>(&self.noise, |noise| {
                 with_elements::<T, _>(&g, |g| {
-                    let [d_mean, d_raw] = &mut slopes;
+                    let [d_mean, d_raw] = &mut gradients;
                     pull(raw, (noise, g), (samples, z), (d_mean, d_raw));
                     Ok(())
                 })
             }))?;
-            let [d_mean, d_raw] = slopes.map(|slope| Tensor::from_vec(slope, mean.shape(), mean.device()));
+            let [d_mean, d_raw] = gradients.map(|gradient| Tensor::from_vec(gradient, mean.shape(), mean.device()));
             Ok((Some(d_mean?), Some(d_raw?)))
         })
     }
@@ -103,9 +103,9 @@ vectorised! {
 }
 
 vectorised! {
-    /// Adds the gradients of mean and raw to `slopes`; those of a raw number beyond its limits are 0.
-    fn pull<'a, T>(raw: &'a [T], noise_and_g: (&'a [T], &'a [T]), sizes: (usize, usize), slopes: (&'a mut [T], &'a mut [T])) {
-        let ((noise, g), (samples, z), (d_mean, d_raw)) = (noise_and_g, sizes, slopes);
+    /// Adds the gradients of mean and raw to `gradients`; those of a raw number beyond its limits are 0.
+    fn pull<'a, T>(raw: &'a [T], noise_and_g: (&'a [T], &'a [T]), sizes: (usize, usize), gradients: (&'a mut [T], &'a mut [T])) {
+        let ((noise, g), (samples, z), (d_mean, d_raw)) = (noise_and_g, sizes, gradients);
         for (i, (noise, g)) in noise.chunks_exact(z).zip(g.chunks_exact(z)).enumerate() {
             let row = i / samples * z..(i / samples + 1) * z;
             let sums = d_mean[row.clone()].iter_mut().zip(&mut d_raw[row]);
@@ -115,10 +115,10 @@ vectorised! {
             }
         }
         let (zero, limit) = (T::zero(), T::of(RAW_LIMIT));
-        for (slope, &raw) in d_raw.iter_mut().zip(raw) {
+        for (gradient, &raw) in d_raw.iter_mut().zip(raw) {
             let (excess, _) = deviation(raw, zero);
-            let scaled = *slope * excess;
-            *slope = if raw > limit || raw < -limit { zero } else { scaled };
+            let scaled = *gradient * excess;
+            *gradient = if raw > limit || raw < -limit { zero } else { scaled };
         }
     }
 }

@@ -58,7 +58,7 @@ impl Default for Hamiltonian {
 struct Place {
     z: Tensor,     // [B, S, Z]
     value: Tensor, // −U(z). [B, S]
-    slope: Tensor, // −∇U(z). [B, S, Z]
+    gradient: Tensor, // −∇U(z). [B, S, Z]
 }
 
 impl Place {
@@ -67,8 +67,8 @@ impl Place {
         let value = (joint.log_joint(&Latents::Continuous(z.as_tensor().clone()))? / temperature)?;
         let gradients = nn::backward(&value.sum_all()?)?;
         Ok(Self {
-            slope: match gradients.get(&z) {
-                Some(slope) => slope.clone(),
+            gradient: match gradients.get(&z) {
+                Some(gradient) => gradient.clone(),
                 None => z.zeros_like()?,
             },
             value: value.detach(),
@@ -82,7 +82,7 @@ impl Place {
         Ok(Self {
             z: all.where_cond(&other.z, &self.z)?,
             value: accepted.where_cond(&other.value, &self.value)?,
-            slope: all.where_cond(&other.slope, &self.slope)?,
+            gradient: all.where_cond(&other.gradient, &self.gradient)?,
         })
     }
 }
@@ -131,13 +131,13 @@ impl Hamiltonian {
         let uniforms: Vec<f64> = (0..place.value.elem_count()).map(|_| generator.random()).collect();
         let start = Tensor::from_vec(momentum, shape, device)?.to_dtype(dtype)?; // [B, S, Z]
         let epsilon = self.step_size;
-        let mut r = (&start + (&place.slope * (epsilon / 2.0))?)?;
+        let mut r = (&start + (&place.gradient * (epsilon / 2.0))?)?;
         let mut next: Option<Place> = None;
         for step in 1..=self.leapfrog_steps {
             let from = next.as_ref().unwrap_or(place);
             let there = Place::at(joint, &(&from.z + (&r * epsilon)?)?, temperature)?;
             let share = if step == self.leapfrog_steps { 0.5 } else { 1.0 };
-            r = (r + (&there.slope * (share * epsilon))?)?;
+            r = (r + (&there.gradient * (share * epsilon))?)?;
             next = Some(there);
         }
         let Some(next) = next else {

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::error::Fault;
 use crate::math::kalman::Sequences;
 use crate::math::nonlinear::{Approximation, Dynamics, GaussianFiltered, SigmaPoints};
-use crate::model::Guesses;
+use crate::model::TrajectoryPosterior;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -66,9 +66,9 @@ impl UnscentedKalman {
 }
 
 /// The smoother's beliefs; their expected log q is minus their entropy.
-pub(super) fn smoothed(system: &dyn Dynamics, sequences: &Sequences, approximation: Approximation) -> Result<Guesses> {
+pub(super) fn smoothed(system: &dyn Dynamics, sequences: &Sequences, approximation: Approximation) -> Result<TrajectoryPosterior> {
     let (beliefs, entropies) = GaussianFiltered::new(system, sequences, approximation)?.smooth();
-    Ok(Guesses {
+    Ok(TrajectoryPosterior {
         beliefs: vec![beliefs],
         log_q: entropies.into_iter().map(|entropy| -entropy).collect(),
     })

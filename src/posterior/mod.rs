@@ -225,7 +225,7 @@ impl PosteriorConfig {
         }
     }
 
-    /// Adds first values of φ for a model with this latent and rows like `train`, where there is a network.
+    /// Adds initial values of φ for a model with this latent and rows like `train`, where there is a network.
     pub fn initial(
         &self,
         latent: Latent,

@@ -5,7 +5,7 @@
 use super::Common;
 use crate::math::nonlinear::BootstrapFilter;
 use crate::math::streams::Generator;
-use crate::model::{Guesses, Joint, Latents};
+use crate::model::{TrajectoryPosterior, Joint, Latents};
 use crate::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ impl Default for Particle {
 
 impl Particle {
     /// Trajectories of the sequences of `joint`.
-    pub(super) fn draws(&self, joint: &dyn Joint, generator: &mut Generator) -> Result<Guesses> {
+    pub(super) fn draws(&self, joint: &dyn Joint, generator: &mut Generator) -> Result<TrajectoryPosterior> {
         let (system, sequences) = joint.dynamics().ok_or_else(super::trajectory::no_trajectories)?;
         let filter = BootstrapFilter::new(system, sequences, self.particles)?;
         let (beliefs, log_likelihood) = filter.trajectories(self.samples, generator)?;
@@ -51,6 +51,6 @@ impl Particle {
             return Err(Error::Other("trajectories were drawn".into()));
         };
         let beliefs = Arc::unwrap_or_clone(beliefs);
-        Ok(Guesses { beliefs, log_q })
+        Ok(TrajectoryPosterior { beliefs, log_q })
     }
 }

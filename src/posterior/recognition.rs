@@ -37,7 +37,7 @@ impl Recognition<'_> {
         Ok(Perceptron::new(inputs, self.hidden, outputs, self.activation)?.with_output_scale(0.1))
     }
 
-    /// Adds first values of φ for rows like `train`.
+    /// Adds initial values of φ for rows like `train`.
     pub fn initial(
         self,
         latent: Latent,

@@ -17,7 +17,7 @@ use super::{Draws, PosteriorConfig, kalman};
 use crate::math::kalman::Beliefs;
 use crate::math::nonlinear::GaussianFiltered;
 use crate::math::streams::Generator;
-use crate::model::{Guesses, Joint, Latents, Trajectories};
+use crate::model::{TrajectoryPosterior, Joint, Latents, Trajectories};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use std::sync::Arc;
@@ -31,12 +31,12 @@ pub(super) fn draws(posterior: &PosteriorConfig, joint: &dyn Joint, generator: &
             )
         })
     };
-    let Guesses { beliefs, log_q } = match posterior {
+    let TrajectoryPosterior { beliefs, log_q } = match posterior {
         PosteriorConfig::Exact(_) => exact()?.smoothed()?,
         PosteriorConfig::Sampled(sampled) => exact()?.sampled(sampled.samples, generator)?,
         PosteriorConfig::Hard(_) => {
-            let Guesses { beliefs, log_q } = exact()?.smoothed()?;
-            Guesses {
+            let TrajectoryPosterior { beliefs, log_q } = exact()?.smoothed()?;
+            TrajectoryPosterior {
                 beliefs: beliefs.into_iter().map(Beliefs::without_spread).collect(),
                 log_q: vec![0.0; log_q.len()],
             }

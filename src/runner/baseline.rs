@@ -4,7 +4,7 @@
 use crate::Result;
 use crate::data::{Dataset, Splits};
 use crate::math::streams::Streams;
-use crate::model::{Guess, ModelConfig, gaussian::Gaussian, linear_gaussian::LinearGaussian};
+use crate::model::{EStep, ModelConfig, gaussian::Gaussian, linear_gaussian::LinearGaussian};
 use crate::train::evaluation::mean_log_likelihood;
 use candle_core::{DType, Device};
 
@@ -51,7 +51,7 @@ pub(super) fn log_likelihood(splits: &Splits, streams: &Streams) -> Result<Optio
             let rng = &mut streams.named("reseed").at(0);
             closed_form
                 .sweeps(&splits.train)?
-                .improve(&first, Guess::Exact, 1, Some(rng))?
+                .improve(&first, EStep::Exact, 1, Some(rng))?
                 .theta
         }
         None => first,

@@ -10,7 +10,7 @@
 
 use super::{EmConfig, Job, Observer, State, Trained, evaluation, fact, note_schedules, store, stored};
 use crate::data::Batch;
-use crate::model::{Guess, Improvement, Latent, Latents, Sweeps};
+use crate::model::{EStep, Improvement, Latent, Latents, Sweeps};
 use crate::nn::Parameters;
 use crate::{Error, Result};
 use candle_core::{DType, Device};
@@ -96,20 +96,20 @@ impl Run<'_> {
         let mut rng = job.streams.named(&format!("reseed/{start}")).at(sweep);
         let rng = (sweep < MENDING_SWEEPS).then_some(&mut rng);
         if job.posterior.is_exact_and_fresh() {
-            return self.sweeps.improve(theta, Guess::Exact, job.threads, rng);
+            return self.sweeps.improve(theta, EStep::Exact, job.threads, rng);
         }
         let joint = job.model.joint(older, &self.rows)?;
         let numbers = &mut job.streams.named(&format!("posterior/{start}")).at(sweep);
         let draws = job.posterior.draws(joint.as_ref(), older, sweep, numbers)?;
         let responsibilities;
-        let guess = match (&draws.latents, job.model.latent()) {
-            (Latents::Trajectories(beliefs), _) => Guess::Trajectories {
+        let e_step = match (&draws.latents, job.model.latent()) {
+            (Latents::Trajectories(beliefs), _) => EStep::Trajectories {
                 beliefs,
                 log_q: draws.total_log_q()?,
             },
             (_, Latent::Finite(components)) => {
                 responsibilities = draws.responsibilities(components)?;
-                Guess::Responsibilities(&responsibilities)
+                EStep::Responsibilities(&responsibilities)
             }
             (_, Latent::Continuous(_) | Latent::Trajectory(_)) => {
                 return Err(Error::Other(
@@ -117,7 +117,7 @@ impl Run<'_> {
                 ));
             }
         };
-        self.sweeps.improve(theta, guess, job.threads, rng)
+        self.sweeps.improve(theta, e_step, job.threads, rng)
     }
 
     /// Runs one start from `theta`, `done` sweeps in, until it converges or ends; `each` sees every state when it is

@@ -39,7 +39,7 @@ pub fn rows(count: usize, observed: usize, given: usize, binary: bool, streams: 
 }
 
 impl Case {
-    /// `[model]` and `[posterior]` as an experiment file has them, on `data`; first values pushed by noise of deviation 0.3.
+    /// `[model]` and `[posterior]` as an experiment file has them, on `data`; initial values pushed by noise of deviation 0.3.
     pub fn new(model: &str, posterior: &str, data: Dataset, seed: u64) -> Self {
         let streams = Streams::new(seed);
         let config: ModelConfig = toml::from_str(model).expect("a model");

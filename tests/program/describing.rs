@@ -162,7 +162,7 @@ fn keys_of_every_table_are_described() {
         (&["training"], &["early_stopping", "tolerance", "k-means++"]),
         (
             &["training", "initial_values"],
-            &["k-means++", "starts", "first_values"],
+            &["k-means++", "starts", "initial_values"],
         ),
         (&["optimizer", "em"], &["k-means++"]),
         (

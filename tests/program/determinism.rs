@@ -76,7 +76,7 @@ missing = 0.1
 
 [model]
 kind = "linear_gaussian_ssm"
-first_values = "random"
+initial_values = "random"
 
 [posterior]
 kind = "sampled"

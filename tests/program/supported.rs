@@ -176,7 +176,7 @@ fn trains(least: usize, is_tried: impl Fn(&str) -> bool) {
                     |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON")[metric].as_f64();
                 let values: Vec<f64> = text.lines().map(|line| value(line).expect("an objective")).collect();
                 let (first, last) = (values[0], values[values.len() - 1]);
-                // Guesses that were drawn say this only up to their noise; one Gaussian may begin at its optimum.
+                // TrajectoryPosterior that were drawn say this only up to their noise; one Gaussian may begin at its optimum.
                 let is_shortcut =
                     name == "states" && !path.contains("exact") || name == "growth" && path.contains("kalman");
                 let rises = last > first - 0.02 * first.abs().max(1.0);

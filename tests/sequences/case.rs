@@ -1,9 +1,9 @@
-//! A state space with its first values and sequences, and what tests ask of it.
+//! A state space with its initial values and sequences, and what tests ask of it.
 
 use candle_core::{DType, Device, Tensor};
 use latent_lab::data::{Batch, DataConfig, Splits};
 use latent_lab::math::streams::Streams;
-use latent_lab::model::{Guess, Improvement, Latents, Model, ModelConfig, Sweeps};
+use latent_lab::model::{EStep, Improvement, Latents, Model, ModelConfig, Sweeps};
 use latent_lab::nn::Parameters;
 use latent_lab::objective::ObjectiveConfig;
 use latent_lab::posterior::{Draws, PosteriorConfig};
@@ -30,7 +30,7 @@ impl Case {
         let model = config.build(&splits.train).expect("a model");
         let theta = model
             .initial(&splits.train, &streams, 0, DType::F64, &Device::Cpu)
-            .expect("first values");
+            .expect("initial values");
         Self {
             name,
             model,
@@ -44,7 +44,7 @@ impl Case {
         Batch::whole(&self.splits.train, DType::F64, &Device::Cpu).expect("a batch")
     }
 
-    /// Guesses of all training sequences under `theta`.
+    /// TrajectoryPosterior of all training sequences under `theta`.
     pub fn draws(&self, posterior: &str, theta: &Parameters, index: u64) -> Draws {
         let posterior: PosteriorConfig = toml::from_str(&format!("kind = {posterior}")).expect("a posterior");
         let batch = self.batch();
@@ -107,8 +107,8 @@ impl Case {
             panic!("trajectories")
         };
         let log_q = draws.total_log_q().expect("a number");
-        let guess = Guess::Trajectories { beliefs, log_q };
-        sweeps.improve(theta, guess, 1, None).expect("a sweep")
+        let guess = EStep::Trajectories { beliefs, log_q };
+        sweeps.improve(theta, e_step, 1, None).expect("a sweep")
     }
 }
 

@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use latent_lab::data::{Batch, DataConfig, Dataset, Splits};
 use latent_lab::math::kalman::{Filtered, System};
 use latent_lab::math::streams::Streams;
-use latent_lab::model::{Guess, ModelConfig};
+use latent_lab::model::{EStep, ModelConfig};
 use latent_lab::spec::load_experiment;
 use latent_lab::train::evaluation::mean_log_likelihood;
 use std::path::Path;
@@ -22,9 +22,9 @@ missing = 0.2";
 
 /// Forms of noise, fixed matrices, fixed entries.
 const MODELS: [&str; 5] = [
-    "kind = 'linear_gaussian_ssm'\nfirst_values = 'random'",
+    "kind = 'linear_gaussian_ssm'\ninitial_values = 'random'",
     "kind = 'linear_gaussian_ssm'\nstates = 1\ntransition_noise.form = 'diagonal'\nemission_noise.form = 'diagonal'",
-    "kind = 'linear_gaussian_ssm'\nstates = 3\nfirst_values = 'random'\ninitial_covariance.form = 'spherical'\n\
+    "kind = 'linear_gaussian_ssm'\nstates = 3\ninitial_values = 'random'\ninitial_covariance.form = 'spherical'\n\
      transition_noise.form = 'spherical'\nemission_noise.form = 'spherical'\ntransition_offset = {}",
     "kind = 'linear_gaussian_ssm'\ntransition.fixed = [[nan, 1.0], [0.0, nan]]\nemission.fixed = [[1.0, 0.0], [nan, nan]]\n\
      initial_covariance.fixed = [[1.0, 0.0], [0.0, 1.0]]",
@@ -96,7 +96,7 @@ fn em_climbs_and_keeps_what_is_fixed() {
         let mut theta = case.theta.snapshot().expect("a copy");
         let mut before = f64::NEG_INFINITY;
         for sweep in 0..100 {
-            let improvement = sweeps.improve(&theta, Guess::Exact, 1, None).expect("a sweep");
+            let improvement = sweeps.improve(&theta, EStep::Exact, 1, None).expect("a sweep");
             let value = improvement.log_likelihood.expect("exact");
             assert!(
                 value >= before - 1e-8 * value.abs(),
@@ -184,14 +184,14 @@ fn the_nile_has_the_variances_in_print() {
     let model = spec.model.build(&splits.train).expect("a model");
     let mut theta = model
         .initial(&splits.train, &streams, 0, DType::F64, &Device::Cpu)
-        .expect("first values");
+        .expect("initial values");
     let sweeps = model
         .closed_form()
         .expect("a closed form")
         .sweeps(&splits.train)
         .expect("sweeps");
     for _ in 0..6000 {
-        theta = sweeps.improve(&theta, Guess::Exact, 1, None).expect("a sweep").theta;
+        theta = sweeps.improve(&theta, EStep::Exact, 1, None).expect("a sweep").theta;
     }
     let system: System = model.state_space(&theta).expect("a system").expect("a state space");
     let sequences = splits.train.sequences().expect("sequences");
@@ -253,8 +253,8 @@ fn faults_of_sequences_are_found_before_anything_runs() {
     );
     let part = with("transition_noise.fixed = [[1.0, 0.0], [0.0, nan]]");
     expect("time = 't'", &part, "only some of its entries are fixed");
-    expect("time = 't'", &with("first_values = 'given'"), "nothing says from where");
-    let own = with("first_values = 'subspace'\nemission.fixed = [[1.0, 0.0]]");
+    expect("time = 't'", &with("initial_values = 'given'"), "nothing says from where");
+    let own = with("initial_values = 'subspace'\nemission.fixed = [[1.0, 0.0]]");
     expect("time = 't'", &own, "chooses its own latent coordinates");
     // What is asked and cannot be honoured.
     let twice = with("transition = { fixed = [[0.9, nan], [0.0, 0.5]], start = [[0.1, 0.0], [0.0, 0.5]] }");
@@ -279,7 +279,7 @@ fn faults_of_sequences_are_found_before_anything_runs() {
     }
     let noiseless = with("emission_noise = { form = 'diagonal', fixed = [[0.0]] }");
     expect("time = 't'", &noiseless, "not positive definite");
-    let everywhere = "states = 1\nfirst_values = 'given'\ninitial_mean.start = [0.0]\ninitial_covariance.start = [[1.0]]\n\
+    let everywhere = "states = 1\ninitial_values = 'given'\ninitial_mean.start = [0.0]\ninitial_covariance.start = [[1.0]]\n\
                       transition.start = [[0.9]]\ntransition_noise.start = [[1.0]]\nemission.start = [[1.0]]\n\
                       emission_offset.start = [0.0]\nemission_noise.start = [[1.0]]";
     assert_eq!(faults(csv, "time = 't'", &with(everywhere)), "");
@@ -347,7 +347,7 @@ fn an_autoregression_in_companion_form_is_learnt() {
     let mut theta = case.theta.snapshot().expect("a copy");
     let mut before = f64::NEG_INFINITY;
     for sweep in 0..400 {
-        let improvement = sweeps.improve(&theta, Guess::Exact, 1, None).expect("a sweep");
+        let improvement = sweeps.improve(&theta, EStep::Exact, 1, None).expect("a sweep");
         let value = improvement.log_likelihood.expect("exact");
         assert!(
             value >= before - 1e-8 * value.abs(),
@@ -399,15 +399,15 @@ fn data_far_from_zero_are_learnt_as_well_as_near_it() {
         let model = config.build(&train).expect("a model");
         let theta = model
             .initial(&train, &Streams::new(5), 0, DType::F64, &Device::Cpu)
-            .expect("first values");
+            .expect("initial values");
         let sweeps = model
             .closed_form()
             .expect("a closed form")
             .sweeps(&train)
             .expect("sweeps");
-        let mut last = sweeps.improve(&theta, Guess::Exact, 1, None).expect("a sweep");
+        let mut last = sweeps.improve(&theta, EStep::Exact, 1, None).expect("a sweep");
         for _ in 0..20 {
-            last = sweeps.improve(&last.theta, Guess::Exact, 1, None).expect("a sweep");
+            last = sweeps.improve(&last.theta, EStep::Exact, 1, None).expect("a sweep");
             assert!(last.events.is_empty(), "{:?}", last.events);
         }
         last.log_likelihood.expect("exact")
@@ -453,7 +453,7 @@ fn the_end_of_a_sequence_is_scored_given_its_beginning() {
         let model = config.build(&train).expect("a model");
         let theta = model
             .initial(&train, &Streams::new(0), 0, DType::F64, &Device::Cpu)
-            .expect("first values");
+            .expect("initial values");
         let total = |data: &Dataset| {
             let mean = mean_log_likelihood(model.as_ref(), &theta, data).expect("a likelihood");
             mean * data.total_weight()
@@ -481,17 +481,17 @@ fn a_constant_column_is_an_error_and_sequences_of_one_step_are_not() {
     let model = config.build(&short).expect("a model");
     let theta = model
         .initial(&short, &Streams::new(0), 0, DType::F64, &Device::Cpu)
-        .expect("first values");
+        .expect("initial values");
     let sweeps = model
         .closed_form()
         .expect("a closed form")
         .sweeps(&short)
         .expect("sweeps");
-    let improvement = sweeps.improve(&theta, Guess::Exact, 1, None).expect("a sweep");
+    let improvement = sweeps.improve(&theta, EStep::Exact, 1, None).expect("a sweep");
     let value = improvement.log_likelihood.expect("exact");
     assert!(value.is_finite());
     let again = sweeps
-        .improve(&improvement.theta, Guess::Exact, 1, None)
+        .improve(&improvement.theta, EStep::Exact, 1, None)
         .expect("a sweep");
     assert!(again.log_likelihood.expect("exact") >= value - 1e-9);
 }

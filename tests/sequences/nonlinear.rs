@@ -1,5 +1,5 @@
 //! The nonlinear state space through the rooms, and the approximate posteriors on a linear one: the exact posterior is
-//! their oracle there; slopes, what is fixed, first values, bad input.
+//! their oracle there; slopes, what is fixed, initial values, bad input.
 
 use crate::case::{Case, assert_unbiased, distance, norm};
 use candle_core::{DType, Device};
@@ -11,7 +11,7 @@ use latent_lab::train::{Job, evaluation, forecast};
 use std::collections::BTreeMap;
 
 const LINEAR: (&str, &str) = (
-    "kind = 'linear_gaussian_ssm'\nstates = 2\nfirst_values = 'random'",
+    "kind = 'linear_gaussian_ssm'\nstates = 2\ninitial_values = 'random'",
     "source = 'lgssm'\ntrain = 40\nlength = 12\nmissing = 0.2",
 );
 const GROWTH: (&str, &str) = (
@@ -167,7 +167,7 @@ fn an_estimated_likelihood_says_how_far_it_can_be_trusted() {
     const STEPS: f64 = 100.0;
     let with = |particles: usize, parameters: &str| {
         let model = format!(
-            "kind = 'nonlinear_gaussian_ssm'\nfirst_values = 'given'\nlikelihood_particles = {particles}\n{parameters}"
+            "kind = 'nonlinear_gaussian_ssm'\ninitial_values = 'given'\nlikelihood_particles = {particles}\n{parameters}"
         );
         let data = "source = 'growth'\ntrain = 100\ntest = 100";
         evaluated(&Case::new((model.leak(), data)))
@@ -219,7 +219,7 @@ fn climbed(case: &Case, posterior: &str, count: u64) -> Parameters {
 #[test]
 fn em_by_particles_recovers_the_growth_model_from_many_sequences() {
     let case = Case::new((
-        "kind = 'nonlinear_gaussian_ssm'\nfirst_values = 'given'\ntransition.start = [0.45, 22.0, 7.0]\n\
+        "kind = 'nonlinear_gaussian_ssm'\ninitial_values = 'given'\ntransition.start = [0.45, 22.0, 7.0]\n\
          emission.fixed = [0.05]\ntransition_variances.start = [2.0]\nemission_variances.start = [2.0]",
         "source = 'growth'\ntrain = 800\nlength = 50\ntransition_variance = 1.0\nemission_variance = 1.0\nmissing = 0.05",
     ));
@@ -253,7 +253,7 @@ fn what_is_fixed_stays_fixed_and_first_values_lie_where_the_file_says() {
         let theta = case
             .model
             .initial(&case.splits.train, &case.streams, start, DType::F64, &Device::Cpu)
-            .expect("first values");
+            .expect("initial values");
         let w = natural(&theta, "transition");
         assert!(
             w[1] == 25.0 && (0.48..0.72).contains(&w[0]) && (7.2..10.8).contains(&w[2]),
@@ -286,7 +286,7 @@ fn what_is_fixed_stays_fixed_and_first_values_lie_where_the_file_says() {
     }
 }
 
-/// One-step, k-step and free-run errors and their ratios to those of the generator's own system, of first values.
+/// One-step, k-step and free-run errors and their ratios to those of the generator's own system, of initial values.
 fn prediction_errors(case: &Case) -> Vec<(String, f64)> {
     let job = Job {
         model: case.model.as_ref(),
@@ -307,7 +307,7 @@ fn predictions_are_scored_as_those_of_linear_models() {
     let linear = prediction_errors(&Case::new(LINEAR));
     // Started at the generator's own parameters: the particles of both differ in number and chance alone.
     let truth = Case::new((
-        "kind = 'nonlinear_gaussian_ssm'\nfirst_values = 'given'\nlikelihood_particles = 10000",
+        "kind = 'nonlinear_gaussian_ssm'\ninitial_values = 'given'\nlikelihood_particles = 10000",
         "source = 'growth'\ntrain = 20\ntest = 200\nlength = 50\nmissing = 0.1",
     ));
     let errors = prediction_errors(&truth);
@@ -329,7 +329,7 @@ fn predictions_are_scored_as_those_of_linear_models() {
     assert!(at("test/one_step_error") < at("test/k_step_error"), "{errors:?}");
     assert!(at("test/k_step_error") < at("test/free_run_error"), "{errors:?}");
     let wrong = Case::new((
-        "kind = 'nonlinear_gaussian_ssm'\nfirst_values = 'given'\ntransition.start = [0.6, 20.0, 6.0]",
+        "kind = 'nonlinear_gaussian_ssm'\ninitial_values = 'given'\ntransition.start = [0.6, 20.0, 6.0]",
         "source = 'growth'\ntrain = 20\ntest = 200\nlength = 50\nmissing = 0.1",
     ));
     let errors = prediction_errors(&wrong);

@@ -52,7 +52,7 @@ pub(super) const INITIAL_VALUES: [&str; 5] = [
      then ten iterations of k-means. Each component begins with the share, the mean and the covariance of one cluster, so \
      the log-likelihood at step 0 is often close to that at the end. They cannot be given, but with `optimizer = \"em\"` \
      `training.starts` draws them several times and keeps the run with the largest training log-likelihood.",
-    "`linear_gaussian_ssm` and `nonlinear_gaussian_ssm`: `model.first_values` chooses between values that the file gives, \
+    "`linear_gaussian_ssm` and `nonlinear_gaussian_ssm`: `model.initial_values` chooses between values that the file gives, \
      random values and, for the linear model, subspace identification.",
     "Networks: uniform weights in ±1/√(inputs), with biases of 0 or, for mixtures, of the clusters above.",
 ];

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::Result;
 use crate::data::{Batch, Dataset};
 use crate::math::streams::Streams;
-use crate::model::{Guess, Model};
+use crate::model::{EStep, Model};
 use crate::nn::Parameters;
 use crate::objective::{Elbo, ObjectiveConfig};
 use crate::posterior::PosteriorConfig;
@@ -33,7 +33,7 @@ pub(super) fn next(model: &dyn Model, theta: &Parameters, data: &Dataset) -> Res
     let closed_form = model.closed_form().ok_or_else(|| {
         Error::Other("the lower bound is drawn for a sweep of EM: expected a closed-form M-step".into())
     })?;
-    Ok(closed_form.sweeps(data)?.improve(theta, Guess::Exact, 1, None)?.theta)
+    Ok(closed_form.sweeps(data)?.improve(theta, EStep::Exact, 1, None)?.theta)
 }
 
 /// Log-likelihood, and the bound whose posterior is that of `from`, at each s on the line from `from` to `to`.

@@ -186,7 +186,7 @@ mod tests {
     use super::*;
     use crate::data::DataConfig;
     use crate::math::streams::Streams;
-    use crate::model::{Guess, ModelConfig};
+    use crate::model::{EStep, ModelConfig};
     use candle_core::{DType, Device};
     use std::path::Path;
 
@@ -206,7 +206,7 @@ mod tests {
                 .initial(&splits.train, &streams, 0, DType::F64, &Device::Cpu)
                 .unwrap();
             let sweeps = model.closed_form().unwrap().sweeps(&splits.train).unwrap();
-            let theta = sweeps.improve(&first, Guess::Exact, 1, None).unwrap().theta;
+            let theta = sweeps.improve(&first, EStep::Exact, 1, None).unwrap().theta;
             drop(sweeps);
             let loaded = Reloaded {
                 model,

@@ -1,4 +1,4 @@
-//! First values of a system by subspace identification from a long autoregression (Chiuso 2007; Jansson 2003).
+//! Initial values of a system by subspace identification from a long autoregression (Chiuso 2007; Jansson 2003).
 //!
 //! In innovation form, `o_t = Σ_k C Ā^{k−1} [K B̄] z_{t−k} + D u_t + d + e_t` with `z = [o; u]`. The coefficients φ_k of
 //! this regression fill a matrix of blocks `H_{ij} = φ_{i+j+1}`, whose product with the past `p_t = [z_{t−1}; z_{t−2}; …]` is
@@ -14,7 +14,7 @@ use nalgebra::{DMatrix, DVector, SVD};
 const ROWS_PER_UNKNOWN: usize = 5;
 
 impl System {
-    /// First values with `states` latent dimensions; none where the sequences are too short or say too little.
+    /// Initial values with `states` latent dimensions; none where the sequences are too short or say too little.
     pub fn by_subspace(sequences: &Sequences, observed: &[f64], inputs: &[f64], states: usize) -> Option<Self> {
         let (o, u) = (sequences.outputs(), sequences.inputs());
         let width = o + u;

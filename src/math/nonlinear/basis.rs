@@ -51,7 +51,7 @@ impl Basis {
     }
 
     /// ∂φ/∂x at `x` `[X]`. `[F, X]`
-    pub fn slopes(self, x: &[f64]) -> DMatrix<f64> {
+    pub fn jacobian(self, x: &[f64]) -> DMatrix<f64> {
         let x = x[0];
         match self {
             Self::Growth => {

@@ -27,11 +27,11 @@ pub enum Approximation {
     Unscented(SigmaPoints),
 }
 
-/// A mean function, its value at columns of states and its slope at one.
+/// A mean function, its value at columns of states and its jacobian at one.
 struct Function<'a> {
     outputs: usize,
     value: &'a dyn Fn(&[f64], &mut [f64]),
-    slope: &'a dyn Fn(&[f64]) -> DMatrix<f64>,
+    jacobian: &'a dyn Fn(&[f64]) -> DMatrix<f64>,
 }
 
 /// E[y], Cov(y) without noise, and Cov(x, y).
@@ -48,10 +48,10 @@ impl Approximation {
             Self::Linearised => {
                 let mut value = DVector::zeros(y);
                 (function.value)(mean.as_slice(), value.as_mut_slice());
-                let cross = covariance * (function.slope)(mean.as_slice()).transpose();
+                let cross = covariance * (function.jacobian)(mean.as_slice()).transpose();
                 Pushed {
                     mean: value,
-                    covariance: symmetric((function.slope)(mean.as_slice()) * &cross),
+                    covariance: symmetric((function.jacobian)(mean.as_slice()) * &cross),
                     cross,
                 }
             }
@@ -201,7 +201,7 @@ fn filter(
             let emission = Function {
                 outputs: o,
                 value: &|x, to| system.emission(t + 1, x, input, to),
-                slope: &|x| system.emission_slope(t + 1, x, input),
+                jacobian: &|x| system.emission_jacobian(t + 1, x, input),
             };
             let pushed = approximation.push(&mean, &covariance, &emission);
             let s = (pushed.covariance + system.emission_noise())
@@ -224,7 +224,7 @@ fn filter(
             let transition = Function {
                 outputs: x,
                 value: &|x, to| system.transition(t + 1, x, input, to),
-                slope: &|x| system.transition_slope(t + 1, x, input),
+                jacobian: &|x| system.transition_jacobian(t + 1, x, input),
             };
             let mut pushed = approximation.push(&mean, &covariance, &transition);
             pushed.covariance += system.transition_noise();

@@ -56,13 +56,13 @@ pub trait Dynamics: std::fmt::Debug {
     fn transition(&self, t: usize, x: &[f64], u: &[f64], to: &mut [f64]);
 
     /// ∂f_t/∂x at `x` `[X]`. `[X, X]`
-    fn transition_slope(&self, t: usize, x: &[f64], u: &[f64]) -> DMatrix<f64>;
+    fn transition_jacobian(&self, t: usize, x: &[f64], u: &[f64]) -> DMatrix<f64>;
 
     /// g_t of the columns of `x` `[X, n]`, into `to` `[O, n]`.
     fn emission(&self, t: usize, x: &[f64], u: &[f64], to: &mut [f64]);
 
     /// ∂g_t/∂x at `x` `[X]`. `[O, X]`
-    fn emission_slope(&self, t: usize, x: &[f64], u: &[f64]) -> DMatrix<f64>;
+    fn emission_jacobian(&self, t: usize, x: &[f64], u: &[f64]) -> DMatrix<f64>;
 }
 
 impl Dynamics for System {
@@ -95,7 +95,7 @@ impl Dynamics for System {
         affine(a, b, &self.transition_offset, x, u, to);
     }
 
-    fn transition_slope(&self, _t: usize, _x: &[f64], _u: &[f64]) -> DMatrix<f64> {
+    fn transition_jacobian(&self, _t: usize, _x: &[f64], _u: &[f64]) -> DMatrix<f64> {
         self.transition.clone()
     }
 
@@ -104,7 +104,7 @@ impl Dynamics for System {
         affine(c, d, &self.emission_offset, x, u, to);
     }
 
-    fn emission_slope(&self, _t: usize, _x: &[f64], _u: &[f64]) -> DMatrix<f64> {
+    fn emission_jacobian(&self, _t: usize, _x: &[f64], _u: &[f64]) -> DMatrix<f64> {
         self.emission.clone()
     }
 }

@@ -28,8 +28,8 @@ impl BasisSystem {
         }
     }
 
-    fn slope(&self, number: usize, x: &[f64]) -> DMatrix<f64> {
-        &self.conditionals[number + 1].coefficients * self.functions[number].slopes(x)
+    fn jacobian(&self, number: usize, x: &[f64]) -> DMatrix<f64> {
+        &self.conditionals[number + 1].coefficients * self.functions[number].jacobian(x)
     }
 }
 
@@ -62,15 +62,15 @@ impl Dynamics for BasisSystem {
         self.mean(0, t, x, to);
     }
 
-    fn transition_slope(&self, _t: usize, x: &[f64], _u: &[f64]) -> DMatrix<f64> {
-        self.slope(0, x)
+    fn transition_jacobian(&self, _t: usize, x: &[f64], _u: &[f64]) -> DMatrix<f64> {
+        self.jacobian(0, x)
     }
 
     fn emission(&self, t: usize, x: &[f64], _u: &[f64], to: &mut [f64]) {
         self.mean(1, t, x, to);
     }
 
-    fn emission_slope(&self, _t: usize, x: &[f64], _u: &[f64]) -> DMatrix<f64> {
-        self.slope(1, x)
+    fn emission_jacobian(&self, _t: usize, x: &[f64], _u: &[f64]) -> DMatrix<f64> {
+        self.jacobian(1, x)
     }
 }

@@ -116,8 +116,8 @@ fn slopes_are_finite_differences() {
         };
         let transition = difference(&|x, to| system.transition(3, x, &[], to));
         let emission = difference(&|x, to| system.emission(3, x, &[], to));
-        assert!((transition - system.transition_slope(3, &[x], &[])[(0, 0)]).abs() < 1e-6);
-        assert!((emission - system.emission_slope(3, &[x], &[])[(0, 0)]).abs() < 1e-6);
+        assert!((transition - system.transition_jacobian(3, &[x], &[])[(0, 0)]).abs() < 1e-6);
+        assert!((emission - system.emission_jacobian(3, &[x], &[])[(0, 0)]).abs() < 1e-6);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::data::{Dataset, Table};
 use crate::math::linear_latent::{Learning, LinearLatent, Noise};
 use crate::math::rows::{Observations, Rows};
 use crate::math::streams::Generator;
-use crate::model::{ClosedForm, GaussianPosterior, Guess, Improvement, Sweeps};
+use crate::model::{ClosedForm, GaussianPosterior, EStep, Improvement, Sweeps};
 use crate::nn::Parameters;
 use crate::{Error, Result};
 use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Shape, Tensor};
@@ -200,12 +200,12 @@ impl CustomOp3 for Operation {
         bias: &Tensor,
         raw: &Tensor,
         _: &Tensor,
-        slopes: &Tensor,
+        gradients: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let numbers = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f64>();
         let raw_numbers = numbers(raw)?;
         let linear = self.form.assemble(&numbers(weight)?, &numbers(bias)?, &raw_numbers);
-        let gradient = linear.gradient(self.rows.x(), self.rows.c(), &numbers(slopes)?);
+        let gradient = linear.gradient(self.rows.x(), self.rows.c(), &numbers(gradients)?);
         let gradient = gradient.map_err(candle_core::Error::wrap)?;
         let (z, c, d) = (linear.latents, linear.inputs, linear.outputs);
         let entry = |at: usize| match (at / d, at % d) {
@@ -214,10 +214,10 @@ impl CustomOp3 for Operation {
         };
         // ∂ log σ / ∂ raw = exp(raw) / σ.
         let mut by_raw = vec![0.0; raw_numbers.len()];
-        for (j, slope) in gradient.log_deviations.iter().enumerate() {
+        for (j, gradient) in gradient.log_deviations.iter().enumerate() {
             let at = j.min(by_raw.len() - 1);
             let excess = raw_numbers[at].exp();
-            by_raw[at] += slope * excess / (self.form.deviation_floor + excess);
+            by_raw[at] += gradient * excess / (self.form.deviation_floor + excess);
         }
         let tensor = |values: Vec<f64>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu).map(Some);
         Ok((
@@ -258,11 +258,11 @@ impl Sweeps for LinearSweeps<'_> {
     fn improve(
         &self,
         theta: &Parameters,
-        guess: Guess,
+        e_step: EStep,
         _threads: usize,
         _rng: Option<&mut Generator>,
     ) -> Result<Improvement> {
-        let Guess::Exact = guess else {
+        let EStep::Exact = e_step else {
             return Err(Error::Other(
                 "a continuous latent takes its exact posterior in EM".into(),
             ));

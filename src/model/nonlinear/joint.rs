@@ -117,10 +117,10 @@ impl Function for ExpectedLogJoint {
         Ok((all.iter().flatten().map(value).collect(), shape.into()))
     }
 
-    fn gradient(&self, flat: &[f64], slopes: &[f64]) -> Result<Vec<f64>> {
+    fn gradient(&self, flat: &[f64], gradients: &[f64]) -> Result<Vec<f64>> {
         let system = self.settings.decode(flat);
-        let samples = self.beliefs.len(); // slopes: [B, S]
-        let moments = statistics(&system, &self.sequences, &self.beliefs, |b, s| slopes[b * samples + s]);
+        let samples = self.beliefs.len(); // gradients: [B, S]
+        let moments = statistics(&system, &self.sequences, &self.beliefs, |b, s| gradients[b * samples + s]);
         let mut gradient = moments.gradient_of(&system.conditionals);
         if self.is_prior {
             gradient[2].coefficients.fill(0.0);

@@ -9,7 +9,7 @@ use crate::math::kalman::{Beliefs, ExpectedLog, Filtered, Sequences, Statistics,
 use crate::math::nonlinear::Dynamics;
 use crate::math::streams::Generator;
 use crate::model::sequential::{Function, Operation, terms};
-use crate::model::{Guesses, Joint, Latent, Latents, Trajectories};
+use crate::model::{TrajectoryPosterior, Joint, Latent, Latents, Trajectories};
 use crate::{Error, Result};
 use candle_core::{Shape, Tensor};
 use std::sync::Arc;
@@ -105,34 +105,34 @@ impl Joint for StateSpaceJoint<'_> {
 }
 
 impl Trajectories for StateSpaceJoint<'_> {
-    fn smoothed(&self) -> Result<Guesses> {
+    fn smoothed(&self) -> Result<TrajectoryPosterior> {
         let filtered = Filtered::new(&self.system, &self.sequences)?;
-        Ok(self.guesses(&filtered, vec![filtered.smooth()]))
+        Ok(self.trajectory_posterior(&filtered, vec![filtered.smooth()]))
     }
 
-    fn filtered(&self) -> Result<Guesses> {
+    fn filtered(&self) -> Result<TrajectoryPosterior> {
         let filtered = Filtered::new(&self.system, &self.sequences)?;
-        Ok(Guesses {
+        Ok(TrajectoryPosterior {
             beliefs: vec![filtered.beliefs()],
             log_q: filtered.entropy().into_iter().map(|entropy| -entropy).collect(),
         })
     }
 
-    fn sampled(&self, samples: usize, generator: &mut Generator) -> Result<Guesses> {
+    fn sampled(&self, samples: usize, generator: &mut Generator) -> Result<TrajectoryPosterior> {
         let filtered = Filtered::new(&self.system, &self.sequences)?;
         let draws = (0..samples).map(|_| filtered.draw(generator)).collect();
-        Ok(self.guesses(&filtered, draws))
+        Ok(self.trajectory_posterior(&filtered, draws))
     }
 }
 
 impl StateSpaceJoint<'_> {
     /// Samples of the exact posterior: log q is log p(o, x) − log p(o).
-    fn guesses(&self, filtered: &Filtered, beliefs: Vec<Beliefs>) -> Guesses {
+    fn trajectory_posterior(&self, filtered: &Filtered, beliefs: Vec<Beliefs>) -> TrajectoryPosterior {
         let mut log_q = totals(&expected(&self.system, &self.sequences, &beliefs));
         for (own, value) in log_q.chunks_exact_mut(beliefs.len()).zip(filtered.log_likelihood()) {
             own.iter_mut().for_each(|q| *q -= value);
         }
-        Guesses { beliefs, log_q }
+        TrajectoryPosterior { beliefs, log_q }
     }
 }
 
@@ -165,7 +165,7 @@ impl Function for LogJoint {
         }
     }
 
-    fn gradient(&self, flat: &[f64], slopes: &[f64]) -> Result<Vec<f64>> {
+    fn gradient(&self, flat: &[f64], gradients: &[f64]) -> Result<Vec<f64>> {
         let system = self.core.system(flat)?;
         let exact;
         let beliefs: &[Beliefs] = match &self.beliefs {
@@ -177,10 +177,10 @@ impl Function for LogJoint {
         };
         let mut sum = Statistics::none(&self.sequences, system.states());
         for (s, belief) in beliefs.iter().enumerate() {
-            let own = slopes.iter().skip(s).step_by(beliefs.len());
+            let own = gradients.iter().skip(s).step_by(beliefs.len());
             // Moments take weights ≥ 0: the parts of either sign apart.
             for sign in [1.0, -1.0] {
-                let weights: Vec<f64> = own.clone().map(|slope| (sign * slope).max(0.0)).collect();
+                let weights: Vec<f64> = own.clone().map(|gradient| (sign * gradient).max(0.0)).collect();
                 if weights.iter().any(|w| *w > 0.0) {
                     sum.add(&Statistics::new(&self.sequences, belief, Some(&weights))?, sign);
                 }

@@ -118,21 +118,21 @@ impl Settings {
                 (true, NoiseForm::Full) => {
                     // dΣ = dL Lᵀ + L dLᵀ, so dF = 2 ⟨G L, dL⟩ on the lower triangle.
                     let l = factor(own, n);
-                    let slope = learnt * &l * 2.0;
+                    let gradient = learnt * &l * 2.0;
                     for i in 0..n {
                         all.extend((0..n).map(|j| match j.cmp(&i) {
-                            std::cmp::Ordering::Less => slope[(i, j)],
-                            std::cmp::Ordering::Equal => slope[(i, i)] * l[(i, i)],
+                            std::cmp::Ordering::Less => gradient[(i, j)],
+                            std::cmp::Ordering::Equal => gradient[(i, i)] * l[(i, i)],
                             std::cmp::Ordering::Greater => 0.0,
                         }));
                     }
                 }
                 (true, form) => {
                     let variances = slot.field.get(system).diagonal();
-                    let slopes = learnt.diagonal().component_mul(&variances);
+                    let gradients = learnt.diagonal().component_mul(&variances);
                     match form {
-                        NoiseForm::Spherical => all.push(slopes.sum()),
-                        _ => all.extend(slopes.iter()),
+                        NoiseForm::Spherical => all.push(gradients.sum()),
+                        _ => all.extend(gradients.iter()),
                     }
                 }
             }

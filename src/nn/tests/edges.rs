@@ -108,16 +108,16 @@ fn the_slope_of_relu_at_0_is_0() {
         let relu = |a: &[Tensor]| dense(&a[0], &w, &b, Activation::Relu);
         let run = || value_and_gradients(&relu, std::slice::from_ref(&x), false).unwrap();
         for (value, gradients) in [run(), with_composed(run)] {
-            let (value, slopes) = (numbers(&value), numbers(&gradients[0]));
+            let (value, gradients) = (numbers(&value), numbers(&gradients[0]));
             assert_eq!(value[..3], [0.0, 0.0, 2.0]);
             assert!(value[3].is_nan());
-            assert_eq!(slopes[..2], [0.0, 0.0]);
-            assert_ne!(slopes[2], 0.0);
+            assert_eq!(gradients[..2], [0.0, 0.0]);
+            assert_ne!(gradients[2], 0.0);
         }
     }
 }
 
-/// Where `exp(-x)` is still finite and `x exp(-x)` no longer, and below: the slope of `x σ(x)` there is as good as 0.
+/// Where `exp(-x)` is still finite and `x exp(-x)` no longer, and below: the gradient of `x σ(x)` there is as good as 0.
 #[test]
 fn the_slope_of_silu_is_finite_at_the_edge_of_overflow() {
     for (dtype, edge) in [(DType::F32, 88.7), (DType::F64, 709.7)] {
@@ -126,12 +126,12 @@ fn the_slope_of_silu_is_finite_at_the_edge_of_overflow() {
             .unwrap()
             .to_dtype(dtype)
             .unwrap();
-        let slopes = || {
+        let gradients = || {
             let silu = |a: &[Tensor]| crate::nn::activation::silu(&a[0]);
             value_and_gradients(&silu, std::slice::from_ref(&x), false).unwrap().1
         };
-        for gradients in [slopes(), with_composed(slopes)] {
-            assert!(numbers(&gradients[0]).iter().all(|slope| slope.abs() < 1e-30));
+        for gradients in [gradients(), with_composed(gradients)] {
+            assert!(numbers(&gradients[0]).iter().all(|gradient| gradient.abs() < 1e-30));
         }
     }
 }
