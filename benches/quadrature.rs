@@ -1,7 +1,7 @@
 //! The log evidence of many rows over one grid: 10,000 nodes of a two-dimensional latent, on one thread.
 //!
-//! `cargo bench --bench quadrature`. The Gaussian likelihood is a decoder to a ring, as a trained one would be; the coins are
-//! 64 columns. A grid that is already decoded, so that only products and sums are timed.
+//! `cargo bench --bench quadrature`. The Gaussian likelihood has a decoder to a ring, the Bernoulli likelihood has 64
+//! columns. The grid is decoded beforehand, so that only products and sums are timed.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use latent_lab::math::quadrature::{Gaussians, Grid, Likelihood, Nodes, Refinement, log_evidence};
@@ -24,7 +24,7 @@ fn log_prior(nodes: &[f64]) -> Vec<f64> {
     nodes.chunks(2).map(log_prior).collect()
 }
 
-/// A ring of radius 1 to be reached by an angle and a radius.
+/// A ring of radius 1 in terms of an angle and a radius.
 fn ring(nodes: &[f64]) -> Nodes {
     Nodes {
         log_prior: log_prior(nodes),

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Checks the Gymnasium twins of envs/ against Gymnasium, transition for transition.
+"""Checks the ports of Gymnasium environments in envs/ against Gymnasium, transition for transition.
 
 For each environment, 1,000 episodes of random actions and 50 of a simple controller (so that time limits, and the goal
-of the mountain car, are reached too) are played in Gymnasium. Every state and action is then given to the twin, and
+of the mountain car, are reached too) are played in Gymnasium. Every state and action is then given to the port, and
 next state, observation, reward, terminated and truncated are compared: numbers to 1e-6, flags exactly. Exits with 1 if
 anything differs.
 
@@ -37,14 +37,14 @@ def play(name, controller, episodes, seed):
     for episode in range(episodes):
         observation, _ = env.reset(seed=seed + episode)
         if name == "MountainCarContinuous-v0":
-            # Its first state is in f64 and all later ones are in f32, as the twin's are throughout.
+            # Its first state is in f64 and all later ones are in f32, as the port's are throughout.
             env.unwrapped.state = env.unwrapped.state.astype(np.float32)
         over, steps, total = False, 0, 0.0
         while not over:
             action = controller(observation) if controller else env.action_space.sample()
             before.append([*env.unwrapped.state, steps, float(np.ravel(action)[0])])
             observation, reward, terminated, truncated, _ = env.step(action)
-            # Gymnasium may report both; the twins say `truncated` only where the task goes on.
+            # Gymnasium may report both; the ports set `truncated` only if the task goes on.
             after.append([*env.unwrapped.state, *observation, reward, terminated, truncated and not terminated])
             over, steps, total = terminated or truncated, steps + 1, total + reward
         returns.append(total)
@@ -52,7 +52,7 @@ def play(name, controller, episodes, seed):
 
 
 def twin(name, before):
-    """The twin's rows for the same states and actions."""
+    """The port's rows for the same states and actions."""
     command = ["cargo", "run", "--release", "--quiet", "-p", "latent-lab-envs", "--example", "transitions", "--", name]
     out = subprocess.run(command, cwd=ROOT, input=before.tobytes(), stdout=subprocess.PIPE, check=True).stdout
     return np.frombuffer(out, np.float64).reshape(len(before), -1)

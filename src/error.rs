@@ -1,5 +1,5 @@
-//! What can go wrong once a specification has been checked. Faults of experiment files are diagnostics of
-//! [`crate::spec`], found before anything runs; these are the faults of running.
+//! Errors of loading, training, recording and drawing. Faults of experiment files are diagnostics of [`crate::spec`],
+//! which are reported before anything runs.
 
 use std::path::PathBuf;
 
@@ -17,13 +17,13 @@ pub enum Error {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The data cannot be used; the text says where, what was expected, and what to try.
     #[error("{0}")]
     Data(String),
-    /// A quantity stopped being finite, and with it this run.
+    /// A quantity became NaN or infinite, which ends the run.
     #[error("{term} became {value} at step {step} of seed {seed}")]
     NonFinite {
         /// The term of the objective, or the parameter.
@@ -59,19 +59,19 @@ impl Error {
     }
 }
 
-/// A fault of a specification's meaning, found before anything runs: its shape is right, its values are not.
+/// A semantic fault of a specification, found before anything runs: the structure is right, a value is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The dotted key at fault, such as `data.observed.1` (the second entry of `observed`).
     pub key: String,
-    /// What is wrong.
+    /// The fault.
     pub message: String,
-    /// What was expected, in a few words, to stand under the quoted line.
+    /// The expectation in a few words, shown under the quoted line.
     pub expected: String,
-    /// What to try.
+    /// A suggestion.
     pub help: String,
-    /// Whether the key would change nothing where it stands. Where variants share the key, it is a fault only if it changes
-    /// nothing in all of them.
+    /// Whether the key has no effect here. A key that several variants share is a fault only if it has no effect in all
+    /// of them.
     pub is_unused: bool,
 }
 
@@ -92,7 +92,7 @@ impl Fault {
         }
     }
 
-    /// A fault at a key that would change nothing for this `reason`; `acts` says what would make it act.
+    /// A fault at a key without effect, for this `reason`; `acts` names a setting that gives it an effect.
     pub fn unused(key: &str, reason: &str, acts: &str) -> Self {
         let name = key.rsplit('.').next().unwrap_or_default();
         Self {
@@ -101,12 +101,12 @@ impl Fault {
                 key,
                 format!("`{name}` would change nothing: {reason}"),
                 format!("{acts}, or no such key"),
-                "remove it, or add what makes it act",
+                "remove it, or add the setting it needs",
             )
         }
     }
 
-    /// The same fault, seen from the table `section` that holds its key.
+    /// The same fault, with its key prefixed by `section`, the table that holds it.
     pub fn within(mut self, section: &str) -> Self {
         self.key = format!("{section}.{}", self.key);
         self

@@ -1,5 +1,5 @@
-//! The path that a GPU takes, on the CPU: training by composed tensor operations ends where the fused kernels end. With the
-//! feature `cuda`, the same on a GPU.
+//! The path that a GPU takes, on the CPU: training by composed tensor operations gives the results of the fused
+//! kernels. With the feature `cuda`, the same on a GPU.
 
 use candle_core::Device;
 use latent_lab::Result;

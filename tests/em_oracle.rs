@@ -123,7 +123,8 @@ fn random_mixture(tables: &Tables, k: usize, covariance: Covariance, rng: &mut G
     }
 }
 
-/// Whether entry (i, j) of the moments is promised for this structure; a tied mixture's second moments are summed first.
+/// Whether entry (i, j) of the moments is computed for this structure; a tied mixture's second moments are summed
+/// first.
 fn promised(covariance: Covariance, c: usize, i: usize, j: usize) -> bool {
     match covariance {
         _ if c > 0 || i == 0 || j == 0 => true,
@@ -192,7 +193,8 @@ fn statistics_are_those_of_direct_computation() {
 
 #[test]
 fn one_component_is_least_squares() {
-    // y = 2 x₀ − x₁ + 3 exactly on these four points but the last, which is 4 off: the residual is orthogonal to [x; 1].
+    // y = 2 x₀ − x₁ + 3 exactly on these four points except the last, which is off by 4: the residual is orthogonal to
+    // [x; 1].
     let tables = Tables {
         x: vec![0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0],
         y: vec![3.0, 5.0, 2.0, 8.0],
@@ -202,7 +204,7 @@ fn one_component_is_least_squares() {
     };
     let data = tables.observations();
     let start = initial(&data, 1, Covariance::Full, &Floor::default(), &mut generator(1)).unwrap();
-    // The residual is a multiple of (1, −1, −1, 1), which the 4 projects on with length 1: slopes 4 and 1, intercept 2.
+    // The residual is (1, −1, −1, 1), the projection of (0, 0, 0, 4): coefficients 4 and 1, intercept 2.
     for (found, exact) in start.coefficients.iter().zip([4.0, 1.0, 2.0]) {
         approx::assert_relative_eq!(*found, exact, epsilon = 1e-12);
     }
@@ -270,7 +272,7 @@ fn likelihood_never_falls() {
 }
 
 #[test]
-fn a_floor_that_binds_keeps_the_climb() {
+fn a_covariance_floor_that_binds_keeps_em_monotone() {
     let mut rng = generator(3);
     for covariance in KINDS {
         for relative in [1e-6, 0.05, 0.3] {
@@ -348,8 +350,8 @@ fn bytes_do_not_depend_on_threads() {
 
 #[test]
 fn two_threads_work_at_the_same_time() {
-    // 25 chunks of 8192 rows. The first block of either half waits for the other half's, which only a second thread
-    // can bring.
+    // 25 chunks of 8192 rows. The first block of each half waits for that of the other half, which only a second thread
+    // can compute.
     let tables = Tables {
         y: uniform(200_000, 0.0, 1.0, &mut generator(15)),
         x: vec![],
@@ -391,7 +393,7 @@ fn tempered(k: usize, beta: f64) -> impl Fn(usize, &mut [f64]) + Sync {
 }
 
 #[test]
-fn any_guess_bounds_the_likelihood_from_below_and_the_exact_one_touches_it() {
+fn any_responsibilities_bound_the_likelihood_from_below_and_the_exact_ones_attain_it() {
     let mut rng = generator(6);
     let tables = Tables::random(301, 1, 2, &mut rng);
     let data = tables.observations();
@@ -407,7 +409,7 @@ fn any_guess_bounds_the_likelihood_from_below_and_the_exact_one_touches_it() {
             let s = sweep(&data, &mixture, EStep::Given(&tempered(3, beta)), 1).unwrap();
             assert_near(s.log_likelihood, exact.log_likelihood, 0.0, "log-likelihood");
             assert!(s.lower_bound < s.log_likelihood);
-            // Maximum likelihood on any guess raises the bound of that very guess: ask for it with stale responsibilities.
+            // An M-step raises the bound of the responsibilities that it uses: checked with stale ones.
             let update = maximize(&s, &mixture, Fixed::default(), &Floor::default()).unwrap();
             let stale = responsibilities(&tables, &mixture, beta);
             let rule = |first: usize, r: &mut [f64]| r.copy_from_slice(&stale[first * 3..first * 3 + r.len()]);
@@ -429,7 +431,7 @@ fn responsibilities(tables: &Tables, mixture: &LinearMixture, beta: f64) -> Vec<
 }
 
 #[test]
-fn a_guess_that_is_no_distribution_is_refused() {
+fn responsibilities_that_are_no_distribution_are_refused() {
     let tables = Tables::random(10, 0, 1, &mut generator(7));
     let data = tables.observations();
     let mixture = random_mixture(&tables, 2, Covariance::Full, &mut generator(8));
@@ -479,7 +481,7 @@ fn extremes_stay_finite() {
 }
 
 #[test]
-fn a_point_beyond_every_component_is_shared_without_nan() {
+fn a_point_far_from_every_component_has_finite_responsibilities() {
     let tables = Tables {
         y: vec![0.0, 1.0, 1e150],
         x: vec![],
@@ -516,7 +518,7 @@ fn constant_columns_are_named_and_an_absolute_floor_admits_them() {
         let (s, _) = climb(&data, start(&floor).unwrap(), &floor, Fixed::default(), 10);
         assert!(s.log_likelihood.is_finite());
     }
-    // As an input a constant column is harmless: it carries no slope.
+    // A constant input column is harmless: its coefficient is 0.
     let tables = Tables {
         y: vec![0.0, 1.0, 3.0, 2.0],
         x: vec![0.3; 4],
@@ -537,7 +539,7 @@ fn constant_columns_are_named_and_an_absolute_floor_admits_them() {
 }
 
 #[test]
-fn dead_components_are_reported_and_start_again() {
+fn dead_components_are_reported_and_reset() {
     let mut rng = generator(14);
     let tables = Tables::random(200, 0, 2, &mut rng);
     let data = tables.observations();

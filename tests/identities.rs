@@ -73,7 +73,7 @@ struct Case {
     streams: Streams,
 }
 
-/// Every model with first parameters in f64 that are pushed off their special places.
+/// Every model with perturbed initial parameters in f64.
 fn cases() -> impl Iterator<Item = Case> {
     MODELS.iter().enumerate().map(|(number, (model, data))| {
         let streams = Streams::new(number as u64);
@@ -173,12 +173,12 @@ fn fisher_the_gradient_of_the_exact_expected_log_likelihood_is_that_of_the_margi
 }
 
 #[test]
-fn the_gradient_of_the_marginal_likelihood_is_its_slope() {
+fn the_gradient_of_the_marginal_likelihood_matches_finite_differences() {
     let marginal = objective("kind = 'marginal_likelihood'");
     let exact = PosteriorConfig::default();
     for case in cases() {
         let (_, gradient) = value_and_gradient(&case, &marginal, &exact, 0);
-        // The slope along the gradient itself, by central differences, is the gradient's norm.
+        // The directional derivative along the gradient, by central differences, is the gradient's norm.
         let step = 1e-5 / norm(&gradient);
         let moved = |sign: f64| {
             let theta = case.theta.snapshot().expect("a copy");
@@ -256,7 +256,7 @@ fn with_any_other_posterior_the_elbo_is_the_log_likelihood_less_the_divergence()
     }
 }
 
-/// Probability, value and gradient of one guess.
+/// Probability, value and gradient of one posterior sample.
 type Cell = (f64, f64, Vec<f64>);
 /// Value and gradient of one estimate.
 type Estimate = (f64, Vec<f64>);
@@ -291,7 +291,7 @@ fn enumerate(case: &Case) -> Vec<Vec<Cell>> {
 }
 
 #[test]
-fn sampled_guesses_are_unbiased_in_value_and_gradient() {
+fn posterior_samples_are_unbiased_in_value_and_gradient() {
     const REPEATS: u64 = 400;
     const SAMPLES: f64 = 3.0;
     let expected = objective("kind = 'expected_log_likelihood'");
@@ -301,7 +301,7 @@ fn sampled_guesses_are_unbiased_in_value_and_gradient() {
             .map(|index| value_and_gradient(&case, &expected, &sampled, index))
             .collect();
         let table = enumerate(&case);
-        // Mean and standard error of the estimates' mean by enumeration: rare guesses with large gradients would make
+        // Mean and standard error of the estimates' mean by enumeration: rare samples with large gradients would make
         // an estimated error too small.
         let compare = |exact: &dyn Fn(&Cell) -> f64, estimate: &dyn Fn(&Estimate) -> f64, what: &str| {
             let (mut mean, mut variance) = (0.0, 0.0);
@@ -418,7 +418,7 @@ fn em_never_lowers_the_log_likelihood() {
 }
 
 #[test]
-fn the_bound_of_a_sweep_is_the_log_likelihood_if_the_guess_is_exact_and_below_it_otherwise() {
+fn the_bound_of_a_sweep_is_the_log_likelihood_if_the_posterior_is_exact_and_below_it_otherwise() {
     for case in cases() {
         let Some(closed_form) = case.model.closed_form() else {
             continue;

@@ -1,4 +1,5 @@
-//! The laws of the rooms, read from the source: who may import from whom, and that randomness is always an argument.
+//! The import rules of the modules, checked on the source: which module may import from which, and that randomness is
+//! always an argument.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 struct Source {
     /// Its path below `src/`.
     path: String,
-    /// The room it belongs to.
+    /// The module it belongs to.
     room: String,
     code: String,
 }
@@ -43,7 +44,7 @@ fn sources() -> Vec<Source> {
     files(&root).into_iter().map(read).collect()
 }
 
-/// The rooms in the order in which the library's own page states them: after "this order:".
+/// The modules in the order that `src/lib.rs` states after "this order:".
 fn order() -> Vec<String> {
     let page = include_str!("../src/lib.rs").replace("//!", " ");
     let order = page
@@ -111,7 +112,7 @@ fn the_reader_of_use_trees_reads_them() {
 }
 
 #[test]
-fn a_room_imports_only_from_rooms_before_it() {
+fn a_module_imports_only_from_modules_before_it() {
     let order = order();
     let place = |room: &str| order.iter().position(|known| known == room);
     let mut offences = Vec::new();
@@ -120,7 +121,7 @@ fn a_room_imports_only_from_rooms_before_it() {
         .iter()
         .filter(|source| !["lib", "main"].contains(&source.room.as_str()))
     {
-        let own = place(&source.room).unwrap_or_else(|| panic!("src/{} is in no room of lib.rs", source.path));
+        let own = place(&source.room).unwrap_or_else(|| panic!("src/{} is in no module of lib.rs", source.path));
         seen.insert(source.room.clone());
         for path in paths(&source.code) {
             let room = path.split("::").next().unwrap_or_default();
@@ -131,7 +132,7 @@ fn a_room_imports_only_from_rooms_before_it() {
                 ));
             }
         }
-        // In a room's own file `super` is the crate, and further up there is nothing but other rooms.
+        // In a module's own file `super` is the crate, and everything above it is another module.
         if source.path.ends_with("mod.rs") && source.path.matches('/').count() == 1 {
             let code = source.code.split("#[cfg(test)]").next().unwrap_or_default();
             if code.contains("super::") {
@@ -147,7 +148,7 @@ fn a_room_imports_only_from_rooms_before_it() {
     });
 }
 
-/// What a model, a posterior and an objective may know of each other: what the other's `mod.rs` itself offers.
+/// A model, a posterior and an objective may use only the items of each other's `mod.rs`.
 #[test]
 fn model_posterior_and_objective_meet_only_in_their_traits() {
     const ROOMS: [&str; 3] = ["model", "posterior", "objective"];

@@ -1,5 +1,5 @@
-//! The README's example is an experiment file that holds, and its commands are of verbs that exist; continuous integration
-//! runs them.
+//! The README's example is a valid experiment file, and its commands use existing verbs; continuous integration runs
+//! them.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! Steps of the Gymnasium twins under random actions drawn beforehand: step, observe, and reset where an episode ends.
+//! Steps of the ports of Gymnasium's environments under random actions drawn beforehand: step, observe, and reset where
+//! an episode ends.
 
 use latent_lab::math::streams::Streams;
 use latent_lab_envs::{CartPoleBatch, CartPoleState, CartPoleV1, Environment, PendulumState, PendulumV1};

@@ -1,8 +1,9 @@
-//! The library's side of `scripts/bench_peers`: does the work that it is asked for, and says how long it took.
+//! The library's side of `scripts/bench_peers`: does the requested work and reports how long it took.
 //!
 //! `peers serve` reads one request per line from standard input, a JSON object whose `job` names the work, and answers
-//! each with one line of JSON: `seconds` of the work alone, without reading or preparing, and what the script needs to see
-//! that everyone did the same. Any other call says so and ends, so that all benchmarks can be run together.
+//! each with one line of JSON: `seconds` of the work alone, without reading or preparing, and the results by which the
+//! script checks that all peers did the same work. Any other call prints a hint and ends, so that all benchmarks can be
+//! run together.
 
 mod environments;
 mod mixture;
@@ -34,7 +35,7 @@ fn main() -> std::process::ExitCode {
         let answer = answer.unwrap_or_else(|error| json!({ "error": error.to_string() }));
         let mut out = std::io::stdout().lock();
         if writeln!(out, "{answer}").and_then(|()| out.flush()).is_err() {
-            return std::process::ExitCode::FAILURE; // nobody listens any more
+            return std::process::ExitCode::FAILURE; // standard output is closed
         }
     }
     std::process::ExitCode::SUCCESS

@@ -88,7 +88,7 @@ impl Request {
         Ok(json!({ "seconds": seconds, "losses": losses?, "noise": noise }))
     }
 
-    /// What one seed's draws are made of, step after step.
+    /// The noise of one seed's samples, step after step.
     fn noise_of(&self, guesses: &Stream) -> Vec<f32> {
         let step = |t| {
             let mut generator = guesses.at(t);

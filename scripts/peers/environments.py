@@ -2,7 +2,7 @@
 
 from .measure import Comparison, peer, rounds
 
-# job: what it is, steps of ours and of Gymnasium's, episodes side by side, target.
+# job: case, steps of ours and of Gymnasium's, episodes side by side, target.
 CASES = {
     "cart_pole": ("CartPole-v1, one episode at a time", 3_000_000, 50_000, None, 1 / 50),
     "pendulum": ("Pendulum-v1, one episode at a time", 3_000_000, 30_000, None, 1 / 50),

@@ -1,4 +1,4 @@
-"""Processes that work when asked, rounds in which everyone has a turn, and what comes out of them."""
+"""Processes that work on request, rounds in which each has a turn, and their results."""
 
 import json
 import pathlib
@@ -107,8 +107,8 @@ class Comparison:
     unit: str
     values: dict  # name → measured values, one per round
     ours: str
-    targets: dict = field(default_factory=dict)  # name → largest lawful ratio of medians ours / its
-    agreement: dict = field(default_factory=dict)  # what → (largest gap found, largest lawful one)
+    targets: dict = field(default_factory=dict)  # name → largest accepted ratio of medians ours / its
+    agreement: dict = field(default_factory=dict)  # what → (largest gap found, largest accepted one)
 
     def median(self, name):
         return statistics.median(self.values[name])

@@ -1,4 +1,4 @@
-"""EM of a Gaussian mixture in scikit-learn: the two steps that `GaussianMixture.fit` repeats, without what surrounds them."""
+"""EM of a Gaussian mixture in scikit-learn: only the two steps that `GaussianMixture.fit` repeats."""
 
 import time
 

@@ -54,7 +54,7 @@ def table(comparisons):
         for comparison in own:
             text += lines(comparison)
         gaps = [
-            f"- {comparison.case}: {what} differ by {gap:.1e} (lawful: {limit:.0e})" + ("" if gap <= limit else " **NO**")
+            f"- {comparison.case}: {what} differ by {gap:.1e} (accepted: {limit:.0e})" + ("" if gap <= limit else " **NO**")
             for comparison in own
             for what, (gap, limit) in comparison.agreement.items()
         ]

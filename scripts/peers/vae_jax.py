@@ -9,7 +9,7 @@ import numpy as np
 import optax
 
 ADAM = optax.adam(1e-3)
-FLOOR = 1e-4  # of the guess's deviations
+FLOOR = 1e-4  # of the standard deviations of q(z|x)
 
 
 def perceptron(layers, h):

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import torch
 
-FLOOR = 1e-4  # of the guess's deviations
+FLOOR = 1e-4  # of the standard deviations of q(z|x)
 
 
 def perceptron(layers, h):

@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionRule {
-    /// A draw: z from p(z|s), then a from p(a|s,z).
+    /// A sample: z from p(z|s), then a from p(a|s,z).
     Sample,
-    /// E[a|s]: what a regression would do. Of a continuous latent, the mean over 256 points of p(z|s), spread evenly.
+    /// E[a|s], as in regression. For a continuous latent, the mean over 256 evenly spread points of p(z|s).
     Mean,
-    /// The mean of the component with the largest weight, of a finite latent.
+    /// The mean of the component with the largest weight, for a finite latent.
     MostLikelyComponent,
 }
 
@@ -33,14 +33,14 @@ pub enum LatentRule {
     PerEpisode,
 }
 
-/// A trained conditional model that acts.
+/// A trained conditional model as a policy.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy<'a> {
     /// p(a|s).
     pub model: &'a dyn Model,
     /// Its parameters.
     pub theta: &'a Parameters,
-    /// From the environment's units to the model's and back.
+    /// Conversion between the units of the environment and of the model.
     pub standardization: &'a Standardization,
     /// How an action is picked.
     pub action: ActionRule,
@@ -48,13 +48,13 @@ pub struct Policy<'a> {
     pub latent: LatentRule,
 }
 
-/// Points of a continuous latent over which [`ActionRule::Mean`] averages.
+/// The number of points of a continuous latent that [`ActionRule::Mean`] averages over.
 const MEAN_POINTS: usize = 256;
 
 impl Policy<'_> {
     /// Actions for the observations of E episodes at once, row by row, in the environment's units. `kept` holds the latents
-    /// of all episodes (none before their first action); `strata` places new ones, as evenly over the episodes as can be;
-    /// whatever else is random comes from each episode's own generator.
+    /// of all episodes (none before their first action); `strata` spreads new ones evenly over the episodes; all other
+    /// randomness comes from each episode's own generator.
     pub fn act<R: Rng>(
         &self,
         mut observations: Table,
@@ -92,7 +92,7 @@ impl Policy<'_> {
         Ok(actions)
     }
 
-    /// The component of each episode: the one that is kept, or one that its stratum chooses. `[E]`
+    /// The component of each episode: the kept one, or one chosen by its stratum. `[E]`
     fn components(
         &self,
         rows: &MixtureRows,
@@ -112,7 +112,7 @@ impl Policy<'_> {
         Ok(chosen)
     }
 
-    /// p(a|s) at the points that the rule asks for: one for each episode, or many to average over.
+    /// p(a|s) at the points that the rule needs: one for each episode, or many to average over.
     fn decoded(
         &self,
         decoder: &dyn Decoder,

@@ -1,4 +1,4 @@
-//! Roll-outs: a policy drives many episodes side by side, each with its own stream of random numbers.
+//! Roll-outs: a policy acts in many episodes in parallel, each with its own stream of random numbers.
 
 use super::{ActionRule, LatentRule, Policy};
 use crate::Result;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EnvironmentConfig {
-    /// The road with the tree; its settings are those of `[data]` where that is `source = "tree"`.
+    /// The road with the tree. It takes its settings from `[data]` if that has `source = "tree"`.
     Tree,
 }
 
@@ -20,12 +20,12 @@ pub enum EnvironmentConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct EvaluationConfig {
-    /// The metrics of the comparison, as `list metric` names them; the part before the slash may be left out. Variants are
-    /// compared and drawn by the first; the others are tabulated below. Without this key the first is
+    /// The metrics of the comparison, as `list metric` names them; the part before the slash may be left out. The first
+    /// one ranks the variants and is plotted; the others are tabulated below. Without this key the first is
     /// `rollout/success_rate` or the log-likelihood, of the test rows if there are any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<String>,
-    /// The environment that the policy is rolled out in; none without this key.
+    /// The environment of the roll-outs; no roll-outs without this key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<EnvironmentConfig>,
     /// Roll-outs per run.
@@ -38,11 +38,11 @@ pub struct EvaluationConfig {
     /// Repetitions over which the objective's estimate is compared with its exact value; 0 skips this.
     #[schemars(range(max = 10_000_000))]
     pub estimator_repeats: u64,
-    /// Draws per row behind `log_likelihood_bound` and `elbo`.
+    /// Draws per row for `log_likelihood_bound` and `elbo`.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub bound_samples: usize,
-    /// Steps at the start of each test sequence over which no prediction error counts; in free run the model sees the
-    /// observations of these steps and no others.
+    /// Steps at the start of each test sequence that prediction errors leave out. In free run the model sees only the
+    /// observations of these steps.
     pub warm_up: usize,
     /// How many steps ahead `test/k_step_error` looks.
     #[schemars(range(min = 1))]
@@ -65,7 +65,7 @@ impl Default for EvaluationConfig {
     }
 }
 
-/// Drives `count` episodes to their ends and returns their last states, paths included.
+/// Runs `count` episodes to their ends and returns their last states, including the paths.
 pub fn roll_out(environment: &Tree, policy: &Policy, count: usize, streams: &Streams) -> Result<Vec<tree::State>> {
     let starts = streams.named("rollout/start");
     let mut states: Vec<_> = (0..count as u64)
@@ -93,7 +93,7 @@ pub fn roll_out(environment: &Tree, policy: &Policy, count: usize, streams: &Str
     Ok(states)
 }
 
-/// The metrics `rollout/…` of finished episodes. The routes of successes are missing where there is no success.
+/// The metrics `rollout/…` of finished episodes. Metrics of routes are missing if no episode succeeded.
 pub fn score(states: &[tree::State]) -> Vec<(String, f64)> {
     let successes: Vec<_> = states.iter().filter(|state| state.success()).collect();
     let count = successes.len() as f64;

@@ -11,15 +11,15 @@ use std::sync::Arc;
 /// Some rows of a [`Dataset`].
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// What is modelled. `[B, D]`
+    /// The observed columns. `[B, D]`
     pub observed: Tensor,
-    /// What is conditioned on. `[B, C]`
+    /// The given columns, conditioned on. `[B, C]`
     pub given: Option<Tensor>,
-    /// Weights of the rows, scaled so that their mean over the *data set* is one; then the mean over a uniformly drawn
-    /// batch of weight × value estimates the weighted mean without bias. `[B]`
+    /// Weights of the rows, scaled to mean one over the *data set*. The mean of weight × value over a uniformly drawn
+    /// batch is then an unbiased estimate of the weighted mean. `[B]`
     pub weights: Option<Tensor>,
-    /// The same as sequences, where rows are steps: then B counts sequences, and the tables above have all their steps,
-    /// one sequence after another. Weights make the mean over sequences one over steps.
+    /// The sequences, if rows are steps. B then counts sequences, and the tables above hold all their steps, one
+    /// sequence after another. The weights turn a mean over sequences into a mean over steps.
     pub sequences: Option<Arc<Sequences>>,
 }
 
@@ -60,7 +60,7 @@ impl Batch {
         sequences.unwrap_or(self.observed.dims()[0])
     }
 
-    /// Whether there is no row.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -116,7 +116,7 @@ impl Batch {
     /// The weighted mean over rows of `values` `[B]`, a scalar.
     pub fn mean(&self, values: &Tensor) -> Result<Tensor> {
         Ok(match &self.weights {
-            // A row of weight 0 does not count, not even where its value is −∞.
+            // A row of weight 0 does not count, even if its value is −∞.
             Some(weights) => crate::nn::weighted_sum(
                 &values.reshape((1, ()))?,
                 &(weights.reshape((1, ()))? / self.len() as f64)?,

@@ -1,4 +1,4 @@
-//! Rows in memory, in f64: what is observed, what is given, how much each row counts.
+//! Rows in memory, in f64: observed columns, given columns, weights.
 
 use crate::math::kalman::Sequences;
 use crate::math::rows::Rows;
@@ -34,7 +34,7 @@ impl Table {
         &self.values
     }
 
-    /// All values, row-major, to be changed in place.
+    /// All values, row-major, mutable.
     pub fn values_mut(&mut self) -> &mut [f64] {
         &mut self.values
     }
@@ -49,7 +49,7 @@ impl Table {
         self.values.iter().skip(j).step_by(self.columns).copied()
     }
 
-    /// The rows of `indices`, in that order.
+    /// The rows at `indices`, in that order.
     pub fn select(&self, indices: &[usize]) -> Self {
         let values = indices.iter().flat_map(|&i| self.row(i)).copied().collect();
         Self {
@@ -58,7 +58,7 @@ impl Table {
         }
     }
 
-    /// These rows and then those of `below`.
+    /// These rows, followed by those of `below`.
     fn above(&self, below: &Self) -> Self {
         Self::new([&self.values[..], &below.values].concat(), self.columns)
     }
@@ -72,31 +72,31 @@ impl Table {
     }
 }
 
-/// Rows to model, with what is given beside them and how much each counts.
+/// Observed rows, with their given columns and weights.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Dataset {
-    /// What is modelled: x of p(x), y of p(y|x). `[N, D]`
+    /// The observed columns: x of p(x), y of p(y|x). `[N, D]`
     pub observed: Table,
-    /// What is conditioned on: x of p(y|x); none for densities. `[N, C]`
+    /// The given columns: x of p(y|x); none for densities. `[N, C]`
     pub given: Option<Table>,
-    /// How often each row counts, ≥ 0; none where all count once. `[N]`
+    /// The weight of each row, ≥ 0; none if all weights are 1. `[N]`
     pub weights: Option<Vec<f64>>,
-    /// The generator's own component of each row: for scoring and drawing, never for training. `[N]`
+    /// The generator's component of each row: for scoring and plotting, never for training. `[N]`
     pub labels: Option<Vec<usize>>,
-    /// Steps of each sequence, where rows are the steps of sequences one after another and NaN is a missing value; none
-    /// where rows are independent.
+    /// The number of steps of each sequence, if rows are the steps of sequences, one sequence after another; NaN is
+    /// then a missing value. None if rows are independent.
     pub lengths: Option<Vec<usize>>,
-    /// Of a part that was cut from a single sequence in time, the steps before it: the part is what follows them.
+    /// The preceding steps, if this part was cut from a single sequence.
     pub before: Option<Box<Self>>,
 }
 
 impl Dataset {
-    /// The number of rows; of sequences, where rows are their steps.
+    /// The number of rows, or of sequences if rows are their steps.
     pub fn len(&self) -> usize {
         self.lengths.as_ref().map_or(self.observed.rows(), Vec::len)
     }
 
-    /// Whether there is no row.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.observed.values().is_empty()
     }
@@ -106,8 +106,8 @@ impl Dataset {
         self.weights.as_ref().map_or(1.0, |weights| weights[i])
     }
 
-    /// The sum of all weights: the number of data that the rows stand for. A datum of a sequence is a step at which
-    /// anything is observed.
+    /// The sum of all weights: the number of data that the rows represent. A datum of a sequence is a step with at
+    /// least one observed value.
     pub fn total_weight(&self) -> f64 {
         if self.lengths.is_some() {
             let steps = (0..self.observed.rows()).filter(|&t| self.observed.row(t).iter().any(|o| !o.is_nan()));
@@ -118,7 +118,7 @@ impl Dataset {
             .map_or(self.len() as f64, |weights| weights.iter().sum())
     }
 
-    /// The rows (or sequences) of `indices`, in that order.
+    /// The rows (or sequences) at `indices`, in that order.
     pub fn select(&self, indices: &[usize]) -> Self {
         if let Some(lengths) = &self.lengths {
             let starts = starts(lengths);
@@ -145,7 +145,7 @@ impl Dataset {
 }
 
 impl Dataset {
-    /// Rows that are the steps of sequences of these `lengths`, one after another.
+    /// Sequences of these `lengths`, whose steps are the rows, one sequence after another.
     pub(super) fn of_sequences(observed: Table, given: Option<Table>, lengths: Vec<usize>) -> Self {
         Self {
             observed,
@@ -155,7 +155,7 @@ impl Dataset {
         }
     }
 
-    /// The sequences, as state-space models take them; an error where rows are independent.
+    /// The sequences in the form that state-space models use; an error if rows are independent.
     pub fn sequences(&self) -> Result<Sequences> {
         let lengths = self
             .lengths
@@ -171,7 +171,7 @@ impl Dataset {
         )
     }
 
-    /// The first `steps` steps of a single sequence, and the rest, which follows them.
+    /// The first `steps` steps of a single sequence, and the rest.
     pub(super) fn cut(&self, steps: usize) -> (Self, Self) {
         let part = |range: std::ops::Range<usize>| {
             let rows: Vec<usize> = range.clone().collect();
@@ -187,7 +187,7 @@ impl Dataset {
         (first, rest)
     }
 
-    /// One sequence of this part and the steps before it, and how many these are.
+    /// The preceding steps and this part as one sequence, and the number of preceding steps.
     pub fn with_before(&self) -> (Cow<'_, Self>, usize) {
         let Some(before) = &self.before else {
             return (Cow::Borrowed(self), 0);

@@ -1,16 +1,17 @@
-//! Rows of a table as the steps of sequences: where one sequence ends, and which steps a regular clock says are missing.
+//! Rows of a table as the steps of sequences: where each sequence ends, and which steps are missing from a regular
+//! clock.
 
 use super::{Dataset, Table};
 use crate::error::Fault;
 
-/// Most steps that gaps in time may be filled with, for each step that there is.
+/// The largest ratio of steps filled in for gaps in time to steps in the file.
 const MOST_FILLED: f64 = 1000.0;
 
-/// Where a row stands, in words.
+/// The place of a row in the file, in words.
 type Place<'a> = &'a dyn Fn(usize) -> String;
 
-/// Sequences of `lengths` rows with the gaps of `time` filled by missing steps, and the regular interval of time: the shortest
-/// one, where any sequence has two rows.
+/// Sequences of `lengths` rows with the gaps of `time` filled by missing steps, and the regular interval of time. The
+/// interval is the shortest difference of time; none if no sequence has two rows.
 pub(super) fn with_gaps_filled(
     observed: Table,
     given: Option<Table>,
@@ -48,7 +49,7 @@ pub(super) fn with_gaps_filled(
                             "at one step per {}, the shortest interval, {filled} steps or more would be missing",
                             in_unit(interval, unit)
                         ),
-                        "a clock that ticks about as often as there are rows",
+                        "about as many steps as there are rows",
                         "check the column",
                     ));
                 }
@@ -65,7 +66,7 @@ pub(super) fn with_gaps_filled(
     if filled > 0.0 && given.is_some() {
         return Err(Fault::new(
             "input",
-            format!("{filled} steps are missing by their time, and with them their inputs"),
+            format!("`time` skips {filled} steps, and their inputs are missing"),
             "an input on every step",
             "add rows for the missing steps with their inputs and empty observed cells",
         ));
@@ -84,7 +85,7 @@ fn in_unit(difference: f64, unit: &str) -> String {
     format!("{difference} {unit}").trim_end().to_owned()
 }
 
-/// Rows of each sequence: those that stand next to each other with the same number in `episode`, which may number `names`.
+/// The number of rows of each sequence: adjacent rows with the same number in `episode`. The numbers may index `names`.
 pub(super) fn lengths(episode: &[f64], names: Option<&[String]>, place: Place) -> Result<Vec<usize>, Fault> {
     let mut seen = std::collections::BTreeSet::new();
     let (mut lengths, mut start) = (Vec::new(), 0);
@@ -105,7 +106,7 @@ pub(super) fn lengths(episode: &[f64], names: Option<&[String]>, place: Place) -
     Ok(lengths)
 }
 
-/// The shortest interval within a sequence; infinite where all have one row.
+/// The shortest interval within a sequence; infinite if every sequence has one row.
 fn interval((time, unit): (&[f64], &str), lengths: &[usize], place: Place) -> Result<f64, Fault> {
     let mut shortest = f64::INFINITY;
     let mut start = 0;
@@ -168,6 +169,6 @@ mod tests {
                 .contains("row 2 comes 1.5 days after the row before, no multiple of the shortest interval, 1 day")
         );
         let inputs = Some(Table::new(vec![0.0; 3], 1));
-        assert!(fault([0.0, 1.0, 3.0], inputs).contains("with them their inputs"));
+        assert!(fault([0.0, 1.0, 3.0], inputs).contains("their inputs are missing"));
     }
 }

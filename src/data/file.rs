@@ -1,9 +1,9 @@
 //! The user's own data: tables of text with a header line (CSV), and NumPy's arrays.
 //!
 //! A column of a table, or an array of shape `[N]`, is one column; an array `[N, d]` is `d` columns. Missing values (an empty
-//! cell, `NA`, NaN) are kept in the observed columns of sequences, whose models mask them. Elsewhere they are refused, with
-//! line and column, and so are infinities. For a model of sequences all rows are one sequence, in the order of the
-//! file, unless `episode` says otherwise; arrays `[N, T, d]` are sequences by themselves.
+//! cell, `NA`, NaN) are kept in the observed columns of sequences, whose models mask them. Elsewhere they are errors
+//! that name line and column, and so are infinities. For a model of sequences all rows are one sequence, in the order
+//! of the file, unless `episode` is given; arrays `[N, T, d]` are N sequences.
 
 mod arrays;
 mod bytes;
@@ -32,33 +32,33 @@ use values::{check_binary, check_sizes, check_varying};
 /// Squares of larger numbers, summed over rows, overflow.
 pub(super) const LARGEST: f64 = 1e140;
 
-/// What is asked of observed values before anything runs.
+/// The requirement on observed values, checked before anything runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
-    /// 0 and 1 alone.
+    /// Only 0 and 1.
     Binary,
-    /// Columns that vary.
+    /// No constant columns.
     Varying,
     /// Any numbers.
     Anything,
 }
 
-/// What a model takes rows for.
+/// How a model interprets rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rows {
-    /// Each row is a datum of its own.
+    /// Each row is one datum.
     Independent,
     /// Rows are the steps of sequences.
     Steps,
 }
 
-/// A file that several runs read: once for models of independent rows, once for models of sequences, when it is first
-/// asked for.
+/// A file shared by several runs. It is read when first needed: once for models of independent rows, once for models of
+/// sequences.
 #[derive(Debug, Default)]
 pub struct SharedFile([OnceLock<Result<Contents, Fault>>; 2]);
 
 impl SharedFile {
-    /// What the file of `config` holds; everyone who shares this asks for the same file.
+    /// The content of the file of `config`; all users of one `SharedFile` name the same file.
     pub(super) fn read(&self, config: &FileConfig, folder: &Path, rows: Rows) -> Result<&Contents, Fault> {
         self.0[usize::from(rows == Rows::Steps)]
             .get_or_init(|| config.read(folder, rows))
@@ -67,31 +67,31 @@ impl SharedFile {
     }
 }
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug)]
 pub struct Contents {
     /// The rows of `path`.
     pub rows: Dataset,
     /// The rows of `test_path`.
     pub test: Option<Dataset>,
-    /// For each observed column, the number of its name under `observed`, and its own name: `colour=red` of a category,
-    /// `x[:, 1]` of an array.
+    /// For each observed column, the index of its name under `observed`, and its label, such as `colour=red` for a
+    /// category or `x[:, 1]` for an array.
     labels: Vec<(usize, String)>,
 }
 
-/// One file, read.
+/// The content of one file.
 struct One {
     rows: Dataset,
-    /// The interval of a regular clock, where there is one.
+    /// The interval of the regular clock, if there is one.
     interval: Option<f64>,
     labels: Vec<(usize, String)>,
-    /// How many columns condition on or drive the observed ones, under each key.
+    /// The number of columns under `given` and `input`.
     beside: Vec<(&'static str, usize)>,
     categories: Categories,
 }
 
 impl FileConfig {
-    /// Reads the training file (and the test file, where there is one) for a model that takes rows for `rows`.
+    /// Reads the training file (and the test file, if there is one) for a model that interprets rows as `rows`.
     pub fn read(&self, folder: &Path, rows: Rows) -> Result<Contents, Fault> {
         if self.test_path.is_some() && self.test_fraction > 0.0 {
             return Err(Fault::new(
@@ -164,7 +164,7 @@ impl FileConfig {
         })
     }
 
-    /// Looks for what is `asked` of the observed values.
+    /// Checks the requirement `asked` on the observed values.
     pub fn check_values(&self, folder: &Path, contents: &Contents, asked: Asked) -> Result<(), Fault> {
         let Contents { rows, test, labels } = contents;
         match asked {
@@ -178,7 +178,7 @@ impl FileConfig {
         }
     }
 
-    /// What the file at `path`, named under `key`, holds. A test file has the `categories` of the training file.
+    /// The content of the file at `path`, named under `key`. A test file uses the `categories` of the training file.
     fn read_one(
         &self,
         folder: &Path,
@@ -244,7 +244,7 @@ impl FileConfig {
         })
     }
 
-    /// The rows, each a datum of its own.
+    /// The rows as independent data.
     fn as_rows(&self, columns: &Columns, observed: Table, path: &Path) -> Result<Dataset, Fault> {
         let weights = self.weight.as_ref().map(|name| columns.column(name).to_vec());
         if let Some(weights) = &weights {
@@ -280,7 +280,7 @@ impl FileConfig {
         })
     }
 
-    /// The rows as the steps of sequences, and the interval of their clock.
+    /// The rows as the steps of sequences, and the time between steps.
     fn as_sequences(
         &self,
         columns: &Columns,
@@ -295,7 +295,7 @@ impl FileConfig {
                     "remove it, or repeat sequences under other names in `episode`",
                 )
             } else {
-                ("given", "list what drives the sequences under `input`")
+                ("given", "list the inputs of the sequences under `input`")
             };
             return Err(Fault::new(
                 key,

@@ -1,4 +1,4 @@
-//! What a model learns from: tables in memory, batches as tensors, sources (generators and files), splits,
+//! The data a model is trained on: tables in memory, batches as tensors, sources (generators and files), splits,
 //! standardisation.
 
 pub mod batch;

@@ -1,4 +1,4 @@
-//! What generators know of their own data: the log-density of test rows under the model that drew them.
+//! Reference values from generators: the log-density of test rows under the generator that drew them.
 
 use super::Dataset;
 use crate::math::kalman::{Conditional, System};
@@ -7,7 +7,7 @@ use crate::math::streams::Streams;
 use latent_lab_envs as envs;
 use nalgebra::{DMatrix, DVector};
 
-/// Weighted mean of the generator's own log-density over `test`, in nats per datum.
+/// Weighted mean of the generator's log-density over `test`, in nats per datum.
 pub(super) fn oracle(generator: &dyn envs::Generator, test: &Dataset) -> Option<f64> {
     let mut sum = 0.0;
     for i in 0..test.len() {
@@ -46,8 +46,8 @@ pub(super) fn true_system(generator: &envs::Lgssm) -> System {
     }
 }
 
-/// Log-likelihood of the sequences of `test` under the system that made them, and its standard error where it is an
-/// estimate, both in nats per observed step; particles draw from the stream `oracle`.
+/// Log-likelihood of the sequences of `test` under the system that made them, and its standard error if it is an
+/// estimate, both in nats per observed step. Particles use the stream `oracle`.
 pub(super) fn sequence_oracle(truth: &Predictor, test: &Dataset, streams: &Streams) -> Option<(f64, Option<f64>)> {
     let sequences = test.sequences().ok()?;
     let found = truth.log_likelihood(&sequences, &streams.named("oracle")).ok()?;

@@ -1,4 +1,4 @@
-//! Where data come from: a generator of the environments crate, or a file; and how they are split.
+//! The source of the data, a generator of the environments crate or a file, and its split.
 //!
 //! All draws of one seed come from the streams `data/train`, `data/test` and `data/split`, so every variant of an
 //! experiment sees the same rows for the same seed.
@@ -15,10 +15,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Particles behind what a nonlinear generator knows of its own data.
+/// Particles of each estimate of the oracle of a nonlinear generator.
 const ORACLE_PARTICLES: usize = 10_000;
 
-/// The table `[data]`: what a model learns from.
+/// The table `[data]`: the rows for training and testing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DataConfig {
     /// Where the rows come from.
@@ -37,7 +37,7 @@ pub struct DataConfig {
     #[schemars(range(min = 0.0, max = 0.9))]
     pub validation_fraction: f64,
     /// Whether every column is shifted and scaled to mean 0 and standard deviation 1 over the training rows.
-    /// Log-likelihoods are reported in the units of the data all the same.
+    /// Log-likelihoods are still reported in the units of the data.
     #[serde(default)]
     pub standardize: bool,
     /// Whether the data are a fine grid weighted by the true density instead of draws: the limit of infinitely many rows.
@@ -46,7 +46,7 @@ pub struct DataConfig {
     pub population: bool,
 }
 
-/// Keys of the table that only generators have.
+/// Keys that only generators have.
 pub const GENERATOR_KEYS: [&str; 3] = ["train", "test", "population"];
 
 /// A generator, or a file.
@@ -59,46 +59,46 @@ pub enum Source {
     LinearGaussian(envs::LinearGaussian),
     /// Three well-separated Gaussian clusters of unequal weights.
     ThreeClusters(envs::ThreeClusters),
-    /// Bishop's inverse problem: several answers to one question.
+    /// Bishop's inverse problem: one x has up to three solutions t.
     InverseSinusoid(envs::InverseSinusoid),
-    /// Twenty known Gaussians in a row, whose weights are to be learnt.
+    /// Twenty known Gaussians on a line, whose weights are to be learnt.
     MixtureOfTwenty(envs::MixtureOfTwenty),
     /// A noisy circle.
     Ring(envs::Ring),
     /// Two noisy half circles.
     TwoMoons(envs::TwoMoons),
-    /// Demonstrations of driving round a tree, on either side.
+    /// Demonstrations of driving past a tree, on either side.
     Tree(envs::Tree),
     /// Sequences from a linear-Gaussian state space whose likelihood is known.
     Lgssm(envs::Lgssm),
-    /// Sequences from the growth model: a state that jumps between two wells, seen through its square.
+    /// Sequences from the growth model: a state that jumps between two wells, of which the square is observed.
     Growth(envs::Growth),
     /// The user's own file: a table (CSV) or NumPy's arrays.
     File(FileConfig),
 }
 
-/// The rows of one seed, as training sees them.
+/// The rows of one seed, in the units that the model sees.
 #[derive(Debug, Clone)]
 pub struct Splits {
     /// For fitting.
     pub train: Dataset,
     /// For early stopping.
     pub validation: Option<Dataset>,
-    /// For scoring alone.
+    /// For scoring only.
     pub test: Option<Dataset>,
-    /// What was done to the columns; the identity unless asked for.
+    /// The standardisation of the columns; the identity unless `standardize` is set.
     pub standardization: Standardization,
-    /// The generator's own p(z), where its data have components.
+    /// The generator's p(z), if its data have components.
     pub true_prior: Option<Vec<f64>>,
-    /// The generator's own state space, in the data's units, where it is one.
+    /// The generator's state space, in the data's units, if it is one.
     pub truth: Option<Predictor>,
-    /// Mean log-density of the test rows under the generator itself, in nats per datum in the data's units.
+    /// Mean log-density of the test rows under the generator, in nats per datum in the data's units.
     pub oracle: Option<f64>,
-    /// Standard error of [`Splits::oracle`] where it is a particle estimate, in nats per datum.
+    /// Standard error of [`Splits::oracle`] if it is a particle estimate, in nats per datum.
     pub oracle_standard_error: Option<f64>,
 }
 
-/// How wide the rows are, known before anything is drawn.
+/// The numbers of columns, known before anything is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Widths {
     /// Columns modelled, D.
@@ -107,12 +107,12 @@ pub struct Widths {
     pub given: usize,
 }
 
-/// What is known of the rows before anything is drawn.
+/// The shape of the rows, known before anything is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
-    /// How wide they are.
+    /// The numbers of columns.
     pub widths: Widths,
-    /// Steps of the longest sequence there may be to test on (of all, without a test part); none where rows are
+    /// The largest possible number of steps of a test sequence (of any sequence, without a test part); none if rows are
     /// independent.
     pub longest: Option<usize>,
 }
@@ -137,7 +137,7 @@ impl Source {
 }
 
 impl DataConfig {
-    /// Whether anything is given beside what is modelled.
+    /// Whether there are given columns.
     pub fn is_given(&self) -> bool {
         match (&self.source, self.source.generator()) {
             (Source::File(file), _) => !file.given.is_empty(),
@@ -145,8 +145,8 @@ impl DataConfig {
         }
     }
 
-    /// The shape of the rows, after everything that can be wrong with the source has been looked for, for a model that takes
-    /// rows for `rows` and asks this of observed values.
+    /// Checks the source and returns the shape of the rows, for a model that interprets rows as `rows` and has this
+    /// requirement on observed values.
     pub fn check(&self, shared: &SharedFile, folder: &Path, rows: Rows, asked: Asked) -> Result<Shape, Fault> {
         match (&self.source, self.source.generator()) {
             (Source::File(file), _) => self.check_file(file, (shared, folder, rows), asked),
@@ -165,7 +165,7 @@ impl DataConfig {
             if given {
                 return Err(Fault::new(
                     key,
-                    format!("`{key}` is for generators; a file has as many rows as it has"),
+                    format!("`{key}` is only for generators: the rows of a file are fixed"),
                     "no such key with `source = \"file\"`",
                     "use `test_fraction` or `test_path`",
                 ));
@@ -176,7 +176,7 @@ impl DataConfig {
         }
         let contents = shared.read(file, folder, rows)?;
         let Contents { rows, test, .. } = contents;
-        // Parts of a single sequence are its steps, until one is left with part of it alone.
+        // A single sequence is split by its steps.
         let mut parts = match rows.lengths.as_deref() {
             Some(&[steps]) => Parts {
                 count: steps,
@@ -195,7 +195,7 @@ impl DataConfig {
         if self.validation_fraction > 0.0 {
             parts.hold_out(self.validation_fraction, rows);
         }
-        // A single sequence may be long enough to learn from, a single row is not.
+        // A single sequence may be enough for training; a single row is not.
         let least = if rows.lengths.is_some() && !parts.of_one { 1 } else { 2 };
         if parts.count < least {
             let (what, all) = match (&rows.lengths, parts.of_one) {
@@ -234,7 +234,7 @@ impl DataConfig {
 
     fn check_generator(&self, generator: &dyn envs::Generator) -> Result<Shape, Fault> {
         generator.check().map_err(|text| {
-            // It begins with the key at fault, in backquotes.
+            // The text begins with the key at fault, in backquotes.
             let key = text.strip_prefix('`').and_then(|rest| rest.split_once('`'));
             let key = key.map_or("source", |(key, _)| key).to_owned();
             Fault::new(key, text, "consistent keys", "see `describe data`")
@@ -282,7 +282,7 @@ impl DataConfig {
         self.load_sharing(&SharedFile::default(), folder, Rows::Independent, streams)
     }
 
-    /// The same for a model that takes rows for `rows`, where the source is a file read once for everyone who shares it.
+    /// The same for a model that interprets rows as `rows`, with the file that runs share if the source is one.
     pub fn load_sharing(
         &self,
         shared: &SharedFile,
@@ -387,7 +387,7 @@ fn dataset(points: envs::Points, observed: usize, given: usize) -> Dataset {
 mod tests {
     use super::*;
 
-    /// Runs that share a file see the same rows, whatever becomes of it after the first has read it.
+    /// Runs that share a file see the same rows, even if the file changes after the first read.
     #[test]
     fn a_shared_file_is_read_once() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Holding out rows, sequences, or the end of a single sequence, and what must be left in every part.
+//! Holding out rows, sequences, or the end of a single sequence, and checks of the parts.
 
 use super::Dataset;
 use super::file::LARGEST;
@@ -6,13 +6,14 @@ use crate::error::Fault;
 use crate::math::streams::Streams;
 use rand::seq::SliceRandom;
 
-/// How many of `rows` rows a fraction above 0 is: at least one, and never all unless there is only one.
+/// The number of rows that a fraction above 0 of `rows` holds out: at least one, and never all unless there is only
+/// one.
 pub(super) fn held_out(rows: usize, fraction: f64) -> usize {
     let wanted = (rows as f64 * fraction).round() as usize;
     wanted.clamp(1, rows.saturating_sub(1).max(1))
 }
 
-/// What there is to hold out from: rows, sequences, or the steps of a single sequence.
+/// The units that can be held out: rows, sequences, or the steps of a single sequence.
 pub(super) struct Parts {
     pub count: usize,
     /// Whether they are the steps of a single sequence.
@@ -20,7 +21,8 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Takes `fraction` of them away, and says how many these are; what is left may be one sequence of `rows`.
+    /// Removes `fraction` of them and returns their number. A single sequence may remain, and is then counted in steps
+    /// of `rows`.
     pub fn hold_out(&mut self, fraction: f64, rows: &Dataset) -> usize {
         let gone = held_out(self.count, fraction).min(self.count);
         self.count -= gone;
@@ -34,7 +36,7 @@ impl Parts {
     }
 }
 
-/// A part in which nothing counts has no mean.
+/// Refuses parts without observed values or positive weights: they have no mean.
 pub(super) fn check_weights(
     train: &Dataset,
     validation: Option<&Dataset>,
@@ -59,8 +61,8 @@ pub(super) fn check_weights(
     }
 }
 
-/// Values whose squares f64 can hold: what a file holds has been looked at, sequences of an unstable generator grow without
-/// end.
+/// Refuses values whose squares overflow f64. Files have been checked before; sequences of an unstable generator
+/// diverge.
 pub(super) fn check_drawn(data: &Dataset) -> Result<(), Fault> {
     let size = |value: &f64| value.abs() > LARGEST;
     match data.observed.values().iter().position(size) {
@@ -68,7 +70,7 @@ pub(super) fn check_drawn(data: &Dataset) -> Result<(), Fault> {
             let (row, value) = (at / data.observed.columns() + 1, data.observed.values()[at]);
             Err(Fault::new(
                 "source",
-                format!("row {row} of the drawn sequences holds {value:e}, whose square is beyond f64: they explode"),
+                format!("row {row} of the drawn sequences holds {value:e}, whose square is beyond f64: they diverge"),
                 format!("numbers of size up to {LARGEST:e}"),
                 "draw shorter sequences (`length`), or from a stable system",
             ))
@@ -77,8 +79,8 @@ pub(super) fn check_drawn(data: &Dataset) -> Result<(), Fault> {
     }
 }
 
-/// Splits off `fraction` of the rows, or sequences, drawn by the stream `name`; of a single sequence, its last steps, which are
-/// then scored given those before them.
+/// Splits off `fraction` of the rows, or sequences, drawn by the stream `name`. Of a single sequence, splits off the
+/// last steps, which are scored given the steps before them.
 pub(super) fn split(rows: &Dataset, fraction: f64, streams: &Streams, name: &str) -> (Dataset, Dataset) {
     if let Some([steps]) = rows.lengths.as_deref() {
         return rows.cut(steps - held_out(*steps, fraction));

@@ -1,17 +1,16 @@
-//! Standardisation: columns shifted and scaled to mean 0 and deviation 1 of the training rows.
+//! Standardisation: columns shifted and scaled to mean 0 and standard deviation 1 over the training rows.
 //!
-//! A model then sees `u = (y − m)/s`. Log-densities are reported in the data's own units all the same:
-//! `log p(y) = log p(u) − Σ_j log s_j`. A constant column keeps its scale (s = 1), a column
-//! without values both (m = 0).
+//! A model then sees `u = (y − m)/s`. Log-densities are still reported in the data's units: `log p(y) = log p(u) − Σ_j
+//! log s_j`. A constant column is not scaled (s = 1); a column without values is not shifted either (m = 0).
 
 use super::{Dataset, Table};
 
-/// Shift and scale of every column of observed and given.
+/// Shift and scale of every observed and given column.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Standardization {
-    /// Of what is modelled.
+    /// Of the observed columns.
     pub observed: Columns,
-    /// Of what is conditioned on.
+    /// Of the given columns.
     pub given: Columns,
 }
 
@@ -74,7 +73,7 @@ impl Columns {
         sum / data.total_weight()
     }
 
-    /// Σ_j log s_j in nats: what a log-density in the model's units exceeds the one in the data's units by.
+    /// Σ_j log s_j in nats: a log-density in the model's units exceeds that in the data's units by this.
     pub fn log_scale(&self) -> f64 {
         self.scale.iter().map(|s| s.ln()).sum()
     }

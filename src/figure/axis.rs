@@ -9,7 +9,7 @@ pub(super) const NARROWEST: f64 = 1e-6;
 /// Powers of ten with these exponents are written out, unless another one on the axis is not.
 const PLAIN: std::ops::RangeInclusive<i64> = -3..=4;
 
-/// What one direction of a panel shows.
+/// The quantity and scale along one direction of a panel.
 #[derive(Debug, Clone, Default)]
 pub struct Axis {
     pub(super) label: String,
@@ -87,7 +87,7 @@ pub(super) struct Tick {
 }
 
 impl Scale {
-    /// From one value to another, as they are if they differ enough.
+    /// From one value to another; widened if they are nearly equal.
     pub fn between(from: f64, to: f64, log: bool) -> Self {
         let inner = |v: f64| {
             let v = if v.abs() < 1.0 / LARGEST {
@@ -115,7 +115,7 @@ impl Scale {
         Self { from, to, log }
     }
 
-    /// Round the data's extent, with a little room on both sides.
+    /// Around the data's extent, with a small margin on both sides.
     fn around(extent: Option<(f64, f64)>, log: bool) -> Self {
         let (low, high) = extent.unwrap_or(if log { (1.0, 10.0) } else { (0.0, 1.0) });
         let mut scale = Self::between(low, high, log);
@@ -143,7 +143,8 @@ impl Scale {
         (self.to - self.from).abs()
     }
 
-    /// Place of a value: 0 at the start, 1 at the end; None for what a logarithmic axis cannot show, or is not finite.
+    /// Place of a value: 0 at the start, 1 at the end. None if it is not finite or, on a logarithmic axis, not
+    /// positive.
     pub fn place(&self, value: f64) -> Option<f64> {
         let inner = match self.log {
             false => value.clamp(-LARGEST, LARGEST),
@@ -185,7 +186,7 @@ impl Scale {
                 .step_by(stride as usize)
                 .filter(|e| (first.max(-300)..=300).contains(e))
                 .collect();
-            // One way of writing them on one axis.
+            // All labels of an axis have the same format.
             let plain = shown.iter().all(|e| PLAIN.contains(e));
             return shown
                 .into_iter()
@@ -209,7 +210,7 @@ impl Scale {
 
 /// Multiples of 1, 2 or 5 times a power of ten.
 fn linear_ticks(low: f64, high: f64, most: usize) -> Vec<Tick> {
-    // From steps that are too fine to the first with few enough ticks, but never fewer than two.
+    // Starts with steps that are too fine and takes the first with few enough ticks, but never fewer than two.
     let mut exponent = ((high - low) / most as f64).log10().floor() as i32 - 1;
     let mut digit = 1;
     let span_of = |digit: i32, exponent: i32| {

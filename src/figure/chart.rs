@@ -126,7 +126,7 @@ pub struct Panel {
     pub(super) extents: [Option<(f64, f64)>; 2],
     /// Whether its rows are those of the panel to the left, whose names serve both.
     shares_names: bool,
-    /// Whether there are no axes to draw, as round a diagram.
+    /// Whether there are no axes to draw, as for a diagram.
     pub(super) bare: bool,
     skipped: usize,
 }
@@ -155,13 +155,13 @@ impl Panel {
         }
     }
 
-    /// Draws one unit of x as long as one unit of y, by showing more of the roomier direction.
+    /// Draws one unit of x as long as one unit of y, by widening the range of one axis.
     pub fn equal_units(mut self) -> Self {
         self.equal = true;
         self
     }
 
-    /// Leaves out axes, ticks and grid, as round a diagram.
+    /// Leaves out axes, ticks and grid, as for a diagram.
     pub fn without_axes(mut self) -> Self {
         self.bare = true;
         self
@@ -259,7 +259,7 @@ impl Panel {
         self
     }
 
-    /// Says above the axes what a colour of points or areas means.
+    /// Adds a key above the axes for a colour of points or areas.
     pub fn key(&mut self, name: impl Into<String>, color: Color) -> &mut Self {
         self.keys.push((name.into(), color.alpha(1.0)));
         self
@@ -327,7 +327,7 @@ impl Panel {
         self.heat_of(f, x, y, cells, None, map)
     }
 
-    /// The same from 0 to `top`, so that several panels share one scale; higher values look like it.
+    /// The same from 0 to `top`, so that several panels share one scale; higher values have the same colour.
     pub fn heat_to(
         &mut self,
         f: impl Fn(f64, f64) -> f64,

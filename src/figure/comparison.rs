@@ -1,8 +1,8 @@
 //! Comparison of variants: one row each. The left panel shows every seed's score, the mean, and its interval; the right one
 //! the paired differences from the reference, seed by seed, with their mean and interval, around a line at zero.
 //!
-//! The variants alone set the axes. An oracle or a baseline that is far from them is named at the edge, and so is a seed
-//! that diverged: neither squeezes the differences that a comparison is made for.
+//! The variants alone set the axes. A distant oracle, baseline or diverged seed is named at the edge, so that it does
+//! not compress the differences.
 
 use super::axis::Axis;
 use super::chart::{Dot, Panel, Stroke};
@@ -48,7 +48,7 @@ pub struct Difference {
     pub interval: Option<(f64, f64)>,
 }
 
-/// What a comparison shows.
+/// The content of a comparison.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Comparison {
     /// The question.
@@ -72,7 +72,7 @@ pub struct Comparison {
 /// Height of a row, pixels: two lines of numbers; and of the space for titles and axes.
 const ROW: f64 = 76.0;
 const AROUND: f64 = 210.0;
-/// Values that differ by less than this share of their size are the same: the rest is rounding.
+/// Values that differ by less than this share of their size count as equal, up to rounding.
 const ROUNDING: f64 = 1e-9;
 
 impl Comparison {
@@ -180,7 +180,7 @@ impl Comparison {
 }
 
 impl Row {
-    /// Mean and interval, and what is to be known of the seeds, on lines of their own; with the colour of the text.
+    /// Mean and interval, then notes on the seeds on separate lines; with the colour of the text.
     fn in_words(&self, decimals: usize) -> (String, crate::figure::theme::Color) {
         let color = if self.failed > 0 { FAILED } else { QUIET };
         let seeds = self.finished + self.failed;
@@ -214,7 +214,7 @@ impl Difference {
 
 /// A mean with its interval, or with the reason why it has none, in two lines.
 fn value(mean: f64, interval: Option<(f64, f64)>, values: &BySeed, decimals: usize) -> String {
-    // A value that would lose its digits keeps two of them, or those of its own interval.
+    // A mean that would have fewer than two digits gets more decimals.
     let decimals = match mean.abs() * 10f64.powi(decimals as i32) < 10.0 {
         true => decimals.max(self::decimals(std::iter::once((Some(mean), interval)))),
         false => decimals,
@@ -266,8 +266,8 @@ fn reference(panel: &mut Panel, value: f64, name: &str, stroke: Stroke, window: 
     };
 }
 
-/// The dots of the seeds, below the mean and its interval, so that neither hides the other. What lies outside the axis is
-/// marked at its edge: an arrow for the mean, whose value stands beside the row, and the value itself for seeds.
+/// The dots of the seeds, below the mean and its interval, so that neither hides the other. Values outside the axis are
+/// marked at its edge: the mean by an arrow, with its value beside the row, and seeds by their value.
 fn draw_row(
     panel: &mut Panel,
     index: usize,

@@ -38,7 +38,7 @@ fn level_curves(
         let along = |(from, to): (f64, f64), i: usize, n: usize| from + (to - from) * i as f64 / n as f64;
         (along(x, column, columns), along(y, row, rows))
     };
-    // How far each node lies above the level, row by row; what is not finite lies below.
+    // How far each node lies above the level, row by row; values that are not finite count as below.
     let height: Vec<f64> = (0..(rows + 1) * (columns + 1))
         .map(|i| node(i / (columns + 1), i % (columns + 1)))
         .map(|(x, y)| f(x, y) - level)

@@ -1,7 +1,7 @@
-//! What of learning curves the axes show, and what is said of the rest.
+//! The range of learning curves that the axes show, and notes on the rest.
 //!
-//! The vertical axis shows where every curve ends, unless that is far from all others, and how it got there after its own
-//! first tenth. It may leave out beginnings, and curves that diverge.
+//! The vertical axis shows every curve from its own first tenth to its end, unless the end is far from all others. It
+//! may leave out beginnings, and curves that diverge.
 
 use super::axis::{Axis, NARROWEST};
 use super::chart::{Dot, Panel, Stroke};
@@ -17,7 +17,7 @@ const WORTH_CUTTING: f64 = 3.0;
 const FENCE: f64 = 8.0;
 /// How far beyond the curves, as a share of their range, a reference still counts as near.
 const NEAR: f64 = 0.5;
-/// Height of the axis, in the narrowest ranges there can be, of curves that are as good as still.
+/// Smallest height of the axis, for nearly constant curves, in multiples of the narrowest range.
 const WIDTHS: f64 = 20.0;
 
 /// The axes of learning curves.
@@ -64,7 +64,7 @@ impl View {
         self.limits.is_none_or(|(low, high)| (low..=high).contains(&value))
     }
 
-    /// Whether a curve ends on the vertical axis; an interval of one that does not says nothing there.
+    /// Whether the mean of a curve ends within the vertical axis.
     pub fn shows_end(&self, rows: &[Summary]) -> bool {
         rows.last().is_some_and(|end| self.shows(end.mean))
     }
@@ -90,7 +90,7 @@ impl View {
         panel.line_label(y, format!("{arrow}{name} {}", number(value)), stroke);
     }
 
-    /// The mean of a curve, with its name at its end if it has one. Of a curve that ends outside the axis, the seeds are
+    /// The mean of a curve, with its name at its end if it has one. If a curve ends outside the axis, its seeds are
     /// drawn as thin lines as well.
     pub fn draw(&self, panel: &mut Panel, curve: &Curve, rows: &[Summary], stroke: Stroke, name: Option<String>) {
         panel.line(&line(rows), stroke);
@@ -112,7 +112,7 @@ impl View {
         }
     }
 
-    /// Sentences that say what the vertical axis leaves out.
+    /// Notes on the values that the vertical axis leaves out.
     pub fn left_out(&self, curves: &[Curve], summaries: &[Vec<Summary>]) -> Vec<String> {
         let mut notes = Vec::new();
         let mut beginnings: Vec<(&str, f64)> = Vec::new();
@@ -168,7 +168,7 @@ impl View {
     }
 }
 
-/// What the vertical axis has to show of the curves.
+/// The range of the curves that the vertical axis shows.
 fn limits(curves: &[Curve], summaries: &[Vec<Summary>]) -> Option<(f64, f64)> {
     let ends = |row: &Summary| {
         let (low, high) = row.interval.unwrap_or((row.mean, row.mean));
@@ -192,7 +192,7 @@ fn limits(curves: &[Curve], summaries: &[Vec<Summary>]) -> Option<(f64, f64)> {
         late.extend(fenced(&own, FENCE).into_iter().flat_map(|(low, high)| [low, high]));
     }
     let (from, to) = range(late)?;
-    // Of an end that is as good as still, an axis shows so much at least.
+    // The axis has at least this height if the curves are nearly constant.
     let least = WIDTHS * NARROWEST * from.abs().max(to.abs());
     let still = 0.5 * (least - (to - from)).max(0.0);
     let (from, to) = (from - still, to + still);

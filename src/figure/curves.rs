@@ -49,7 +49,7 @@ pub(super) struct Summary {
 
 /// Draws every curve's mean over seeds as a line and `interval` as a band: up to eight variants in one panel, more in a
 /// panel each, with the others behind in grey. A curve that ends before others has a dot there, and a thin line to its
-/// name. What lies outside the vertical axis is said in a note.
+/// name. Notes name the values outside the vertical axis.
 ///
 /// # Errors
 /// If there is no curve.
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_far_beginning_is_cut_off_and_said() {
+    fn a_far_beginning_is_cut_off_and_noted() {
         let beginning = "leaves out the beginning of one";
         let said = |value: fn(f64) -> f64| drawn(&[curve("one", 40, value)], None).contains(beginning);
         assert!(!said(|step| step));

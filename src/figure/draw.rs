@@ -1,4 +1,4 @@
-//! Drawing a panel: its room, title, ticks, labels, and names at the ends of lines.
+//! Drawing a panel: its space, title, ticks, labels, and names at the ends of lines.
 
 use super::axis::{Scale, Tick};
 use super::chart::{Mark, Panel};
@@ -14,7 +14,7 @@ const GAP: f64 = 12.0;
 /// Length of the piece of line before its name, pixels.
 const SAMPLE: f64 = 36.0;
 
-/// Room that a panel needs beside and below its axes, pixels.
+/// Space that a panel needs beside and below its axes, pixels.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Insets {
     pub left: f64,
@@ -86,7 +86,7 @@ impl Panel {
             .collect()
     }
 
-    /// Room for a piece of line before the labels in the right margin, pixels.
+    /// Space for a piece of line before the labels in the right margin, pixels.
     fn sample(&self) -> f64 {
         match self.ends.iter().any(|end| end.line.is_some()) {
             true => SAMPLE + GAP,
@@ -98,7 +98,7 @@ impl Panel {
         (!self.title.is_empty()).then(|| fit(&self.title, width, 2, PANEL_TITLE, Weight::Bold))
     }
 
-    /// The room that this panel needs beside and below its axes within an outer size, pixels.
+    /// The space that this panel needs beside and below its axes within an outer size, pixels.
     pub(super) fn insets(&self, width: f64, height: f64) -> Insets {
         let [x, y] = self.scales(width, height);
         let widest = |blocks: &[Block]| blocks.iter().map(Block::width).fold(0.0, f64::max);
@@ -138,7 +138,7 @@ impl Panel {
         }
     }
 
-    /// The room above the axes, whose title starts at their left end and has `width` pixels.
+    /// The space above the axes, whose title starts at their left end and has `width` pixels.
     pub(super) fn headroom(&self, width: f64) -> f64 {
         let title = self.title_block(width).map_or(0.5 * TICK, |title| title.height() + GAP);
         let named = self.marks.iter().any(|mark| matches!(mark, Mark::Vertical(..)));

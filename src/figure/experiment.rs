@@ -95,7 +95,7 @@ fn metric_of_curves(summary: &Summary) -> Option<&str> {
         .find(|name| measured_along(name))
 }
 
-/// Log-likelihoods, the most telling first: exact, on a grid, estimated, and bounded from below.
+/// Log-likelihoods, the most precise first: exact, on a grid, estimated, and bounded from below.
 const LIKELIHOODS: [&str; 8] = [
     "test/log_likelihood",
     "test/log_likelihood_grid",
@@ -107,7 +107,7 @@ const LIKELIHOODS: [&str; 8] = [
     "train/log_likelihood_bound",
 ];
 
-/// The name of the log-likelihood that the runs of `variants` report, the most telling one.
+/// The name of the log-likelihood that the runs of `variants` report, the most precise one.
 pub(super) fn likelihood<'a>(variants: impl IntoIterator<Item = &'a VariantSummary> + Clone) -> &'static str {
     let measured = |name: &&str| {
         let mut variants = variants.clone().into_iter();
@@ -130,14 +130,14 @@ fn curves_of(summary: &Summary, experiment: &Experiment) -> Result<Option<Figure
             .find(|other| other.name == variant.name);
         same.map(|variant| &variant.spec)
     };
-    // The density of a model that learns by squared errors alone means nothing: its noise is not learnt.
+    // A model trained by the mean squared error has no meaningful density: its noise is not learnt.
     let without_density = |variant: &&VariantSummary| {
         let squared = |spec: &Spec| matches!(spec.objective, ObjectiveConfig::MeanSquaredError(_));
         name.contains("log_likelihood") && spec(variant).is_some_and(squared)
     };
     let (omitted, shown): (Vec<_>, Vec<_>) = summary.variants.iter().partition(without_density);
     let curves: Vec<Curve> = shown.iter().map(|variant| curve(variant, name)).collect();
-    // A start and an end make no curve.
+    // Two evaluations are not enough for a curve.
     if curves.iter().all(|curve| curve.steps.len() < 3) {
         return Ok(None);
     }
@@ -177,7 +177,7 @@ fn curves_of(summary: &Summary, experiment: &Experiment) -> Result<Option<Figure
     Ok(Some(figure))
 }
 
-/// What the optimizers of `specs` count.
+/// The unit that the optimizers of `specs` count.
 fn steps<'a>(specs: impl Iterator<Item = &'a Spec>) -> &'static str {
     let em: Vec<bool> = specs
         .map(|spec| matches!(spec.training, TrainingConfig::Em(_)))

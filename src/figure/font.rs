@@ -74,7 +74,7 @@ pub(super) fn outlines(text: &str, size: f64, weight: Weight) -> Vec<Vec<(f64, f
             let (p, q, control) = match curve {
                 OutlineCurve::Line(p, q) => (place(p), place(q), None),
                 OutlineCurve::Quad(p, c, q) => (place(p), place(q), Some(place(c))),
-                // TrueType outlines hold no cubics; the chord stands in if a font ever does.
+                // TrueType outlines have no cubics; a cubic would be replaced by its chord.
                 OutlineCurve::Cubic(p, _, _, q) => (place(p), place(q), None),
             };
             if end != Some(p) {

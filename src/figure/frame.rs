@@ -1,4 +1,4 @@
-//! Rectangles on the page, and what of a line or polygon lies inside.
+//! Rectangles on the page, and the parts of lines and polygons inside them.
 
 /// A place in pixels from the top left corner.
 pub(super) type Point = (f64, f64);

@@ -1,4 +1,4 @@
-//! Synthetic figures of every kind, drawn into `target/gallery`: for the eye, and for edge cases.
+//! Synthetic figures of every kind, drawn into `target/gallery`: to look at, and for edge cases.
 
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -566,7 +566,7 @@ fn ten_thousand_points_stay_small() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Any numbers, however degenerate, give a well-formed figure.
+    /// Any numbers, even degenerate ones, give a well-formed figure.
     #[test]
     fn no_number_panics(
         values in prop::collection::vec(prop::collection::vec(any::<f64>(), 0..5), 0..4),

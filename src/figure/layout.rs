@@ -34,9 +34,9 @@ pub struct Figure {
 const BETWEEN: f64 = 30.0;
 /// A panel may shrink to this share of its width on the screen before fewer stand side by side in print.
 const SHRINKAGE: f64 = 0.66;
-/// The narrowest panel with room for its ticks, pixels.
+/// The narrowest panel with space for its ticks, pixels.
 const NARROWEST: f64 = 330.0;
-/// The lowest row of panels with room for its ticks, pixels.
+/// The lowest row of panels with space for its ticks, pixels.
 const LOWEST: f64 = 330.0;
 
 impl Figure {
@@ -340,7 +340,7 @@ pub(super) fn left_out(count: usize) -> String {
     }
 }
 
-/// Temporary files are private to their owner; figures are to be read by others.
+/// Temporary files are private to their owner, but figures must be readable by others.
 #[cfg(unix)]
 fn share(file: &std::fs::File) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

@@ -2,7 +2,7 @@
 //!
 //! [`theme`] fixes sizes and colours by role, [`axis`] chooses ranges and ticks, [`chart`] holds a panel and its marks,
 //! [`layout`] sets panels on a page and writes it. [`curves`] and [`comparison`] are the two figures that every
-//! experiment gets; all take plain data. [`words`] says what a metric is called in figures.
+//! experiment gets; all take plain data. [`words`] names metrics in figures.
 
 pub mod axis;
 pub mod chart;

@@ -7,7 +7,7 @@
 use super::theme::Color;
 use crate::math::vectors::arch;
 
-/// Parts of one step of a channel.
+/// Subdivisions of one step of a channel.
 const FINENESS: u16 = 256;
 
 /// An RGB image under construction, with the coverage of the shape being drawn.
@@ -230,7 +230,7 @@ mod tests {
             prop_assert!((ink(raster) - area).abs() < 1e-2);
         }
 
-        /// Whatever lies outside the image, or is not finite, is left out without a panic.
+        /// Shapes outside the image and coordinates that are not finite are left out without a panic.
         #[test]
         fn nothing_panics(points in prop::collection::vec((any::<f64>(), any::<f64>()), 0..6), width in 0.0..9.0f64) {
             let mut raster = Raster::new(16, 9);

@@ -228,8 +228,8 @@ impl Sheet {
         }
         page.present().map_err(broken)?;
         drop(page);
-        // Attribute values escape quotes, so these patterns are attributes: the baseline is where we say, and lines
-        // join as in the image.
+        // Attribute values escape quotes, so these patterns are attributes. They set the baseline, and joints of lines
+        // as in the image.
         let shown = match self.inches {
             Some(inches) => format!(
                 "width=\"{inches}in\" height=\"{:.3}in\" viewBox",

@@ -1,8 +1,8 @@
 //! Moving labels apart.
 
-/// Centres of labels along a line, as near as possible (in least squares) to where they are wished without overlap:
-/// isotonic regression after taking away the cumulated sizes (pool adjacent violators, Ayer et al. 1955).
-/// Labels stay within `low..high` if their sizes allow; the result has the order of the input.
+/// Centres of labels along a line, as near as possible (in least squares) to their wished places without overlap:
+/// isotonic regression after taking away the cumulated sizes (pool adjacent violators, Ayer et al. 1955). Labels stay
+/// within `low..high` if their sizes allow; the result has the order of the input.
 pub(super) fn spread(wished: &[f64], sizes: &[f64], low: f64, high: f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..wished.len()).collect();
     order.sort_by(|a, b| wished[*a].total_cmp(&wished[*b]));
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_with_room_stay_where_they_are() {
+    fn labels_with_enough_space_stay_where_they_are() {
         assert_eq!(spread(&[50.0, 10.0, 30.0], &[10.0; 3], 0.0, 100.0), [50.0, 10.0, 30.0]);
         assert_eq!(spread(&[50.0, 50.0], &[10.0; 2], 0.0, 100.0), [45.0, 55.0]);
     }

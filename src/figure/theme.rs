@@ -224,7 +224,7 @@ pub enum ColorMap {
 }
 
 impl ColorMap {
-    /// The colour at `t`, clamped to [0, 1]; what is not a number is grey.
+    /// The colour at `t`, clamped to [0, 1]; grey for NaN.
     pub fn at(self, t: f64) -> Color {
         let stops: &[Color] = match self {
             Self::Density => &DENSITY,

@@ -23,7 +23,7 @@ pub(super) fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)>
         })
 }
 
-/// Smallest and largest value but for those that are far from the others: `fence` times the distance of the quartiles.
+/// Smallest and largest value without those that are far from the others: `fence` times the distance of the quartiles.
 pub(super) fn fenced(values: &[f64], fence: f64) -> Option<(f64, f64)> {
     let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);
@@ -31,7 +31,7 @@ pub(super) fn fenced(values: &[f64], fence: f64) -> Option<(f64, f64)> {
     // Halved first: the distance of the largest numbers overflows.
     let distance = |(low, high): (f64, f64)| 2.0 * (0.5 * high - 0.5 * low);
     let quartiles = (*sorted.get(n / 4)?, *sorted.get(3 * n / 4)?);
-    // Most values may be the same: look further out for their spread, past the furthest of them.
+    // The quartiles may be equal: then the spread is that of wider quantiles.
     let trimmed = (n / 10).max(1).min((n - 1) / 2);
     let most = (sorted[trimmed], sorted[n - 1 - trimmed]);
     let spread = match (distance(quartiles), distance(most)) {
@@ -65,7 +65,7 @@ impl Window {
         let (mut low, mut high) = fenced(&inside, FENCE)?;
         let reach = NEAR * (high - low);
         let (near_low, near_high) = (low - reach, high + reach);
-        // Values that are all the same have no difference that a reference could squeeze.
+        // Equal values have no differences that a far reference could compress.
         let still = high == low;
         for reference in references.iter().filter(|value| !log || above_zero(value)) {
             let reference = inner(*reference);
@@ -140,7 +140,7 @@ mod tests {
         let values = [1.20, 1.22, 1.24, 1.26];
         let window = Window::new(&values, &[0.1, 1.28], false).unwrap();
         assert!(window.contains(1.28) && !window.contains(0.1), "{window:?}");
-        // Nothing to squeeze: all are shown.
+        // No differences to compress: all are shown.
         let same = Window::new(&[2.0, 2.0], &[0.0, 3.0], false).unwrap();
         assert!(same.contains(0.0) && same.contains(3.0), "{same:?}");
     }

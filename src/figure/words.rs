@@ -1,4 +1,4 @@
-//! What a metric is called in figures: words, unit, and which direction is better.
+//! Names of metrics in figures: words, unit, and which direction is better.
 
 use crate::runner::MetricDocument;
 use crate::train::metrics;

@@ -1,8 +1,8 @@
 //! The fused kernel of a sweep: one block of points, lanes are points.
 //!
-//! A block holds the transposed, centred rows `u = [1; x − x̄; y − ȳ]`, `[P, BLOCK]`, and walks through three phases in
-//! cache: the log joints `constant_k − ½ |map_k u|²`, `[K, BLOCK]`; their softmax (or the given responsibilities), times the row
-//! weights; and the moments `Σ r u uᵀ` in register tiles. Missing points of the last block have weight 0.
+//! A block holds the transposed, centred rows `u = [1; x − x̄; y − ȳ]`, `[P, BLOCK]`, and has three phases in cache:
+//! the log joints `constant_k − ½ |map_k u|²`, `[K, BLOCK]`; their softmax (or the given responsibilities), times the
+//! row weights; and the moments `Σ r u uᵀ` in register tiles. Missing points of the last block have weight 0.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -14,7 +14,8 @@ use crate::math::vectors::arch;
 
 /// Points per block.
 pub(super) const BLOCK: usize = 256;
-/// Log joints below this count as this, so that a point no component can explain shares itself among all, without NaN.
+/// Log joints are clamped below at this value: a point that no component explains has equal responsibilities instead of
+/// NaN.
 pub(super) const LEAST: f64 = -1e300;
 /// Vectors of points whose log joints are computed side by side, to hide the latency of multiply-add.
 const ABREAST: usize = 4;
@@ -40,7 +41,7 @@ pub(super) struct Block<'a> {
     /// Log joints, then responsibilities times row weights, `[K, BLOCK]`.
     joint: Vec<Points>,
     weights: Points,
-    /// Row-major copy for a rule, `[b, K]`, and a second one before the rule fills it.
+    /// Row-major copy of the log joints for a rule, `[b, K]`, and a second copy that the rule does not overwrite.
     rows: Vec<f64>,
     before: Vec<f64>,
     /// Lower triangles, packed, `[K, P (P+1) / 2]`.
@@ -107,8 +108,8 @@ impl<'a> Block<'a> {
         })
     }
 
-    /// Turns log joints into weighted responsibilities by a rule; returns log-likelihood and lower bound, nats, or the
-    /// row whose responsibilities are no distribution, with their sum.
+    /// Turns log joints into weighted responsibilities by a rule. Returns log-likelihood and lower bound in nats, or
+    /// the row whose responsibilities do not sum to 1, with their sum.
     pub(super) fn given(&mut self, rule: &Rule, first: usize, count: usize) -> Result<(f64, f64), (usize, f64)> {
         let k = self.joint.len();
         self.rows.resize(count * k, 0.0);
@@ -167,7 +168,7 @@ impl<'a> Block<'a> {
     }
 }
 
-/// `log Σ_k exp`, −∞ where every term is.
+/// `log Σ_k exp`, −∞ if every term is.
 fn log_sum_exp(terms: &[f64]) -> f64 {
     let max = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     match max.is_finite() {
@@ -190,7 +191,7 @@ fn vectors<S: Simd>(points: &Points) -> &[S::f64s] {
 
 struct LogJoint<'a> {
     whitened: &'a [Whitened],
-    /// Whether row `j` of every map is zero but for its first entry and entry `1 + j`.
+    /// Whether row `j` of every map is zero except for its first entry and entry `1 + j`.
     sparse: bool,
     inputs: usize,
     u: &'a [Points],

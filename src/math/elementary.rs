@@ -2,8 +2,8 @@
 //!
 //! `exp`: `x = n ln 2 + r` with `|r| ≤ ln 2 / 2`, Taylor's polynomial of degree 13 in `r` (remainder 4e-18), times `2ⁿ`.
 //! `ln`: `x = 2ⁿ m` with `m ∈ [√½, √2)`, `ln m = 2 artanh f`, `f = (m − 1)/(m + 1)`, odd series to `f²¹` (2e-18).
-//! Both are within 1e-15 of the exact value, relatively. Meant to be inlined into functions compiled for vectors with
-//! fused multiply-add.
+//! Their relative errors are below 1e-15. They are meant to be inlined into functions compiled for vectors with fused
+//! multiply-add.
 
 use std::f64::consts::{LN_2, LOG2_E, SQRT_2};
 
@@ -11,7 +11,7 @@ use std::f64::consts::{LN_2, LOG2_E, SQRT_2};
 const ROUND: f64 = 6_755_399_441_055_744.0;
 /// ln 2 in two parts, the first with 32 significant bits so that `n · LN_2_HIGH` is exact.
 const LN_2_HIGH: f64 = f64::from_bits(LN_2.to_bits() & !0x1f_ffff);
-/// ln 2 − LN_2_HIGH: what f64 holds of ln 2, and 2.3190468138462996e-17 that it does not hold.
+/// ln 2 − LN_2_HIGH: the difference in f64, plus the rounding error 2.3190468138462996e-17 of ln 2 in f64.
 const LN_2_LOW: f64 = (LN_2 - LN_2_HIGH) + 2.319_046_813_846_299_6e-17;
 
 /// 1/k! for k = 13 down to 2.

@@ -1,7 +1,8 @@
-//! Latin hypercubes (McKay, Beckman & Conover 1979), and the normal quantile that turns their coordinates into normal ones.
+//! Latin hypercubes (McKay, Beckman & Conover 1979), and the normal quantile that maps their coordinates to normal
+//! ones.
 //!
-//! Of n points each coordinate is uniform and lies in its own one of n equal strata, in random order. A single point is
-//! uniform; averages over all of them are unbiased and vary less than over independent points.
+//! Each coordinate of the n points is uniform within one of n equal strata. Every stratum is used once, in random
+//! order. A single point is uniform; averages over all points are unbiased and vary less than over independent points.
 //!
 //! The quantile is that of Wichura (1988), algorithm AS 241, relative error about 1e-16.
 
@@ -104,8 +105,7 @@ fn ratio(of: &Ratio, x: f64) -> f64 {
     above / below
 }
 
-/// The z below which a standard normal variable lies with probability `uniform`. Nothing is infinite: 0 and 1 count as the
-/// numbers next to them that f64 tells from ½ ± ½.
+/// The standard normal quantile of `uniform`. It is finite: `uniform` is clamped to `[ε/4, 1 − ε/2]` with ε of f64.
 pub fn normal_quantile(uniform: f64) -> f64 {
     let u = uniform.clamp(f64::EPSILON / 4.0, 1.0 - f64::EPSILON / 2.0);
     let q = u - 0.5;

@@ -1,8 +1,8 @@
-//! Where EM starts, and where a component that died starts again.
+//! Initial values of EM, and new initial values for a component that collapsed.
 //!
 //! k-means++ clusters of `[x; y]` in standardised columns give each component its share, its regression (or mean) and
-//! its covariance. A cluster with too few points for a covariance takes the pooled one, and with inputs the pooled
-//! slopes through its own centre: a component never starts from the near-zero covariance of one point.
+//! its covariance. A cluster with too few points for a covariance gets the pooled one, and with inputs the pooled
+//! regression slopes through its own centre. So no component starts from the near-zero covariance of one point.
 
 use rand::{Rng, RngExt};
 
@@ -13,9 +13,9 @@ use super::rows::{Observations, add_outer, mirror};
 use super::sweep::Statistics;
 use crate::{Error, Result};
 
-/// Rows that clusters are sought in; more are thinned out at random.
+/// Most rows that are clustered; larger tables are subsampled at random.
 const ROWS: usize = 16_384;
-/// Rows among which a re-seeded component looks for the worst explained one.
+/// Rows among which the worst explained one is chosen for a re-seeded component.
 const CANDIDATES: usize = 16;
 
 /// A mixture of `components` from k-means++ clusters, above the floor.
@@ -62,14 +62,14 @@ pub fn initial(
             place(&mut mixture, k, &pooled, data, &centre);
         }
     }
-    // Every component starts with a say: half its cluster's share, half an equal one.
+    // Every component starts with a positive weight: half its cluster's share plus half of 1/K.
     let share = 1.0 / components as f64;
     mixture.weights.iter_mut().for_each(|w| *w = 0.5 * (*w + share));
     Ok(mixture)
 }
 
-/// Starts the collapsed and empty components of `events` again: at the worst explained of a few rows drawn by weight,
-/// with pooled slopes and covariance and a weight of 1/K. This may lower the likelihood, which is why it is an event.
+/// Re-initialises the collapsed and empty components of `events` at the worst explained of a few rows drawn by weight,
+/// with pooled regression slopes and covariance and a weight of 1/K. This may lower the likelihood, so it is an event.
 ///
 /// # Errors
 /// As [`initial`]; also if the mixture does not fit the data.
@@ -120,7 +120,7 @@ pub fn reseed(
     Ok(())
 }
 
-/// Every component the regression of all the data.
+/// Gives every component the regression of all data.
 fn pooled(data: &Observations, components: usize, covariance: Covariance, floor: &Floor) -> Result<LinearMixture> {
     let (c, d) = data.columns();
     let blank = LinearMixture {
@@ -141,8 +141,8 @@ fn pooled(data: &Observations, components: usize, covariance: Covariance, floor:
     })
 }
 
-/// Gives component `k` the pooled slopes through `centre` (about the shift, `[C+D]`) and the pooled covariance; a tied
-/// mixture keeps its one covariance.
+/// Gives component `k` the pooled regression slopes through `centre` (about the shift, `[C+D]`) and the pooled
+/// covariance; a tied mixture keeps its one covariance.
 fn place(mixture: &mut LinearMixture, k: usize, pooled: &LinearMixture, data: &Observations, centre: &[f64]) {
     let (c, d) = (mixture.inputs, mixture.outputs);
     let slopes = pooled.coefficient(k);
@@ -185,7 +185,7 @@ fn standardised(data: &Observations, rows: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// The statistics of a sweep in which every row belongs to its cluster alone.
+/// The statistics of a sweep with hard responsibilities: every row belongs to its cluster.
 fn cluster_statistics(
     data: &Observations,
     rows: &[f64],

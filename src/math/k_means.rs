@@ -1,11 +1,12 @@
-//! Clusters to start a mixture from: k-means++ (Arthur & Vassilvitskii 2007) with row weights, then Lloyd's iterations.
+//! Clusters for the initial values of a mixture: k-means++ (Arthur & Vassilvitskii 2007) with row weights, then Lloyd's
+//! iterations.
 //!
 //! The first centre is drawn in proportion to the weights, each later one in proportion to weight times squared
 //! distance to the nearest centre so far.
 
 use rand::{Rng, RngExt};
 
-/// Lloyd's iterations; a start needs no more.
+/// Lloyd's iterations; enough for initial values.
 const ITERATIONS: usize = 10;
 
 /// The nearest centre of each row after k-means++ and a few of Lloyd's iterations, `[N]`.

@@ -34,8 +34,8 @@ pub(super) fn inverse_lower(l: &DMatrix<f64>) -> DMatrix<f64> {
     inverse
 }
 
-/// Eigenvectors and eigenvalues of a symmetric matrix; NaN where it holds anything that is not finite, on which the
-/// iteration behind them would never end.
+/// Eigenvectors and eigenvalues of a symmetric matrix. NaN if an entry is not finite, since the iteration would never
+/// end.
 pub(super) fn eigen(a: DMatrix<f64>) -> (DMatrix<f64>, DVector<f64>) {
     let n = a.nrows();
     if a.iter().any(|v| !v.is_finite()) {
@@ -51,7 +51,7 @@ pub(super) fn eigen(a: DMatrix<f64>) -> (DMatrix<f64>, DVector<f64>) {
     (eigenvectors, eigenvalues)
 }
 
-/// The symmetric matrix with the eigenvectors of `a` and its eigenvalues raised to `least`; whether any was.
+/// The symmetric matrix with the eigenvectors of `a` and its eigenvalues raised to `least`; and whether any was raised.
 pub(super) fn clip_eigenvalues(a: DMatrix<f64>, least: f64) -> (DMatrix<f64>, bool) {
     let (v, mut e) = eigen(symmetric(a.clone()));
     if e.iter().all(|e| *e >= least) {
@@ -61,7 +61,7 @@ pub(super) fn clip_eigenvalues(a: DMatrix<f64>, least: f64) -> (DMatrix<f64>, bo
     (symmetric(&v * DMatrix::from_diagonal(&e) * v.transpose()), true)
 }
 
-/// Some `F` with `F Fᵀ = a` for positive semidefinite `a`; what rounding left below zero counts as zero.
+/// Some `F` with `F Fᵀ = a` for positive semidefinite `a`; eigenvalues below zero by rounding count as zero.
 pub(super) fn square_root(a: &DMatrix<f64>) -> DMatrix<f64> {
     let (v, e) = eigen(a.clone());
     v * DMatrix::from_diagonal(&e.map(|e| e.max(0.0).sqrt()))
@@ -74,7 +74,7 @@ pub(super) fn symmetric(a: DMatrix<f64>) -> DMatrix<f64> {
 
 /// The least-norm `b` that minimises `tr(b a bᵀ − 2 b r)` for positive semidefinite `a` `[C, C]` and `r` `[C, D]`.
 ///
-/// Directions whose variance is below 1e-12 of the largest, in columns scaled to unit variance, carry no slope.
+/// Directions whose variance is below 1e-12 of the largest, in columns scaled to unit variance, get coefficient 0.
 pub(super) fn least_squares(a: &DMatrix<f64>, r: &DMatrix<f64>) -> DMatrix<f64> {
     let scale = a.diagonal().map(|v| if v > 0.0 { v.sqrt().recip() } else { 0.0 });
     let scale = DMatrix::from_diagonal(&scale);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_without_variance_carries_no_slope() {
+    fn a_column_without_variance_gets_coefficient_0() {
         let b = least_squares(&matrix(&[4.0, 0.0, 0.0, 0.0], 2, 2), &matrix(&[2.0, 0.0], 2, 1));
         approx::assert_relative_eq!(b, matrix(&[0.5, 0.0], 1, 2));
     }

@@ -1,4 +1,4 @@
-//! Mixtures of linear-Gaussian regressions, the family whose maximisation step is closed.
+//! Mixtures of linear-Gaussian regressions, the family whose maximisation step has a closed form.
 //!
 //! `z ~ Categorical(w)`, `y | x, z=k ~ N(B_k [x; 1], Σ_k)` with y in R^D and x in R^C. One component is linear
 //! regression; without x (C = 0) `B_k` is the mean and the family is the Gaussian mixture.
@@ -37,7 +37,7 @@ pub struct LinearMixture {
     pub weights: Vec<f64>,
     /// `B`, `[K, D, C+1]`; the last column is the intercept, which is the mean if C = 0.
     pub coefficients: Vec<f64>,
-    /// `Σ`, `[K, D, D]`, dense and symmetric whatever the structure.
+    /// `Σ`, `[K, D, D]`, dense and symmetric for any structure.
     pub covariances: Vec<f64>,
 }
 
@@ -161,7 +161,7 @@ impl LinearMixture {
     }
 }
 
-/// One component, ready to be evaluated: `log w_k N(y; B [x; 1], Σ) = constant − ½ |map · u|²`.
+/// One component, prepared for evaluation: `log w_k N(y; B [x; 1], Σ) = constant − ½ |map · u|²`.
 #[derive(Debug, Clone)]
 pub(super) struct Whitened {
     /// `L⁻¹ [ȳ − B x̄ − b, −B, I]`, `[D, P]`; zero right of column `1 + C + j` in row `j`.

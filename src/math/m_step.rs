@@ -1,10 +1,10 @@
-//! The maximisation step of closed-form EM, over covariances that may not fall below a floor.
+//! The maximisation step of closed-form EM, with covariances that are bounded below by a floor.
 //!
 //! With the moments of a sweep, `B_k` is weighted least squares and `Σ_k` the weighted covariance `E_k` of its
-//! residuals. Every `Σ_k` is kept above a floor `F`, a small multiple of the data's covariance. The constrained maximiser
-//! of `−½ n (log |Σ| + tr Σ⁻¹ E)` over `Σ ⪰ F` is closed: with `F = L Lᵀ`, raise the eigenvalues of `L⁻¹ E L⁻ᵀ` to 1
-//! and map back; for a diagonal or spherical Σ, the larger of the two variances. So EM never lowers the likelihood,
-//! floor or not, provided that it starts above the floor.
+//! residuals. Every `Σ_k` is kept above a floor `F`, a small multiple of the data's covariance. The constrained
+//! maximiser of `−½ n (log |Σ| + tr Σ⁻¹ E)` over `Σ ⪰ F` has a closed form: with `F = L Lᵀ`, raise the eigenvalues of
+//! `L⁻¹ E L⁻ᵀ` to 1 and map back; for a diagonal or spherical Σ, take the larger of the two variances. So EM never
+//! lowers the likelihood, with or without a floor, provided that it starts above the floor.
 
 use nalgebra::DMatrix;
 
@@ -17,15 +17,15 @@ use crate::{Error, Result};
 const EMPTY: f64 = 1e-8;
 /// Directions of the data with less variance than this, in standardised columns, are floored as if they had it.
 const DEPENDENT: f64 = 1e-6;
-/// A column whose deviation is below this fraction of its mean is constant but for rounding.
+/// A column whose standard deviation is below this fraction of its mean is constant up to rounding.
 const CONSTANT: f64 = 1e-13;
 
 /// The least covariance a component may have: `relative · S + absolute · I`, S the covariance of the observed columns.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Floor {
-    /// Fraction of the data's covariance; 1e-6 unless told.
+    /// Fraction of the data's covariance; 1e-6 by default.
     pub relative: f64,
-    /// Variance in squared units of the data; 0 unless told. Constant columns need it.
+    /// Variance in squared units of the data; 0 by default. Constant columns need it.
     pub absolute: f64,
 }
 
@@ -38,7 +38,7 @@ impl Default for Floor {
     }
 }
 
-/// Parameters that the maximisation step leaves as they are.
+/// Parameters that the maximisation step keeps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fixed {
     /// Keep the mixture weights.
@@ -49,7 +49,7 @@ pub struct Fixed {
     pub covariances: bool,
 }
 
-/// What the maximisation step met and a user may want to know.
+/// Events of the maximisation step that a user may want to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// The component shrank to the floor on too few points to have a covariance of its own.
@@ -57,13 +57,13 @@ pub enum Event {
         /// Its index.
         component: usize,
     },
-    /// The component explains next to nothing; its regression and covariance were kept.
+    /// The component has almost no weight; its regression and covariance were kept.
     Empty {
         /// Its index.
         component: usize,
     },
-    /// The covariance reached the floor in some direction though there are points enough; of a tied mixture, the one
-    /// covariance of all, reported for component 0.
+    /// The covariance reached the floor in some direction although there are enough points. A tied mixture reports its
+    /// one covariance for component 0.
     Floored {
         /// Its index.
         component: usize,
@@ -147,7 +147,7 @@ fn regress(m: &[f64], shift: &[f64], d: usize) -> Vec<f64> {
     let n = m[0];
     let mean: Vec<f64> = m[1..p].iter().map(|s| s / n).collect(); // about the shift
     let centred = |i: usize, j: usize| m[(1 + i) * p + 1 + j] - n * mean[i] * mean[j];
-    // A column that does not vary among the component's points, but for rounding, carries no slope.
+    // A column that is constant among the component's points, up to rounding, gets coefficient 0.
     let varies: Vec<bool> = (0..c)
         .map(|i| centred(i, i) > CONSTANT * m[(1 + i) * (p + 1)] + n * (CONSTANT * shift[i]).powi(2))
         .collect();
@@ -170,7 +170,7 @@ fn regress(m: &[f64], shift: &[f64], d: usize) -> Vec<f64> {
     coefficients
 }
 
-/// A number as people write it, whatever its size, without the last digit's rounding.
+/// A number as people write it, at any magnitude, without the last digit's rounding.
 fn shortest(value: f64) -> String {
     let rounded: f64 = format!("{value:.14e}").parse().unwrap_or(value);
     match rounded.abs() {

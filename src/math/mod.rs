@@ -3,8 +3,8 @@
 //! and `log p(x) = log ∫ p(x|z) p(z) dz` exactly: in closed form where all is linear ([`linear_latent`]), by [`quadrature`]
 //! where z has one or two dimensions.
 //!
-//! EM for a mixture reads: [`rows::Observations::new`], [`initial::initial`], then [`sweep::sweep`] (guess) and
-//! [`m_step::maximize`] (maximum likelihood on the guess) in turn.
+//! EM for a mixture: call [`rows::Observations::new`] and [`initial::initial`], then alternate [`sweep::sweep`]
+//! (E-step) and [`m_step::maximize`] (M-step).
 
 mod block;
 mod elementary;

@@ -1,4 +1,4 @@
-//! Work shared between threads whose results do not show between how many.
+//! Work shared between threads, with results that do not depend on the number of threads.
 
 use rayon::prelude::*;
 
@@ -26,7 +26,7 @@ pub(super) fn map<T: Send, U: Send>(items: Vec<T>, threads: usize, f: impl Fn(T)
     results.into_iter().flatten().collect()
 }
 
-/// Both, side by side where there are `threads` for it.
+/// Runs both, in parallel if `threads` allows it.
 pub(super) fn both<A: Send, B: Send>(
     threads: usize,
     a: impl FnOnce() -> A + Send,
@@ -42,7 +42,7 @@ pub(super) fn both<A: Send, B: Send>(
 mod tests {
     use super::*;
 
-    /// Items come out in order, whatever the numbers of items and threads.
+    /// Items come out in order, for any numbers of items and threads.
     #[test]
     fn order_is_kept() {
         for count in [0, 1, 2, 7, 64] {

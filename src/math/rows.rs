@@ -1,4 +1,4 @@
-//! Tables as closed-form fits read them: row-major views, checked once, with their weighted mean and second moments.
+//! Tables for closed-form fits: row-major views, checked once, with their weighted mean and second moments.
 //!
 //! With `u = [1; x − x̄; y − ȳ]` and row weights `w`, the moments are `Σ_i w_i u_i u_iᵀ`, a `[P, P]` matrix where
 //! `P = 1 + C + D`. Centring at the data's mean keeps them precise however far the data lie from the origin.
@@ -26,7 +26,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Checked data: y to model, x it is conditioned on, a weight per row, and what every fit needs to know of them.
+/// Checked data: y to model, x it is conditioned on, a weight per row, and the statistics that every fit uses.
 #[derive(Debug, Clone)]
 pub struct Observations<'a> {
     pub(super) observed: Rows<'a>,

@@ -1,4 +1,4 @@
-//! The expectation step of closed-form EM: one pass over the data that keeps nothing of size N × K.
+//! The expectation step of closed-form EM: one pass over the data that stores nothing of size N × K.
 //!
 //! Per block of points: log joints `log w_k N(y; B_k [x; 1], Σ_k)`, responsibilities `r`, and the weighted moments
 //! `Σ_i w_i r_ik u_i u_iᵀ` of `u = [1; x − x̄; y − ȳ]`, all in cache. Blocks form chunks whose size depends on N alone,
@@ -22,12 +22,12 @@ pub enum EStep<'a> {
     Given(&'a Rule<'a>),
 }
 
-/// What the maximisation step needs of the data, and the objective before it.
+/// The statistics of the data for the maximisation step, and the objective before it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statistics {
-    /// `Σ_i w_i log p(y_i | x_i)`, nats; −∞ where every component finds some row impossible.
+    /// `Σ_i w_i log p(y_i | x_i)`, nats; −∞ if a row has probability 0 under every component.
     pub log_likelihood: f64,
-    /// `Σ_i w_i Σ_k r_ik (log p(y_i, k | x_i) − log r_ik)`, nats; the log-likelihood if the guess is exact.
+    /// `Σ_i w_i Σ_k r_ik (log p(y_i, k | x_i) − log r_ik)`, nats; the log-likelihood if the responsibilities are exact.
     pub lower_bound: f64,
     /// `Σ_i w_i`.
     pub total_weight: f64,
@@ -38,9 +38,10 @@ pub struct Statistics {
     /// `[x̄; ȳ]`, the point the moments are about, `[C+D]`.
     pub shift: Vec<f64>,
     /// `Σ_i w_i r_ik u uᵀ`, `[K, P, P]`. Without inputs, diagonal and spherical mixtures fill the first row, the first
-    /// column and the diagonal only; of a tied one, the rest is right in the sum over k only. No more is needed.
+    /// column and the diagonal only. For a tied mixture, the other entries are right only in the sum over k. The M-step
+    /// needs no more.
     pub moments: Vec<f64>,
-    /// `Σ_i w_i u uᵀ`, `[P, P]`, whatever the mixture.
+    /// `Σ_i w_i u uᵀ`, `[P, P]`, for any mixture.
     pub pooled: Vec<f64>,
 }
 
@@ -93,8 +94,8 @@ pub fn sweep(data: &Observations, mixture: &LinearMixture, e_step: EStep, thread
     })
 }
 
-/// Gives every component its share of the data's second moments: their sum over components is what it should be, since
-/// responsibilities sum to 1, and a tied covariance needs the sum alone.
+/// Gives every component its share of the data's second moments. Their sum over components is right, since
+/// responsibilities sum to 1, and a tied covariance needs only the sum.
 fn share_second_moments(moments: &mut [f64], pooled: &[f64], p: usize) {
     for m in moments.chunks_exact_mut(p * p) {
         let share = m[0] / pooled[0];
@@ -171,6 +172,6 @@ fn sweep_chunk(
 
 fn bad_row((row, sum): (usize, f64)) -> Error {
     Error::Data(format!(
-        "the guess for row {row} has responsibilities that sum to {sum}: expected weights that sum to 1"
+        "the responsibilities of row {row} sum to {sum}: expected weights that sum to 1"
     ))
 }

@@ -21,7 +21,7 @@ pub(crate) mod tests {
         pub(super) static FORCED: Cell<Option<Arch>> = const { Cell::new(None) };
     }
 
-    /// What `body` says on every instruction set of this machine: the baseline first, which no machine lacks.
+    /// The result of `body` on every instruction set of this machine, the baseline first.
     pub(crate) fn on_every_set<R>(body: impl Fn() -> R) -> Vec<(&'static str, R)> {
         let mut sets = vec![("baseline", Arch::Scalar)];
         #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]

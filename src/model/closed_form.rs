@@ -1,8 +1,8 @@
 //! The closed-form M-step: the θ that maximises the expected log-likelihood for a fixed posterior, in f64.
 //!
 //! For the linear members of [`Mixture`] it is weighted counting and weighted regression (Dempster, Laird & Rubin 1977;
-//! Bishop 2006, eqs. 9.24–9.26), done by [`crate::math`] in one pass over the data. Here parameters change between the
-//! form that gradients see and the form of that pass.
+//! Bishop 2006, eqs. 9.24–9.26), done by [`crate::math`] in one pass over the data. This file converts parameters
+//! between the unconstrained form of gradient training and the form of that pass.
 
 use super::mixture::{Mixture, NETWORK, Part};
 use crate::data::Dataset;
@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 /// The latents as the M-step sees them.
 #[derive(Debug, Clone, Copy)]
 pub enum EStep<'a> {
-    /// Responsibilities are the exact posterior of the current θ; they are computed on the way and never stored.
+    /// The exact posterior of the current θ; responsibilities are computed during the pass and never stored.
     Exact,
     /// Responsibilities by row and component, `[N, K]`, each row summing to 1.
     Responsibilities(&'a [f64]),
@@ -35,29 +35,30 @@ pub enum EStep<'a> {
     },
 }
 
-/// One sweep: what the data said about the old θ, and the θ that follows.
+/// The result of one sweep: bounds under the old θ, and the new θ.
 #[derive(Debug, Clone)]
 pub struct Improvement {
-    /// `Σ_i w_i log p_θ(x_i)` of the *old* θ, in nats; none where it has no closed form.
+    /// `Σ_i w_i log p_θ(x_i)` of the *old* θ, in nats; none if it has no closed form.
     pub log_likelihood: Option<f64>,
-    /// `Σ_i w_i Σ_z r_iz [log p_θ(x_i, z) − log r_iz]` of the old θ, in nats; equal to the former with the exact posterior.
+    /// `Σ_i w_i Σ_z r_iz [log p_θ(x_i, z) − log r_iz]` of the old θ, in nats; with the exact posterior, equal to
+    /// `log_likelihood`.
     pub lower_bound: f64,
     /// The maximiser.
     pub theta: Parameters,
-    /// What had to be mended: components that were started again, covariances at their floor.
+    /// Components that were reset, and covariances at their floor.
     pub events: Vec<String>,
 }
 
-/// A model whose M-step is in closed form.
+/// A model with a closed-form M-step.
 pub trait ClosedForm {
-    /// Gets ready for sweeps over `data`.
+    /// Prepares sweeps over `data`.
     fn sweeps<'a>(&'a self, data: &'a Dataset) -> Result<Box<dyn Sweeps + 'a>>;
 }
 
 /// Sweeps over one data set.
 pub trait Sweeps {
-    /// One sweep from `theta` with `threads` threads (the numbers do not depend on how many). Components that are empty or
-    /// collapsed are started again where `rng` says; without it they stay.
+    /// One sweep from `theta` with `threads` threads (results do not depend on their number). Components that are empty
+    /// or collapsed are reset with `rng`; without it they stay.
     fn improve(
         &self,
         theta: &Parameters,
@@ -75,7 +76,7 @@ impl Mixture {
         }
     }
 
-    /// The rows as the closed-form kernels take them; x only where the means depend on it.
+    /// The rows in the form of the closed-form kernels; x only if the means depend on it.
     fn observations<'a>(&self, data: &'a Dataset) -> Result<Observations<'a>> {
         let given = data.given.as_ref().filter(|_| self.settings.means == Part::Given);
         Observations::new(
@@ -85,7 +86,7 @@ impl Mixture {
         )
     }
 
-    /// Clusters of the observed alone, as a density.
+    /// A mixture without x, from clusters of the observed rows.
     pub(super) fn initial_clusters(&self, data: &Dataset, streams: &Streams, start: u64) -> Result<LinearMixture> {
         let rows = Observations::new(data.observed.view(), None, data.weights.as_deref())?;
         let rng = &mut streams.named("initial/clusters").at(start);
@@ -98,7 +99,7 @@ impl Mixture {
         )
     }
 
-    /// Initial values of a linear member: clusters, then whatever the experiment file gives.
+    /// Initial values of a linear member: clusters, then the values that the experiment file gives.
     pub(super) fn initial_linear(&self, data: &Dataset, streams: &Streams, start: u64) -> Result<LinearMixture> {
         let rng = &mut streams.named("initial/clusters").at(start);
         let rows = self.observations(data)?;
@@ -163,7 +164,7 @@ impl Mixture {
         }
     }
 
-    /// The parameters that say the same as `mixture`.
+    /// The parameters of the model that equal `mixture`.
     pub(super) fn theta_of(&self, mixture: &LinearMixture, dtype: DType, device: &Device) -> Result<Parameters> {
         let (k, d, c) = (self.shape.components, self.shape.dimension, self.given);
         let mut theta = Parameters::new();
@@ -172,7 +173,7 @@ impl Mixture {
         };
         let scale = self.settings.logit_scale;
         let logits: Vec<f64> = match &self.settings.fixed.first_logits {
-            // Logits are only known up to a constant: the file's own are kept where they still say the same.
+            // Logits are defined up to a constant: those of the file are kept if they give the same weights.
             Some(first) if same_weights(first, scale, &mixture.weights) => first.clone(),
             _ => mixture.weights.iter().map(|w| w.ln() / scale).collect(),
         };
@@ -206,7 +207,7 @@ impl Mixture {
         Ok(theta)
     }
 
-    /// The linear mixture that θ says.
+    /// The linear mixture with parameters θ.
     fn linear_of(&self, theta: &Parameters) -> Result<LinearMixture> {
         let (k, d, c) = (self.shape.components, self.shape.dimension, self.given);
         let rows = self.predict_free(theta)?;
@@ -231,7 +232,7 @@ impl Mixture {
         })
     }
 
-    /// Weights and covariances of a member whose prior and scales are free (means at x = 0).
+    /// Weights, means at x = 0 and covariances of a member whose prior and scales are free.
     fn predict_free(&self, theta: &Parameters) -> Result<super::MixtureRows> {
         use super::Model;
         let origin =
@@ -239,7 +240,7 @@ impl Mixture {
         self.predict(theta, origin.as_ref())
     }
 
-    /// θ in the field's terms; see [`super::Model::natural`].
+    /// θ in standard terms; see [`super::Model::natural`].
     pub(super) fn natural_parts(&self, theta: &Parameters) -> Result<BTreeMap<String, Tensor>> {
         let mut parts = BTreeMap::new();
         if super::Model::closed_form(self).is_none() {
@@ -324,7 +325,7 @@ impl Sweeps for MixtureSweeps<'_> {
             covariances: model.settings.fixed.deviation.is_some(),
         };
         let mut update = maximize(&statistics, &old, fixed, &model.floor())?;
-        // A component whose place is fixed may be empty: nothing is wrong with it.
+        // A component with a fixed mean may be empty.
         let movable = !fixed.coefficients && !fixed.covariances;
         match rng.filter(|_| movable) {
             Some(rng) => reseed(&self.rows, &mut update.mixture, &update.events, &model.floor(), rng)?,

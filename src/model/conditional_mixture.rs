@@ -1,7 +1,7 @@
-//! A mixture whose parts are functions of what is given, `p(y|x) = Σ_z p(z|x) p(y|x,z)`.
+//! A mixture whose parts are functions of x, `p(y|x) = Σ_z p(z|x) p(y|x,z)`.
 //!
-//! The lecture's three factorisations are two keys: the prior p(z|x) or p(z), the likelihood p(y|x,z) or p(y|z). (With
-//! neither given x, y would not depend on x: refused.) The functions are linear, or perceptrons with `hidden` layers; the
+//! The lecture's three factorisations are two keys: the prior p(z|x) or p(z), the likelihood p(y|x,z) or p(y|z). (If
+//! neither depends on x, y does not: refused.) The functions are linear, or perceptrons with `hidden` layers; the
 //! mixture density network (Bishop 1994) is `prior = "given_x"`, `likelihood = "given_x"` with hidden layers.
 
 use super::mixture::{FixedParts, Mixture, Part, Settings, default_floor};
@@ -12,7 +12,7 @@ use crate::{Result, data::Dataset, data::source::Widths};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What p(z) depends on.
+/// Whether p(z) depends on x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Prior {
@@ -22,17 +22,17 @@ pub enum Prior {
     Marginal,
 }
 
-/// What p(y|·) depends on.
+/// Whether p(y|z) depends on x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Likelihood {
     /// p(y|x,z): every component is a function of x.
     GivenX,
-    /// p(y|z): components are fixed places; x chooses among them.
+    /// p(y|z): components are fixed; only their weights depend on x.
     LatentOnly,
 }
 
-/// What the deviations of y depend on, where the likelihood is given x.
+/// Whether the standard deviations of y depend on x, if the likelihood does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Deviation {
@@ -53,7 +53,7 @@ pub struct ConditionalMixture {
     pub prior: Prior,
     /// Whether p(y|z) depends on x as well.
     pub likelihood: Likelihood,
-    /// Whether the deviations depend on x.
+    /// Whether the standard deviations depend on x.
     pub deviation: Deviation,
     /// The form of each component's covariance.
     pub covariance: Covariance,
@@ -62,12 +62,12 @@ pub struct ConditionalMixture {
     pub hidden: Vec<usize>,
     /// The non-linearity between hidden layers.
     pub activation: Activation,
-    /// The smallest deviation, relative to the data's.
+    /// The smallest standard deviation, relative to the data's.
     #[schemars(range(min = 1e-9, max = 1.0))]
     pub deviation_floor: f64,
 }
 
-/// Adam keeps three numbers per weight beside the gradient: more weights than this are a slip of the finger.
+/// The largest number of weights; Adam keeps three numbers per weight beside the gradient.
 const MOST_WEIGHTS: u64 = 100_000_000;
 
 impl Default for ConditionalMixture {
@@ -86,7 +86,7 @@ impl Default for ConditionalMixture {
 }
 
 impl ConditionalMixture {
-    /// Linear means with constant deviations and weights: each component is a weighted regression.
+    /// Linear means with constant standard deviations and weights: each component is a weighted regression.
     pub fn has_closed_form(&self) -> bool {
         let prior_is_constant = self.prior == Prior::Marginal || self.components == 1;
         prior_is_constant
@@ -95,7 +95,7 @@ impl ConditionalMixture {
             && self.hidden.is_empty()
     }
 
-    /// At most how many weights the function of x has.
+    /// An upper bound of the number of weights of the function of x.
     fn most_weights(&self, widths: Widths) -> u64 {
         let d = widths.observed as u64;
         let outputs = self.components as u64 * (1 + 2 * d + d * d.saturating_sub(1) / 2);
@@ -106,7 +106,7 @@ impl ConditionalMixture {
         starts.zip(ends).map(|(inputs, outputs)| (inputs + 1) * outputs).sum()
     }
 
-    /// Every fault for data of these widths.
+    /// The faults for data with these numbers of columns.
     pub fn check(&self, widths: Widths) -> Vec<Fault> {
         let mut faults = Vec::new();
         let weights = self.most_weights(widths);
@@ -142,7 +142,7 @@ impl ConditionalMixture {
         unused(
             "deviation",
             self.likelihood == Likelihood::LatentOnly && self.deviation != defaults.deviation,
-            "with p(y|z) deviations do not depend on x",
+            "with p(y|z) standard deviations do not depend on x",
             "`likelihood = \"given_x\"`",
         );
         if self.prior == Prior::Marginal && self.likelihood == Likelihood::LatentOnly {
@@ -159,7 +159,7 @@ impl ConditionalMixture {
                 "likelihood",
                 "with one component and p(y|z), y would not depend on x at all",
                 "`likelihood = \"given_x\"`",
-                "or more components, among which x can choose",
+                "or use more components, whose weights can depend on x",
             ));
         }
         if self.covariance == Covariance::Tied

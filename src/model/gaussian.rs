@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Gaussian {
     /// The form of Σ; `tied` is the same as `full` here.
     pub covariance: Covariance,
-    /// The smallest deviation, relative to the data's: keeps Σ away from singular.
+    /// The smallest standard deviation, relative to the data's; it keeps Σ from being singular.
     #[schemars(range(min = 1e-9, max = 1.0))]
     pub deviation_floor: f64,
 }
@@ -42,7 +42,7 @@ impl Gaussian {
 }
 
 impl Settings {
-    /// A density: nothing is given, every part is free.
+    /// A density: no part is given.
     pub(super) fn density() -> Self {
         Self {
             components: 1,

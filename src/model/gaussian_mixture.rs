@@ -1,6 +1,6 @@
 //! A mixture of Gaussians, `p(x) = Σ_z p(z) N(x; μ_z, Σ_z)`, p(z) = softmax(logit_scale · logits).
 //!
-//! Any of its three parts can be given and held fixed: with fixed means and covariances only the weights are learnt.
+//! Any of its three parts can be given and held fixed: with fixed means and covariances, only the weights are learnt.
 
 use super::mixture::{FixedParts, Mixture, Settings, default_floor};
 use crate::error::Fault;
@@ -18,7 +18,7 @@ pub struct GaussianMixture {
     pub components: usize,
     /// The form of the covariances Σ_z.
     pub covariance: Covariance,
-    /// The smallest deviation, relative to the data's: no component collapses onto a point.
+    /// The smallest standard deviation, relative to the data's; it keeps components from collapsing onto a point.
     #[schemars(range(min = 1e-9, max = 1.0))]
     pub deviation_floor: f64,
     /// Initial logits of p(z), one per component. Without this key the weights start as the shares of the clusters of
@@ -52,7 +52,7 @@ impl Default for GaussianMixture {
 }
 
 impl GaussianMixture {
-    /// Every fault for data of these widths.
+    /// The faults for data with these numbers of columns.
     pub fn check(&self, widths: Widths) -> Vec<Fault> {
         let mut faults = Vec::new();
         let (components, defaults) = (self.components, Self::default());
@@ -78,7 +78,7 @@ impl GaussianMixture {
         ] {
             if is_unused {
                 let acts = if fixed {
-                    "deviations that are learnt"
+                    "learnt standard deviations"
                 } else {
                     "at least 2 components"
                 };

@@ -1,19 +1,19 @@
-//! A latent variable of real numbers: `p(x) = ∫ p(x|z) p(z) dz`, a simple p(z) and a simple p(x|z) whose parameters are a
-//! complicated function of z, so that p(x) is complicated.
+//! A continuous latent variable: `p(x) = ∫ p(x|z) p(z) dz`. p(z) and p(x|z) are simple distributions; the parameters of
+//! p(x|z) are a function of z, so p(x) can be complicated.
 //!
 //! | part | forms |
 //! |---|---|
-//! | p(z) | N(0, I); a mixture of diagonal Gaussians, learnt; N(μ(x), diag σ(x)²) where x is given |
-//! | p(x given z) | diagonal Gaussian, or Bernoulli of every column, of a linear function or a perceptron |
+//! | p(z) | N(0, I); a mixture of diagonal Gaussians, learnt; N(μ(x), diag σ(x)²) if x is given |
+//! | p(x given z) | diagonal Gaussian, or one Bernoulli per column; parameters by a linear function or a perceptron |
 //!
 //! With everything linear and N(0, I) it is probabilistic principal component analysis (Tipping & Bishop 1999; one
-//! deviation) or factor analysis (one per column). With perceptrons it is the decoder of a variational autoencoder
-//! (Kingma & Welling 2014; Rezende, Mohamed & Wierstra 2014). Conditional, `p(y|x) = ∫ p(y|x,z) p(z|x) dz`, it is a policy
-//! with a latent variable.
+//! standard deviation) or factor analysis (one per column). With perceptrons it is the decoder of a variational
+//! autoencoder (Kingma & Welling 2014; Rezende, Mohamed & Wierstra 2014). Conditional, `p(y|x) = ∫ p(y|x,z) p(z|x) dz`,
+//! it is a policy with a latent variable.
 //!
-//! Parameters: `decoder.*`; `deviation` `[1, 1]` or `[1, D]`, raw, where it does not depend on z; of the prior,
-//! `prior.*` (given x) or `prior_logits` `[1, K]`, `prior_means` `[K, Z]`, `prior_deviations` `[K, Z]`, raw (a mixture). A
-//! raw number r is the deviation floor + exp r.
+//! Parameters: `decoder.*`; `deviation` `[1, 1]` or `[1, D]`, raw, if it does not depend on z; and for the prior
+//! `prior.*` (given x) or `prior_logits` `[1, K]`, `prior_means` `[K, Z]`, `prior_deviations` `[K, Z]`, raw (a
+//! mixture). A raw number r is the standard deviation floor + exp r.
 
 mod decoder;
 mod integral;
@@ -56,7 +56,7 @@ pub enum Likelihood {
     Bernoulli,
 }
 
-/// What the deviations of x depend on, given z.
+/// Whether the standard deviations of x depend on the column and on z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Deviation {
@@ -82,13 +82,13 @@ pub struct LatentGaussian {
     pub prior_components: usize,
     /// What p(x|z) is.
     pub likelihood: Likelihood,
-    /// What the deviations of a Gaussian likelihood depend on.
+    /// Whether the standard deviations of a Gaussian likelihood depend on the column and on z.
     pub deviation: Deviation,
-    /// The shared deviation, held fixed, in the units that the model sees; learnt without this key.
+    /// The shared standard deviation, held fixed, in the units that the model sees; learnt without this key.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1e-9, max = 1e9))]
     pub fixed_deviation: Option<f64>,
-    /// The smallest deviation, relative to the data's.
+    /// The smallest standard deviation, relative to the data's.
     #[schemars(range(min = 1e-9, max = 1.0))]
     pub deviation_floor: f64,
     /// Units of each hidden layer of the decoder; none makes it linear.
@@ -115,7 +115,7 @@ impl Default for LatentGaussian {
 }
 
 impl LatentGaussian {
-    /// Whether p(x, z) is one Gaussian, so that everything about it is known in closed form.
+    /// Whether p(x, z) is one Gaussian, which has everything in closed form.
     pub fn is_linear(&self) -> bool {
         self.hidden.is_empty()
             && self.prior == Prior::StandardNormal
@@ -123,7 +123,7 @@ impl LatentGaussian {
             && self.deviation != Deviation::GivenZ
     }
 
-    /// How log p(x) is computed, where x `is_given` or not.
+    /// How log p(x) is computed; `is_given` says whether there are given columns.
     pub fn likelihood_kind(&self, is_given: bool) -> LikelihoodKind {
         match (self.is_linear(), self.is_integrable(is_given)) {
             (true, _) => LikelihoodKind::Exact,
@@ -132,19 +132,19 @@ impl LatentGaussian {
         }
     }
 
-    /// Whether a grid over z is affordable, where x `is_given` or not.
+    /// Whether a grid over z is affordable; `is_given` says whether there are given columns.
     pub fn is_integrable(&self, is_given: bool) -> bool {
         self.latent_dimensions <= if is_given { 1 } else { 2 }
     }
 
-    /// Every fault for data of these widths.
+    /// The faults for data with these numbers of columns.
     pub fn check(&self, widths: Widths) -> Vec<Fault> {
         let mut faults = Vec::new();
         let defaults = Self::default();
         if self.prior == Prior::GivenX && widths.given == 0 {
             faults.push(Fault::new(
                 "prior",
-                "p(z|x) needs an x, and these data give none",
+                "p(z|x) needs x, and these data have no given columns",
                 "`standard_normal` or `mixture`",
                 "choose a prior without x, or data with given columns",
             ));
@@ -157,7 +157,7 @@ impl LatentGaussian {
         ignored(
             "prior_components",
             self.prior != Prior::Mixture && self.prior_components != defaults.prior_components,
-            "the prior is no mixture",
+            "the prior is not a mixture",
             "`prior = \"mixture\"`",
         );
         let bernoulli = self.likelihood == Likelihood::Bernoulli;
@@ -177,7 +177,7 @@ impl LatentGaussian {
             "deviation_floor",
             self.fixed_deviation.is_some() && self.deviation_floor != defaults.deviation_floor,
             "the deviation is fixed",
-            "a deviation that is learnt",
+            "a learnt standard deviation",
         );
         ignored(
             "activation",
@@ -188,7 +188,7 @@ impl LatentGaussian {
         ignored(
             "fixed_deviation",
             self.fixed_deviation.is_some() && (bernoulli || self.deviation != Deviation::Shared),
-            "only a shared deviation of a Gaussian likelihood can be fixed",
+            "only a shared standard deviation of a Gaussian likelihood can be fixed",
             "`deviation = \"shared\"`",
         );
         faults
@@ -197,7 +197,7 @@ impl LatentGaussian {
     /// The model for rows like `train`.
     ///
     /// # Errors
-    /// Where a Bernoulli likelihood meets values other than 0 and 1.
+    /// If the likelihood is Bernoulli and a value is neither 0 nor 1.
     pub fn build(&self, train: &Dataset) -> Result<LatentGaussianModel> {
         let columns = train.observed.columns();
         let given = train.given.as_ref().map_or(0, Table::columns);
@@ -235,7 +235,7 @@ impl LatentGaussian {
     }
 }
 
-/// The root of the mean variance of the observed columns; 1 where all are constant.
+/// The root of the mean variance of the observed columns; 1 if all are constant.
 fn pooled_deviation(train: &Dataset) -> f64 {
     let variance = moments(train).iter().map(|(_, variance)| variance).sum::<f64>();
     let deviation = (variance / train.observed.columns() as f64).sqrt();
@@ -256,32 +256,32 @@ fn moments(train: &Dataset) -> Vec<(f64, f64)> {
     (0..train.observed.columns()).map(both).collect()
 }
 
-/// The name under which the decoder's parameters are kept.
+/// The prefix of the decoder's parameters.
 const DECODER: &str = "decoder";
-/// The same for the network of p(z|x).
+/// The prefix of the parameters of the network of p(z|x).
 const PRIOR: &str = "prior";
-/// The decoder's first deviations, relative to the data's. At 1 the data are explained without z, and where p(x|z) varies
-/// at least as much as the data along every direction, ignoring z is a stable optimum of the evidence lower bound (Lucas et
-/// al. 2019, "Don't blame the ELBO!", section 4): z would be given up before it is used.
+/// The decoder's initial standard deviations, relative to the data's. At 1 the decoder explains the data without z. If
+/// p(x|z) varies at least as much as the data along every direction, ignoring z is a stable optimum of the evidence
+/// lower bound (Lucas et al. 2019, "Don't blame the ELBO!", section 4).
 const FIRST_DEVIATION: f64 = 0.25;
-/// Deviations of a prior's parts stay above this: z has no other scale than 1.
+/// The floor of the standard deviations of the prior; z has scale 1.
 const PRIOR_FLOOR: f64 = 1e-3;
 
-/// The model for data of given widths.
+/// The model for data with given numbers of columns.
 #[derive(Debug)]
 pub struct LatentGaussianModel {
     config: LatentGaussian,
     decoder: Perceptron,
     prior: Option<Perceptron>,
-    /// Columns of the observed, D.
+    /// Observed columns, D.
     columns: usize,
-    /// Columns given, C.
+    /// Given columns, C.
     given: usize,
     deviation_floor: f64,
 }
 
 impl LatentGaussianModel {
-    /// The first bias of the decoder's last layer, so that it begins at the data's means. `[O]`
+    /// The initial bias of the decoder's last layer: the data's means. `[O]`
     fn first_bias(&self, train: &Dataset) -> Vec<f64> {
         let moments = moments(train);
         let bias = moments.iter().map(|(mean, _)| match self.config.likelihood {
@@ -296,13 +296,13 @@ impl LatentGaussianModel {
         bias.chain(raw.into_iter().flatten()).collect()
     }
 
-    /// The raw number of a deviation: the inverse of `floor + exp(raw)`, at least a tenth above the floor.
+    /// The raw number of a standard deviation: the inverse of `floor + exp(raw)`, at least a tenth above the floor.
     fn raw(&self, deviation: f64) -> f64 {
         let floor = self.deviation_floor;
         (deviation - floor).max(0.1 * floor).max(1e-12).ln()
     }
 
-    /// The raw number of the first deviation, for data of this deviation.
+    /// The initial raw number, for data with this standard deviation.
     fn first_raw(&self, deviation: f64) -> f64 {
         self.raw(FIRST_DEVIATION * deviation)
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct LinearGaussian {
     /// The form of Σ; `tied` is the same as `full` here.
     pub covariance: Covariance,
-    /// The smallest deviation, relative to the data's: keeps Σ away from singular.
+    /// The smallest standard deviation, relative to the data's; it keeps Σ from being singular.
     #[schemars(range(min = 1e-9, max = 1.0))]
     pub deviation_floor: f64,
 }

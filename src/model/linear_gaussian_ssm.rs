@@ -2,8 +2,8 @@
 //! values: `x_1 ~ N(m₁, P₁)`, `x_{t+1} = A x_t + B u_t + b + w`, `o_t = C x_t + D u_t + d + v`, `w ~ N(0, Q)`,
 //! `v ~ N(0, R)`. This file is its table in an experiment file; the model is in `state_space`.
 //!
-//! Every parameter can be given where learning starts, fixed, or fixed entry by entry. The latent coordinates are free: a
-//! system and its similarity transforms say the same of the data.
+//! Every parameter can have a starting value, be fixed, or be fixed entry by entry. The latent coordinates are free: a
+//! system and its similarity transforms have the same likelihood.
 
 use super::state_space::{Field, Settings, StateSpace};
 use crate::error::Fault;
@@ -13,7 +13,7 @@ use nalgebra::{DMatrix, DVector};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the file says of a vector.
+/// The keys of a vector.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct VectorKeys {
@@ -25,20 +25,20 @@ pub struct VectorKeys {
     pub start: Option<Vec<f64>>,
 }
 
-/// A number; `nan` where it is to be learnt.
+/// A number; `nan` if it is to be learnt.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(transparent, extend("nonFinite" = true))]
 pub struct Entry(pub f64);
 
 impl PartialEq for Entry {
-    /// Two learnt entries say the same.
+    /// Two learnt entries are equal.
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0 || (self.0.is_nan() && other.0.is_nan())
     }
 }
 
-/// What the file says of a matrix, as a list of rows.
+/// The keys of a matrix, as a list of rows.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct MatrixKeys {
@@ -58,17 +58,17 @@ pub enum Form {
     Full,
     /// Independent entries.
     Diagonal,
-    /// Independent entries of one variance.
+    /// Independent entries with one variance.
     Spherical,
 }
 
-/// What the file says of a covariance, as a list of rows.
+/// The keys of a covariance, as a list of rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CovarianceKeys {
     /// Its form.
     pub form: Form,
-    /// Values that are not learnt. Single entries can be learnt (`nan`) on the diagonal of the diagonal form only.
+    /// Values that are not learnt. Single entries can be learnt (`nan`) only on the diagonal of the diagonal form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fixed: Option<Vec<Vec<Entry>>>,
     /// Where learning starts.
@@ -86,7 +86,7 @@ impl Default for CovarianceKeys {
     }
 }
 
-/// Where initial values come from, unless `start` or `fixed` says.
+/// Where initial values come from, unless `start` or `fixed` gives them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InitialValues {
@@ -94,7 +94,7 @@ pub enum InitialValues {
     Subspace,
     /// Slow random dynamics that explain half of the data's variance.
     Random,
-    /// The file gives all that is learnt.
+    /// The file gives all initial values.
     Given,
 }
 
@@ -105,12 +105,12 @@ pub struct LinearGaussianSsm {
     /// Dimensions of the latent state, X.
     #[schemars(range(min = 1, max = 256))]
     pub states: usize,
-    /// Where initial values come from, unless `start` or `fixed` says: `subspace` without this key, and `random` where
-    /// A, B, b or C has fixed or starting values (the latent coordinates are then not free) or the sequences are too short
-    /// to identify a system.
+    /// Where initial values come from, unless `start` or `fixed` gives them. Without this key: `subspace`, or `random`
+    /// if A, B, b or C has fixed or starting values (the latent coordinates are then not free) or the sequences are too
+    /// short to identify a system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_values: Option<InitialValues>,
-    /// m₁, `[X]`: `fixed` values are not learnt (but for entries `nan`), `start` is where learning begins.
+    /// m₁, `[X]`: `fixed` values are not learnt, except entries `nan`; `start` is the initial value.
     pub initial_mean: VectorKeys,
     /// P₁, `[X, X]`: `fixed` and `start` as lists of rows, `form` is `full`, `diagonal` or `spherical`.
     pub initial_covariance: CovarianceKeys,
@@ -118,7 +118,7 @@ pub struct LinearGaussianSsm {
     pub transition: MatrixKeys,
     /// B, `[X, U]`: `fixed` and `start` as lists of rows; entries `nan` of `fixed` are learnt.
     pub transition_input: MatrixKeys,
-    /// b; fixed at zero without this key, because d says the same unless a latent drifts. `[X]`
+    /// b; fixed at zero without this key, because d has the same effect unless a latent drifts. `[X]`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transition_offset: Option<VectorKeys>,
     /// Q, `[X, X]`: `fixed`, `start` and `form`.
@@ -161,13 +161,13 @@ struct Given {
 }
 
 impl Given {
-    /// Whether nothing of it is learnt.
+    /// Whether no entry is learnt.
     fn is_fixed(&self) -> bool {
         let fixed = self.fixed.as_ref();
         fixed.is_some_and(|rows| rows.iter().flatten().all(|v| !v.is_nan()))
     }
 
-    /// A start that what is fixed overrules.
+    /// The fault of a `start` that differs from a fixed entry.
     fn contradiction(&self) -> Option<Fault> {
         let (fixed, start) = (self.fixed.as_ref()?, self.start.as_ref()?);
         let mut pairs = fixed.iter().flatten().zip(start.iter().flatten());
@@ -176,7 +176,7 @@ impl Given {
             format!("{}.start", self.field.name()),
             format!("an entry that is fixed at {fixed} would start at {start}"),
             "the same values where both are given",
-            "remove `start`, or write `nan` in `fixed` for what is learnt",
+            "remove `start`, or write `nan` in `fixed` for learnt entries",
         ))
     }
 }
@@ -245,7 +245,7 @@ impl LinearGaussianSsm {
         })
     }
 
-    /// Whether the file says anything in latent coordinates that subspace identification does not know.
+    /// Whether the file gives values in latent coordinates, which subspace identification cannot use.
     fn has_coordinates(&self) -> bool {
         let offset = self.transition_offset.as_ref();
         [&self.transition, &self.transition_input, &self.emission]
@@ -254,7 +254,7 @@ impl LinearGaussianSsm {
             || offset.is_some_and(|keys| keys.fixed.is_some() || keys.start.is_some())
     }
 
-    /// Whether every value that is learnt has a start in the file.
+    /// Whether every learnt value has a start in the file.
     pub fn gives_all_initial_values(&self) -> bool {
         let all = || {
             let mut given = self.given().into_iter();
@@ -263,19 +263,19 @@ impl LinearGaussianSsm {
         self.initial_values == Some(InitialValues::Given) || all()
     }
 
-    /// Whether anything of p(x_1) and p(x_{t+1} | x_t, u_t) is learnt.
+    /// Whether any parameter of p(x_1) and p(x_{t+1} | x_t, u_t) is learnt.
     pub fn learns_dynamics(&self) -> bool {
         // The first six parameters are those of the initial state and of the transition.
         self.given()[..6].iter().any(|given| !given.is_fixed())
     }
 
-    /// Whether nothing of R is learnt.
+    /// Whether R is fixed.
     pub fn knows_emission_noise(&self) -> bool {
         let fixed = self.emission_noise.fixed.as_ref();
         fixed.is_some_and(|rows| rows.iter().flatten().all(|entry| !entry.0.is_nan()))
     }
 
-    /// Every fault for data of these widths.
+    /// The faults for data with these numbers of columns.
     pub fn check(&self, widths: Widths) -> Vec<Fault> {
         let mut faults = Vec::new();
         let settings = match self.settings(widths) {
@@ -285,8 +285,8 @@ impl LinearGaussianSsm {
         if self.initial_values == Some(InitialValues::Subspace) && self.has_coordinates() {
             faults.push(Fault::new(
                 "initial_values",
-                "subspace identification chooses its own latent coordinates, in which fixed or starting values of A, B, b \
-                 and C mean nothing",
+                "subspace identification chooses its own latent coordinates: fixed or starting values of A, B, b \
+                 and C do not apply to them",
                 "`initial_values = \"random\"` or `\"given\"`",
                 "or leave these values out",
             ));
@@ -301,7 +301,7 @@ impl LinearGaussianSsm {
                 if learnt && given.start.is_none() && rows * columns > 0 {
                     faults.push(Fault::new(
                         given.field.name(),
-                        format!("`{}` is learnt, and nothing says from where", given.field.name()),
+                        format!("`{}` is learnt and has no initial value", given.field.name()),
                         "`start` beside `initial_values = \"given\"`",
                         format!("add `{}.start = …`, or fix it", given.field.name()),
                     ));
@@ -313,7 +313,7 @@ impl LinearGaussianSsm {
         faults
     }
 
-    /// What is fixed and what starts where, for data of these widths.
+    /// Fixed and starting values, for data with these numbers of columns.
     fn settings(&self, widths: Widths) -> std::result::Result<Settings, Fault> {
         let (x, o, u) = (self.states, widths.observed, widths.given);
         let mut settings = Settings::new(x, o, u);
@@ -338,7 +338,7 @@ impl LinearGaussianSsm {
                     return Err(Fault::new(
                         format!("{}.{key}", given.field.name()),
                         format!("it holds {bad}"),
-                        "finite numbers (`nan` in `fixed` for what is learnt)",
+                        "finite numbers (`nan` in `fixed` for learnt entries)",
                         "check the values",
                     ));
                 }
@@ -382,7 +382,7 @@ impl LinearGaussianSsm {
     }
 }
 
-/// A system of which nothing is known: the identity for covariances, zero for the rest.
+/// The default system: the identity for covariances, zero for the rest.
 pub(super) fn blank(x: usize, o: usize, u: usize) -> System {
     System {
         initial_mean: DVector::zeros(x),

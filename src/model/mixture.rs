@@ -1,7 +1,7 @@
 //! The family behind every finite mixture here: `log p_θ(y, z=k | x) = log π_k(x) + log N(y; μ_k(x), Σ_k(x))`.
 //!
 //! Each of its three parts, prior π, means μ and scales Σ, is [`Part::Given`] (columns of one function of x, linear or a
-//! perceptron) or [`Part::Free`] (parameters of their own). The models of this room are settings of it:
+//! perceptron) or [`Part::Free`] (parameters of their own). These models are settings of it:
 //!
 //! | model | prior | means | scales |
 //! |---|---|---|---|
@@ -9,12 +9,13 @@
 //! | linear_gaussian, mixture of regressions | free | given, linear | free |
 //! | mixture density network (Bishop 1994) | given | given | given |
 //!
-//! Σ is held as a modified Cholesky factor (Pourahmadi 1999): deviation_i = floor + exp(raw_i) of what is left of y_i
-//! after regressing it on y_1 … y_{i−1}, and the regression's negative coefficients below the diagonal. So any real
-//! numbers are a positive-definite Σ.
+//! Σ is held as a modified Cholesky factor (Pourahmadi 1999): the residual of y_i after regressing it on y_1 … y_{i−1}
+//! has standard deviation floor + exp(raw_i), and the negative regression coefficients stand below the diagonal. Any
+//! real numbers then give a positive-definite Σ.
 //!
 //! Parameters: `network.*`, whose last layer has the columns of all given parts in the order prior `[K]`, means `[K, D]`,
-//! scales `[K, F]`; and, for free parts, `logits` `[1, K]`, `means` `[1, K·D]`, `scales` `[1, K·F]` (`[1, F]` where tied).
+//! scales `[K, F]`; and for free parts `logits` `[1, K]`, `means` `[1, K·D]`, `scales` `[1, K·F]` (`[1, F]` where
+//! tied).
 
 use super::{Joint, Latent, Latents, MixtureRows, Model, closed_form::ClosedForm};
 use crate::data::{Batch, Dataset, Table};
@@ -28,7 +29,7 @@ use rand::RngExt;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-/// Whether a part of the mixture is a function of x or parameters of its own.
+/// Whether a part of the mixture is a function of x or has parameters of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// A function of x.
@@ -40,15 +41,15 @@ pub enum Part {
 /// Parts that the experiment file gives.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FixedParts {
-    /// Where learning of the logits starts. `[K]`
+    /// Initial logits. `[K]`
     pub first_logits: Option<Vec<f64>>,
-    /// Means that are not learnt. `[K·D]`
+    /// Fixed means. `[K·D]`
     pub means: Option<Vec<f64>>,
-    /// A deviation of all axes and components that is not learnt.
+    /// The fixed standard deviation of all axes and components.
     pub deviation: Option<f64>,
 }
 
-/// What makes one member of the family.
+/// The settings of one member of the family.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The number of components K.
@@ -65,20 +66,20 @@ pub struct Settings {
     pub hidden: Vec<usize>,
     /// Between hidden layers.
     pub activation: Activation,
-    /// The smallest deviation, relative to the data's.
+    /// The smallest standard deviation, relative to the data's.
     pub deviation_floor: f64,
-    /// π = softmax(logit_scale · logits), where the prior is free.
+    /// π = softmax(logit_scale · logits), if the prior is free.
     pub logit_scale: f64,
-    /// What is not learnt.
+    /// The fixed parts.
     pub fixed: FixedParts,
 }
 
-/// The default of every `deviation_floor`: a thousandth of the data's deviation.
+/// The default of every `deviation_floor`: a thousandth of the data's standard deviation.
 pub fn default_floor() -> f64 {
     1e-3
 }
 
-/// One member of the family, for data of given widths.
+/// One member of the family, for data with given numbers of columns.
 #[derive(Debug)]
 pub struct Mixture {
     pub(super) settings: Settings,
@@ -87,7 +88,7 @@ pub struct Mixture {
     network: Option<Perceptron>,
 }
 
-/// The name under which the network's parameters are kept.
+/// The prefix of the network's parameters.
 pub(super) const NETWORK: &str = "network";
 
 impl Mixture {
@@ -99,8 +100,8 @@ impl Mixture {
             Covariance::Diagonal => ConditionalCovariance::Diagonal,
             Covariance::Spherical => ConditionalCovariance::Spherical,
         };
-        // Closed-form covariances are kept above `floor² · pooled covariance`, whose innovation deviations are thereby
-        // above `floor · smallest pooled innovation deviation`; half of that leaves every one of them expressible.
+        // Closed-form covariances are kept above `floor² · pooled covariance`, so their innovation standard deviations
+        // are above `floor` times the smallest pooled one. Half of that as the floor here can represent all of them.
         let deviation_floor = match settings.fixed.deviation {
             Some(_) => 0.0,
             None => 0.5 * settings.deviation_floor * smallest_innovation(train),
@@ -120,7 +121,7 @@ impl Mixture {
         .iter()
         .map(|(part, columns)| if *part == Part::Given { *columns } else { 0 })
         .sum();
-        // First outputs hardly depend on x: what the biases say of the data holds everywhere.
+        // Initial outputs hardly depend on x, so the biases set them everywhere.
         let network = (outputs > 0)
             .then(|| Perceptron::new(given, &settings.hidden, outputs, settings.activation))
             .transpose()?
@@ -150,7 +151,7 @@ impl Mixture {
     fn parts(&self, theta: &Parameters, given: Option<&Tensor>) -> Result<Parts> {
         let output = match &self.network {
             Some(network) => {
-                let x = given.ok_or_else(|| Error::Other("a conditional model was asked without x".into()))?;
+                let x = given.ok_or_else(|| Error::Other("a conditional model needs x".into()))?;
                 Some(network.forward(theta, NETWORK, x)?)
             }
             None => None,
@@ -197,8 +198,8 @@ impl Mixture {
         })
     }
 
-    /// Raw scale numbers of components whose axes are independent with these deviations, `[K · (1 or D)]` as the form
-    /// wants; coefficients below the diagonal are 0.
+    /// Raw scale numbers of components with independent axes and these standard deviations, `[K · (1 or D)]` depending
+    /// on the form; coefficients below the diagonal are 0.
     fn raw_scales(&self, deviations: &[f64]) -> Vec<f64> {
         let per_component = self.shape.covariance.raw_count(self.shape.dimension);
         let axes = if self.shape.covariance == ConditionalCovariance::Spherical {
@@ -217,7 +218,7 @@ impl Mixture {
             .collect()
     }
 
-    /// The raw number of a deviation: the inverse of `floor + exp(raw)`, at least a hundredth above the floor.
+    /// The raw number of a standard deviation: the inverse of `floor + exp(raw)`, at least a hundredth above the floor.
     pub(super) fn raw_deviation(&self, deviation: f64) -> f64 {
         let floor = self.shape.deviation_floor;
         (deviation - floor).max(1e-2 * floor).max(f64::MIN_POSITIVE).ln()
@@ -231,7 +232,7 @@ struct Parts {
 }
 
 impl Parts {
-    /// The distribution of the observed as plain numbers, row by row.
+    /// The distribution of the observed columns as plain numbers, row by row.
     fn rows(&self, shape: &MixtureShape) -> Result<MixtureRows> {
         let (k, d) = (shape.components, shape.dimension);
         let f = shape.covariance.raw_count(d);
@@ -256,8 +257,8 @@ impl Parts {
     }
 }
 
-/// The smallest deviation that any column of the observed has left after regression on those before it; columns that are
-/// exact functions of others do not count.
+/// The smallest residual standard deviation of an observed column after regression on the columns before it; columns
+/// that are exact functions of others do not count.
 fn smallest_innovation(train: &Dataset) -> f64 {
     let d = train.observed.columns();
     let Ok(rows) = Observations::new(train.observed.view(), None, train.weights.as_deref()) else {
@@ -292,7 +293,7 @@ impl Model for Mixture {
         if self.closed_form().is_some() {
             return self.theta_of(&self.initial_linear(data, streams, start)?, dtype, device);
         }
-        // Clusters of the observed alone: components begin apart, at home in the data, with honest deviations.
+        // Clusters of the observed rows: components begin apart, within the data, with matching standard deviations.
         let clusters = self.initial_clusters(data, streams, start)?;
         let mut theta = Parameters::new();
         let (k, d, f) = (
@@ -405,7 +406,7 @@ fn at(all: &Tensor, latents: &Latents) -> Result<Tensor> {
         Latents::Index(index) => all.contiguous()?.gather(index, D::Minus1)?,
         Latents::Continuous(_) | Latents::Trajectories(_) => {
             return Err(Error::Other(
-                "a finite latent was asked for another kind of value".into(),
+                "expected values of a finite latent, got another kind of value".into(),
             ));
         }
     })
@@ -456,7 +457,7 @@ impl Joint for MixtureJoint<'_> {
 
     fn sample_observed(&self, latents: &Latents, generator: &mut Generator) -> Result<Tensor> {
         let Latents::Index(index) = latents else {
-            return Err(Error::Other("rows of a mixture are drawn from values by number".into()));
+            return Err(Error::Other("a mixture draws rows from latent values by number".into()));
         };
         let (index, mixture) = (index.flatten_all()?.to_vec1::<u32>()?, self.parts.rows(self.shape)?);
         let draw = |(at, z): (usize, &u32)| {

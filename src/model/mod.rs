@@ -1,8 +1,8 @@
 //! Probability models `log p_θ(x, z)` with a latent variable z, as named terms, and how to sample from them.
 //!
-//! A [`Model`] is architecture alone; its parameters θ travel beside it, so one model can be asked under two θ (a stale
-//! posterior). Conditioned on rows it becomes a [`Joint`]: `log p_θ(x, z)` as a function of z. That is all a posterior or
-//! an objective ever sees. To add a model: one file with its keys and its `Model`, one line in [`ModelConfig`].
+//! A [`Model`] is the architecture only; its parameters θ are passed beside it, so one model can be evaluated under two
+//! θ (a stale posterior). Conditioned on rows it becomes a [`Joint`]: `log p_θ(x, z)` as a function of z. Posteriors
+//! and objectives see only this. To add a model: one file with its keys and its `Model`, one line in [`ModelConfig`].
 
 mod closed_form;
 pub mod conditional_mixture;
@@ -34,10 +34,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Which values a latent variable takes.
+/// The values of a latent variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Latent {
-    /// One of K values. K = 1 is no latent variable at all.
+    /// One of K values. K = 1 means no latent variable.
     Finite(usize),
     /// A point of this many real dimensions.
     Continuous(usize),
@@ -45,16 +45,16 @@ pub enum Latent {
     Trajectory(usize),
 }
 
-/// How log p_θ(x) of a model can be computed. Each has metrics of its own name.
+/// How log p_θ(x) of a model can be computed. Each kind has its own metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LikelihoodKind {
     /// Exactly: a finite sum, or a Gaussian integral. `log_likelihood`
     Exact,
     /// By quadrature over the latent variable, with a known error. `log_likelihood_grid`
     Grid,
-    /// By an estimate without bias of p_θ(x), from particles. `log_likelihood_estimate`
+    /// By an unbiased particle estimate of p_θ(x). `log_likelihood_estimate`
     Estimate,
-    /// Not at all; only lower bounds are known. `log_likelihood_bound`
+    /// Only lower bounds are available. `log_likelihood_bound`
     Bound,
 }
 
@@ -79,13 +79,13 @@ pub enum Latents {
     Index(Tensor),
     /// Points of a continuous latent. `[B, S, Z]`
     Continuous(Tensor),
-    /// S beliefs over the trajectories of all sequences. A joint is evaluated at a point, and averaged over a belief with
-    /// spread, in closed form.
+    /// S beliefs over the trajectories of all sequences. A joint is evaluated at a belief that is a point, and averaged
+    /// in closed form over others.
     Trajectories(Arc<Vec<Beliefs>>),
 }
 
 impl Latents {
-    /// The same values, through which no gradient flows.
+    /// The same values, detached from the graph.
     pub fn detached(&self) -> Self {
         match self {
             Self::Continuous(z) => Self::Continuous(z.detach()),
@@ -97,29 +97,31 @@ impl Latents {
     fn trajectories(&self) -> Result<&Arc<Vec<Beliefs>>> {
         match self {
             Self::Trajectories(beliefs) => Ok(beliefs),
-            _ => Err(Error::Other("a trajectory was asked for another kind of value".into())),
+            _ => Err(Error::Other(
+                "expected beliefs over trajectories, got another kind of value".into(),
+            )),
         }
     }
 }
 
 /// `log p_θ(x, z)` for the rows x of one batch, as a function of z.
 pub trait Joint {
-    /// Which values its latent takes.
+    /// The values of its latent.
     fn latent(&self) -> Latent;
 
     /// `log p_θ(x, z_s)` in nats. `[B, S]`
     fn log_joint(&self, latents: &Latents) -> Result<Tensor>;
 
-    /// The same, apart by term (`prior`, `likelihood`): they sum to [`Joint::log_joint`]. Each `[B, S]`, in nats.
+    /// Its terms (`prior`, `likelihood`), which sum to [`Joint::log_joint`]. Each `[B, S]`, in nats.
     fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>>;
 
-    /// How far [`Joint::log_prob`] may be off, where it is a sum over a grid: an estimate by row, in nats. `[B]`
+    /// The estimated error of [`Joint::log_prob`] by row, in nats, if it is a sum over a grid. `[B]`
     fn log_prob_error(&self) -> Result<Option<Vec<f64>>> {
         Ok(None)
     }
 
-    /// `log p_θ(z_s)`, in nats: the term `prior` of rows; of a trajectory the terms `initial` + `transition`, expected
-    /// under the belief. `[B, S]`
+    /// `log p_θ(z_s)`, in nats: the term `prior` for rows; for trajectories the terms `initial` + `transition`,
+    /// expected under the belief. `[B, S]`
     fn log_prior(&self, latents: &Latents) -> Result<Tensor> {
         let prior = self.terms(latents)?.into_iter().find(|(name, _)| *name == "prior");
         prior
@@ -130,51 +132,51 @@ pub trait Joint {
     /// `log p_θ(x) = log Σ_z p_θ(x, z)` in nats; an error unless [`Model::likelihood`] is exact or by a grid. `[B]`
     fn log_prob(&self) -> Result<Tensor>;
 
-    /// log p̂_m(x) of M independent estimates p̂_m without bias, in nats, that draw from `numbers`; an error unless
+    /// log p̂_m(x) of M independent unbiased estimates p̂_m, in nats, drawn from `numbers`; an error unless
     /// [`Model::likelihood`] is an estimate. `[M][B]`
     fn log_prob_estimates(&self, _numbers: &Stream) -> Result<Vec<Vec<f64>>> {
         Err(Error::Other(
-            "the likelihood of this model is not estimated by particles".into(),
+            "the likelihood of this model has no particle estimate".into(),
         ))
     }
 
     /// `E[y | x]` of a conditional model. `[B, D]`
     fn mean(&self) -> Result<Tensor>;
 
-    /// S values of the latent for each row, drawn from p_θ(z); no gradient reaches them. An error for trajectories.
+    /// S values of the latent for each row, drawn from p_θ(z), without gradients. An error for trajectories.
     fn sample_latents(&self, _samples: usize, _generator: &mut Generator) -> Result<Latents> {
-        Err(Error::Other("this model draws no latents of rows".into()))
+        Err(Error::Other("this model does not draw latents of rows".into()))
     }
 
     /// One x for each row, drawn from p_θ(x|z) at `latents` (S = 1). An error for trajectories. `[B, D]`
     fn sample_observed(&self, _latents: &Latents, _generator: &mut Generator) -> Result<Tensor> {
-        Err(Error::Other("this model draws no rows from latents".into()))
+        Err(Error::Other("this model does not draw rows from latents".into()))
     }
 
-    /// `E[x | z]` at points of a continuous latent: what its decoder says. An error for other latents. `[B, S, D]`
+    /// `E[x | z]` at points of a continuous latent, by its decoder. An error for other latents. `[B, S, D]`
     fn decoded_mean(&self, _latents: &Latents) -> Result<Tensor> {
         Err(Error::Other("only a continuous latent has a decoder".into()))
     }
 
-    /// The true posterior of a continuous latent, where it is a Gaussian in closed form.
+    /// The true posterior of a continuous latent, if it is a Gaussian in closed form.
     fn gaussian_posterior(&self) -> Result<Option<GaussianPosterior>> {
         Ok(None)
     }
 
-    /// Beliefs over trajectories, where the latent is one and they have a closed form.
+    /// Beliefs over trajectories, if the latent is a trajectory and they have a closed form.
     fn trajectories(&self) -> Option<&dyn Trajectories> {
         None
     }
 
-    /// The state space with its sequences, where the latent is a trajectory: what approximate posteriors work from.
+    /// The state space with its sequences, if the latent is a trajectory; approximate posteriors use it.
     fn dynamics(&self) -> Option<(&dyn Dynamics, &Sequences)> {
         None
     }
 
-    /// What is observed: the y that [`Joint::mean`] is compared with. `[B, D]`
+    /// The observed columns: the y that [`Joint::mean`] is compared with. `[B, D]`
     fn observed(&self) -> &Tensor;
 
-    /// What is conditioned on, where anything is. `[B, C]`
+    /// The given columns, if there are any. `[B, C]`
     fn given(&self) -> Option<&Tensor> {
         None
     }
@@ -185,7 +187,7 @@ pub trait Trajectories {
     /// The posterior p(x_1 … x_T | o_1 … o_T), S = 1.
     fn smoothed(&self) -> Result<TrajectoryPosterior>;
 
-    /// Independent beliefs p(x_t | o_1 … o_t) at every step: the past only, S = 1.
+    /// Independent beliefs p(x_t | o_1 … o_t) at every step, S = 1.
     fn filtered(&self) -> Result<TrajectoryPosterior>;
 
     /// S = `samples` points drawn from the posterior.
@@ -206,7 +208,7 @@ pub struct GaussianPosterior {
 pub struct TrajectoryPosterior {
     /// The beliefs, each over all sequences. `[S]`
     pub beliefs: Vec<Beliefs>,
-    /// Expected log q of each, in nats; of a point, log q. Row-major `[B, S]`
+    /// Expected log q of each, in nats; log q for a point. Row-major `[B, S]`
     pub log_q: Vec<f64>,
 }
 
@@ -220,7 +222,7 @@ pub trait Model: Send + Sync + std::fmt::Debug {
         LikelihoodKind::Exact
     }
 
-    /// Initial parameters for `data`, the `start`-th choice. Networks draw from the streams `initial/…`.
+    /// Initial parameters for `data`, for the start number `start`. Networks draw from the streams `initial/…`.
     fn initial(
         &self,
         data: &Dataset,
@@ -233,20 +235,20 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     /// The joint of the rows of `batch` with their latents.
     fn joint<'a>(&'a self, theta: &'a Parameters, batch: &'a Batch) -> Result<Box<dyn Joint + 'a>>;
 
-    /// θ in the terms of the field (`weights` `[K]`, `means` `[K, D]`, `covariances` `[K, D, D]`, …), in f64; empty
-    /// where θ already is.
+    /// θ in standard terms (`weights` `[K]`, `means` `[K, D]`, `covariances` `[K, D, D]`, …), in f64; empty if θ is
+    /// already in these terms.
     fn natural(&self, theta: &Parameters) -> Result<BTreeMap<String, Tensor>>;
 
-    /// Single numbers of θ that have a name and a meaning of their own, reported as metrics `parameter/NAME`.
+    /// Scalars of θ with a name, reported as metrics `parameter/NAME`.
     fn named(&self, _theta: &Parameters) -> Result<Vec<(String, f64)>> {
         Ok(Vec::new())
     }
 
-    /// The distribution of the observed for each row of `given` (one row without): for sampling, densities, policies. An
-    /// error where the latent is not finite; see [`Model::decoder`].
+    /// The distribution of the observed columns for each row of `given` (one row without `given`), for sampling,
+    /// densities and policies. An error unless the latent is finite; see [`Model::decoder`].
     fn predict(&self, _theta: &Parameters, _given: Option<&Table>) -> Result<MixtureRows> {
         Err(Error::Other(
-            "this model's latent is not finite: it is no mixture of rows".into(),
+            "this model's latent is not finite, so it is not a mixture".into(),
         ))
     }
 
@@ -255,25 +257,25 @@ pub trait Model: Send + Sync + std::fmt::Debug {
         None
     }
 
-    /// θ as a linear-Gaussian state space, in the units that the model sees, where it is one.
+    /// θ as a linear-Gaussian state space, in the units that the model sees, if it is one.
     fn state_space(&self, _theta: &Parameters) -> Result<Option<System>> {
         Ok(None)
     }
 
-    /// θ as a state space of any kind that predicts, in the units that the model sees, where it is one.
+    /// θ as a state space that can predict, in the units that the model sees, if it is one.
     fn predictor(&self, theta: &Parameters) -> Result<Option<Predictor>> {
         Ok(self.state_space(theta)?.map(Predictor::Kalman))
     }
 
-    /// How many numbers of θ can change what the model says: mixture weights count one less than there are.
+    /// The number of free parameters; K mixture weights count as K − 1.
     fn free_parameters(&self, theta: &Parameters) -> usize;
 
-    /// `p_θ(z)`, if its components are fixed places that a generator's components can be matched with. `[K]`
+    /// `p_θ(z)`, if its components are fixed, so that they can be matched with a generator's. `[K]`
     fn identified_prior(&self, _theta: &Parameters) -> Result<Option<Vec<f64>>> {
         Ok(None)
     }
 
-    /// The closed-form M-step, where there is one.
+    /// The closed-form M-step, if there is one.
     fn closed_form(&self) -> Option<&dyn ClosedForm> {
         None
     }
@@ -292,8 +294,9 @@ pub enum ModelConfig {
     /// A mixture whose parts depend on what is given: p(y|x) = Σ_z p(z|x) p(y|x,z). With perceptrons it is the mixture
     /// density network; with one component, the Gaussian policy.
     ConditionalMixture(conditional_mixture::ConditionalMixture),
-    /// A continuous latent variable: p(x) = ∫ p(x|z) p(z) dz, or p(y|x) = ∫ p(y|x,z) p(z|x) dz. With perceptrons it is the
-    /// decoder of a variational autoencoder; linear, probabilistic principal component analysis.
+    /// A continuous latent variable: p(x) = ∫ p(x|z) p(z) dz, or p(y|x) = ∫ p(y|x,z) p(z|x) dz. With perceptrons it is
+    /// the decoder of a variational autoencoder; with linear functions it is probabilistic principal component
+    /// analysis.
     LatentGaussian(latent_gaussian::LatentGaussian),
     /// A linear-Gaussian state space: x_{t+1} = A x_t + B u_t + b + w, o_t = C x_t + D u_t + d + v, for sequences with
     /// missing values.
@@ -303,10 +306,10 @@ pub enum ModelConfig {
     NonlinearGaussianSsm(Box<nonlinear_gaussian_ssm::NonlinearGaussianSsm>),
 }
 
-/// What a kind of model can do: the rows and columns of the table of supported combinations.
+/// The abilities of a kind of model, which decide the supported combinations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Abilities {
-    /// Models p(x) where nothing is given.
+    /// Models p(x), without given columns.
     pub density: bool,
     /// Models p(y|x).
     pub conditional: bool,
@@ -318,12 +321,12 @@ pub struct Abilities {
     pub exact_posterior: bool,
     /// Has a closed-form M-step.
     pub closed_form: bool,
-    /// Models p(o_1 … o_T | u_1 … u_T), its latent variable a trajectory.
+    /// Models p(o_1 … o_T | u_1 … u_T) with a latent trajectory.
     pub sequential: bool,
 }
 
 impl ModelConfig {
-    /// What this model can do.
+    /// The abilities of this model.
     pub fn abilities(&self) -> Abilities {
         let sequential = matches!(self, Self::LinearGaussianSsm(_) | Self::NonlinearGaussianSsm(_));
         let continuous = matches!(self, Self::LatentGaussian(_));
@@ -344,12 +347,12 @@ impl ModelConfig {
         }
     }
 
-    /// Whether what it models are columns of 0 and 1.
+    /// Whether it models columns of 0 and 1.
     pub fn is_binary(&self) -> bool {
         matches!(self, Self::LatentGaussian(config) if config.likelihood == latent_gaussian::Likelihood::Bernoulli)
     }
 
-    /// What it asks of observed values.
+    /// Its requirement on observed values.
     pub fn asked(&self) -> Asked {
         match self {
             _ if self.is_binary() => Asked::Binary,
@@ -358,7 +361,7 @@ impl ModelConfig {
         }
     }
 
-    /// Whether all starts of training are the same, unless the posterior is drawn.
+    /// Whether all starts of EM give the same result, unless the posterior is sampled.
     pub fn has_one_start(&self) -> bool {
         match self {
             Self::GaussianMixture(config) => config.fixed_means.is_some() && config.fixed_deviation.is_some(),
@@ -370,7 +373,7 @@ impl ModelConfig {
         }
     }
 
-    /// Whether the latent variable has a single value: there is none to speak of.
+    /// Whether the model has no latent variable: it has a single value.
     pub fn has_no_latent(&self) -> bool {
         match self {
             Self::Gaussian(_) | Self::LinearGaussian(_) => true,
@@ -380,7 +383,7 @@ impl ModelConfig {
         }
     }
 
-    /// Whether p(z) has parameters that are learnt; of sequences, p(x_1 … x_T).
+    /// Whether p(z) has learnt parameters; for sequences, p(x_1 … x_T).
     pub fn learns_prior(&self) -> bool {
         match self {
             Self::LatentGaussian(config) => config.prior != latent_gaussian::Prior::StandardNormal,
@@ -403,7 +406,7 @@ impl ModelConfig {
         matches!(self, Self::NonlinearGaussianSsm(_))
     }
 
-    /// Every fault of this table for data of these widths.
+    /// The faults of this table for data with these numbers of columns.
     pub fn check(&self, widths: Widths) -> Vec<Fault> {
         let mut faults = match self {
             Self::Gaussian(_) | Self::LinearGaussian(_) => Vec::new(),
@@ -434,7 +437,7 @@ impl ModelConfig {
         faults
     }
 
-    /// The model for `train`; its floors are relative to these rows' deviations.
+    /// The model for `train`; its floors are relative to the standard deviations of these rows.
     pub fn build(&self, train: &Dataset) -> Result<Box<dyn Model>> {
         Ok(Box::new(match self {
             Self::Gaussian(config) => config.build(train)?,

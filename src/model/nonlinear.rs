@@ -1,8 +1,8 @@
 //! The nonlinear state space as a [`Model`]: its parameters, its joint, its closed-form M-step.
 //!
 //! Given trajectories, (W, Q) and (V, R) are linear regressions on φ and ψ, so EM is that of a linear system with other
-//! regressors; with particles it is the EM of Schön, Wills & Ninness (2011). θ holds what is learnt: coefficients and means
-//! as they are, variances as logarithms.
+//! regressors; with particles it is the EM of Schön, Wills & Ninness (2011). θ holds the learnt parameters:
+//! coefficients and means directly, variances as logarithms.
 
 mod joint;
 
@@ -34,12 +34,12 @@ const NAMES: [&str; 6] = [
 /// Learnt variances stay above this, so that their logarithm is finite.
 const LEAST_VARIANCE: f64 = 1e-300;
 
-/// What is said of one parameter.
+/// The settings of one parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entries {
-    /// What is not learnt; NaN where it is.
+    /// Fixed values; NaN for learnt entries.
     pub fixed: Vec<f64>,
-    /// Where learning starts.
+    /// Initial values.
     pub start: Vec<f64>,
 }
 
@@ -49,7 +49,7 @@ impl Entries {
     }
 }
 
-/// What is said of all.
+/// The settings of all parameters.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     /// φ and ψ.
@@ -58,11 +58,11 @@ pub(super) struct Settings {
     pub entries: [Entries; 6],
     /// Initial values lie within this fraction of `start`.
     pub spread: f64,
-    /// Particles behind an estimate of the log-likelihood, and behind predictions.
+    /// Particles of an estimate of the log-likelihood and of predictions.
     pub likelihood_particles: usize,
 }
 
-/// Whether parameter `number` is of variances.
+/// Whether parameter `number` holds variances.
 fn is_variance(number: usize) -> bool {
     number % 2 == 1
 }
@@ -91,7 +91,7 @@ impl Settings {
         }
     }
 
-    /// The system that θ, in one row, says.
+    /// The system of θ in one row.
     fn decode(&self, flat: &[f64]) -> BasisSystem {
         let mut values: [Vec<f64>; 6] = std::array::from_fn(|n| self.entries[n].fixed.clone());
         let mut rest = flat;
@@ -105,7 +105,7 @@ impl Settings {
         self.system(&values)
     }
 
-    /// The gradient in θ, in one row, of what has the gradient `gradient` in the entries of `system`.
+    /// The gradient in θ, in one row, from the gradient in the entries of `system`.
     fn pull_back(&self, system: &BasisSystem, gradient: &[Conditional; 3]) -> Vec<f64> {
         let (values, gradients) = (values(&system.conditionals), values(gradient));
         let mut flat = Vec::new();
@@ -114,18 +114,18 @@ impl Settings {
                 .iter()
                 .zip(&gradients[number])
                 .zip(&self.entries[number].fixed);
-            flat.extend(
-                entries.map(|((value, gradient), fixed)| match (fixed.is_nan(), is_variance(number)) {
+            flat.extend(entries.map(
+                |((value, gradient), fixed)| match (fixed.is_nan(), is_variance(number)) {
                     (false, _) => 0.0,
                     (true, false) => *gradient,
                     (true, true) => gradient * value,
-                }),
-            );
+                },
+            ));
         }
         flat
     }
 
-    /// What the M-step may change.
+    /// The parameters that the M-step may change.
     fn learning(&self) -> Learning {
         let regression = |part: usize| {
             let (w, variances) = (&self.entries[2 * part].fixed, &self.entries[2 * part + 1].fixed);
@@ -161,7 +161,7 @@ fn values(conditionals: &[Conditional; 3]) -> [Vec<f64>; 6] {
     })
 }
 
-/// A nonlinear state space for data of given widths.
+/// A nonlinear state space for data with given numbers of columns.
 #[derive(Debug)]
 pub struct NonlinearStateSpace {
     settings: Arc<Settings>,
@@ -178,12 +178,12 @@ impl NonlinearStateSpace {
         })
     }
 
-    /// θ in one row, in f64 on the processor. `[P]`
+    /// θ in one row, in f64 on the CPU. `[P]`
     fn flat(&self, theta: &Parameters) -> Result<Tensor> {
         flat(theta, self.settings.learnt().into_iter().map(slot))
     }
 
-    /// What θ says.
+    /// The system of θ.
     pub fn system(&self, theta: &Parameters) -> Result<BasisSystem> {
         Ok(self.settings.decode(&self.flat(theta)?.to_vec1::<f64>()?))
     }
@@ -222,7 +222,7 @@ impl Model for NonlinearStateSpace {
     ) -> Result<Parameters> {
         let rng = &mut streams.named("initial/nonlinear").at(start);
         let spread = self.settings.spread;
-        // One number is drawn for every entry, so that fixing one changes no other.
+        // A number is drawn for every entry, so fixing one entry does not change the others.
         let first = self.settings.entries.each_ref().map(|entries| {
             let draw = |start: &f64| start * (1.0 + spread * (2.0 * rng.random::<f64>() - 1.0));
             entries.start.iter().map(draw).collect::<Vec<f64>>()

@@ -2,8 +2,8 @@
 //! missing values: `x_1 ~ N(m₁, P₁)`, `x_{t+1} = W φ(x_t, t) + w`, `o_t = V ψ(x_t) + v`, `w ~ N(0, Q)`, `v ~ N(0, R)`, Q, R
 //! and P₁ diagonal. This file is its table in an experiment file; the model is in `nonlinear`.
 //!
-//! Every parameter is learnt from where it starts, fixed, or fixed entry by entry. No likelihood is exact: posteriors
-//! linearise, follow sigma points, or simulate particles, and what is reported is the bootstrap filter's estimate.
+//! Every parameter is learnt from its start, fixed, or fixed entry by entry. The likelihood has no closed form: the
+//! bootstrap filter's estimate is reported. Posteriors linearise, use sigma points, or simulate particles.
 
 use super::linear_gaussian_ssm::VectorKeys;
 use super::nonlinear::{Entries, NonlinearStateSpace, Settings};
@@ -13,7 +13,7 @@ use crate::{Error, Result, data::Dataset, data::source::Widths};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a state leads to the next.
+/// The mean of the next state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TransitionFunction {
@@ -21,7 +21,7 @@ pub enum TransitionFunction {
     Growth,
 }
 
-/// How a state is seen.
+/// The mean of an observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EmissionFunction {
@@ -29,7 +29,7 @@ pub enum EmissionFunction {
     Square,
 }
 
-/// What the file says of the transition.
+/// The keys of the transition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TransitionKeys {
@@ -49,7 +49,7 @@ impl Default for TransitionKeys {
     }
 }
 
-/// What the file says of the emission.
+/// The keys of the emission.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct EmissionKeys {
@@ -73,7 +73,7 @@ impl Default for EmissionKeys {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InitialValues {
-    /// Each is its `start`.
+    /// Each equals its `start`.
     Given,
     /// Each is drawn uniformly within ± `spread` of its `start`.
     Random,
@@ -83,11 +83,11 @@ pub enum InitialValues {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct NonlinearGaussianSsm {
-    /// f: its `function` with the coefficients W, of which `fixed` ones are not learnt (but for entries `nan`) and `start`
-    /// is where learning begins.
+    /// f: its `function` with the coefficients W. `fixed` ones are not learnt, except entries `nan`; `start` gives
+    /// initial values.
     pub transition: TransitionKeys,
-    /// g: its `function` with the coefficients V, of which `fixed` ones are not learnt (but for entries `nan`) and `start`
-    /// is where learning begins.
+    /// g: its `function` with the coefficients V. `fixed` ones are not learnt, except entries `nan`; `start` gives
+    /// initial values.
     pub emission: EmissionKeys,
     /// The diagonal of Q: `fixed` and `start`, which is 0.1 without this key. `[X]`
     pub transition_variances: VectorKeys,
@@ -101,7 +101,7 @@ pub struct NonlinearGaussianSsm {
     pub initial_variances: Option<VectorKeys>,
     /// Where initial values come from.
     pub initial_values: InitialValues,
-    /// With `initial_values = "random"`, how far they lie from `start` at most, as a fraction of it.
+    /// With `initial_values = "random"`, their largest distance from `start`, as a fraction of it.
     #[schemars(range(min = 0.0, max = 0.99))]
     pub spread: f64,
     /// Particles of the bootstrap filter that estimates the log-likelihood and predicts in evaluations.
@@ -126,7 +126,7 @@ impl Default for NonlinearGaussianSsm {
 }
 
 impl NonlinearGaussianSsm {
-    /// Every fault for data of these widths.
+    /// The faults for data with these numbers of columns.
     pub fn check(&self, widths: Widths) -> Vec<Fault> {
         let outputs = self.functions()[1].sizes().1;
         if widths.observed != outputs || widths.given > 0 {
@@ -146,7 +146,7 @@ impl NonlinearGaussianSsm {
         faults
     }
 
-    /// Whether anything of p(x_1) and p(x_{t+1} | x_t) is learnt.
+    /// Whether any parameter of p(x_1) and p(x_{t+1} | x_t) is learnt.
     pub fn learns_dynamics(&self) -> bool {
         let is_learnt = |keys: &VectorKeys| {
             let fixed = keys.fixed.as_ref();
@@ -169,7 +169,7 @@ impl NonlinearGaussianSsm {
         ]
     }
 
-    /// What is fixed and what starts where.
+    /// Fixed and starting values.
     fn settings(&self) -> std::result::Result<Settings, Fault> {
         let functions = self.functions();
         let (states, outputs) = functions[1].sizes();
@@ -218,7 +218,7 @@ impl NonlinearGaussianSsm {
     }
 }
 
-/// One parameter; of variances, `least` is the smallest that may be fixed, and learnt ones start positive.
+/// One parameter. For variances, `least` is the smallest value that may be fixed, and learnt ones start positive.
 fn entries(key: &str, keys: &VectorKeys, otherwise: &[f64], least: Option<f64>) -> std::result::Result<Entries, Fault> {
     let fixed = keys
         .fixed
@@ -233,7 +233,7 @@ fn entries(key: &str, keys: &VectorKeys, otherwise: &[f64], least: Option<f64>) 
                 at,
                 format!("{came} numbers do not fit"),
                 format!("{wanted} numbers"),
-                "one for each coefficient or dimension, in the order of the formula; `nan` in `fixed` for what is learnt",
+                "one for each coefficient or dimension, in the order of the formula; `nan` in `fixed` for learnt entries",
             ));
         }
         let least = match name {
@@ -251,7 +251,7 @@ fn entries(key: &str, keys: &VectorKeys, otherwise: &[f64], least: Option<f64>) 
                 } else {
                     "finite numbers"
                 },
-                "variances that are learnt start above 0, as does any of an observation; `nan` in `fixed` is learnt",
+                "learnt variances and those of observations must be above 0; `nan` in `fixed` is learnt",
             ));
         }
     }
@@ -265,7 +265,7 @@ fn entries(key: &str, keys: &VectorKeys, otherwise: &[f64], least: Option<f64>) 
             format!("{key}.start"),
             format!("an entry that is fixed at {fixed} would start at {start}"),
             "the same values where both are given",
-            "remove `start`, or write `nan` in `fixed` for what is learnt",
+            "remove `start`, or write `nan` in `fixed` for learnt entries",
         ));
     }
     Ok(Entries {

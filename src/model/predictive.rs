@@ -1,4 +1,5 @@
-//! A mixture's distribution of the observed, row by row, as plain numbers: for sampling, densities and policies.
+//! A mixture's distribution of the observed columns, row by row, as plain numbers, for sampling, densities and
+//! policies.
 
 use crate::Result;
 use crate::data::Table;
@@ -8,26 +9,26 @@ use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 use std::f64::consts::PI;
 
-/// What policies and pictures ask of a model with a continuous latent: where z is, and what y is there.
+/// Points of z and the density of y given them, for policies and figures of models with a continuous latent.
 pub trait Decoder {
-    /// How many uniform numbers place one point.
+    /// The number of uniform numbers per point.
     fn uniforms(&self) -> usize;
 
-    /// S points for each row of `given` (one row without), each where its own numbers of `uniforms` `[R, S, U]`, row-major,
-    /// put it: independent uniform numbers make independent draws from p(z | row). `[R, S, Z]`
+    /// S points for each row of `given` (one row without `given`), as a function of `uniforms` `[R, S, U]`, row-major.
+    /// Independent uniform numbers give independent draws from p(z | row). `[R, S, Z]`
     fn points(&self, theta: &Parameters, given: Option<&Table>, uniforms: &[f64]) -> Result<Tensor>;
 
     /// `1/S Σ_s p(y | row, z_s)` at `points` `[R, S, Z]`: a mixture with a component for every point.
     fn predict_at(&self, theta: &Parameters, given: Option<&Table>, points: &Tensor) -> Result<MixtureRows>;
 }
 
-/// `p(y | row) = Σ_k π_k N(y; μ_k, Σ_k)` for each of R rows (R = 1 where nothing is given).
+/// `p(y | row) = Σ_k π_k N(y; μ_k, Σ_k)` for each of R rows (R = 1 without given columns).
 #[derive(Debug, Clone)]
 pub struct MixtureRows {
     shape: MixtureShape,
     log_weights: Vec<f64>, // [R, K]
     means: Vec<f64>,       // [R, K, D]
-    scales: Vec<f64>,      // [R, K, F], deviations in place of raw numbers
+    scales: Vec<f64>,      // [R, K, F], standard deviations in place of raw numbers
     rows: usize,
 }
 
@@ -77,7 +78,7 @@ impl MixtureRows {
         self.shape.components
     }
 
-    /// The dimension D of the observed.
+    /// The number D of observed columns.
     pub fn dimension(&self) -> usize {
         self.shape.dimension
     }
@@ -103,7 +104,7 @@ impl MixtureRows {
         &self.part(&self.scales, self.shape.components * f, row)[k * f..(k + 1) * f]
     }
 
-    /// The innovation deviation of axis `i` of component `k`: its standard deviation, unless Σ is full.
+    /// The innovation standard deviation of axis `i` of component `k`: the marginal one, unless Σ is full.
     pub fn deviation(&self, row: usize, k: usize, i: usize) -> f64 {
         let scale = self.scale(row, k);
         if self.shape.covariance == ConditionalCovariance::Spherical {
@@ -124,7 +125,7 @@ impl MixtureRows {
     /// The covariance Σ of component `k` at `row`, dense. `[D, D]`
     pub fn covariance(&self, row: usize, k: usize) -> Vec<f64> {
         let d = self.shape.dimension;
-        // Columns of (I + L)^{-1} diag(deviation): what a unit innovation of axis c does to every axis.
+        // Columns of (I + L)^{-1} diag(deviation): the effect of a unit innovation of axis c on every axis.
         let mut factor = vec![0.0; d * d];
         for c in 0..d {
             factor[c * d + c] = self.deviation(row, k, c);
@@ -161,7 +162,7 @@ impl MixtureRows {
         largest + joint.iter().map(|l| (l - largest).exp()).sum::<f64>().ln()
     }
 
-    /// `p(z = k | y, row)`: how responsible each component is for y. `[K]`
+    /// `p(z = k | y, row)`: the responsibility of each component for y. `[K]`
     pub fn responsibilities(&self, row: usize, y: &[f64]) -> Vec<f64> {
         let total = self.log_prob(row, y);
         self.log_joint(row, y).map(|joint| (joint - total).exp()).collect()
@@ -183,7 +184,7 @@ impl MixtureRows {
         mean
     }
 
-    /// The component with the largest weight at `row`; the first of equals.
+    /// The component with the largest weight at `row`; the first one in a tie.
     pub fn most_likely_component(&self, row: usize) -> usize {
         let weights = self.log_weights(row);
         (1..weights.len()).fold(0, |best, k| if weights[k] > weights[best] { k } else { best })
@@ -211,8 +212,8 @@ impl MixtureRows {
     }
 }
 
-/// The value that a uniform number in [0, 1) chooses: a draw with these probabilities, which sum to 1. The last value with
-/// any probability takes what rounding leaves.
+/// A draw with these probabilities, which sum to 1, by a uniform number in [0, 1). Rounding errors go to the last value
+/// with positive probability.
 pub(crate) fn choose(probabilities: &[f64], uniform: f64) -> usize {
     let (mut left, mut chosen) = (uniform, 0);
     for (z, p) in probabilities.iter().enumerate().filter(|(_, p)| **p > 0.0) {

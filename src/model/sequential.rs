@@ -1,4 +1,4 @@
-//! What models of sequences share: θ as one row of numbers, functions of it with a gradient of their own, refusals.
+//! Shared parts of models of sequences: θ as one row of numbers, functions of it with their own gradient, checks.
 
 use crate::data::{Batch, Dataset};
 use crate::math::kalman::{ExpectedLog, Sequences};
@@ -7,7 +7,7 @@ use crate::{Error, Result};
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor};
 use std::sync::Arc;
 
-/// The parameters of `theta` with these names, in one row, in f64 on the processor. `[P]`
+/// The parameters of `theta` with these names, in one row, in f64 on the CPU. `[P]`
 pub(super) fn flat(theta: &Parameters, names: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Tensor> {
     let mut parts = Vec::new();
     for name in names {
@@ -29,7 +29,7 @@ pub(super) trait Function: Send + Sync + 'static {
     fn gradient(&self, flat: &[f64], gradients: &[f64]) -> Result<Vec<f64>>;
 }
 
-/// A function as one operation of candle's graph.
+/// A function as one operation in candle's graph.
 pub(super) struct Operation<F>(pub F);
 
 impl<F: Function> CustomOp1 for Operation<F> {
@@ -73,7 +73,7 @@ pub(super) fn sequences(batch: &Batch) -> Result<Arc<Sequences>> {
     batch.sequences.clone().ok_or_else(independent)
 }
 
-/// Noise that is learnt, as the parameter `noise`, would be learnt as zero where an observed column is constant.
+/// Refuses constant observed columns: the learnt parameter `noise` would become zero for them.
 pub(super) fn refuse_constant_columns(train: &Dataset, noise: &str) -> Result<()> {
     for j in 0..train.observed.columns() {
         let mut present = train.observed.column(j).filter(|v| !v.is_nan());
@@ -89,7 +89,7 @@ pub(super) fn refuse_constant_columns(train: &Dataset, noise: &str) -> Result<()
     Ok(())
 }
 
-/// An M-step's floored noises, as events.
+/// The noises that an M-step raised to their floor, as events.
 pub(super) fn floor_events(floored: &[&str]) -> Vec<String> {
     let event = |name: &&str| format!("`{name}` reached its floor");
     floored.iter().map(event).collect()

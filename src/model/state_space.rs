@@ -1,9 +1,9 @@
 //! The linear-Gaussian state space as a [`Model`]: its parameters, its joint, its closed-form M-step.
 //!
-//! θ holds what is learnt: vectors and matrices as they are, covariances as `log_variances` (diagonal `[X]`, spherical
-//! `[1]`) or as a `factor` L `[X, X]` whose diagonal is a logarithm, so that any real numbers are a covariance. All arithmetic
-//! is in f64, whatever the type of θ. Gradients come from expected moments by Fisher's identity, not from the graph: a
-//! forward pass filters, a backward pass filters and smooths.
+//! θ holds the learnt parameters: vectors and matrices directly, covariances as `log_variances` (diagonal `[X]`,
+//! spherical `[1]`) or as a `factor` L `[X, X]` whose diagonal is a logarithm, so any real numbers give a covariance.
+//! All arithmetic is in f64, for any type of θ. Gradients come from expected moments by Fisher's identity, not from the
+//! graph: the forward pass filters, the backward pass filters and smooths.
 
 mod field;
 mod joint;
@@ -27,16 +27,16 @@ use nalgebra::DVector;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A linear-Gaussian state space for data of given widths.
+/// A linear-Gaussian state space for data with given numbers of columns.
 #[derive(Debug)]
 pub struct StateSpace {
     core: Arc<Core>,
     source: InitialValues,
-    /// Whether the file names `source`.
+    /// Whether the file sets `initial_values`.
     is_asked: bool,
 }
 
-/// What is learnt, and how θ says it.
+/// The learnt parameters and their form in θ.
 #[derive(Debug)]
 pub(super) struct Core {
     pub settings: Settings,
@@ -74,7 +74,7 @@ impl StateSpace {
     }
 }
 
-/// What is never observed says nothing of its own coefficients.
+/// Refuses columns with no observed value: their coefficients are unidentified.
 fn refuse_empty_columns(train: &Dataset) -> Result<()> {
     let is_empty = |j: &usize| train.observed.column(*j).all(f64::is_nan);
     match (0..train.observed.columns()).find(is_empty) {
@@ -88,19 +88,19 @@ fn refuse_empty_columns(train: &Dataset) -> Result<()> {
 }
 
 impl Core {
-    /// The system that θ, in one row, says; an error where it says numbers that are not finite.
+    /// The system of θ in one row; an error if a number is not finite.
     fn system(&self, flat: &[f64]) -> Result<System> {
         let system = self.settings.decode(flat);
         let check = system.check_sizes_and_numbers();
         check.map_err(|error| {
             Error::Other(format!(
-                "θ left the numbers: {error}; lower the learning rate, set `gradient_clip`, or rescale the data"
+                "θ is not finite: {error}; lower the learning rate, set `gradient_clip`, or rescale the data"
             ))
         })?;
         Ok(system)
     }
 
-    /// θ in one row, in f64 on the processor. `[P]`
+    /// θ in one row, in f64 on the CPU. `[P]`
     fn flat(&self, theta: &Parameters) -> Result<Tensor> {
         flat(theta, self.settings.slots().into_iter().map(|slot| slot.name))
     }
@@ -131,7 +131,7 @@ impl Model for StateSpace {
         };
         if identified.is_none() && self.is_asked && self.source == InitialValues::Subspace && start == 0 {
             return Err(Error::Data(format!(
-                "these sequences are too short, or say too little, to identify {} states: choose `initial_values = \"random\"`, \
+                "these sequences are too short or too uninformative to identify {} states: choose `initial_values = \"random\"`, \
                  fewer states, or more data",
                 settings.states
             )));
@@ -201,7 +201,7 @@ impl ClosedForm for StateSpace {
     }
 }
 
-/// The mean of what is not missing; 0 of nothing.
+/// The mean of the values that are not missing; 0 if there are none.
 fn mean_present(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values
         .filter(|v| !v.is_nan())
@@ -209,8 +209,8 @@ fn mean_present(values: impl Iterator<Item = f64>) -> f64 {
     sum / f64::max(count, 1.0)
 }
 
-/// A state space with the sequences it is fitted to. Second moments of data far from 0 would swallow the noise: sweeps work
-/// on `o − c` and `d − c`, which say the same.
+/// A state space with the sequences it is fitted to. Sweeps work on `o − c` and `d − c`, an equivalent problem: second
+/// moments of data far from 0 would lose the noise to rounding.
 struct StateSpaceSweeps<'a> {
     model: &'a StateSpace,
     sequences: Sequences,

@@ -23,7 +23,7 @@ pub enum Activation {
     Silu,
 }
 
-/// The activations whose gradient is a function of their value, so that nothing but the value need be kept.
+/// The activations whose gradient is a function of their value, so that only the value is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Saturation {
     Identity,

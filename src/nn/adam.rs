@@ -3,7 +3,8 @@
 //! With gradient `g`, clipped to a global norm, and rates `β₁, β₂, ε, λ, η`:
 //! `m ← β₁ m + (1-β₁) g`, `v ← β₂ v + (1-β₂) g²`,
 //! `θ ← θ - η [ (m / (1-β₁ᵗ)) / (sqrt(v / (1-β₂ᵗ)) + ε) + λ θ ]`.
-//! Moments below 1e-30 become 0, or they would decay into denormal numbers. A parameter without gradient has gradient 0.
+//! Moments below 1e-30 become 0; otherwise they would decay into denormal numbers. A parameter without gradient has
+//! gradient 0.
 //! Parameters are visited in the order of their names, so that the norm rounds the same way every time.
 
 use super::Parameters;
@@ -31,8 +32,8 @@ pub struct AdamSettings {
     pub second_decay: f64,
     /// ε, added to the root of the mean squared gradient.
     pub epsilon: f64,
-    /// λ, the fraction of a layer's weights that a step of learning rate 1 would remove; biases and parameters that are not
-    /// a layer's stay.
+    /// λ, the fraction of a layer's weights that a step of learning rate 1 would remove; biases and parameters outside
+    /// layers do not decay.
     pub weight_decay: f64,
 }
 

@@ -1,7 +1,7 @@
-//! The fused operations once more, composed of plain tensor operations.
+//! Composed references: the fused operations as compositions of plain tensor operations.
 //!
-//! They run on any device, and are used wherever the fused one is missing; on the CPU they are the independent reference
-//! that the fused kernels are tested against, values and gradients.
+//! They run on any device, and are used wherever the fused one is missing. On the CPU they are the independent
+//! reference for tests of the fused kernels, values and gradients.
 
 use super::activation::Activation;
 use super::density::RAW_LIMIT;
@@ -42,12 +42,13 @@ pub(crate) fn dense(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Acti
     })
 }
 
-/// `max(x, 0)`, its gradient 0 at 0, where candle's own has 1: behind a layer whose units are all silent, that is where `x` is.
+/// `max(x, 0)`, with gradient 0 at 0, where candle's own has 1. Behind a layer whose units are all inactive, `x` is 0.
 fn relu(x: &Tensor) -> Result<Tensor> {
     Ok(x.le(0.0)?.where_cond(&x.zeros_like()?, x)?)
 }
 
-/// [`super::activation::silu`]: candle's own, since the gradient of `x / (1 + exp(-x))` is no number once `exp(-x)` overflows.
+/// [`super::activation::silu`]: candle's own, since the gradient of `x / (1 + exp(-x))` is NaN once `exp(-x)`
+/// overflows.
 pub(crate) fn silu(x: &Tensor) -> Result<Tensor> {
     Ok(x.silu()?)
 }
@@ -93,7 +94,7 @@ pub(crate) fn weighted_sum(x: &Tensor, weights: &Tensor) -> Result<Tensor> {
     Ok((x * weights)?.sum(D::Minus1)?)
 }
 
-/// `floor + exp raw`, raw held within its limits.
+/// `floor + exp raw`, raw clamped to its limits.
 fn deviation(raw: &Tensor, floor: f64) -> Result<Tensor> {
     Ok((raw.clamp(-RAW_LIMIT, RAW_LIMIT)?.exp()? + floor)?)
 }

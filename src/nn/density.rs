@@ -1,6 +1,7 @@
 //! Log-densities of independent Gaussians and Bernoulli variables, summed over the dimensions of a row.
 //!
-//! Gaussian: `Σ_d [-u_d²/2 - ln σ_d] - D/2 ln 2π`, with `u = (x - μ) / σ` and `σ = floor + exp(raw)`, raw held within ±80.
+//! Gaussian: `Σ_d [-u_d²/2 - ln σ_d] - D/2 ln 2π`, with `u = (x - μ) / σ` and `σ = floor + exp(raw)`, raw clamped to
+//! ±80.
 //! Bernoulli, from logits `l`: `Σ_d [x_d l_d - ln(1 + exp l_d)]`, written `-w |l| - ln(1 + exp(-|l|))` with `w = 1 - x` for
 //! `l >= 0` and `x` below, which neither overflows nor cancels; a certain and right prediction (`l = ±∞`) costs 0.
 //!
@@ -13,10 +14,10 @@ use crate::{Error, Result};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Shape, Tensor, WithDType};
 
-/// Raw numbers of deviations are held within plus and minus this.
+/// Raw standard deviations are clamped to plus and minus this.
 pub(crate) const RAW_LIMIT: f64 = 80.0;
 
-/// `exp r` and `σ = floor + exp r` of a raw number `r`, held within its limits.
+/// `exp r` and `σ = floor + exp r` of a raw number `r`, clamped to its limits.
 #[inline(always)]
 pub(crate) fn deviation<T: Float>(r: T, floor: T) -> (T, T) {
     let limit = T::of(RAW_LIMIT);
@@ -112,7 +113,7 @@ impl CustomOp3 for Gaussian {
                 })
             })))?;
             let d_mean: Vec<T> = dx.iter().map(|&gradient| -gradient).collect();
-            Ok((gradient(x, dx)?, gradient(mean, d_mean)?, gradient(raw, d_raw)?))
+            Ok((summed(x, dx)?, summed(mean, d_mean)?, summed(raw, d_raw)?))
         })
     }
 }
@@ -150,13 +151,13 @@ impl CustomOp1 for Bernoulli {
                 bernoulli_gradients(x, l, d, &g, &mut gradient);
                 Ok(())
             })))?;
-            gradient(logits, gradient)
+            summed(logits, gradient)
         })
     }
 }
 
-/// The gradient of an argument from that of its `[B, D]` broadcast: summed over rows where it has only one.
-fn gradient<T: Float>(argument: &Tensor, gradient: Vec<T>) -> candle_core::Result<Option<Tensor>> {
+/// The gradient of an argument from that of its `[B, D]` broadcast: summed over rows if it has only one.
+fn summed<T: Float>(argument: &Tensor, gradient: Vec<T>) -> candle_core::Result<Option<Tensor>> {
     if !argument.track_op() {
         return Ok(None);
     }
@@ -173,7 +174,7 @@ fn gradient<T: Float>(argument: &Tensor, gradient: Vec<T>) -> candle_core::Resul
     Tensor::from_vec(gradient, argument.shape(), argument.device()).map(Some)
 }
 
-/// The part of a parameter that belongs to `start..start + len` of `x`: it may have but one row.
+/// The part of a parameter that belongs to `start..start + len` of `x`; the parameter may have only one row.
 #[inline(always)]
 fn part<T>(parameter: &[T], whole: usize, start: usize, len: usize) -> &[T] {
     if parameter.len() == whole {

@@ -1,15 +1,15 @@
-//! Elementary functions that the compiler can vectorise, and the dispatch that lets it.
+//! Elementary functions that the compiler can vectorise, and the dispatch to instruction sets.
 //!
-//! A loop over `libm`'s `expf` or `tanhf` stays scalar, and half of a training step goes into it. The functions here are
-//! straight lines of multiplications, additions and selections:
+//! A loop over `libm`'s `expf` or `tanhf` stays scalar and takes half of a training step. The functions here are
+//! branch-free sequences of multiplications, additions and selections:
 //!
 //! - `exp x = 2^n e^r` with `n = round(x / ln 2)` and the Taylor polynomial of `e^r - 1` on `|r| <= ln 2 / 2`;
 //! - `tanh x`: in f32 a quotient of polynomials, the best of its degrees; in f64 `t / (t + 2)` with `t = e^{2x} - 1`, which
 //!   keeps its relative accuracy at 0;
 //! - `ln x = n ln 2 + 2 artanh s` with `s = (m - 1) / (m + 1)` and `x = 2^n m`, `m` in `[sqrt(1/2), sqrt 2)`.
 //!
-//! All are within 4 units in the last place. `exp` gives 0 instead of a denormal number: those are handled by microcode,
-//! a hundred times slower, and would crawl through every matrix product after it.
+//! All are within 4 units in the last place. `exp` gives 0 instead of a denormal number: microcode handles denormals a
+//! hundred times slower, which would slow down every later matrix product.
 //!
 //! [`vectorised!`] wraps such a loop so that it is compiled for AVX-512, AVX2, NEON and the baseline, and the best one the
 //! machine has is chosen at run time. No fused multiply-add is used, so these versions agree bit for bit.
@@ -49,12 +49,13 @@ pub(crate) trait Float: WithDType + Neg<Output = Self> {
     fn tanh(self) -> Self;
     /// Square root.
     fn root(self) -> Self;
-    /// Reads as many columns of `tile` as can be read by quads, column c of row l from `starts[l] + c`; answers how many.
+    /// Reads as many columns of `tile` as can be read by quads, column c of row l from `starts[l] + c`; returns how
+    /// many.
     #[inline(always)]
     fn load_quads(_tile: &mut [Lanes<Self>], _data: &[Self], _starts: &[usize; LANES]) -> usize {
         0
     }
-    /// The same, to write or with `ADD` to add columns.
+    /// The same for writing, or with `ADD` for adding columns.
     #[inline(always)]
     fn store_quads<const ADD: bool>(_tile: &[Lanes<Self>], _data: &mut [Self], _starts: &[usize; LANES]) -> usize {
         0
@@ -185,8 +186,8 @@ float!(
     ],
 );
 
-/// `x P(x²) / Q(x²)`, of all such quotients with quartic P and Q the one of least relative error up to 9.02 (2.1e-8), beyond
-/// which f32 does not tell tanh from 1. Coefficients by Lawson's (1961) iteration on the linearised error, in 60 digits.
+/// `x P(x²) / Q(x²)` with quartic P and Q, of least relative error (2.1e-8) up to 9.02; beyond that, tanh rounds to 1
+/// in f32. Coefficients by Lawson's (1961) iteration on the linearised error, in 60 digits.
 #[inline(always)]
 fn tanh_quotient(x: f32) -> f32 {
     const LIMIT: f32 = 9.02;
@@ -209,8 +210,8 @@ pub(crate) fn larger<T: Float>(a: T, b: T) -> T {
     if b > a { b } else { a }
 }
 
-/// Stands in a loop over columns whose turns the compiler may not interleave: a column's lanes fill a vector already, and
-/// short turns would be gathered and scattered across columns instead. No instruction comes of it.
+/// Keeps the compiler from interleaving the iterations of a loop over columns. A column's lanes already fill a vector,
+/// and short iterations would be gathered and scattered across columns instead. It emits no instruction.
 #[inline(always)]
 pub(crate) fn turn_by_turn() {
     compiler_fence(Ordering::AcqRel);

@@ -1,8 +1,8 @@
 //! The backward pass of a loss.
 //!
-//! candle allocates, clears and adds once for every gradient that an operation returns. An operation with many parameters
-//! of its own therefore hands theirs to the pass around it: [`backward()`] opens a list on this thread, lets candle walk
-//! the graph, and adds what was handed over to candle's gradients.
+//! candle allocates, clears and adds once for every gradient that an operation returns. An operation with many
+//! parameters of its own therefore passes their gradients to the enclosing pass: [`backward()`] opens a list on this
+//! thread, runs candle's backward pass, and adds the listed gradients to candle's.
 
 use crate::Result;
 use candle_core::Tensor;
@@ -36,7 +36,7 @@ pub fn backward(loss: &Tensor) -> Result<GradStore> {
     Ok(gradients)
 }
 
-/// Adds `gradients` of variables to those of the pass that runs on this thread; an error where none does.
+/// Adds `gradients` of variables to those of the pass that runs on this thread; an error if none does.
 pub(crate) fn hand_over(gradients: Vec<(Tensor, Tensor)>) -> candle_core::Result<()> {
     HANDED_OVER.with_borrow_mut(|all| match all {
         Some(all) => {

@@ -1,8 +1,8 @@
 //! All dense layers of a perceptron in one operation: `h_0 = x`, `h_{i+1} = f(h_i W_i + b_i)`, the last layer linear.
 //!
-//! Backward, from `d_n = ∂L/∂out`, layer by layer: `∂L/∂b_i = Σ_rows d_{i+1}`, `∂L/∂W_i = h_iᵀ d_{i+1}`, and
-//! `d_i = (d_{i+1} W_iᵀ) f'(h_i)`. The hidden values of the forward pass wait inside the operation for the first backward
-//! pass, which consumes them; another one computes them again.
+//! Backward, from `d_n = ∂L/∂out`, layer by layer: `∂L/∂b_i = Σ_rows d_{i+1}`, `∂L/∂W_i = h_iᵀ d_{i+1}`, and `d_i =
+//! (d_{i+1} W_iᵀ) f'(h_i)`. The operation stores the hidden values of the forward pass for the first backward pass,
+//! which consumes them; another pass computes them again.
 //!
 //! Arguments in candle's sense are `x` and the last bias only: the other gradients go straight to [`super::backward()`].
 
@@ -99,15 +99,15 @@ impl CustomOp2 for Layers {
                     Some(kept) => kept.into_iter().map(T::cpu_storage_data).collect::<candle_core::Result<_>>()?,
                     None => self.hidden(values, rows)?,
                 };
-                let gradient = |numbers, of: &Tensor| Tensor::from_vec(numbers, of.shape(), of.device());
-                let last = gradient(sum_columns(g, bias.elem_count()), bias)?;
+                let shaped = |numbers, of: &Tensor| Tensor::from_vec(numbers, of.shape(), of.device());
+                let last = shaped(sum_columns(g, bias.elem_count()), bias)?;
                 let mut gradient: Option<Vec<T>> = None; // d_{i+1} [B, O], `g` at first
                 for (i, weight) in self.weights.iter().enumerate().rev() {
                     let (inputs, outputs) = weight.dims2()?;
                     let d = Matrix::new(gradient.as_deref().unwrap_or(g), rows, outputs);
                     let h = hidden.pop();
                     let input = Matrix::new(h.as_deref().unwrap_or(values), rows, inputs);
-                    gradients.push((weight.clone(), gradient(product(input.transposed(), d), weight)?));
+                    gradients.push((weight.clone(), shaped(product(input.transposed(), d), weight)?));
                     if h.is_none() && !x.track_op() {
                         break;
                     }
@@ -117,12 +117,12 @@ impl CustomOp2 for Layers {
                         let mut sums = vec![T::of(0.0); inputs];
                         backpropagate_activation(&mut next, &mut sums, &h, self.f);
                         let bias = &self.biases[i - 1];
-                        gradients.push((bias.clone(), gradient(sums, bias)?));
+                        gradients.push((bias.clone(), shaped(sums, bias)?));
                     }
                     gradient = Some(next);
                 }
                 hand_over(gradients)?;
-                let dx = gradient.filter(|_| x.track_op()).map(|gradient| gradient(gradient, x)).transpose()?;
+                let dx = gradient.filter(|_| x.track_op()).map(|gradient| shaped(gradient, x)).transpose()?;
                 Ok((dx, Some(last)))
             }))
         })

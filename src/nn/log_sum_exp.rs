@@ -41,7 +41,7 @@ fn check(x: &Tensor, name: &str) -> Result<()> {
     }
 }
 
-/// The largest value of each lane, or 0 where that is infinite: what to subtract before exponentiating.
+/// The largest value of each lane, or 0 if that is infinite; it is subtracted before exponentiating.
 #[inline(always)]
 pub(crate) fn shift<T: Float>(x: &[Lanes<T>]) -> Lanes<T> {
     let mut m = x[0];
@@ -76,7 +76,7 @@ pub(crate) fn log_sum_exp_lanes<T: Float>(x: &[Lanes<T>]) -> Lanes<T> {
     sum
 }
 
-/// `x - total`, the logarithm of a share; exact at the infinities.
+/// `x - total`, a log-probability; exact at the infinities.
 #[inline(always)]
 fn log_share<T: Float>(x: T, total: T) -> T {
     let share = x - total;
@@ -96,7 +96,7 @@ pub(crate) fn normalize<T: Float>(logits: &mut [Lanes<T>]) {
     }
 }
 
-/// `exp log_p`, or 0 where that is negligible or not a number.
+/// `exp log_p`, or 0 if that is negligible or NaN.
 #[inline(always)]
 pub(crate) fn probability<T: Float>(log_p: T) -> T {
     let p = log_p.exp();

@@ -1,7 +1,7 @@
 //! Matrix products on one thread, with AVX-512 kernels where the machine has them.
 //!
-//! candle's own product is built without AVX-512 and may start threads; inside one run there must be none, because the
-//! runs themselves are parallel. Strides stand in for transposition: nothing is copied.
+//! candle's own product is built without AVX-512 and may start threads. A run must use one thread, because the runs
+//! themselves are parallel. Strides express transposition: nothing is copied.
 
 use super::float::{Float, written};
 use gemm::Parallelism;

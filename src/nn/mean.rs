@@ -1,5 +1,5 @@
-//! The mean of a vector in one operation: candle's own is a sum, a change of shape and a product, each a node of the graph
-//! with a backward pass of its own, and all of a training step's losses end in it.
+//! The mean of a vector in one operation. candle's own is a sum, a reshape and a product, each a node of the graph with
+//! its own backward pass, and every loss of a training step ends in a mean.
 
 use super::composed;
 use super::float::{Float, LANES, elements, vectorised, with_float};

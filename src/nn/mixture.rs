@@ -1,15 +1,16 @@
-//! The log joint of a conditional Gaussian mixture, the whole upper end of a mixture density network in one operation.
+//! The log joint of a conditional Gaussian mixture, the output stage of a mixture density network in one operation.
 //!
 //! `log p(z = k, y) = log_softmax(logits)_k + log N(y; μ_k, Σ_k)`, `[B, K]`, for `y` `[B, D]` (Bishop 1994). The numbers of
 //! a component come from [`Head`]s, columns of one, two or three tensors with `B` rows, or with one row shared by all.
 //!
 //! A deviation is `floor + exp(raw)`, raw held within ±80. Full covariances are modified Cholesky factors (Pourahmadi
-//! 1999): with `e = y - μ` and `L` strictly lower triangular, the innovations `u_i = (e_i + Σ_{j<i} L_ij e_j) / σ_i` are
-//! independent and standard normal, so `log N = Σ_i (-u_i²/2 - ln σ_i) - D/2 ln 2π` needs no matrix algebra at all, and
-//! any raw numbers give a valid covariance.
+//! A standard deviation is `floor + exp(raw)`, raw clamped to ±80. Full covariances are modified Cholesky factors
+//! (Pourahmadi 1999): with `e = y - μ` and `L` strictly lower triangular, the innovations `u_i = (e_i + Σ_{j<i} L_ij
+//! e_j) / σ_i` are independent and standard normal. So `log N = Σ_i (-u_i²/2 - ln σ_i) - D/2 ln 2π` needs no matrix
+//! algebra, and any raw numbers give a valid covariance.
 //!
-//! `y` is data: no gradient reaches it. Where the incoming gradient of a component is 0 (its responsibility vanished), so
-//! are its outgoing ones, however extreme its numbers.
+//! `y` is data: no gradient reaches it. If the incoming gradient of a component is 0 (zero responsibility), its
+//! outgoing gradients are 0, however extreme its parameters.
 
 use super::composed;
 use super::log_sum_exp::log_softmax;
@@ -19,13 +20,13 @@ use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the covariance of a component, given the condition, may look like.
+/// The form of a component's covariance given the condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConditionalCovariance {
-    /// One deviation for all dimensions.
+    /// One standard deviation for all dimensions.
     Spherical,
-    /// One deviation per dimension.
+    /// One standard deviation per dimension.
     #[default]
     Diagonal,
     /// Any covariance matrix, by its modified Cholesky factor.
@@ -52,7 +53,7 @@ pub struct MixtureShape {
     pub dimension: usize,
     /// The form of each component's covariance.
     pub covariance: ConditionalCovariance,
-    /// The smallest deviation, in the units of `y`.
+    /// The smallest standard deviation, in the units of `y`.
     pub deviation_floor: f64,
 }
 
@@ -80,8 +81,8 @@ pub struct Head<'a> {
 
 /// `log_softmax(logits)_k + log N(y; mean_k, scale_k)`: `[B, K]`, in nats.
 ///
-/// `y` `[B, D]`; `logits` `K` columns; `means` `K D`, component by component; `scales` `K F`, component by component, with
-/// `F = 1`, `D`, or `D` raw deviations followed by the `D(D-1)/2` rows of the strict lower triangle.
+/// `y` `[B, D]`; `logits` `K` columns; `means` `K D`, component by component; `scales` `K F`, component by component,
+/// with `F = 1`, `D`, or `D` raw standard deviations followed by the `D(D-1)/2` rows of the strict lower triangle.
 pub fn mixture_log_joint(y: &Tensor, logits: Head, means: Head, scales: Head, shape: &MixtureShape) -> Result<Tensor> {
     check(y, [logits, means, scales], shape)?;
     if composed::wanted(y) {
@@ -92,7 +93,7 @@ pub fn mixture_log_joint(y: &Tensor, logits: Head, means: Head, scales: Head, sh
 
 /// `log p(y) = log Σ_k p(z = k, y)`: `[B]`, in nats, of the same arguments as [`mixture_log_joint`].
 ///
-/// Values and gradients are found in one pass over the arguments.
+/// Values and gradients are computed in one pass over the arguments.
 pub fn mixture_log_prob(y: &Tensor, logits: Head, means: Head, scales: Head, shape: &MixtureShape) -> Result<Tensor> {
     check(y, [logits, means, scales], shape)?;
     if composed::wanted(y) {
@@ -118,7 +119,7 @@ pub fn mixture_terms(
     Ok((prior, likelihood))
 }
 
-/// The mean `Σ_k p(z = k) μ_k` of the mixture of every row of `y` `[B, D]`, whose values play no part: `[B, D]`.
+/// The mean `Σ_k p(z = k) μ_k` of the mixture of every row of `y` `[B, D]`, whose values are not used: `[B, D]`.
 pub fn mixture_mean(y: &Tensor, logits: Head, means: Head, scales: Head, shape: &MixtureShape) -> Result<Tensor> {
     check(y, [logits, means, scales], shape)?;
     if composed::wanted(y) {

@@ -3,9 +3,9 @@
 //!
 //! Notation as there: `e = y - μ`, `u = (e + L e) / σ`, `σ = floor + exp r`. Per component and row
 //! `∂/∂μ_i = u_i/σ_i + Σ_{m>i} L_mi u_m/σ_m`, `∂/∂r_i = (u_i² - 1) exp(r_i)/σ_i`, `∂/∂L_ij = -e_j u_i/σ_i`.
-//! The gradient of `log Σ_k exp joint_k` weighs these with the responsibilities `exp(joint_k - log Σ)`, which one pass
-//! knows as soon as it has the value. The others recompute what their forward pass knew: an exponential is cheaper than
-//! remembering it.
+//! The gradient of `log Σ_k exp joint_k` weights these with the responsibilities `exp(joint_k - log Σ)`, which one pass
+//! computes together with the value. The other gradients recompute values of their forward pass: an exponential is
+//! cheaper than storing it.
 
 use super::density::{RAW_LIMIT, deviation};
 use super::float::{Float, LANES, Lanes, vectorised};
@@ -13,7 +13,7 @@ use super::log_sum_exp::{log_sum_exp_lanes, normalize, probability, softmax_grad
 use super::mixture::{ConditionalCovariance, MixtureShape};
 use super::tile::{accumulate, load, store};
 
-/// Columns `offset..` of a `[B, width]` matrix, or of one row that stands for all.
+/// Columns `offset..` of a `[B, width]` matrix, or of one row that all share.
 #[derive(Clone, Copy)]
 pub(crate) struct Columns<'a, T> {
     /// Which argument of the operation the matrix is.
@@ -110,7 +110,7 @@ fn sizes(shape: &MixtureShape) -> (usize, usize, usize) {
     (shape.components, d, shape.covariance.raw_count(d))
 }
 
-/// The index of dimension `i`'s raw deviation, and of the first number of row `i` of `L` if there is one.
+/// The index of dimension `i`'s raw standard deviation, and of the first number of row `i` of `L` if there is one.
 #[inline(always)]
 fn places(covariance: ConditionalCovariance, d: usize, i: usize) -> (usize, Option<usize>) {
     match covariance {
@@ -132,7 +132,7 @@ fn innovation<T: Float>(e: &[Lanes<T>], i: usize, row: Option<&[Lanes<T>]>) -> L
     s
 }
 
-/// What a tile of rows has for every component and dimension. `[K D]`
+/// The quantities of a tile of rows for every component and dimension. `[K D]`
 struct Innovations<T> {
     e: Vec<Lanes<T>>,         // y - μ
     u: Vec<Lanes<T>>,         // (e + L e) / σ
@@ -252,7 +252,7 @@ fn probabilities<T: Float>(logits: &mut [Lanes<T>]) {
     logits.as_flattened_mut().iter_mut().for_each(|p| *p = p.exp());
 }
 
-/// Where gradients go: to that of each argument.
+/// Where gradients are added: one matrix per argument.
 pub(crate) struct Gradients<'a, T>(pub(crate) &'a mut [Vec<T>]);
 
 impl<T: Float> Gradients<'_, T> {
@@ -333,8 +333,8 @@ vectorised! {
 }
 
 vectorised! {
-    /// `out` `[B]`, the log-sum-exp over components of the log joint; adds to `gradients` the gradient of `Σ_b g_b out_b`, of
-    /// `Σ_b out_b` where there is no `g`.
+    /// `out` `[B]`, the log-sum-exp over components of the log joint; adds to `gradients` the gradient of `Σ_b g_b
+    /// out_b`, or of `Σ_b out_b` if there is no `g`.
     pub(crate) fn log_prob<'a, T>(
         y: &'a [T],
         heads: [Columns<'a, T>; 3],
@@ -441,7 +441,8 @@ vectorised! {
 }
 
 vectorised! {
-    /// Multiplies every row of `x` `[B, columns]` by its number in `g` `[B]`; 0 silences even an infinity.
+    /// Multiplies every row of `x` `[B, columns]` by its number in `g` `[B]`; a factor of 0 gives 0 even for an
+    /// infinity.
     pub(crate) fn scale_rows<'a, T>(x: &'a mut [T], g: &'a [T], columns: usize) {
         for (row, &g) in x.chunks_exact_mut(columns).zip(g) {
             for x in row {

@@ -1,9 +1,9 @@
-//! The custom operation behind [`super::mixture`]: one, two or three tensors that hold a mixture's heads in, `[B, K]` or
-//! `[B]` out.
+//! The custom operation of [`super::mixture`]. Its arguments are one, two or three tensors that hold a mixture's heads;
+//! its result is `[B, K]`, `[B]` or `[B, D]`.
 //!
-//! The log-density's gradient is a row's own up to the incoming factor, so it is found together with the value and waits
-//! inside the operation for the first backward pass, which scales its rows. A second pass, or heads that rows share,
-//! find it again.
+//! The log-density's gradient depends on the incoming gradient only by a factor per row. So it is computed together
+//! with the value and stored in the operation for the first backward pass, which scales its rows. A second pass, or
+//! heads that rows share, compute it again.
 
 use super::float::{Float, elements, with_elements, with_float};
 use super::mixture::MixtureShape;
@@ -41,7 +41,7 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
-    /// The `quantity` of the mixture whose numbers are at `heads`; `tracked` if anyone will want gradients.
+    /// The `quantity` of the mixture whose numbers are at `heads`; `tracked` if gradients are needed.
     pub(crate) fn new(y: Tensor, heads: [Place; 3], shape: MixtureShape, quantity: Quantity, tracked: bool) -> Self {
         Self {
             y,
@@ -140,13 +140,13 @@ impl Operation {
                 }
                 Ok(of)
             }))?;
-            let mut gradients = [None, None, None];
-            for ((gradient, gradient), tensor) in gradients.iter_mut().zip(gradients).zip(arguments) {
+            let mut asked = [None, None, None];
+            for ((asked, gradient), tensor) in asked.iter_mut().zip(gradients).zip(arguments) {
                 if tensor.track_op() {
-                    *gradient = Some(Tensor::from_vec(gradient, tensor.shape(), tensor.device())?);
+                    *asked = Some(Tensor::from_vec(gradient, tensor.shape(), tensor.device())?);
                 }
             }
-            Ok(gradients)
+            Ok(asked)
         })
     }
 }

@@ -1,11 +1,11 @@
-//! Parameters, layers, fused CPU kernels with their composed twins, Adam.
+//! Parameters, layers, fused CPU kernels with their composed references, Adam.
 //!
-//! A training step of plain tensor operations is hundreds of tiny arrays. Here it is a handful of custom operations, each
-//! a few passes over its data with a hand-written backward pass: [`Perceptron`], [`dense()`], [`mixture_log_joint`],
-//! [`log_sum_exp()`], [`weighted_sum()`], [`probabilities()`], log-densities, [`reparameterised()`], [`select_rows()`],
-//! [`Adam`]; [`backward()`] collects their gradients. They know f32 and f64 on the CPU, use one thread, and choose AVX-512,
-//! AVX2, NEON or baseline code at run time. Elsewhere, or inside [`with_composed`], the same functions are composed of plain
-//! tensor operations.
+//! A training step of plain tensor operations creates hundreds of small arrays. Here it is a few custom operations,
+//! each a few passes over its data with a hand-written backward pass: [`Perceptron`], [`dense()`],
+//! [`mixture_log_joint`], [`log_sum_exp()`], [`weighted_sum()`], [`probabilities()`], log-densities,
+//! [`reparameterised()`], [`select_rows()`], [`Adam`]; [`backward()`] collects their gradients. They support f32 and
+//! f64 on the CPU, use one thread, and choose AVX-512, AVX2, NEON or baseline code at run time. Elsewhere, or inside
+//! [`with_composed`], the same functions are composed of plain tensor operations.
 
 mod activation;
 pub mod adam;

@@ -1,6 +1,6 @@
 //! Parameters of a model or posterior, ordered by name.
 //!
-//! The order is the alphabet's, so sums over all parameters (a gradient norm) round the same way in every process, and a
+//! The order is alphabetical, so sums over all parameters (a gradient norm) round the same way in every process, and a
 //! checkpoint has one byte form. Values are [`Var`]s: the leaves of candle's graph.
 
 use crate::Result;
@@ -16,7 +16,7 @@ pub struct Parameters {
 #[derive(Debug, Clone)]
 struct Parameter {
     var: Var,
-    /// What functions of the parameter see: the variable itself, or its numbers alone.
+    /// The tensor that functions of the parameter use: the variable itself, or its detached value.
     value: Tensor,
 }
 
@@ -65,7 +65,7 @@ impl Parameters {
         self.by_name.values().map(|parameter| parameter.var.elem_count()).sum()
     }
 
-    /// Those whose names do not begin with `prefix`; the numbers are shared.
+    /// The parameters whose names do not begin with `prefix`; storage is shared.
     pub fn without(&self, prefix: &str) -> Self {
         let kept = self.by_name.iter().filter(|(name, _)| !name.starts_with(prefix));
         Self {
@@ -75,7 +75,7 @@ impl Parameters {
         }
     }
 
-    /// The same numbers, as what functions of them take for granted: no graph grows from them, and no gradient reaches them.
+    /// The same values, detached: no graph is built from them, and no gradient reaches them.
     pub fn constant(&self) -> Self {
         let constant = |parameter: &Parameter| Parameter {
             value: parameter.var.as_tensor().detach(),
@@ -107,13 +107,13 @@ impl Parameters {
         Ok(())
     }
 
-    /// Where the numbers live; the CPU where there are none.
+    /// The device of the values; the CPU if there are none.
     pub fn device(&self) -> Device {
         let first = self.iter().next();
         first.map_or(Device::Cpu, |(_, var)| var.device().clone())
     }
 
-    /// The type of the numbers; f64 where there are none.
+    /// The type of the values; f64 if there are none.
     pub fn dtype(&self) -> DType {
         self.iter().next().map_or(DType::F64, |(_, var)| var.dtype())
     }

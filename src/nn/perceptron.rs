@@ -12,7 +12,7 @@ use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use rand_distr::{Distribution, StandardNormal};
 
-/// The sizes of a network; its numbers live in [`Parameters`].
+/// The sizes of a network; its weights and biases are in [`Parameters`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Perceptron {
     sizes: Vec<usize>,
@@ -57,8 +57,8 @@ impl Perceptron {
 
     /// Adds initial parameters: weights normal with variance `1 / I` (LeCun et al. 1998), biases 0.
     ///
-    /// Layer `i` draws from the generator `stream.at(i)` in f64, row by row, so that networks of the same sizes start from
-    /// the same numbers whatever their type.
+    /// Layer `i` draws from the generator `stream.at(i)` in f64, row by row, so that networks of the same sizes start
+    /// from the same numbers for every type.
     pub fn initial(
         &self,
         prefix: &str,
@@ -113,7 +113,7 @@ impl Perceptron {
         }
     }
 
-    /// Faults of shape, which would otherwise be found deep inside a product.
+    /// Faults of shape, which would otherwise only fail deep inside a product.
     fn check(&self, x: &Tensor, weights: &[Tensor], biases: &[Tensor]) -> Result<()> {
         let fits =
             |i: usize| weights[i].dims() == &self.sizes[i..i + 2] && biases[i].dims() == &self.sizes[i + 1..i + 2];

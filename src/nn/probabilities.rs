@@ -1,4 +1,4 @@
-//! `exp log p`, without what is negligible.
+//! `exp log p`, with negligible values set to 0.
 
 use super::composed;
 use super::float::{Float, elements, vectorised, with_float};

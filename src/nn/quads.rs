@@ -10,7 +10,7 @@ use crate::math::vectors::arch;
 #[cfg(target_arch = "x86_64")]
 use pulp::{Arch, x86::V4};
 
-/// Reads columns of `tile`, of which column c of row l is at `starts[l] + c`; answers how many it has read.
+/// Reads columns of `tile`, of which column c of row l is at `starts[l] + c`; returns how many it has read.
 #[inline(always)]
 pub(super) fn load(tile: &mut [Lanes<f32>], data: &[f32], starts: &[usize; LANES]) -> usize {
     #[cfg(target_arch = "x86_64")]
@@ -21,7 +21,7 @@ pub(super) fn load(tile: &mut [Lanes<f32>], data: &[f32], starts: &[usize; LANES
     0
 }
 
-/// Writes, or with `ADD` adds, columns of `tile` where [`load`] would read them; answers how many.
+/// Writes, or with `ADD` adds, columns of `tile` where [`load`] would read them; returns how many.
 #[inline(always)]
 pub(super) fn store<const ADD: bool>(tile: &[Lanes<f32>], data: &mut [f32], starts: &[usize; LANES]) -> usize {
     #[cfg(target_arch = "x86_64")]

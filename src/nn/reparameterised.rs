@@ -1,5 +1,5 @@
-//! Draws of a diagonal Gaussian through which a gradient flows: `z = μ + σ ε` with `σ = floor + exp(raw)`, raw held within
-//! ±80 (Kingma & Welling 2014, section 2.4).
+//! Draws of a diagonal Gaussian through which a gradient flows: `z = μ + σ ε` with `σ = floor + exp(raw)`, raw clamped
+//! to ±80 (Kingma & Welling 2014, section 2.4).
 //!
 //! Backward, from `g = ∂L/∂z`: `∂L/∂μ = Σ_s g`, `∂L/∂raw = exp(raw) Σ_s g ε`.
 

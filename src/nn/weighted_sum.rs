@@ -1,4 +1,4 @@
-//! Weighted sums over the last axis, in which a weight of 0 silences even an infinity: `0 · (-∞) = 0`.
+//! Weighted sums over the last axis, in which a weight of 0 gives 0 even for an infinity: `0 · (-∞) = 0`.
 
 use super::composed;
 use super::float::{Float, LANES, elements, vectorised, with_elements, with_float};

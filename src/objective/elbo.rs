@@ -1,13 +1,13 @@
-//! The evidence lower bound, with a weight on its divergence:
-//! `E_q[log p_θ(x|z)] − β KL(q(z|x) ‖ p_θ(z))` (Higgins et al. 2017, equation 4).
+//! The evidence lower bound, with a weight β on its divergence: `E_q[log p_θ(x|z)] − β KL(q(z|x) ‖ p_θ(z))` (Higgins et
+//! al. 2017, equation 4).
 //!
 //! At β = 1 it is `E_q[log p_θ(x, z)] + H(q) = log p_θ(x) − KL(q ‖ p_θ(z|x))`, a lower bound of the log-likelihood.
 //! β has this one meaning everywhere, with and without free nats. For sequences z is the whole path of states, so its prior
 //! is `log p(x_1) + Σ_t log p(x_{t+1} | x_t, u_t)`, and `log p_θ(x|z)` is the sum of the emissions.
 //!
-//! Free nats keep the optimiser from reducing KL(q ‖ p(z)) to 0 at the price of an unused latent variable: below λ nats
-//! (the mean over the batch) the divergence counts as λ (Kingma et al. 2016, appendix C.8, with one group). Warm-up lets β
-//! grow from 0 (Sønderby et al. 2016).
+//! Free nats keep the optimiser from reducing KL(q ‖ p(z)) to 0, which leaves the latent variable unused: below λ nats
+//! (the mean over the batch) the divergence counts as λ (Kingma et al. 2016, appendix C.8, with one group). Warm-up
+//! lets β grow from 0 (Sønderby et al. 2016).
 
 use crate::Result;
 use crate::model::Joint;
@@ -54,7 +54,7 @@ impl Elbo {
     pub(super) fn value(&self, joint: &dyn Joint, draws: &Draws, step: u64) -> Result<Tensor> {
         let beta = self.beta_at(step);
         if beta == 1.0 && self.free_nats == 0.0 {
-            // log p(z) cancels, so the joint need not be taken apart.
+            // log p(z) cancels, so the separate terms are not needed.
             let expected = draws.expectation(&joint.log_joint(&draws.latents)?)?;
             let entropy = draws.expectation(draws.log_q()?)?.neg()?;
             return Ok((expected + entropy)?);

@@ -1,8 +1,9 @@
 //! The importance-weighted bound, `log 1/S Σ_s w_s`, `w_s = p_θ(x, z_s) / q(z_s)` (Burda, Grosse & Salakhutdinov 2016): the
 //! evidence lower bound at S = 1, log p(x) as S grows.
 //!
-//! Its plain gradient in φ drowns in noise as S grows (Rainforth et al. 2018). The doubly reparameterised one (Tucker et al.
-//! 2019, equation 8), `Σ_s w̃_s² ∂ log w_s/∂z_s ∂z_s/∂φ` with w̃ the weights normalised, has the same mean and does not.
+//! The signal-to-noise ratio of its plain gradient in φ falls to 0 as S grows (Rainforth et al. 2018). The doubly
+//! reparameterised one (Tucker et al. 2019, equation 8), `Σ_s w̃_s² ∂ log w_s/∂z_s ∂z_s/∂φ` with w̃ the weights
+//! normalised, has the same mean without this defect.
 
 use crate::model::Joint;
 use crate::posterior::Draws;
@@ -37,7 +38,7 @@ impl Default for Iwae {
     }
 }
 
-/// `log w_s`, in nats, the draws with an equal chance each. `[B, S]`
+/// `log w_s`, in nats, for equally weighted draws. `[B, S]`
 fn log_weights(joint: &dyn Joint, draws: &Draws, log_q: &Tensor) -> Result<Tensor> {
     Ok((joint.log_joint(&draws.latents)? - log_q)?)
 }

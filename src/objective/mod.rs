@@ -30,15 +30,15 @@ pub struct NoKeys {}
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ObjectiveConfig {
-    /// log p(x) with the latent summed out, exactly.
+    /// The exact log p(x), with the latent summed out.
     MarginalLikelihood(NoKeys),
     /// The log-likelihood of x and z together, averaged over the posterior of z.
     ExpectedLogLikelihood(NoKeys),
     /// The evidence lower bound, E_q[log p(x|z)] − β KL(q ‖ p(z)): at β = 1 a lower bound of log p(x).
     Elbo(Elbo),
-    /// The importance-weighted bound: the logarithm of the mean of importance weights; larger and tighter with every draw.
+    /// The importance-weighted bound: the logarithm of the mean importance weight. It is tighter with more draws.
     Iwae(Iwae),
-    /// Minus the squared distance to the mean of p(y|x): what regression does, whatever the spread.
+    /// Minus the squared distance of y to the mean of p(y|x), as in least-squares regression.
     MeanSquaredError(NoKeys),
 }
 
@@ -49,7 +49,7 @@ impl Default for ObjectiveConfig {
 }
 
 impl ObjectiveConfig {
-    /// Whether it is a function of the posterior's draws; the others ignore the posterior.
+    /// Whether it uses the posterior's draws; the others ignore the posterior.
     pub fn needs_posterior(&self) -> bool {
         matches!(self, Self::ExpectedLogLikelihood(_) | Self::Elbo(_) | Self::Iwae(_))
     }
@@ -59,8 +59,8 @@ impl ObjectiveConfig {
         matches!(self, Self::MeanSquaredError(_))
     }
 
-    /// The evidence lower bound that φ maximises under `fit = "reverse_kl"`: the objective's own with its β, warm-up and
-    /// free nats; the plain one for objectives without them.
+    /// The evidence lower bound that φ maximises under `fit = "reverse_kl"`: the objective's own, with its β, warm-up
+    /// and free nats; the plain one for other objectives.
     pub fn elbo(&self) -> Elbo {
         match self {
             Self::Elbo(elbo) => elbo.clone(),
@@ -74,7 +74,7 @@ impl ObjectiveConfig {
         matches!(self, Self::ExpectedLogLikelihood(_) | Self::Elbo(_))
     }
 
-    /// The value for each row of `joint` at `step`; `draws` are asked for once, if needed. `[B]`
+    /// The value for each row of `joint` at `step`; `draws` is called at most once. `[B]`
     pub fn value(&self, joint: &dyn Joint, step: u64, draws: impl FnOnce() -> Result<Draws>) -> Result<Tensor> {
         match self {
             Self::MarginalLikelihood(_) => joint.log_prob(),

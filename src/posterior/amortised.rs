@@ -1,15 +1,16 @@
-//! An approximate posterior q_φ(z|x) by a network: one function for all rows, in place of the true posterior.
+//! An approximate posterior q_φ(z|x) by a network: one function for all rows.
 //!
-//! φ has an objective of its own, `fit`:
+//! `fit` is the objective of φ:
 //!
 //! | fit | φ maximises | also called |
 //! |---|---|---|
 //! | reverse_kl | the evidence lower bound, so KL(q ‖ p(z given x)) falls | variational autoencoder |
 //! | forward_kl, phase sleep | E log q(z given x) over (x, z) drawn from the model | wake-sleep (Hinton et al. 1995) |
 //! | forward_kl, phase wake | Σ_s w_s log q(z_s given x) over weighted draws for the data | reweighted wake-sleep (Bornschein & Bengio 2015) |
-//! | objective | the objective of θ; without an entropy in it q collapses to a point | |
+//! | objective | the objective of θ; q collapses to a point if it has no entropy term | |
 //!
-//! A continuous latent is drawn with a gradient; a finite one is enumerated, every value weighted by q, or drawn.
+//! A continuous latent is drawn with a gradient (reparameterised). A finite one is enumerated, every value weighted by
+//! q, or drawn.
 
 use super::recognition::Recognition;
 use super::{Common, Draws};
@@ -29,7 +30,7 @@ pub enum Fit {
     ReverseKl,
     /// E log q(z|x) over pairs (x, z).
     ForwardKl,
-    /// The same as θ.
+    /// The objective of θ.
     Objective,
 }
 
@@ -37,7 +38,7 @@ pub enum Fit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// x from the data, z from the posterior's own weighted draws.
+    /// x from the data, z from the posterior's weighted draws.
     Wake,
     /// x and z from the model.
     Sleep,
@@ -47,7 +48,7 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Amortised {
-    /// Draws per row, S. Without this key: one of a continuous latent; of a finite one every value, weighted by q.
+    /// Draws per row, S. Without this key: one draw of a continuous latent; every value of a finite one, weighted by q.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub samples: Option<usize>,
@@ -115,6 +116,6 @@ pub(super) fn log_q(
     phi: &Parameters,
     latents: &Latents,
 ) -> Result<Tensor> {
-    let recognition = recognition.ok_or_else(|| Error::Other("this posterior has no network".into()))?;
+    let recognition = recognition.ok_or_else(|| Error::Other("this posterior has no recognition network".into()))?;
     recognition.apply(joint, phi)?.log_prob(latents)
 }

@@ -10,7 +10,7 @@ use candle_core::Tensor;
 /// Every value, weighted by its probability.
 pub(super) struct Exact;
 
-/// Weights below this are dropped: they change no sum in f32 or f64, and as denormals they would slow every product.
+/// Weights below this are set to 0: they change no sum in f32 or f64, and denormal numbers are slow.
 const SMALLEST_WEIGHT: f64 = 1e-30;
 
 impl FromFinite for Exact {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | exact | the 2Z points m ± √Z L e_i, equally weighted: the expectation of every quadratic function is exact, and log p(x, z) is one |
 //! | sampled | S points m + L ε |
-//! | hard | m alone, as if it were known |
+//! | hard | m with weight 1 |
 //!
 //! The points are the third-degree cubature rule (Arasaratnam & Haykin 2009, equation 32).
 

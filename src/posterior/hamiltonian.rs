@@ -1,15 +1,16 @@
-//! Chains that end up distributed as p(z|x): Hamiltonian Monte Carlo (Neal 2011, section 5.3), a reference for small models.
+//! Hamiltonian Monte Carlo (Neal 2011, section 5.3): Markov chains that converge to p(z|x), a reference for small
+//! models.
 //!
 //! With U(z) = −log p_θ(x, z)/temperature and a momentum r ~ N(0, I), one transition follows the leapfrog equations
 //!
 //! `r ← r − ε/2 ∇U(z)`, then L times `z ← z + ε r`, `r ← r − ε ∇U(z)`, the last by ε/2,
 //!
-//! and is accepted with probability `min(1, exp[U(z) + ‖r‖²/2 − U(z') − ‖r'‖²/2])`, else z stays. p(z|x) is left exactly as
-//! it is, whatever ε; L = 1 is the Metropolis-adjusted Langevin algorithm (Roberts & Tweedie 1996).
+//! and is accepted with probability `min(1, exp[U(z) + ‖r‖²/2 − U(z') − ‖r'‖²/2])`, else z stays. Transitions leave
+//! p(z|x) invariant for every ε; L = 1 is the Metropolis-adjusted Langevin algorithm (Roberts & Tweedie 1996).
 //!
-//! S chains per row start at draws from p(z) and run side by side, one batch for all rows; the last place of each is a
-//! sample, so samples are independent of each other. How near they are to p(z|x) is a matter of `burn_in`: there is no q
-//! whose log could be told. Chains hold no state between steps.
+//! S chains per row start at draws from p(z) and run in parallel, one batch for all rows. The last state of each chain
+//! is a sample, so samples are independent of each other. `burn_in` decides how close their distribution is to p(z|x),
+//! and it has no tractable log q. Chains keep no state between training steps.
 
 use super::{Common, Draws};
 use crate::math::streams::Generator;
@@ -25,16 +26,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Hamiltonian {
-    /// Chains per row, S: each gives its last place.
+    /// Chains per row, S; the last state of each is a sample.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub samples: usize,
     /// Transitions of each chain.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub burn_in: usize,
-    /// Leapfrog steps of a transition, L, each of them one gradient; 1 is the Langevin algorithm.
+    /// Leapfrog steps of a transition, L, of one gradient each; 1 is the Langevin algorithm.
     #[schemars(range(min = 1, max = 10_000))]
     pub leapfrog_steps: usize,
-    /// ε, in units of z: small enough for an acceptance rate of 0.6 to 0.9, and no smaller.
+    /// ε, in units of z: choose it for an acceptance rate of 0.6 to 0.9.
     #[schemars(range(min = 1e-6, max = 1e3))]
     pub step_size: f64,
     /// Options that every posterior has.
@@ -54,10 +55,10 @@ impl Default for Hamiltonian {
     }
 }
 
-/// Where all chains are, with what the transitions need to know of it.
+/// The states of all chains, with energies and gradients.
 struct Place {
-    z: Tensor,     // [B, S, Z]
-    value: Tensor, // −U(z). [B, S]
+    z: Tensor,        // [B, S, Z]
+    value: Tensor,    // −U(z). [B, S]
     gradient: Tensor, // −∇U(z). [B, S, Z]
 }
 
@@ -76,7 +77,7 @@ impl Place {
         })
     }
 
-    /// `other` where `accepted` `[B, S]` is 1, and this place elsewhere.
+    /// `other` where `accepted` `[B, S]` is 1, and `self` elsewhere.
     fn moved(&self, other: &Self, accepted: &Tensor) -> Result<Self> {
         let all = accepted.unsqueeze(2)?.broadcast_as(self.z.shape())?;
         Ok(Self {
@@ -93,10 +94,10 @@ fn kinetic(r: &Tensor) -> Result<Tensor> {
 }
 
 impl Hamiltonian {
-    /// S places per row, equally weighted, and how often each row's proposals were accepted.
+    /// S samples per row, equally weighted, and the acceptance rate of each row.
     pub(super) fn draws(&self, joint: &dyn Joint, temperature: f64, generator: &mut Generator) -> Result<Draws> {
         let Latents::Continuous(start) = joint.sample_latents(self.samples, generator)? else {
-            return Err(Error::Other("chains move through a continuous latent".into()));
+            return Err(Error::Other("`hamiltonian` needs a continuous latent".into()));
         };
         let mut place = Place::at(joint, &start, temperature)?;
         let mut accepted = place.value.zeros_like()?; // [B, S]
@@ -115,7 +116,7 @@ impl Hamiltonian {
         })
     }
 
-    /// One transition of every chain, and which of them were accepted (1 or 0). `[B, S]`
+    /// One transition of every chain, and whether it was accepted (1 or 0). `[B, S]`
     fn transition(
         &self,
         joint: &dyn Joint,
@@ -147,7 +148,7 @@ impl Hamiltonian {
         let after = (&next.value - kinetic(&r)?)?;
         let log_u: Vec<f64> = uniforms.iter().map(|u| u.ln()).collect();
         let log_u = Tensor::from_vec(log_u, before.shape(), device)?.to_dtype(dtype)?;
-        // A proposal that left the numbers is no number, and not larger than anything.
+        // NaN energies compare false, so diverged proposals are rejected.
         let accepted = (after - before)?.gt(&log_u)?; // [B, S]
         Ok((place.moved(&next, &accepted)?, accepted))
     }

@@ -1,7 +1,7 @@
-//! The single most likely value of a finite latent, as if it were known: the shortcut that k-means takes.
+//! The most likely value of a finite latent with weight 1 (hard EM), as in k-means.
 //!
-//! Its expected log-likelihood is a lower bound that ignores how uncertain z is, so its optimum is biased: deviations come
-//! out too small and overlapping components are pushed apart.
+//! Its expected log-likelihood is a lower bound that ignores the uncertainty of z, so its optimum is biased: standard
+//! deviations are too small, and overlapping components are pushed apart.
 
 use super::{Draws, FromFinite};
 use crate::Result;
@@ -9,7 +9,7 @@ use crate::math::streams::Generator;
 use crate::model::Latents;
 use candle_core::{D, Tensor};
 
-/// The most likely value; the first of equals.
+/// The most likely value; the first one in a tie.
 pub(super) struct Hard;
 
 impl FromFinite for Hard {

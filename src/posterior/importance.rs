@@ -1,7 +1,8 @@
 //! Self-normalised importance samples: S draws z_s from a proposal q, weighted by `w_s ∝ p(x, z_s) / q(z_s)`.
 //!
-//! The weighted draws come from the true posterior as S grows, whatever q. The proposal is the prior p(z), or a recognition
-//! network q_φ(z|x) that learns from the weighted draws (Bornschein & Bengio 2015, reweighted wake-sleep) or from model samples.
+//! As S grows, the weighted draws converge to the true posterior for every q. The proposal is the prior p(z), or a
+//! recognition network q_φ(z|x) trained on the weighted draws (Bornschein & Bengio 2015, reweighted wake-sleep) or on
+//! model samples.
 
 use super::amortised::Phase;
 use super::recognition::Recognition;
@@ -13,7 +14,7 @@ use crate::nn::{self, Activation, Parameters};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where importance samples are drawn from.
+/// The proposal of importance samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Proposal {
@@ -30,10 +31,10 @@ pub struct Importance {
     /// Draws per row, S.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub samples: usize,
-    /// Where they are drawn from.
+    /// The proposal that they are drawn from.
     pub proposal: Proposal,
-    /// Where the recognition network learns: from the weighted draws (`wake`) or from the model's own (`sleep`). Either way
-    /// it maximises E log q, which minimises the forward KL.
+    /// Whether the recognition network is trained on the weighted draws (`wake`) or on model samples (`sleep`). Both
+    /// maximise E log q, which minimises the forward KL.
     pub phase: Phase,
     /// Units of each hidden layer of the recognition network.
     #[schemars(inner(range(min = 1, max = 65_536)))]
@@ -60,7 +61,7 @@ impl Default for Importance {
 }
 
 impl Importance {
-    /// The network, where the proposal is one.
+    /// The network, if the proposal is one.
     pub(super) fn recognition(&self) -> Option<Recognition<'_>> {
         (self.proposal == Proposal::Amortised).then_some(Recognition {
             hidden: &self.hidden,
@@ -68,7 +69,7 @@ impl Importance {
         })
     }
 
-    /// Draws at constant places, weighted by constants; log q alone carries a gradient for φ.
+    /// Detached draws with detached weights; only log q carries a gradient for φ.
     pub(super) fn draws(
         &self,
         joint: &dyn Joint,
@@ -83,7 +84,7 @@ impl Importance {
     }
 }
 
-/// Draws from the network, or from p(z), at constant places, and their log q, through which φ can be reached.
+/// Detached draws from the network or from p(z), and their log q, which carries a gradient for φ.
 pub(super) fn proposed(
     recognition: Option<Recognition>,
     joint: &dyn Joint,

@@ -11,17 +11,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Keys of `kind = "unscented_kalman"`: where the 2X + 1 sigma points lie (Wan & van der Merwe 2000), √(α² (X + κ))
-/// deviations from the mean.
+/// standard deviations from the mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct UnscentedKalman {
-    /// α: below 1 draws the points to the mean.
+    /// α: below 1 moves the points towards the mean.
     #[schemars(range(min = 1e-4, max = 10.0))]
     pub alpha: f64,
     /// β: 2 − (1 − α²) gives the central point its Gaussian share of the covariance; 0 with α = 1 is unscaled.
     #[schemars(range(min = 0.0, max = 10.0))]
     pub beta: f64,
-    /// κ, above −X; 3 − X, but not below 0, without this key.
+    /// κ, above −X. Without this key it is 3 − X, but not below 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kappa: Option<f64>,
     /// Options that every posterior has.
@@ -47,7 +47,7 @@ impl UnscentedKalman {
         let fault = Fault::new(
             "kappa",
             format!(
-                "κ = {} leaves no room between the sigma points",
+                "κ = {} gives sigma points no finite, positive spread",
                 self.kappa.unwrap_or(0.0)
             ),
             "a number above −1",
@@ -66,7 +66,11 @@ impl UnscentedKalman {
 }
 
 /// The smoother's beliefs; their expected log q is minus their entropy.
-pub(super) fn smoothed(system: &dyn Dynamics, sequences: &Sequences, approximation: Approximation) -> Result<TrajectoryPosterior> {
+pub(super) fn smoothed(
+    system: &dyn Dynamics,
+    sequences: &Sequences,
+    approximation: Approximation,
+) -> Result<TrajectoryPosterior> {
     let (beliefs, entropies) = GaussianFiltered::new(system, sequences, approximation)?.smooth();
     Ok(TrajectoryPosterior {
         beliefs: vec![beliefs],

@@ -1,9 +1,9 @@
-//! Which latents z to consider, and with what weight, given x.
+//! Posteriors: weighted samples or values of the latent z, given x.
 //!
-//! A posterior sees a [`Joint`] and hands over weighted [`Draws`]. It can be stale (`refresh_every`: it looks through an
-//! older θ) and tempered (`temperature`: weights ∝ p(z|x)^{1/T}); both are options of every kind here. To add a posterior:
-//! one file, one line in [`PosteriorConfig`]. A finite latent is enumerated; over a trajectory there are beliefs, in
-//! closed form or approximate (`trajectory`).
+//! A posterior takes a [`Joint`] and returns weighted [`Draws`]. It can be stale (`refresh_every`: it uses an older θ)
+//! and tempered (`temperature`: weights ∝ p(z|x)^{1/T}); both are options of every kind here. To add a posterior: one
+//! file, one line in [`PosteriorConfig`]. A finite latent is enumerated. Trajectories have beliefs, exact or
+//! approximate (`trajectory`).
 
 pub mod amortised;
 mod exact;
@@ -33,8 +33,8 @@ use recognition::Recognition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Weighted samples of the latent of each row. Samples and weights are constants for the gradient, unless a recognition
-/// network made them to be learnt through.
+/// Weighted samples of the latent of each row. Samples and weights carry no gradient, except those of a recognition
+/// network trained through them.
 #[derive(Debug, Clone)]
 pub struct Draws {
     /// The samples.
@@ -67,7 +67,7 @@ impl Draws {
         self.log_q.as_ref().ok_or_else(unknown)
     }
 
-    /// How much of each row every one of `components` values got: draws of the same value added up. `[B, K]`, row-major.
+    /// Responsibilities of `components` values for each row; weights of equal draws are summed. `[B, K]`, row-major.
     pub fn responsibilities(&self, components: usize) -> Result<Vec<f64>> {
         let weights = self.weights.to_dtype(DType::F64)?;
         match &self.latents {
@@ -90,7 +90,7 @@ impl Draws {
         }
     }
 
-    /// `Σ_s w_s v_s` of values `[B, S]`; a gradient reaches weights that are learnt through. `[B]`
+    /// `Σ_s w_s v_s` of values `[B, S]`; weights may carry a gradient. `[B]`
     pub fn expectation(&self, values: &Tensor) -> Result<Tensor> {
         match self.weights.track_op() {
             true => Ok((values * &self.weights)?.sum(D::Minus1)?),
@@ -98,7 +98,7 @@ impl Draws {
         }
     }
 
-    /// The same samples as constants: no gradient reaches φ.
+    /// The same samples, detached: no gradient reaches φ.
     pub fn detached(&self) -> Self {
         Self {
             latents: self.latents.detached(),
@@ -109,7 +109,7 @@ impl Draws {
         }
     }
 
-    /// log q of each sample, in nats; the gradient flows through the sample alone and not through q's own parameters
+    /// log q of each sample, in nats; the gradient flows only through the sample and not through the parameters of q
     /// (Roeder, Wu & Duvenaud 2017, section 3). `[B, S]`
     pub fn path_log_q(&self) -> Result<Tensor> {
         match &self.q {
@@ -125,7 +125,7 @@ impl Draws {
     }
 }
 
-/// How a posterior turns `log q(z|x)` of every value into draws.
+/// Converts `log q(z|x)` of every value into draws.
 trait FromFinite {
     /// `log_q` is normalised over K and carries no gradient. `[B, K]`
     fn draws(&self, log_q: &Tensor, generator: &mut Generator) -> Result<Draws>;
@@ -135,11 +135,11 @@ trait FromFinite {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Common {
-    /// Optimiser steps (or sweeps) between refreshes: between them the posterior is that of the last refresh's θ. 1 is
-    /// always fresh; large values make gradient training an EM with many M-steps.
+    /// Optimiser steps (or sweeps) between refreshes: between them the posterior uses θ of the last refresh. With 1 it
+    /// is always current; with large values gradient training is an EM with many gradient steps per E-step.
     #[schemars(range(min = 1))]
     pub refresh_every: u64,
-    /// Weights are ∝ p(z|x)^(1/temperature): above 1 softer, below 1 harder, towards 0 like `hard`. A number, or
+    /// Weights are ∝ p(z|x)^(1/temperature): softer above 1, harder below 1, like `hard` towards 0. A number, or
     /// `{ from, to, steps }` for a geometric path.
     pub temperature: Schedule,
 }
@@ -170,21 +170,22 @@ pub enum PosteriorConfig {
     Exact(Plain),
     /// Draws from the true posterior, equally weighted: an unbiased estimate of the exact one.
     Sampled(sampled::Sampled),
-    /// The single most likely z, as if it were known (k-means takes this shortcut).
+    /// The most likely z with weight 1 (hard EM), as in k-means.
     Hard(Plain),
     /// An approximate posterior q_φ(z|x) by a network, trained beside the model.
     Amortised(amortised::Amortised),
-    /// Weighted draws from a proposal: close to the true posterior where there are many.
+    /// Weighted draws from a proposal: close to the true posterior if there are many.
     Importance(importance::Importance),
-    /// Hamiltonian Monte Carlo: chains that end up distributed as the true posterior. Slow; a reference for small models.
+    /// Hamiltonian Monte Carlo: Markov chains that converge to the true posterior. Slow; a reference for small models.
     Hamiltonian(hamiltonian::Hamiltonian),
-    /// Of a trajectory, what the past alone says at each step: beliefs p(x_t | o_1 … o_t), independent of each other.
+    /// For trajectories, filtering beliefs p(x_t | o_1 … o_t), independent across steps.
     Filter(Plain),
-    /// Of a trajectory, the Gaussian smoother of the model linearised at its own means (extended Kalman filter).
+    /// For trajectories, the Gaussian smoother of the model linearised at its own means (extended Kalman filter).
     ExtendedKalman(Plain),
-    /// Of a trajectory, the Gaussian smoother that follows sigma points through the model (unscented Kalman filter).
+    /// For trajectories, the Gaussian smoother that propagates sigma points through the model (unscented Kalman
+    /// filter).
     UnscentedKalman(kalman::UnscentedKalman),
-    /// Of a trajectory, draws by particles: a bootstrap filter forwards, a simulation backwards.
+    /// For trajectories, draws by particles: a bootstrap filter, then backward simulation.
     Particle(particle::Particle),
 }
 
@@ -208,7 +209,7 @@ impl PosteriorConfig {
         }
     }
 
-    /// The objective of the recognition network, and where its pairs come from; none without a network.
+    /// The objective of the recognition network and the source of its pairs; none without a network.
     pub fn fit(&self) -> Option<(Fit, Phase)> {
         match self {
             Self::Amortised(amortised) => Some((amortised.fit, Phase::Sleep)),
@@ -225,7 +226,7 @@ impl PosteriorConfig {
         }
     }
 
-    /// Adds initial values of φ for a model with this latent and rows like `train`, where there is a network.
+    /// Adds initial values of φ for a model with this latent and rows like `train`, if there is a network.
     pub fn initial(
         &self,
         latent: Latent,
@@ -241,13 +242,13 @@ impl PosteriorConfig {
         recognition.initial(latent, train, parameters, (dtype, &device), &stream)
     }
 
-    /// `log q_φ(z|x)` at constant latents, φ learning through it; an error without a network. `[B, S]`
+    /// `log q_φ(z|x)` at detached latents, with a gradient for φ; an error without a network. `[B, S]`
     pub fn log_q(&self, joint: &dyn Joint, phi: &Parameters, latents: &Latents) -> Result<Tensor> {
         amortised::log_q(self.recognition(), joint, phi, &latents.detached())
     }
 
-    /// `samples` draws for each row from the network where there is one, else from p(z), equally weighted, with their log q:
-    /// for bounds of log p(x). No gradient reaches them.
+    /// `samples` draws for each row from the network if there is one, else from p(z), equally weighted, with their log
+    /// q, for bounds of log p(x). They carry no gradient.
     pub fn proposal(
         &self,
         joint: &dyn Joint,
@@ -261,7 +262,7 @@ impl PosteriorConfig {
         Ok(Draws::new(latents, weights, log_q))
     }
 
-    /// Whether this is the true posterior of the current θ, as is.
+    /// Whether this is the true posterior of the current θ, not tempered.
     pub fn is_exact_and_fresh(&self) -> bool {
         matches!(self, Self::Exact(_)) && *self.common() == Common::default()
     }
@@ -274,7 +275,7 @@ impl PosteriorConfig {
         )
     }
 
-    /// Every fault of this table beside a model whose latent is `finite` or not.
+    /// The faults of this table for a model whose latent is finite or not.
     pub fn check(&self, finite_latent: bool) -> Vec<Fault> {
         let mut faults = self.common().temperature.check("temperature");
         if let Self::Amortised(amortised) = self {
@@ -285,7 +286,7 @@ impl PosteriorConfig {
                 };
                 faults.push(Fault::new(
                     key,
-                    "a network guesses by its own φ: its guesses are neither stale nor tempered",
+                    "the samples of a recognition network cannot be stale or tempered",
                     "no such key here",
                     "remove it, or choose `importance`",
                 ));
@@ -310,7 +311,7 @@ impl PosteriorConfig {
             ];
             let ignored = given.into_iter().filter(|(_, given)| *given);
             faults.extend(ignored.map(|(key, _)| {
-                let message = format!("`{key}` is of the recognition network, and draws from p(z) use none");
+                let message = format!("`{key}` is for a recognition network, and draws from p(z) do not use one");
                 Fault::new(key, message, "`proposal = \"amortised\"` beside it", "remove it")
             }));
         }
@@ -320,7 +321,7 @@ impl PosteriorConfig {
         faults
     }
 
-    /// How it pushes Gaussians through a model, where it is an approximate Kalman smoother.
+    /// How it propagates Gaussians through a model, if it is an approximate Kalman smoother.
     fn approximation(&self) -> Option<Approximation> {
         match self {
             Self::ExtendedKalman(_) => Some(Approximation::Linearised),
@@ -329,18 +330,18 @@ impl PosteriorConfig {
         }
     }
 
-    /// Whether it has an approximation of `log p(x)` of its own: as an approximate Kalman smoother.
+    /// Whether it approximates `log p(x)`, as approximate Kalman smoothers do.
     pub fn approximates_log_prob(&self) -> bool {
         self.approximation().is_some()
     }
 
-    /// The posterior's own approximation of `log p(x)`, where it has one, in nats. `[B]`
+    /// The posterior's approximation of `log p(x)`, in nats; an error if it has none. `[B]`
     pub fn approximate_log_prob(&self, joint: &dyn Joint) -> Result<Tensor> {
         trajectory::approximate_log_prob(self, joint)
     }
 
     /// Samples for the rows of `joint`, at `step` (for the temperature), drawn by `generator`; a recognition network reads
-    /// its φ from `phi`. Where the posterior is stale, `joint` is conditioned on the older θ.
+    /// its φ from `phi`. If the posterior is stale, `joint` has the older θ.
     pub fn draws(&self, joint: &dyn Joint, phi: &Parameters, step: u64, generator: &mut Generator) -> Result<Draws> {
         if joint.dynamics().is_some() {
             return trajectory::draws(self, joint, generator);

@@ -1,11 +1,11 @@
-//! Trajectories drawn by particles: a bootstrap filter forwards, then a simulation backwards through its particles (Godsill,
-//! Doucet & West 2004). EM with it is that of Schön, Wills & Ninness (2011). As N grows the draws come from the exact
+//! Trajectories drawn by particles: a bootstrap filter, then backward simulation through its particles (Godsill, Doucet
+//! & West 2004). EM with it is that of Schön, Wills & Ninness (2011). As N grows the draws come from the exact
 //! posterior; their log q is log p(o, x) − log p̂(o), with the filter's own estimate p̂(o) of the likelihood.
 
 use super::Common;
 use crate::math::nonlinear::BootstrapFilter;
 use crate::math::streams::Generator;
-use crate::model::{TrajectoryPosterior, Joint, Latents};
+use crate::model::{Joint, Latents, TrajectoryPosterior};
 use crate::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub struct Particle {
     /// Particles of the filter, N.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub particles: usize,
-    /// Trajectories drawn back through them, S; each costs N densities per step.
+    /// Trajectories drawn by backward simulation, S; each costs N densities per step.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub samples: usize,
     /// Options that every posterior has.
@@ -48,7 +48,9 @@ impl Particle {
             own.iter_mut().for_each(|q| *q -= value);
         }
         let Latents::Trajectories(beliefs) = latents else {
-            return Err(Error::Other("trajectories were drawn".into()));
+            return Err(Error::Other(
+                "expected trajectories from the backward simulation".into(),
+            ));
         };
         let beliefs = Arc::unwrap_or_clone(beliefs);
         Ok(TrajectoryPosterior { beliefs, log_q })

@@ -1,7 +1,7 @@
-//! The recognition network: a distribution q_φ(z|x) whose parameters are a perceptron of x (and of what is given).
+//! The recognition network: a distribution q_φ(z|x) whose parameters are a perceptron of x (and of given columns).
 //!
 //! A continuous latent gets a diagonal Gaussian `N(μ(x), diag σ(x)²)`, σ = floor + exp(raw), whose draws `z = μ + σ ε` carry
-//! a gradient (Kingma & Welling 2014, section 2.4); a finite one gets a categorical distribution. φ is kept beside θ,
+//! a gradient (Kingma & Welling 2014, section 2.4); a finite one gets a categorical distribution. φ is stored beside θ,
 //! under `posterior.*`.
 
 use crate::data::Dataset;
@@ -13,13 +13,13 @@ use candle_core::{DType, Device, Tensor};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 
-/// Where φ is kept among all parameters.
+/// The prefix of φ among all parameters.
 pub const POSTERIOR: &str = "posterior";
 
-/// Deviations of q stay above this, in units of z.
+/// The floor of the standard deviations of q, in units of z.
 const DEVIATION_FLOOR: f64 = 1e-4;
 
-/// The sizes of a recognition network; its numbers live in [`Parameters`].
+/// The architecture of a recognition network; its parameters are in [`Parameters`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Recognition<'a> {
     pub hidden: &'a [usize],
@@ -31,9 +31,13 @@ impl Recognition<'_> {
         let outputs = match latent {
             Latent::Finite(components) => components,
             Latent::Continuous(dimensions) => 2 * dimensions,
-            Latent::Trajectory(_) => return Err(Error::Other("q(z|x) of a trajectory needs more than rows".into())),
+            Latent::Trajectory(_) => {
+                return Err(Error::Other(
+                    "a recognition network has no q(z|x) of trajectories".into(),
+                ));
+            }
         };
-        // First guesses hardly depend on x: N(0, I), or all values alike.
+        // Initially q hardly depends on x: it is close to N(0, I), or uniform.
         Ok(Perceptron::new(inputs, self.hidden, outputs, self.activation)?.with_output_scale(0.1))
     }
 
@@ -78,7 +82,7 @@ pub enum Recognised {
     Gaussian {
         /// `[B, Z]`
         mean: Tensor,
-        /// Deviations before exp and floor. `[B, Z]`
+        /// Raw standard deviations, before exp and floor. `[B, Z]`
         raw: Tensor,
     },
     /// A finite latent.
@@ -118,11 +122,13 @@ impl Recognised {
             }
             (Self::Categorical { log_q }, Latents::All) => Ok(log_q.clone()),
             (Self::Categorical { log_q }, Latents::Index(index)) => Ok(log_q.contiguous()?.gather(index, 1)?),
-            _ => Err(Error::Other("q(z|x) was asked for another kind of latent".into())),
+            _ => Err(Error::Other(
+                "expected latents of the kind of q(z|x), got another kind".into(),
+            )),
         }
     }
 
-    /// The same distribution, through which no gradient reaches φ.
+    /// The same distribution, detached: no gradient reaches φ.
     pub(super) fn detached(&self) -> Self {
         match self {
             Self::Gaussian { mean, raw } => Self::Gaussian {

@@ -1,5 +1,5 @@
 //! Draws from the true posterior of a finite latent, equally weighted. The expected log-likelihood of these draws is an
-//! unbiased estimate of the exact one, and so is its gradient; the spread falls as 1/√S.
+//! unbiased estimate of the exact one, and so is its gradient; the standard deviation falls as 1/√S.
 
 use super::{Common, Draws, FromFinite};
 use crate::Result;
@@ -51,7 +51,7 @@ pub(super) fn index(log_q: &Tensor, samples: usize, generator: &mut Generator) -
         for _ in 0..samples {
             let mut left = generator.random::<f64>() * total;
             let mut z = 0;
-            // The last value with any probability takes what rounding leaves.
+            // Rounding errors go to the last value with positive probability.
             for (k, p) in row.iter().enumerate().filter(|(_, p)| **p > 0.0) {
                 z = k;
                 left -= p;

@@ -1,16 +1,16 @@
-//! A number that may change with the step.
+//! A number that may depend on the step.
 
 use crate::error::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A positive number: constant, or on a geometric path between two.
+/// A positive number: constant, or a geometric path between two values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Schedule {
     /// The same at every step.
     Constant(f64),
-    /// From `from` at step 0 to `to` at step `steps`, by equal factors; `to` from then on.
+    /// From `from` at step 0 to `to` at step `steps`, by equal factors; then `to`.
     Path {
         /// The initial value.
         from: f64,
@@ -42,7 +42,7 @@ impl Schedule {
     /// Faults of the value under `key`.
     pub fn check(self, key: &str) -> Vec<Fault> {
         if let Self::Path { steps: 0, .. } = self {
-            let message = "a path of 0 steps is at its end from the beginning";
+            let message = "a path of 0 steps is constant";
             let help = format!("write the final value alone: `{key} = …`");
             return vec![Fault::new(format!("{key}.steps"), message, "at least 1 step", help)];
         }

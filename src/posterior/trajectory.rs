@@ -1,28 +1,28 @@
-//! Beliefs over latent trajectories, each kind of posterior in turn.
+//! Beliefs over latent trajectories, for each kind of posterior.
 //!
 //! | posterior | belief over x_1 … x_T |
 //! |---|---|
 //! | exact | the smoother's Gaussian |
 //! | sampled | S points drawn from it |
-//! | hard | its mean, as if it were known |
+//! | hard | its mean, with weight 1 |
 //! | filter | independent Gaussians p(x_t given o_1 … o_t) |
 //! | extended_kalman, unscented_kalman | an approximate smoother's Gaussian |
 //! | particle | S points drawn through the particles of a filter |
 //!
-//! Learning from `hard` takes every noise for too small, because what is uncertain counts as known; learning from
-//! `filter` also takes x_t and x_{t+1} for unrelated but for their means. The first four need a posterior in closed form, the
-//! others a state space of any kind.
+//! Training with `hard` underestimates every noise, because it ignores the uncertainty of x. Training with `filter`
+//! also ignores the correlation of x_t and x_{t+1}. The first four need a posterior in closed form; the others work
+//! with every state space.
 
 use super::{Draws, PosteriorConfig, kalman};
 use crate::math::kalman::Beliefs;
 use crate::math::nonlinear::GaussianFiltered;
 use crate::math::streams::Generator;
-use crate::model::{TrajectoryPosterior, Joint, Latents, Trajectories};
+use crate::model::{Joint, Latents, Trajectories, TrajectoryPosterior};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use std::sync::Arc;
 
-/// The draws of `posterior`, in f64 on the processor.
+/// The draws of `posterior`, in f64 on the CPU.
 pub(super) fn draws(posterior: &PosteriorConfig, joint: &dyn Joint, generator: &mut Generator) -> Result<Draws> {
     let exact = || -> Result<&dyn Trajectories> {
         joint.trajectories().ok_or_else(|| {
@@ -58,7 +58,7 @@ pub(super) fn draws(posterior: &PosteriorConfig, joint: &dyn Joint, generator: &
     Ok(Draws::new(Latents::Trajectories(Arc::new(beliefs)), weights, log_q))
 }
 
-/// `log p(o)` of each sequence as the approximate Kalman filter behind the posterior has it. `[B]`
+/// `log p(o)` of each sequence by the approximate Kalman filter of the posterior. `[B]`
 pub(super) fn approximate_log_prob(posterior: &PosteriorConfig, joint: &dyn Joint) -> Result<Tensor> {
     let approximation = posterior
         .approximation()
@@ -69,5 +69,5 @@ pub(super) fn approximate_log_prob(posterior: &PosteriorConfig, joint: &dyn Join
 }
 
 pub(super) fn no_trajectories() -> Error {
-    Error::Other("this posterior is one of trajectories, and the model has none".into())
+    Error::Other("this posterior is for trajectories, and the model has none".into())
 }

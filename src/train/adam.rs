@@ -1,8 +1,8 @@
 //! Training by gradient steps on batches.
 //!
-//! Rows are shuffled once per pass (stream `batches`, one index per pass) and cut into batches; what is left over waits for
-//! another pass. Draws of the posterior at step t come from stream `posterior`, index t. So a run has no state but its step, its
-//! parameters and the optimiser's moments.
+//! Rows are shuffled once per pass (stream `batches`, one index per pass) and split into batches; left-over rows are
+//! not used in that pass. Draws of the posterior at step t come from stream `posterior`, index t. So the only state of
+//! a run is its step, its parameters and the optimiser's moments.
 
 use super::{AdamConfig, Job, Observer, State, Trained, evaluation, fact, fit, note_schedules, store, stored};
 use crate::data::Batch;
@@ -70,7 +70,7 @@ struct Run<'a> {
     shuffles: Stream,
     draws: Stream,
     model_samples: Stream,
-    /// Of what is given, and of what is observed.
+    /// Noise of the given and of the observed columns.
     noise: [Stream; 2],
 }
 
@@ -128,7 +128,7 @@ impl<'a> Run<'a> {
             return Err(self.non_finite("the gradient's norm", norm));
         }
         if let Some(average) = &self.average {
-            // While the average is young it follows quickly, so that the initial values are forgotten.
+            // The decay rate is smaller in the first steps, so the average forgets the initial values.
             let keep = self
                 .config
                 .averaging
@@ -160,7 +160,7 @@ impl<'a> Run<'a> {
         let mean = batch.mean(&values)?;
         let value = evaluation::scalar(&mean)?;
         if !value.is_finite() {
-            // Only a finite latent can be asked for all its values.
+            // Only a finite latent can be evaluated at all its values.
             let terms = joint.terms(&crate::model::Latents::All).unwrap_or_default();
             let broken = terms.iter().find(|(_, term)| evaluation::is_broken(term));
             let term = broken.map_or("the objective".to_owned(), |(name, _)| format!("the term `{name}`"));
@@ -199,7 +199,7 @@ impl<'a> Run<'a> {
         Ok(part)
     }
 
-    /// Adds the noise of this step to the rows of `batch`, where there is any to add.
+    /// Adds the noise of this step to the rows of `batch`, if there is any.
     fn add_noise(&self, batch: &mut Batch) -> Result<()> {
         let AdamConfig {
             given_noise,
@@ -221,14 +221,14 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// What is evaluated and kept: the average if there is one.
+    /// The parameters that are evaluated and kept: the average if there is one.
     fn current(&self) -> &Parameters {
         self.average.as_ref().unwrap_or(&self.theta)
     }
 
     fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<Vec<(String, f64)>> {
         let metrics = evaluation::evaluate(self.job, self.current(), self.step)?;
-        // While anything scheduled changes, evaluations are of different objectives: none of them is the best so far.
+        // While a schedule changes the objective, evaluations cannot be compared, so none of them is the best so far.
         if self.config.early_stopping.is_some() && self.step >= self.job.schedules_end() {
             let value = evaluation::validation(self.job, &metrics)?;
             match &mut self.best {

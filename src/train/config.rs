@@ -21,15 +21,15 @@ pub enum TrainingConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LearningRateSchedule {
-    /// Stays as it is.
+    /// Stays constant.
     Constant,
     /// Falls to 0 along half a cosine (Loshchilov & Hutter 2017).
     Cosine,
-    /// Falls to 0 along a line.
+    /// Falls linearly to 0.
     Linear,
 }
 
-/// The type of the numbers.
+/// The floating-point type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
@@ -39,13 +39,13 @@ pub enum Precision {
     F64,
 }
 
-/// Where tensors live.
+/// The device that computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Device {
-    /// The processor, with fused kernels.
+    /// The CPU, with fused kernels.
     Cpu,
-    /// The first NVIDIA GPU, with composed operations; needs a build with the `cuda` feature.
+    /// The first NVIDIA GPU, without fused kernels; needs a build with the `cuda` feature.
     Cuda,
 }
 
@@ -158,7 +158,7 @@ impl Default for EmConfig {
 }
 
 impl TrainingConfig {
-    /// Every fault of this table; `validation` says whether validation rows are held out.
+    /// The faults of this table; `validation` says whether validation rows are held out.
     pub fn check(&self, validation: bool) -> Vec<Fault> {
         let Self::Adam(config) = self else { return Vec::new() };
         let mut faults = Vec::new();
@@ -189,7 +189,7 @@ impl TrainingConfig {
         faults
     }
 
-    /// The type of the numbers and where they live.
+    /// The floating-point type and the device.
     pub fn placement(&self) -> Result<(DType, candle_core::Device)> {
         let Self::Adam(config) = self else {
             return Ok((DType::F64, candle_core::Device::Cpu));
@@ -206,16 +206,17 @@ impl TrainingConfig {
     }
 }
 
-/// The first GPU. Every call opens it anew, and tensors of two of these devices do not mix: a run asks once.
+/// The first GPU. Every call opens it anew, and tensors of two such devices cannot be combined, so a run calls this
+/// once.
 fn first_gpu() -> Result<candle_core::Device> {
     candle_core::Device::new_cuda(0).map_err(|error| {
-        let error = error.to_string(); // followed by a backtrace where one is wanted
+        let error = error.to_string(); // followed by a backtrace if one is enabled
         let error = error.lines().next().unwrap_or_default();
         Error::Other(format!("no GPU can be used: {error}"))
     })
 }
 
-/// Why no run can have a GPU, and what to do about it; none where it can. The GPU is tried once.
+/// Why no GPU can be used, and what to try; none if one can. The GPU is tried once.
 fn no_gpu() -> Option<(String, &'static str)> {
     if cfg!(not(feature = "cuda")) {
         return Some((

@@ -1,12 +1,13 @@
-//! Expectation–maximisation: the E-step computes the posterior of all rows, the M-step maximises in closed form, repeatedly.
+//! Expectation–maximisation: the E-step computes the posterior of all rows, the M-step maximises in closed form, and
+//! both repeat.
 //!
-//! A run has converged when a sweep raises the lower bound by less than `tolerance`. Two cases do not count. Bounds under
-//! different temperatures are different functions, so only bounds under the final temperature are compared. And near a
-//! saddle point, such as coinciding components, the bound hardly changes while θ moves away at a growing rate, so a sweep
-//! that moves θ further than the sweep before does not end the run.
+//! A run has converged when a sweep raises the lower bound by less than `tolerance`. There are two exceptions. Bounds
+//! under different temperatures are different functions, so only bounds under the final temperature are compared. Near
+//! a saddle point, such as coinciding components, the bound hardly changes while θ moves away at a growing rate, so a
+//! sweep that moves θ further than the sweep before does not end the run.
 //!
-//! With several starts, each is first run to its end without a record, and the best by training likelihood is then run once
-//! more for the record; a run that is stopped while exploring goes on with the first unexplored start.
+//! With several starts, each is first run to its end without a record. The one with the largest training likelihood is
+//! then run again with a record. A run that is interrupted before that continues with the first unexplored start.
 
 use super::{EmConfig, Job, Observer, State, Trained, evaluation, fact, note_schedules, store, stored};
 use crate::data::Batch;
@@ -16,8 +17,8 @@ use crate::{Error, Result};
 use candle_core::{DType, Device};
 use std::collections::BTreeMap;
 
-/// Empty and collapsed components are started again in the first sweeps; where there are more components than the data
-/// have clusters for, that would go on for ever.
+/// Empty and collapsed components are reset only in the first sweeps: with more components than clusters in the data,
+/// resets would never end.
 const MENDING_SWEEPS: u64 = 50;
 
 /// Trains by EM; see [`super::train`].
@@ -44,7 +45,7 @@ pub(super) fn train(
     run.record(progress, resume, observer)
 }
 
-/// How far exploring the starts has come.
+/// The progress of exploring the starts.
 #[derive(Debug, Clone, Copy)]
 struct Progress {
     explored: u64,
@@ -90,7 +91,7 @@ impl Run<'_> {
         )
     }
 
-    /// One sweep from `theta`; a stale posterior is that of `older`.
+    /// One sweep from `theta`; a stale posterior uses `older`.
     fn sweep(&self, theta: &Parameters, older: &Parameters, start: u64, sweep: u64) -> Result<Improvement> {
         let job = self.job;
         let mut rng = job.streams.named(&format!("reseed/{start}")).at(sweep);
@@ -113,15 +114,15 @@ impl Run<'_> {
             }
             (_, Latent::Continuous(_) | Latent::Trajectory(_)) => {
                 return Err(Error::Other(
-                    "the draws are of another kind than the latent variable".into(),
+                    "expected draws of the kind of the latent variable, got another kind".into(),
                 ));
             }
         };
         self.sweeps.improve(theta, e_step, job.threads, rng)
     }
 
-    /// Runs one start from `theta`, `done` sweeps in, until it converges or ends; `each` sees every state when it is
-    /// reached and, unless it is the last one, again when the next sweep is known not to end the run.
+    /// Runs one start from `theta`, after `done` sweeps, until it converges or ends. `each` gets every state when it is
+    /// reached, and again once the next sweep has not ended the run.
     fn climb(
         &self,
         start: u64,
@@ -198,7 +199,7 @@ impl Run<'_> {
         })
     }
 
-    /// Runs every start but the explored ones in silence and keeps the best.
+    /// Runs the unexplored starts without a record and keeps the best.
     fn explore(&self, progress: &mut Progress, observer: &mut dyn Observer) -> Result<()> {
         if self.config.starts == 1 {
             return Ok(());
@@ -229,7 +230,7 @@ impl Run<'_> {
     fn record(&self, progress: Progress, resume: Option<State>, observer: &mut dyn Observer) -> Result<Trained> {
         let start = progress.best_start;
         let resumed = match &resume {
-            // Stopped between its last checkpoint and its end: every line has been written.
+            // The run stopped between its last checkpoint and its end; all lines have been written.
             Some(state) if state.facts.contains_key(ENDED) => {
                 let theta = stored(state, "theta", &Device::Cpu)?;
                 return Ok(Trained {
@@ -250,7 +251,7 @@ impl Run<'_> {
             ),
             None => {
                 let theta = self.first(start)?;
-                // The record of several starts begins after the choice: a checkpoint of step 0 closes step 0.
+                // With several starts the record begins after the choice; a checkpoint of step 0 ends step 0.
                 if self.config.starts == 1 {
                     observer.evaluated(0, &evaluation::evaluate(self.job, &theta, 0)?)?;
                 }
@@ -283,14 +284,15 @@ impl Run<'_> {
         let mut standing = resume.as_ref().map(standing_events).unwrap_or_default();
         let end = self.climb(start, theta, done, older, previous, |climb, stage| {
             if stage == Stage::Passed {
-                // The lines of a step stand before its checkpoint: the last step, with its notes, is not known earlier.
+                // The lines of a step are written before its checkpoint, because only now is it known that this is not
+                // the last step.
                 let stop = observer.interrupted();
                 if stop || evaluated == climb.sweep {
                     observer.checkpoint(stop, &|| state(climb, &standing))?;
                 }
                 return if stop { Err(Error::Interrupted) } else { Ok(()) };
             }
-            // What goes on for many sweeps is noted when it begins, and at the end.
+            // An event that lasts for many sweeps is noted when it begins, and at the end.
             standing.retain(|text, _| climb.events.contains(text));
             for event in &climb.events {
                 if !standing.contains_key(event) {
@@ -334,22 +336,22 @@ impl Run<'_> {
     }
 }
 
-/// The fact of a checkpoint that training has ended there.
+/// The checkpoint's fact that training has ended.
 const ENDED: &str = "ended";
 
-/// When a state is seen.
+/// When a state is passed to `each`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// A sweep has led to it.
+    /// A sweep has reached it.
     Reached,
-    /// The next sweep is done and does not end the run.
+    /// The next sweep is done and has not ended the run.
     Passed,
 }
 
 /// Distances in θ below this are rounding errors.
 const ROUNDING: f64 = 1e-12;
 
-/// What a sweep is compared with.
+/// The sweep before, for comparison.
 #[derive(Debug, Clone, Copy)]
 struct Previous {
     /// The lower bound before the sweep, in nats per datum.
@@ -374,7 +376,7 @@ fn distance(theta: &Parameters, other: &Parameters) -> Result<f64> {
     Ok(sum.sqrt())
 }
 
-/// The events that hold since some sweep, from a checkpoint.
+/// The lasting events of a checkpoint, with the sweep at which each began.
 fn standing_events(state: &State) -> BTreeMap<String, u64> {
     let lines = state.facts.get("standing_events").map_or("", String::as_str).lines();
     let parsed = lines.filter_map(|line| {
@@ -384,13 +386,13 @@ fn standing_events(state: &State) -> BTreeMap<String, u64> {
     parsed.collect()
 }
 
-/// Where one start stands.
+/// The state of one start.
 struct Climb {
     theta: Parameters,
     older: Parameters,
     sweep: u64,
-    /// The last sweep that the next one may be compared with; none after a component was mended, and while the temperature
-    /// changes.
+    /// The last sweep that the next one may be compared with; none after a component was reset, and while the
+    /// temperature changes.
     previous: Option<Previous>,
     events: Vec<String>,
     converged: bool,

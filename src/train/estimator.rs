@@ -1,18 +1,18 @@
 //! Bias and variance of the sampled objective and its gradient at one θ, by repeated draws.
 //!
 //! With S draws from the exact posterior the expected log-likelihood is unbiased, `E[Σ_s w_s log p(x,z_s)] =
-//! E_{z~p(z|x)}[log p(x,z)]`, so is its gradient, and both spread as 1/√S.
+//! E_{z~p(z|x)}[log p(x,z)]`, so is its gradient, and the standard deviations of both fall as 1/√S.
 //!
-//! Bias is measured against what chance alone does to the mean m of R estimates with covariance V:
+//! Bias is measured relative to the standard error of the mean m of R estimates with covariance V:
 //!
 //! | of | statistic | without bias |
 //! |---|---|---|
 //! | the value | `(m − exact) / √(V/R)`, signed | normal: within ±1.96 in 95 % of cases |
 //! | the gradient | `‖m − exact‖ / √(tr V / R)` | mean square 1; at most 1.96 in 95 % of cases or more |
 //!
-//! The second bound holds for every V: of the quadratic forms `Σ_j λ_j n_j²` of independent normals with `Σ_j λ_j = 1`, the
-//! single square has the heaviest tail beyond 1.54 (Székely & Bakirov 2003, "Extremal probabilities for Gaussian quadratic
-//! forms").
+//! The second bound holds for every V: among the quadratic forms `Σ_j λ_j n_j²` of independent normals with `Σ_j λ_j =
+//! 1`, a single square has the heaviest tail beyond 1.54 (Székely & Bakirov 2003, "Extremal probabilities for Gaussian
+//! quadratic forms").
 
 use super::{Job, evaluation::scalar};
 use crate::Result;
@@ -100,8 +100,8 @@ impl Moments {
         self.squares.iter().sum::<f64>() / (self.count - 1.0).max(1.0)
     }
 
-    /// ‖mean − exact‖ over the standard error of the mean, `√(tr V / R)`; 0 for estimates without spread that are exact
-    /// up to the rounding of the model's numbers.
+    /// ‖mean − exact‖ over the standard error of the mean, `√(tr V / R)`; 0 for estimates without variance that are
+    /// exact up to rounding.
     fn bias(&self, exact: &[f64]) -> f64 {
         let off: Vec<f64> = self.mean.iter().zip(exact).map(|(m, e)| m - e).collect();
         let error = (self.total_variance() / self.count).sqrt();
@@ -120,7 +120,7 @@ mod tests {
 
     use crate::math::streams::Streams;
 
-    /// Moments of `count` vectors μ + σ_j n_j, of which the truth is 0.
+    /// Moments of `count` vectors μ + σ_j n_j, whose true mean is 0.
     fn moments(shift: f64, deviations: &[f64], count: u64, seed: u64) -> Moments {
         let rng = &mut Streams::new(seed).named("moments").at(0);
         let mut moments = Moments::new(deviations.len());
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn without_bias_the_statistic_keeps_its_promises() {
+    fn without_bias_the_statistic_has_its_stated_distribution() {
         for deviations in [&[2.0][..], &[1.0, 1.0, 1.0], &[3.0, 0.1, 0.0]] {
             let trials = 2000;
             let truth = vec![0.0; deviations.len()];
@@ -148,15 +148,15 @@ mod tests {
     }
 
     #[test]
-    fn a_bias_is_seen() {
-        // A shift of half a deviation is 5 standard errors of the mean of 100.
+    fn a_bias_is_detected() {
+        // A shift of half a standard deviation is 5 standard errors of the mean of 100.
         let bias = moments(0.5, &[1.0], 100, 0).bias(&[0.0]);
         assert!((bias - 5.0).abs() < 3.5, "{bias}");
         assert!((moments(0.0, &[2.0, 1.0], 4000, 1).total_variance() - 5.0).abs() < 0.6);
     }
 
     #[test]
-    fn estimates_without_spread_are_exact_up_to_rounding_or_wrong() {
+    fn estimates_without_variance_are_exact_up_to_rounding_or_biased() {
         assert_eq!(moments(1.0 + 1e-7, &[0.0], 10, 0).bias(&[1.0]), 0.0);
         assert!(moments(1.01, &[0.0], 10, 0).bias(&[1.0]) > 1e6);
     }

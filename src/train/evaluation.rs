@@ -10,9 +10,9 @@ use crate::posterior::POSTERIOR;
 use crate::{Error, Result};
 use candle_core::{D, DType, Tensor};
 
-/// Rows evaluated at once: enough to fill the kernels, few enough to stay in cache.
+/// Rows evaluated at once: enough for efficient kernels, few enough to stay in cache.
 const ROWS: usize = 512;
-/// The same for rows × draws.
+/// The same limit for rows × draws.
 const DRAWS: usize = 16_384;
 
 /// All metrics of `theta` after `step` steps, in a fixed order.
@@ -116,19 +116,19 @@ fn find(metrics: &[(String, f64)], name: &str) -> Option<f64> {
     metrics.iter().find(|(own, _)| own == name).map(|(_, value)| *value)
 }
 
-/// The validation log-likelihood among `metrics`, by which early stopping judges.
+/// The validation log-likelihood among `metrics`, which early stopping uses.
 pub(super) fn validation(job: &Job, metrics: &[(String, f64)]) -> Result<f64> {
     let name = format!("validation/{}", job.model.likelihood().metric());
     find(metrics, &name).ok_or_else(|| Error::Other("there are no validation rows to stop on".into()))
 }
 
-/// What standardisation adds to the log-likelihood of a datum of `data`, in nats.
+/// The amount that standardisation adds to the log-likelihood of a datum of `data`, in nats.
 fn units(job: &Job, data: &Dataset) -> f64 {
     job.splits.standardization.observed.log_scale_of(data)
 }
 
-/// The log-likelihood metrics of one part of the data, but for bounds; `visit` sees every joint where it is exact or by a
-/// grid.
+/// The log-likelihood metrics of one part of the data, except bounds. `visit` gets every joint, if its likelihood is
+/// exact or by a grid.
 fn log_likelihood(
     job: &Job,
     theta: &Parameters,
@@ -173,8 +173,8 @@ fn log_likelihood(
 }
 
 /// The particle estimate of the log-likelihood of `data`, summed, in nats, in the units that the model sees, by the stream
-/// `likelihood`. Its numbers are the same for every θ, so that two θ are compared with common random numbers; what follows
-/// steps of the same sequence is scored given them, by the same filters.
+/// `likelihood`. The random numbers are the same for every θ, so two θ are compared with common random numbers. If
+/// earlier steps of the same sequence are known, `data` is scored given them, by the same filters.
 fn estimate(job: &Job, theta: &Parameters, data: &Dataset) -> Result<LogLikelihood> {
     let numbers = job.streams.named("likelihood");
     let logs = |data: &Dataset| {
@@ -199,8 +199,8 @@ pub(super) fn score(job: &Job, theta: &Parameters) -> Result<f64> {
     }
 }
 
-/// Weighted mean of `log p_θ(x)` over `data`, in nats per datum, in the units that the model sees. What follows steps of the
-/// same sequence is scored given them: `log p(before, data) − log p(before)`.
+/// Weighted mean of `log p_θ(x)` over `data`, in nats per datum, in the units that the model sees. If earlier steps of
+/// the same sequence are known, `data` is scored given them: `log p(before, data) − log p(before)`.
 pub fn mean_log_likelihood(model: &dyn Model, theta: &Parameters, data: &Dataset) -> Result<f64> {
     let total = |data: &Dataset| -> Result<f64> {
         let mean = mean_over(model, theta, data, ROWS, |joint, _| joint.log_prob())?;
@@ -212,8 +212,8 @@ pub fn mean_log_likelihood(model: &dyn Model, theta: &Parameters, data: &Dataset
     }
 }
 
-/// Weighted mean over `data` of whatever `values` says of the rows of a part (of `size`) of it, in order: each part is
-/// conditioned on once, so a joint that remembers what it has computed is not asked to compute it again for another metric.
+/// Weighted mean over `data` of `values`, computed in order for parts of `size` rows. Each part has one joint, so
+/// results that the joint caches are shared by all metrics.
 fn mean_over(
     model: &dyn Model,
     theta: &Parameters,
@@ -231,7 +231,7 @@ fn mean_over(
     Ok(sum.mean())
 }
 
-/// A weighted sum over the rows of a data set, part after part.
+/// A weighted sum over the rows of a data set, added part by part.
 struct Sum<'a> {
     data: &'a Dataset,
     rows: usize,
@@ -297,7 +297,7 @@ impl<'a> SquaredError<'a> {
 }
 
 /// Bounds of log p(x) by a proposal q, in nats per datum: the evidence lower bound, the importance-weighted bound of many
-/// draws, and the entropy of q. Standard errors are over the draws; none where nothing is drawn, or one draw only.
+/// draws, and the entropy of q. Standard errors are over the draws; none without draws, or with one draw only.
 struct Measured {
     evidence: f64,
     evidence_error: Option<f64>,
@@ -341,7 +341,7 @@ impl Spread<'_> {
     }
 }
 
-/// Bounds of log p_θ(x) over a data set, by draws of a stream of their own.
+/// Bounds of log p_θ(x) over a data set, by draws from their own stream.
 struct Bounds<'a> {
     job: &'a Job<'a>,
     theta: &'a Parameters,
@@ -372,7 +372,7 @@ impl<'a> Bounds<'a> {
         let tight = mean_over(self.job.model, self.theta, self.data, size, |joint, _| {
             let proposal = self.job.posterior;
             if let Latent::Finite(_) = joint.latent() {
-                // Every value can be asked.
+                // The latent is finite and can be enumerated.
                 let log_q = proposal.log_q(joint, self.theta, &Latents::All)?;
                 let value = (joint.log_joint(&Latents::All)? - &log_q)?;
                 let q = log_q.exp()?;
@@ -387,7 +387,8 @@ impl<'a> Bounds<'a> {
             let bound = (nn::log_sum_exp(&log_weights)? - (samples as f64).ln())?; // [B]
             if samples > 1 {
                 spreads[0].add(&log_weights)?;
-                // p(x, z) / q(z) over its mean: the logarithm of the mean varies as this mean does.
+                // p(x, z) / q(z) over its mean: the variance of the mean of these is that of the log of the mean (delta
+                // method).
                 spreads[1].add(&log_weights.broadcast_sub(&bound.unsqueeze(1)?)?.exp()?)?;
             }
             Ok(bound)
@@ -403,7 +404,8 @@ impl<'a> Bounds<'a> {
     }
 }
 
-/// The objective on the training rows, with draws of the posterior from its own stream, and the terms of the joint under these draws.
+/// The objective on the training rows, with draws of the posterior from their own stream, and the terms of the joint
+/// under these draws.
 struct Objective<'a> {
     job: &'a Job<'a>,
     theta: &'a Parameters,
@@ -457,7 +459,7 @@ impl<'a> Objective<'a> {
     }
 }
 
-/// Euclidean distance between the model's p(z) and the true one; none unless the components are known to be the same.
+/// Euclidean distance between the model's p(z) and the true one; none unless the components can be matched.
 fn prior_error(model: &dyn Model, theta: &Parameters, truth: &[f64]) -> Result<Option<f64>> {
     let Some(weights) = model.identified_prior(theta)? else {
         return Ok(None);
@@ -474,7 +476,7 @@ pub(super) fn scalar(tensor: &Tensor) -> Result<f64> {
     })
 }
 
-/// Whether a term `[B, S]` is broken: −∞ alone is a valid log-probability, unless a row has nothing else.
+/// Whether a term `[B, S]` is not finite. −∞ is a valid log-probability, unless a row has no other value.
 pub(super) fn is_broken(term: &Tensor) -> bool {
     let rows = term.to_dtype(DType::F64).and_then(|term| term.to_vec2::<f64>());
     rows.is_ok_and(|rows| {

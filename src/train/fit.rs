@@ -18,7 +18,8 @@ use crate::objective::{Gradient, ObjectiveConfig};
 use crate::posterior::{Draws, Fit, Phase};
 use candle_core::Tensor;
 
-/// What one step maximises on `batch`, whose joint under `parameters` is `joint`; `draws` is called at most once. `[B]`
+/// The objective of one step on `batch`, whose joint under `parameters` is `joint`; `draws` is called at most once.
+/// `[B]`
 pub(super) fn objective(
     job: &Job,
     parameters: &Parameters,

@@ -1,11 +1,11 @@
-//! How well a model of sequences predicts the test sequences: one step ahead, several, and in free run.
+//! Prediction errors of a model of sequences on the test sequences: one step ahead, k steps ahead, and in free run.
 //!
-//! An error is the root of the mean squared difference between an observation and what the model expects of it, over all
+//! An error is the root mean squared difference between an observation and its expectation under the model, over all
 //! observed entries after `warm_up` steps of each sequence, in the data's units. In free run the model sees the
-//! observations of the warm-up (and what came before a part that was cut from a single sequence) and then only inputs.
-//! Where the generator's own system is known, its errors on the same steps are the best that can be expected, and ratios to
-//! them are reported. A linear system expects by the Kalman filter, a nonlinear one by simulating the particles of a
-//! bootstrap filter on.
+//! observations of the warm-up (and the steps before a part that was cut from a single sequence) and then only inputs.
+//! If the generator's system is known, its errors on the same steps are the best that can be expected, and ratios to
+//! them are reported. Expectations come from the Kalman filter for a linear system. For a nonlinear one they come from
+//! a bootstrap filter whose particles are simulated onwards.
 
 use super::Job;
 use crate::Result;
@@ -15,16 +15,16 @@ use crate::math::nonlinear::Predictor;
 use crate::math::streams::Stream;
 use crate::nn::Parameters;
 
-/// How far to look.
+/// The prediction horizons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// Steps of each sequence that no error counts; in free run, the observations that are seen.
+    /// Steps of each sequence that errors leave out; in free run, the observations that the model sees.
     pub warm_up: usize,
     /// The k of `test/k_step_error`.
     pub horizon: usize,
 }
 
-/// The metrics of `theta` on the test sequences; none where there are none, or where rows are independent.
+/// The metrics of `theta` on the test sequences; none without test sequences.
 pub fn measure(job: &Job, theta: &Parameters, settings: Settings) -> Result<Vec<(String, f64)>> {
     let (Some(test), Some(model)) = (&job.splits.test, job.model.predictor(theta)?) else {
         return Ok(Vec::new());
@@ -42,7 +42,7 @@ pub fn measure(job: &Job, theta: &Parameters, settings: Settings) -> Result<Vec<
             if let Some(inputs) = &mut raw.given {
                 standardization.given.invert(inputs.values_mut());
             }
-            // A generator without noise has no likelihood, by which particles are weighed, and then no errors either.
+            // A generator without noise has no likelihood to weight particles by, so it has no errors to compare with.
             errors(truth, &raw, settings, numbers, |_| 1.0).ok()
         }
         None => None,

@@ -5,7 +5,7 @@
 //! | name | value |
 //! |---|---|
 //! | `log_likelihood` | exact: a finite sum, or a Gaussian integral in closed form |
-//! | `log_likelihood_grid` | a sum over a grid of the latent variable; `quadrature_error` stands beside it |
+//! | `log_likelihood_grid` | a sum over a grid of the latent variable, with `quadrature_error` |
 //! | `log_likelihood_estimate` | a particle estimate, with its standard error and its bias |
 //! | `log_likelihood_bound` | a lower bound (in expectation), with its standard error |
 
@@ -18,11 +18,11 @@ pub struct Metric {
     pub title: &'static str,
     /// How it is computed. Each text can be read on its own.
     pub formula: &'static str,
-    /// What an experiment must have for a run to report it.
+    /// What an experiment needs for a run to report it.
     pub needs: &'static str,
     /// Its unit.
     pub unit: &'static str,
-    /// Whether larger is better; none where neither is.
+    /// Whether larger is better; none if neither is.
     pub larger_is_better: Option<bool>,
 }
 
@@ -630,8 +630,8 @@ pub const METRICS: &[Metric] = &[
     ),
 ];
 
-/// The metric called `name`; without the part before the slash, the first of test, roll-out, training, estimator and
-/// posterior metrics that is called so.
+/// The metric called `name`; without the part before the slash, the first match among test, roll-out, training,
+/// estimator and posterior metrics.
 pub fn find(name: &str) -> Option<&'static Metric> {
     let called = |name: &str| METRICS.iter().find(|metric| metric.name == name);
     let families = ["test", "rollout", "train", "estimator", "posterior"];

@@ -1,4 +1,4 @@
-//! The loop: gradient steps or closed-form EM. It emits events to an [`Observer`] and knows no file format.
+//! The loop: gradient steps or closed-form EM. It emits events to an [`Observer`] and is independent of file formats.
 
 mod adam;
 mod config;
@@ -23,7 +23,7 @@ use crate::{Error, Result};
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 
-/// One training run: what is trained, how, on what.
+/// One training run: the model, the method and the data.
 #[derive(Debug, Clone, Copy)]
 pub struct Job<'a> {
     /// log p_θ(x, z).
@@ -36,18 +36,18 @@ pub struct Job<'a> {
     pub training: &'a TrainingConfig,
     /// The rows.
     pub splits: &'a Splits,
-    /// All randomness.
+    /// All random streams.
     pub streams: &'a Streams,
-    /// Threads that one closed-form sweep may use; no number depends on it.
+    /// Threads that one closed-form sweep may use; results do not depend on it.
     pub threads: usize,
-    /// Draws per row behind the bounds of a likelihood that has no exact form.
+    /// Draws per row for bounds of a likelihood without a closed form.
     pub bound_samples: usize,
 }
 
 impl Job<'_> {
-    /// The step from which nothing scheduled changes any more: the posterior's temperature, the warm-up of β, the warm-up of
-    /// the learning rate. No rule that compares evaluations may judge before. A learning rate that decays to 0 until the
-    /// last step is no such schedule: it does not change what is maximised.
+    /// The step from which all schedules are constant: the posterior's temperature, the warm-up of β, the warm-up of
+    /// the learning rate. Rules that compare evaluations apply only after it. A learning rate that decays to 0 until
+    /// the last step is not counted: it does not change the objective.
     pub fn schedules_end(&self) -> u64 {
         let learning_rate = match self.training {
             TrainingConfig::Adam(adam) => adam.warm_up_steps,
@@ -70,18 +70,18 @@ impl Job<'_> {
     }
 }
 
-/// Notes the schedules of the objective of which no step was done at the final value, after `steps` steps.
+/// Notes each schedule of the objective that training ended before, without a step at its final value.
 fn note_schedules(job: &Job, steps: u64, observer: &mut dyn Observer) -> Result<()> {
     for (name, end) in job.schedules() {
         if end > 0 && steps <= end {
-            let text = format!("training ended at step {steps}, before {name} had come to its end");
+            let text = format!("training ended at step {steps}, before {name} reached its final value");
             observer.noted(steps, &text)?;
         }
     }
     Ok(())
 }
 
-/// Everything that training needs to go on where it stopped.
+/// Everything that training needs to resume.
 #[derive(Debug, Clone, Default)]
 pub struct State {
     /// Optimiser steps (or sweeps) done.
@@ -92,16 +92,16 @@ pub struct State {
     pub facts: BTreeMap<String, String>,
 }
 
-/// Who watches training.
+/// An observer of training.
 pub trait Observer {
     /// Metrics after `step` steps.
     fn evaluated(&mut self, step: u64, metrics: &[(String, f64)]) -> Result<()>;
 
-    /// Something worth telling happened at `step`.
+    /// A notable event at `step`.
     fn noted(&mut self, step: u64, text: &str) -> Result<()>;
 
-    /// Offers a state to go on from, after the metrics of its step; it must be kept if `required` (the run stops here),
-    /// and may be skipped otherwise.
+    /// Offers a state to resume from, after the metrics of its step; it must be kept if `required` (the run stops
+    /// here), and may be skipped otherwise.
     fn checkpoint(&mut self, required: bool, state: &dyn Fn() -> Result<State>) -> Result<()>;
 
     /// `done` of at most `of` units of work are done.
@@ -111,18 +111,18 @@ pub trait Observer {
     fn interrupted(&self) -> bool;
 }
 
-/// What training ends with.
+/// The result of training.
 #[derive(Debug, Clone)]
 pub struct Trained {
     /// The parameters to use: of the best evaluation with early stopping, averaged with averaging, else the last.
     pub theta: Parameters,
     /// Steps (or sweeps) done.
     pub steps: u64,
-    /// What [`evaluation::evaluate`] says of these parameters after these steps, where training has just asked it.
+    /// The result of [`evaluation::evaluate`] for these parameters and steps, if training has just computed it.
     pub metrics: Option<Vec<(String, f64)>>,
 }
 
-/// Trains, from the beginning or from `resume`.
+/// Trains from the beginning or from `resume`.
 ///
 /// # Errors
 /// [`Error::Interrupted`] once the observer asks for it, after a checkpoint; [`Error::NonFinite`] when a term, a gradient
@@ -142,7 +142,7 @@ fn store(tensors: &mut BTreeMap<String, Tensor>, prefix: &str, parameters: &Para
     Ok(())
 }
 
-/// Reads the parameters stored under `prefix/…`; none where there are none.
+/// Reads the parameters stored under `prefix/…`; none if there are none.
 pub fn stored(state: &State, prefix: &str, device: &candle_core::Device) -> Result<Option<Parameters>> {
     let mut parameters = Parameters::new();
     for (name, tensor) in &state.tensors {

@@ -1,5 +1,5 @@
-//! Which combinations of model × posterior × objective × optimizer mean something. One table: it is checked before anything
-//! runs, printed by `describe`, and drives the test matrix.
+//! The supported combinations of model × posterior × objective × optimizer. This one table is checked before anything
+//! runs, printed by `describe`, and used by the tests.
 
 use super::{Device, TrainingConfig};
 use crate::error::Fault;
@@ -45,7 +45,7 @@ fn objectives() -> [(&'static str, ObjectiveConfig); 5] {
     ]
 }
 
-/// Why a combination means nothing: the key at fault, what is wrong with it, what was expected; none if it is supported.
+/// Why a combination is not supported: the key at fault, the problem, what was expected. None if it is supported.
 fn refusal(
     model: Abilities,
     posterior: &str,
@@ -65,7 +65,7 @@ fn refusal(
         (
             is_of_trajectories && !model.sequential,
             "posterior.kind",
-            format!("`{posterior}` follows a trajectory through time, and this model has none"),
+            format!("`{posterior}` is a posterior of trajectories, and this model has none"),
             "`exact`, `sampled` or `hard`",
         ),
         (
@@ -107,7 +107,7 @@ fn refusal(
         (
             optimizer == "em" && !model.finite_latent && !model.sequential && posterior != "exact",
             "posterior.kind",
-            format!("the M-step of a continuous latent takes its true posterior, not `{posterior}`"),
+            format!("the M-step of a continuous latent needs its true posterior, not `{posterior}`"),
             "`exact`, or `optimizer = \"adam\"`",
         ),
         (
@@ -119,8 +119,7 @@ fn refusal(
         (
             posterior == "hamiltonian" && (model.sequential || model.finite_latent),
             "posterior.kind",
-            "chains of `hamiltonian` follow gradients through a continuous latent variable, and this model has none"
-                .to_owned(),
+            "`hamiltonian` needs the gradient of a continuous latent variable, and this model has none".to_owned(),
             "`exact`, `sampled` or `hard`",
         ),
         (
@@ -141,20 +140,22 @@ fn refusal(
         (
             matches!(objective, ObjectiveConfig::Elbo(_)) && posterior == "importance",
             "posterior.kind",
-            "the self-normalised draws have no q(z|x) of known entropy".to_owned(),
+            "self-normalised draws have no tractable q(z|x), so their entropy is unknown".to_owned(),
             "`amortised`, or `objective.kind = \"expected_log_likelihood\"`",
         ),
         (
             matches!(objective, ObjectiveConfig::Elbo(_)) && posterior == "hamiltonian",
             "posterior.kind",
-            "log q of the end of a chain is unknown, and with it the entropy".to_owned(),
+            "log q of the last state of a chain is unknown, so the entropy is unknown".to_owned(),
             "`amortised`, or `objective.kind = \"expected_log_likelihood\"`",
         ),
         (
             matches!(objective, ObjectiveConfig::Iwae(_))
                 && (model.sequential || (posterior != "sampled" && (model.finite_latent || posterior != "amortised"))),
             "posterior.kind",
-            format!("`iwae` needs equally likely draws from a known q(z|x), which `{posterior}` does not give here"),
+            format!(
+                "`iwae` needs equally weighted draws from a tractable q(z|x), which `{posterior}` does not give here"
+            ),
             "`amortised` with a continuous latent, `sampled` with a finite one",
         ),
     ];
@@ -162,7 +163,7 @@ fn refusal(
     broken.map(|(_, key, message, expected)| (key, message, expected))
 }
 
-/// Every supported combination with a model of these abilities.
+/// The supported combinations with a model of these abilities.
 pub fn supported_combinations(model: Abilities) -> Vec<Combination> {
     let mut supported = Vec::new();
     for (name, objective) in &objectives() {
@@ -244,7 +245,7 @@ pub fn unsupported(
     {
         return Some(Fault::new(
             "training.device",
-            "trajectories are followed by the processor alone: these models have no composed operations",
+            "models of sequences run on the CPU only: their operations have no GPU version",
             "`device = \"cpu\"`",
             "remove it",
         ));
@@ -254,7 +255,7 @@ pub fn unsupported(
         posterior,
         PosteriorConfig::Exact(_) | PosteriorConfig::Sampled(_) | PosteriorConfig::Hard(_)
     );
-    // The option of every posterior that is given.
+    // The common option of posteriors that is set.
     let option = match posterior.common().refresh_every == Common::default().refresh_every {
         true => "posterior.temperature",
         false => "posterior.refresh_every",
@@ -262,7 +263,7 @@ pub fn unsupported(
     if continuous && is_closed && *posterior.common() != Common::default() {
         return Some(Fault::new(
             option,
-            "the posterior of a continuous latent is neither stale nor tempered here",
+            "the posterior of a continuous latent cannot be stale or tempered here",
             "no `refresh_every` and no `temperature`",
             "remove them, or choose `importance`",
         ));

@@ -1,4 +1,4 @@
-//! The evidence lower bound and the importance-weighted one: what they share, what they bound, and how they are bent.
+//! The evidence lower bound and the importance-weighted bound: their relations, what they bound, β and free nats.
 
 use crate::case::{Case, agrees, close, mean_and_error, numbers, objective, rows};
 use candle_core::Tensor;
@@ -40,7 +40,7 @@ fn of_model(name: &str) -> bool {
 }
 
 #[test]
-fn expected_log_likelihood_teaches_the_model_what_the_elbo_teaches_it() {
+fn the_expected_log_likelihood_and_the_elbo_have_the_same_gradient_for_the_model() {
     let [expected, elbo] = ["kind = 'expected_log_likelihood'", "kind = 'elbo'"].map(objective);
     let mut cases = cases(&network("samples = 3"));
     cases.push(Case::new(
@@ -51,7 +51,7 @@ fn expected_log_likelihood_teaches_the_model_what_the_elbo_teaches_it() {
     ));
     for case in cases {
         let draws = drawn(&case, 0);
-        // What θ maximises with `fit = "reverse_kl"`: the draws are constants to it.
+        // The objective for θ with `fit = "reverse_kl"`: the samples are detached.
         let one = value(&case, &expected, 0, &draws.detached());
         let other = value(&case, &elbo, 0, &draws);
         let (one, other) = (case.gradient(&one, of_model), case.gradient(&other, of_model));
@@ -149,7 +149,7 @@ fn the_doubly_reparameterised_gradient_is_the_plain_one_on_average() {
         let (mean, error) = mean_and_error(&column(&plain, i));
         assert!(
             mean.abs() > 6.0 * error || mean.abs() < 0.1,
-            "a gradient that could be told from none: {mean}"
+            "a gradient that cannot be distinguished from 0: {mean}"
         );
         agrees(&column(&differences, i), 0.0, &format!("parameter {i}"));
         noise[0] += error.powi(2);
@@ -207,7 +207,7 @@ fn beta_weighs_the_divergence_from_the_prior() {
 }
 
 #[test]
-fn free_nats_cost_what_they_say_and_teach_nothing() {
+fn free_nats_replace_a_smaller_divergence_and_its_gradient() {
     let elbo = objective("kind = 'elbo'");
     for case in cases(&network("samples = 2")) {
         let draws = drawn(&case, 0);

@@ -1,4 +1,4 @@
-//! A model with a continuous latent in f64, off its special places, beside a posterior; and small statistics.
+//! A model with a continuous latent in f64 with perturbed initial values, its posterior, and small statistics.
 
 use candle_core::{DType, Device, Tensor};
 use latent_lab::data::{Batch, Dataset, Table};
@@ -39,7 +39,8 @@ pub fn rows(count: usize, observed: usize, given: usize, binary: bool, streams: 
 }
 
 impl Case {
-    /// `[model]` and `[posterior]` as an experiment file has them, on `data`; initial values pushed by noise of deviation 0.3.
+    /// `[model]` and `[posterior]` as an experiment file has them, on `data`; initial values perturbed by noise of
+    /// standard deviation 0.3.
     pub fn new(model: &str, posterior: &str, data: Dataset, seed: u64) -> Self {
         let streams = Streams::new(seed);
         let config: ModelConfig = toml::from_str(model).expect("a model");
@@ -88,8 +89,8 @@ impl Case {
         .collect()
     }
 
-    /// The same with a linear network that hardly looks at x, `q = N(0.1 Σ_j x_j, 1.2² I)`: wider than the posterior of any
-    /// model with much noise, so that no importance weight is huge.
+    /// The same with a linear network that depends weakly on x, `q = N(0.1 Σ_j x_j, 1.2² I)`: wider than the posterior
+    /// of any model with much noise, so that no importance weight is huge.
     pub fn with_wide_network(self) -> Self {
         for (name, var) in self.theta.iter().filter(|(name, _)| name.starts_with("posterior")) {
             let outputs = var.dims()[var.rank() - 1];
@@ -105,7 +106,7 @@ impl Case {
         self
     }
 
-    /// Of a linear model with `fixed_deviation = sigma` and nothing given: p(x) and p(z|x) in closed form.
+    /// p(x) and p(z|x) in closed form, of a linear model with `fixed_deviation = sigma` and nothing given.
     pub fn linear(&self, sigma: f64) -> Linear {
         let get = |name: &str| self.theta.get(name).expect("a parameter");
         let (z, d) = get("decoder.0.weight").dims2().expect("a matrix");
@@ -129,7 +130,7 @@ pub struct Linear {
     pub sigma: f64,
     /// Of x.
     pub covariance: DMatrix<f64>,
-    /// Of z given x, whatever x.
+    /// Of z given x, the same for every x.
     pub posterior: DMatrix<f64>,
 }
 

@@ -1,4 +1,4 @@
-//! Draws against what they are drawn from: ancestral samples against the joint by quadrature, importance samples against
+//! Samples against their distributions: ancestral samples against the joint by quadrature, importance samples against
 //! the posterior in closed form, and a decoder's points against both.
 
 use crate::case::{Case, agrees, close, numbers, rows};
@@ -20,7 +20,8 @@ fn beside(observed: Vec<f64>, given: &[f64]) -> Batch {
     Batch::whole(&data, DType::F64, &Device::Cpu).expect("rows")
 }
 
-/// 1, and moments of z and x up to the second, x kept within ±3: a deviation that z chooses has long tails.
+/// 1, and moments of z and x up to the second, x clipped to ±3, because a standard deviation that depends on z gives
+/// long tails.
 fn moments(z: f64, x: f64) -> [f64; 6] {
     let x = x.clamp(-3.0, 3.0);
     [1.0, z, z * z, x, x * x, x * z]
@@ -86,7 +87,7 @@ fn ancestral_samples_have_the_moments_of_the_joint() {
 }
 
 #[test]
-fn a_linear_model_dreams_its_own_gaussian() {
+fn samples_of_a_linear_model_have_its_gaussian_distribution() {
     const COUNT: usize = 40_000;
     let model = "kind = 'latent_gaussian'\nlatent_dimensions = 2\nhidden = []\nfixed_deviation = 0.5";
     let streams = Streams::new(5);
@@ -110,7 +111,7 @@ fn a_linear_model_dreams_its_own_gaussian() {
     }
 }
 
-/// Whatever the proposal, many weighted draws say what p(z|x) says.
+/// With either proposal, weighted samples agree with p(z|x).
 #[test]
 fn importance_samples_from_the_prior_and_from_a_network_agree_with_the_posterior() {
     const SAMPLES: usize = 200_000;
@@ -163,9 +164,9 @@ fn importance_samples_from_the_prior_and_from_a_network_agree_with_the_posterior
     }
 }
 
-/// What policies and pictures see is what the joint says.
+/// The decoded values that policies and figures use agree with the joint.
 #[test]
-fn a_decoder_says_what_the_joint_says() {
+fn a_decoder_agrees_with_the_joint() {
     for (seed, (model, columns, binary)) in settings(2, 2).into_iter().enumerate() {
         let streams = Streams::new(seed as u64);
         let case = Case::new(

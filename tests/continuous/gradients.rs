@@ -41,7 +41,7 @@ pub fn settings(columns: usize, dimensions: usize) -> Vec<(String, usize, bool)>
 }
 
 #[test]
-fn gradients_of_the_joint_are_its_slopes() {
+fn gradients_of_the_joint_match_finite_differences() {
     const STEP: f64 = 1e-5;
     for (seed, (model, given, binary)) in settings(2, 2).into_iter().enumerate() {
         let streams = Streams::new(seed as u64);

@@ -1,5 +1,5 @@
-//! The theory of continuous latent variables as tests: gradients, bounds, draws, chains, and what teaches a recognition
-//! network.
+//! The theory of continuous latent variables as tests: gradients, bounds, samples, chains, and the training of a
+//! recognition network.
 
 mod bounds;
 mod case;

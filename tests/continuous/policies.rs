@@ -1,4 +1,4 @@
-//! A continuous latent as a policy: what lasts, what is averaged, and what is refused.
+//! A policy with a continuous latent: how long a latent lasts, the mean action, and refused settings.
 
 use crate::case::{Case, agrees, rows};
 use latent_lab::control::{ActionRule, LatentRule, Policy};

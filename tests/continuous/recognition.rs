@@ -1,4 +1,4 @@
-//! What teaches a recognition network, in whole training runs.
+//! Training of a recognition network, in whole runs.
 
 use crate::case::{mean_and_error, numbers};
 use candle_core::{DType, Device};
@@ -95,7 +95,7 @@ fn reverse_kl_trains_the_same_by_either_objective() {
     for ((name, a), (_, b)) in one.theta.iter().zip(other.theta.iter()) {
         assert_eq!(numbers(a.as_tensor()), numbers(b.as_tensor()), "{name}");
     }
-    // With β = 1 + ε the bound is taken apart into likelihood and divergence, and training ends at the same place.
+    // With β = 1 + ε the bound is split into likelihood and divergence, and training ends at the same place.
     let apart = trained(model, posterior, "kind = 'elbo'\nbeta = 1.000000000001", 20);
     for ((name, a), (_, b)) in one.theta.iter().zip(apart.theta.iter()) {
         crate::case::close(&numbers(a.as_tensor()), &numbers(b.as_tensor()), 1e-7, name);
@@ -126,7 +126,8 @@ fn every_key_of_the_bound_reaches_the_recognition_network() {
     }
 }
 
-/// Probabilistic principal components: the eigenvectors' likelihood is reached by a network's guesses, and not exceeded.
+/// Probabilistic principal components: training with a recognition network reaches the eigenvectors' likelihood and
+/// does not exceed it.
 #[test]
 fn the_elbo_reaches_the_closed_form_optimum() {
     let after = trained_by(
@@ -148,7 +149,7 @@ fn the_elbo_reaches_the_closed_form_optimum() {
 
 /// Sleep: log q of the model's own (x, z) rises up to −H(z|x), which only p(z|x) itself reaches.
 #[test]
-fn dreams_teach_the_network_the_true_posterior() {
+fn model_samples_train_the_network_to_the_true_posterior() {
     let model = "kind = 'latent_gaussian'\nlatent_dimensions = 1\nhidden = []\nfixed_deviation = 0.5";
     let posterior = "kind = 'amortised'\nhidden = []\nfit = 'forward_kl'";
     let after = trained(model, posterior, "kind = 'expected_log_likelihood'", 1500);

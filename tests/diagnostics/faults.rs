@@ -140,7 +140,7 @@ fn files_that_cannot_be_read() {
 }
 
 #[test]
-fn twins_are_a_warning() {
+fn duplicate_variants_are_a_warning() {
     let text = with(
         "posterior = { kind = \"sampled\", samples = 8 }",
         "training.steps = 100",

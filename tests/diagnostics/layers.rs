@@ -1,5 +1,5 @@
-//! The layers of a row: the file, its overrides, its variant, its point of the grid. No layer takes a key from another
-//! without a word, so that every row is what its name says.
+//! The layers of a row: the file, its overrides, its variant, its point of the grid. No layer replaces a key of another
+//! silently, so that every row has the settings in its name.
 
 use crate::stand_in::{Model, Posterior, Spec, VALID, load_bytes, with};
 use latent_lab::spec::Loaded;

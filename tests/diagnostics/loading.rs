@@ -78,7 +78,7 @@ fn the_grid_is_the_product_with_the_variants() {
 }
 
 #[test]
-fn keys_that_end_alike_are_named_in_full() {
+fn keys_with_the_same_last_part_are_named_in_full() {
     let base = VALID.split("[[variant]]").next().unwrap();
     let text = format!("{base}\n[grid]\n\"posterior.kind\" = [\"exact\"]\n\"model.kind\" = [\"gaussian\"]\n");
     assert_eq!(

@@ -1,4 +1,5 @@
-//! Experiment files on a small stand-in for the real spec: their faults, what they load to, and what never happens.
+//! Experiment files on a small stand-in for the real spec: their faults, what they load to, and properties of every
+//! file.
 
 mod faults;
 mod layers;

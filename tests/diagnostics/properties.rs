@@ -1,4 +1,4 @@
-//! What holds for every file: reading never panics, and a spoilt key is the key that gets the blame.
+//! Properties of every file: reading never panics, and a fault names the faulty key.
 
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ fn survives(bytes: &[u8], overrides: &[&str]) {
     }
 }
 
-/// Pieces that the grammar gives meaning to, so that random texts get past the first character.
+/// Pieces of the grammar, so that random texts get past the first character.
 fn fragment() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("[".to_owned()),

@@ -1,4 +1,4 @@
-//! A small stand-in for the real spec, with everything the loader has to cope with.
+//! A small stand-in for the real spec, with every feature that the loader handles.
 
 use std::path::Path;
 
@@ -128,7 +128,7 @@ pub struct Evaluation {
     pub metrics: Vec<Metric>,
 }
 
-/// Stands for types that deserialise by hand, of which the schema knows less than they do.
+/// Stands for types with a hand-written deserialiser, which refuses more than the schema does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String")]

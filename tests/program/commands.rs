@@ -32,7 +32,7 @@ fn run_ends_in_a_table_a_summary_and_figures() {
         "bars or warnings: {}",
         said.err
     );
-    assert!(!said.out.contains('\u{1b}'), "colour where nobody looks");
+    assert!(!said.out.contains('\u{1b}'), "colour without a terminal");
     let files = laboratory.files("results");
     for name in [
         "e/summary.json",
@@ -334,7 +334,7 @@ fn bad_usage_is_two() {
     ];
     for line in lines {
         let said = laboratory.say(line).expect(2);
-        assert!(!said.err.is_empty(), "{line:?} fails in silence");
+        assert!(!said.err.is_empty(), "{line:?} fails without a message");
     }
     laboratory.say(&["--help"]).expect(0);
     assert!(laboratory.say(&["--version"]).expect(0).out.starts_with("latent-lab "));
@@ -349,7 +349,7 @@ fn a_results_folder_that_cannot_be_written_is_a_clear_error() {
         .expect(1);
     assert!(said.err.starts_with("error: taken/"), "{}", said.err);
     assert_eq!(laboratory.files("")["taken"], b"a file, not a folder");
-    // A record that is there already is as good as before.
+    // An existing record is unchanged.
     laboratory.say(&["run", "e.toml", "--quiet"]).expect(0);
     let records = laboratory.promised("results");
     std::fs::remove_file(laboratory.path("results/e/summary.json")).expect("a summary");

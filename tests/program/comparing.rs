@@ -1,4 +1,4 @@
-//! What a comparison says: which runs it is of, what is compared with what, and what the numbers do not show.
+//! The text of a comparison: its runs, what is compared with what, and the limits of its numbers.
 
 use crate::laboratory::{Laboratory, SMALL};
 use serde_json::Value;
@@ -38,7 +38,7 @@ fn a_short_look_keeps_the_summary_of_all_seeds() {
     assert!(said.out.contains("6/6"), "{}", said.out);
     assert_eq!(seeds(&summary(&laboratory)), [(6, 6), (6, 6)]);
     assert!(before == laboratory.files("results"), "the short look changed a file");
-    // Seeds that the file does not name count as well, whoever is asked next.
+    // Seeds that the file does not name count as well, in every later command.
     laboratory
         .say(&["run", "e.toml", "--quiet", "--seeds", "7..9"])
         .expect(0);
@@ -148,7 +148,7 @@ fn the_best_settings_are_chosen_on_other_rows_or_seeds_than_they_are_compared_on
     assert!(said.err.contains("nothing to choose from"), "{}", said.err);
 }
 
-/// Ten equal fits are one fit: their spread is no uncertainty, and rounding is no spread.
+/// Equal fits in all seeds show no uncertainty, and differences by rounding are no spread.
 #[test]
 fn equal_fits_in_all_seeds_have_no_interval() {
     let file = "question = \"?\"\nseeds = 3\n[data]\nsource = \"file\"\npath = \"p.csv\"\nobserved = [\"x\"]\n[model]\n\
@@ -259,7 +259,7 @@ fn a_folder_of_experiments_is_listed() {
     // A folder has no file to change.
     let said = laboratory.say(&["compare", "results/e", "--seeds", "1"]).expect(2);
     assert!(said.err.contains("name the file"), "{}", said.err);
-    // What an older program wrote is not misread.
+    // A summary of an older program is refused.
     let laboratory = laboratory.and("results/e/summary.json", "{\"experiment\": \"e\", \"variants\": []}");
     let said = laboratory.say(&["compare", "results/e"]).expect(1);
     assert!(said.err.contains("run the experiment again"), "{}", said.err);

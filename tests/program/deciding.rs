@@ -32,7 +32,7 @@ const PLANNED: [&str; 7] = [
     "--level=0.9",
 ];
 
-/// The variant that is decided stops; the reference goes on with the other to the end.
+/// A decided variant stops; the reference continues with the other one to the end.
 #[test]
 fn seeds_are_added_until_each_comparison_is_decided() {
     let laboratory = Laboratory::with(&three());
@@ -73,7 +73,7 @@ fn seeds_are_added_until_each_comparison_is_decided() {
     );
 }
 
-/// A plan that was cut off goes on as if it had not been.
+/// An interrupted plan continues with the same results.
 #[test]
 fn a_plan_resumes_where_it_stopped() {
     let (whole, cut) = (Laboratory::with(&three()), Laboratory::with(&three()));
@@ -154,7 +154,7 @@ fn unplanned_looks_are_flagged() {
     );
     let summary = read(&laboratory, "results/e/summary.json");
     assert_eq!(summary["differences"][0]["looks"], serde_json::json!([5, 8]));
-    // A look by `compare` is a look; the same number again is none. A plan that comes after is told of it.
+    // `compare` counts as a look, except with the same number of seeds again. A later plan is told of the looks.
     let compared = laboratory.say(&["compare", "e.toml"]).expect(0);
     assert!(compared.out.contains("5, 8 seeds"), "{}", compared.out);
     let said = laboratory.say(&PLANNED).expect(0);

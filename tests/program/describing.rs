@@ -1,4 +1,4 @@
-//! What the program says of itself: lists, descriptions with examples that run, the schema, completions.
+//! The program's own documentation: lists, descriptions with examples that run, the schema, completions.
 
 use crate::laboratory::Laboratory;
 use latent_lab::spec::check::check;
@@ -150,7 +150,7 @@ fn a_name_alone_is_enough() {
     assert!(said.err.contains("did you mean `model`?"), "{}", said.err);
 }
 
-/// What was in no description: keys inside keys, the other tables, columns, initial values, baselines.
+/// Descriptions also cover keys inside keys, the other tables, columns, initial values and baselines.
 #[test]
 fn keys_of_every_table_are_described() {
     let laboratory = Laboratory::new();

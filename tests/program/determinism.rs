@@ -1,11 +1,11 @@
-//! Same spec and seed, same bytes of metrics and checkpoints: whatever the number of jobs, the order of variants, and
-//! however often the program was killed or interrupted.
+//! The same spec and seed give the same bytes of metrics and checkpoints, for any number of jobs, any order of
+//! variants, and after any kills and interrupts.
 
 use crate::laboratory::Laboratory;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// Everything that Adam has to remember: an average, a best evaluation, an older posterior, clipped gradients.
+/// All state of a run with Adam: an average, a best evaluation, an older posterior, clipped gradients.
 const ADAM: &str = r#"question = "Does it remember?"
 seeds = 2
 
@@ -38,7 +38,7 @@ gradient_clip = 0.5
 early_stopping = { patience = 40 }
 "#;
 
-/// EM with several starts, guesses that are drawn, and components enough that some are mended.
+/// EM with several starts, posterior samples, and enough components that some are reset.
 const EM: &str = r#"question = "Does it remember?"
 seeds = 2
 
@@ -63,7 +63,7 @@ steps = 60
 tolerance = 0.0
 "#;
 
-/// Sequences with missing values, guessed by whole trajectories that are drawn, by EM from several starts.
+/// EM from several starts on sequences with missing values, with sampled trajectories.
 const STATE_SPACE_EM: &str = r#"question = "Does it remember?"
 seeds = 2
 
@@ -90,7 +90,7 @@ steps = 60
 tolerance = 0.0
 "#;
 
-/// A recognition network taught by dreams: streams of guesses, of dreams, and of the bounds that validation goes by.
+/// A recognition network trained on model samples: streams for posterior samples, model samples and validation bounds.
 const AMORTISED: &str = r#"question = "Does it remember?"
 seeds = 2
 
@@ -155,7 +155,7 @@ fn start(laboratory: &Laboratory) -> Child {
         .expect("the program starts")
 }
 
-/// EM by particles: every guess is drawn.
+/// EM by particles: every posterior is sampled.
 const PARTICLES: &str = r#"question = "Does it remember?"
 seeds = 2
 
@@ -206,13 +206,13 @@ fn stopped(laboratory: &Laboratory, more: usize, signal: Signal) -> bool {
     }
 }
 
-/// Stops a run by every signal in turn, then lets it end, and compares it with one that nobody stopped.
+/// Stops a run by every signal in turn, then lets it end, and compares it with a run without stops.
 fn survives(experiment: &str, stops: &[(usize, Signal)]) {
     let undisturbed = Laboratory::with(experiment);
     undisturbed.say(&["run", "e.toml", "--quiet"]).expect(0);
     let expected = undisturbed.promised("results");
     assert_eq!(expected.len(), 6, "three files of two seeds: {:?}", expected.keys());
-    // A machine may run the whole program between two looks at it; then nothing was stopped, and it is tried again.
+    // The program may end before it can be stopped; then it is tried again.
     let disturbed = (0..20).any(|_| {
         let laboratory = Laboratory::with(experiment);
         let all = stops.iter().all(|(more, signal)| stopped(&laboratory, *more, *signal));
@@ -296,12 +296,12 @@ fn a_checkpoint_by_the_clock_is_resumed_from() {
     let manifest = &laboratory.files("results")["e/e/seed-000/run.json"];
     let manifest: serde_json::Value = serde_json::from_slice(manifest).expect("JSON");
     assert_eq!(manifest["sessions"], 2);
-    // All that the first session wrote was written again in the same bytes, or never cut.
+    // The lines of the first session were kept, or written again in the same bytes.
     assert!(metrics(&laboratory).starts_with(first.strip_suffix(b"\n").unwrap_or(&first)));
 }
 
 #[test]
-fn neither_jobs_nor_order_nor_company_changes_a_byte() {
+fn neither_jobs_nor_order_nor_other_variants_change_a_byte() {
     let variants = [
         "[[variant]]\nname = \"a\"\n",
         "[[variant]]\nname = \"b\"\nposterior = { kind = \"exact\", temperature = { from = 2, to = 1, steps = 20 } }\n",
@@ -328,7 +328,7 @@ fn neither_jobs_nor_order_nor_company_changes_a_byte() {
     assert!(alone.iter().all(|(name, bytes)| expected[name] == *bytes), "company");
 }
 
-/// Left-over jobs share the sweeps of one fit between threads.
+/// Jobs without a run of their own share the sweeps of one fit.
 #[test]
 fn threads_within_a_sweep_change_no_byte() {
     let fit = EM

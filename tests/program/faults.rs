@@ -1,4 +1,4 @@
-//! Every diagnostic of the real spec, as its reader sees it: file, line, column, the line itself, what was expected, what
+//! Every diagnostic of the real spec, as the user sees it: file, line, column, the line itself, what was expected, what
 //! to try. Exit code 2, and nothing is written.
 
 use crate::laboratory::Laboratory;
@@ -209,7 +209,7 @@ fn sizes_and_ranges() {
             shown(&experiment(REGRESSION, DENSITY, EM, ""), CSV)
         ),
         (
-            "a conditional of none",
+            "a conditional model without given columns",
             shown(&experiment(FILE, CONDITIONAL, ADAM, ""), CSV)
         ),
         (
@@ -337,11 +337,11 @@ fn evaluation() {
         ("roll-outs without environment", tree("rollouts = 10")),
         ("an action without environment", tree("action = \"mean\"")),
         (
-            "a lasting latent of a mean",
+            "a latent per episode for the mean action",
             tree("environment = \"tree\"\naction = \"mean\"\nlatent = \"per_episode\"")
         ),
         (
-            "the most likely of no components",
+            "the most likely component of a continuous latent",
             of(
                 "source = \"tree\"\ntrain = 5",
                 "kind = \"latent_gaussian\"",
@@ -350,7 +350,7 @@ fn evaluation() {
             )
         ),
         (
-            "estimates of what nobody knows",
+            "estimates without an exact value",
             of(
                 FILE,
                 DENSITY,
@@ -359,7 +359,7 @@ fn evaluation() {
             )
         ),
         (
-            "estimates of what is exact",
+            "estimates of an exact objective",
             shown(
                 &experiment(
                     FILE,

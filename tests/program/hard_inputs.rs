@@ -1,4 +1,4 @@
-//! Inputs that nobody means and somebody gives: each is refused, fails with a reason, or runs; none panics.
+//! Extreme and invalid inputs: each is refused, fails with a reason, or runs; none panics.
 
 use crate::laboratory::Laboratory;
 use proptest::prelude::*;
@@ -135,7 +135,7 @@ fn data_at_the_edges() {
     assert!(done > 50, "only {done} of 90 ran");
 }
 
-/// What sequences are made of: generators, or a table `p.csv` with the columns t, o and u.
+/// Sources of sequences: generators, or a table `p.csv` with the columns t, o and u.
 #[test]
 fn sequences_at_the_edges() {
     const GENERATED: &str = "source = \"lgssm\"\ntrain = 300\ntest = 60";
@@ -354,7 +354,7 @@ fn settings_at_the_edges() {
 fn rows_that_do_not_count_may_leave_a_part_empty() {
     let csv = "x,y,w\n1,2,1\n2,3,1\n3,1,0\n4,4,0\n5,2,0\n6,0,0\n";
     let data = format!("{FILE}\nweight = \"w\"\ntest_fraction = 0.3");
-    // Whether it does depends on the seed; a run either works or says so.
+    // Whether a part is empty depends on the seed; a run either works or reports it.
     for seed in 0..6 {
         let text =
             format!("question = \"?\"\nseeds = [{seed}]\n[data]\n{data}\n[model]\n{DENSITY}\n[training]\n{EM}\n");

@@ -1,5 +1,5 @@
-//! Every key of every kind acts: with another value, a small experiment in which it matters ends in other parameters, or in
-//! other metrics where the key is for metrics, or is refused with exit code 2.
+//! Every key of every kind acts: with another value, a small experiment in which it matters ends with other parameters,
+//! or with other metrics if the key is for metrics, or is refused with exit code 2.
 //!
 //! The keys are read from the schema, so a new key fails this test until the table says where it acts.
 

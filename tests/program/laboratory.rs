@@ -126,7 +126,7 @@ impl Laboratory {
         files
     }
 
-    /// What the promise of reproducibility speaks of: numbers, events and checkpoints, byte for byte.
+    /// The files that must be reproducible byte for byte: numbers, events and checkpoints.
     pub fn promised(&self, name: &str) -> BTreeMap<String, Vec<u8>> {
         let mut files = self.files(name);
         files.retain(|name, _| {

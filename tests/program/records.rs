@@ -1,4 +1,4 @@
-//! Records that are of other settings, other data, another name or another process, and where they came from.
+//! Records of other settings, other data, another name or another process, and the revisions that they name.
 
 use crate::laboratory::{Laboratory, SMALL};
 use latent_lab::runner::Experiment;
@@ -41,7 +41,7 @@ fn plan_run_and_compare_agree_on_records_of_other_settings() {
         compared.contains("0/2, 2 stale") && compared.contains(differs),
         "{compared}"
     );
-    // What can run does, the table is printed, and what was written of the older settings stays.
+    // All other runs are made, the table is printed, and the records of the older settings stay.
     let said = laboratory.say(&["run", "e.toml", "--quiet"]).expect(1);
     assert!(
         said.err.contains(differs) && said.err.contains("2 runs are already recorded"),
@@ -175,7 +175,7 @@ fn a_renamed_variant_keeps_its_runs() {
     assert!(!laboratory.path("results/e/two").exists());
     assert_eq!(manifest(&laboratory, "a-pair/seed-000")["variant"], "a pair");
     assert_eq!(manifest(&laboratory, "a-pair/seed-000")["sessions"], 1, "it ran again");
-    // What has the settings of no variant is named, and left alone.
+    // Runs with the settings of no variant are named, and left unchanged.
     let laboratory = laboratory.and(
         "e.toml",
         SMALL
@@ -188,7 +188,7 @@ fn a_renamed_variant_keeps_its_runs() {
     assert!(laboratory.path("results/e/a-pair/seed-001/run.json").exists());
 }
 
-/// Another process is whoever holds the lock.
+/// Another process holds the lock.
 #[test]
 fn a_run_of_another_process_is_no_fault() {
     let laboratory = Laboratory::with(SMALL);
@@ -222,7 +222,7 @@ fn no_lock_is_left_behind() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_impossible_results_folder_is_said_in_words() {
+fn an_impossible_results_folder_is_a_clear_error() {
     let laboratory = Laboratory::with(SMALL);
     let said = laboratory
         .say(&["run", "e.toml", "--quiet", "--results", "/proc/x"])
@@ -253,7 +253,7 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// The revision of the folder that somebody is in says nothing of the program, and the program's nothing of the file.
+/// A record names the revisions of the program and of the experiment file, not that of the working directory.
 #[test]
 fn a_record_names_the_revisions_of_the_program_and_of_the_experiment() {
     let laboratory = Laboratory::new();

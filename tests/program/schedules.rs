@@ -1,4 +1,4 @@
-//! No rule judges while anything scheduled is still moving, and what is noted is noted once.
+//! Stopping rules wait for the end of every schedule, and every note is made once.
 
 use crate::laboratory::Laboratory;
 use latent_lab::Result;
@@ -63,7 +63,7 @@ fn training_that_ends_on_a_path_says_so() {
     let (_, events) = run(&annealed("steps = 30\n"));
     let noted = events
         .iter()
-        .filter(|event| event.contains("before the temperature had come to its end"));
+        .filter(|event| event.contains("before the temperature reached its final value"));
     assert_eq!(noted.count(), 3, "{events:?}");
     assert!(!events.iter().any(|event| event.contains("converged")), "{events:?}");
 }
@@ -104,7 +104,7 @@ fn early_stopping_waits_for_the_end_of_the_warm_up() {
 }
 
 #[test]
-fn what_goes_on_for_many_sweeps_is_noted_when_it_begins_and_at_the_end() {
+fn a_state_that_lasts_for_many_sweeps_is_noted_when_it_begins_and_at_the_end() {
     // Two values alone: every component but one is at the floor.
     let rows: String = (0..80).map(|i| format!("{},{}\n", i % 2, i % 5)).collect();
     let text = format!(

@@ -1,5 +1,5 @@
-//! The table of supported combinations against the program: each combination either trains, or is refused with the supported ones
-//! named; there is no third.
+//! The table of supported combinations against the program: each combination either trains, or is refused with the
+//! supported ones named.
 
 use crate::laboratory::Laboratory;
 use latent_lab::model::ModelConfig;
@@ -164,8 +164,8 @@ fn trains(least: usize, is_tried: impl Fn(&str) -> bool) {
         for (path, bytes) in laboratory.files("results") {
             if path.ends_with("metrics.jsonl") {
                 let text = String::from_utf8(bytes).expect("UTF-8");
-                // The expected log-likelihood of real numbers lacks an entropy, which falls as noise is learnt: exact
-                // guesses raise the likelihood all the same.
+                // The expected log-likelihood of real numbers lacks the entropy of q, which falls as the noise is
+                // learnt. Exact posteriors raise the likelihood nevertheless.
                 let metric = match name {
                     "states" => "train/log_likelihood",
                     "decoder" | "latent policy" => "train/log_likelihood_grid",
@@ -176,7 +176,7 @@ fn trains(least: usize, is_tried: impl Fn(&str) -> bool) {
                     |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON")[metric].as_f64();
                 let values: Vec<f64> = text.lines().map(|line| value(line).expect("an objective")).collect();
                 let (first, last) = (values[0], values[values.len() - 1]);
-                // TrajectoryPosterior that were drawn say this only up to their noise; one Gaussian may begin at its optimum.
+                // Sampled posteriors show this only up to their noise; one Gaussian may begin at its optimum.
                 let is_shortcut =
                     name == "states" && !path.contains("exact") || name == "growth" && path.contains("kalman");
                 let rises = last > first - 0.02 * first.abs().max(1.0);

@@ -1,4 +1,4 @@
-//! NumPy's arrays in every type and order, and files that lie about what they hold.
+//! NumPy's arrays in every type and order, and files whose headers are wrong.
 
 use latent_lab::data::{DataConfig, Rows, SharedFile, Splits};
 use latent_lab::error::Fault;
@@ -75,7 +75,7 @@ fn every_type_byte_order_and_memory_order() {
     );
 }
 
-/// Of steps 0, 1, 2 and 4 the fourth is missing, whatever dates count them.
+/// Of steps 0 to 4, step 3 is missing, for every unit of dates.
 #[test]
 fn dates_of_arrays_are_times() {
     for (time, missing) in [("days", 1), ("months", 1), ("seconds", 1)] {
@@ -131,7 +131,7 @@ fn npz(array: &[u8], method: zip::CompressionMethod) -> Vec<u8> {
 }
 
 #[test]
-fn headers_that_lie_are_refused_before_memory_is_taken() {
+fn wrong_headers_are_refused_before_memory_is_allocated() {
     let expected: Vec<f64> = (0..8).map(f64::from).collect();
     assert_eq!(
         written("p.npy", &npy(&header("(8,)"), &eight_numbers()), "array"),
@@ -196,9 +196,9 @@ fn damage_inside_an_archive_is_seen() {
     assert!(fault.contains("checksum"), "{fault}");
 }
 
-/// Files of some kilobytes that would fill the memory are refused; large zeros that are honest are read.
+/// Small files that decompress to more than 200 times their size are refused; smaller arrays of zeros are read.
 #[test]
-fn bombs_do_not_go_off() {
+fn decompression_bombs_are_refused() {
     let zeros = |count: usize| npy(&header(&format!("({count},)")), &vec![0; count * 8]);
     let bomb = npz(&zeros(5 << 20), zip::CompressionMethod::Deflated);
     assert!(bomb.len() < 1 << 17);

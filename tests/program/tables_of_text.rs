@@ -1,4 +1,4 @@
-//! Tables of text as people and programs write them: what they mean, and what is refused because it may mean two things.
+//! Tables of text as people and programs write them: how they are read, and what is refused as ambiguous.
 
 use crate::laboratory::Laboratory;
 use crate::tables::{load, values};
@@ -525,7 +525,7 @@ fn written(names: &[String], rows: &[Vec<Option<f64>>], style: &Style) -> Vec<u8
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
-    /// Whatever the style, the numbers that were written are those that are read, to the bit.
+    /// In every style, the numbers that are read are those that were written, to the bit.
     #[test]
     fn any_table_in_any_style(
         style in style(),

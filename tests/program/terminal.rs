@@ -1,4 +1,4 @@
-//! The program and its outputs: full disks, colours, widths, progress where nobody looks, JSON without other text.
+//! The program and its outputs: full disks, colours, widths, progress without a terminal, JSON without other text.
 
 use crate::laboratory::{Laboratory, SMALL};
 use std::process::{Output, Stdio};
@@ -18,7 +18,7 @@ fn with(laboratory: &Laboratory, line: &[&str], variables: &[(&str, &str)]) -> O
     command.output().expect("the program starts")
 }
 
-/// Whatever is printed, a disk that is full is an error, and the records are written all the same.
+/// A full disk under the output is an error in every command, and the records are still written.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_under_standard_output_is_an_error() {
@@ -64,7 +64,7 @@ fn a_full_disk_under_standard_output_is_an_error() {
             .files("results")
             .contains_key("e/two/seed-001/checkpoint.safetensors")
     );
-    // Where nothing can be said, the exit code remains.
+    // If standard error is full as well, the exit code remains.
     for (line, code) in [
         (&["check", "bad.toml"][..], 2),
         (&["run", "e.toml"], 0),
@@ -109,7 +109,7 @@ fn progress_without_a_terminal_is_a_line_per_run() {
     lines.sort_by_key(|line| line.split_once(' ').map(|(_, rest)| rest.to_owned()));
     assert!(lines[0].contains("three · seed 0: done in "), "{}", said.err);
     assert!(lines[3].contains("two · seed 1: done in "), "{}", said.err);
-    // What was finished before is no progress.
+    // Runs that were finished before get no line.
     assert_eq!(laboratory.say(&["run", "e.toml"]).expect(0).err, "");
     assert_eq!(
         laboratory

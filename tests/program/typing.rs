@@ -21,7 +21,7 @@ fn of_slip(from: &str, to: &str) -> String {
 }
 
 #[test]
-fn no_row_is_named_after_what_it_is_not() {
+fn no_row_is_named_by_a_value_that_it_does_not_have() {
     let laboratory = Laboratory::with(SMALL);
     let said = refused(&laboratory, &["run", "e.toml", "--set", "model.components = 8"]);
     for part in [
@@ -159,7 +159,7 @@ fn names_of_other_programs_get_a_hint() {
     }
 }
 
-/// Files, values and lists beyond all sense have a short answer at once.
+/// Files, values and lists that are far too large get a short answer at once.
 #[test]
 fn what_is_too_large_is_answered_in_brief() {
     let million = "x".repeat(1_000_000);

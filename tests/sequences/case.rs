@@ -1,4 +1,4 @@
-//! A state space with its initial values and sequences, and what tests ask of it.
+//! A state space with its initial values and sequences, and the quantities that tests compare.
 
 use candle_core::{DType, Device, Tensor};
 use latent_lab::data::{Batch, DataConfig, Splits};
@@ -10,7 +10,7 @@ use latent_lab::posterior::{Draws, PosteriorConfig};
 use std::path::Path;
 
 pub struct Case {
-    /// What the file says of the model.
+    /// The model's table in the experiment file.
     pub name: &'static str,
     pub model: Box<dyn Model>,
     pub theta: Parameters,
@@ -44,7 +44,7 @@ impl Case {
         Batch::whole(&self.splits.train, DType::F64, &Device::Cpu).expect("a batch")
     }
 
-    /// TrajectoryPosterior of all training sequences under `theta`.
+    /// The posteriors of all training sequences under `theta`.
     pub fn draws(&self, posterior: &str, theta: &Parameters, index: u64) -> Draws {
         let posterior: PosteriorConfig = toml::from_str(&format!("kind = {posterior}")).expect("a posterior");
         let batch = self.batch();
@@ -75,7 +75,7 @@ impl Case {
             .collect()
     }
 
-    /// Slopes of `value` in every number of θ, by central differences.
+    /// Derivatives of `value` with respect to every number of θ, by central differences.
     pub fn slopes(&self, step: f64, value: &dyn Fn(&Parameters) -> f64) -> Vec<f64> {
         let mut slopes = Vec::new();
         for (name, var) in self.theta.iter() {
@@ -100,7 +100,7 @@ impl Case {
         closed_form.sweeps(&self.splits.train).expect("sweeps")
     }
 
-    /// One sweep of EM from `theta` with guesses of it.
+    /// One sweep of EM from `theta`, with the posteriors under it.
     pub fn improve(&self, sweeps: &dyn Sweeps, theta: &Parameters, posterior: &str, index: u64) -> Improvement {
         let draws = self.draws(posterior, theta, index);
         let Latents::Trajectories(beliefs) = &draws.latents else {

@@ -1,5 +1,5 @@
-//! The linear-Gaussian state space through the rooms: the identities of the expected log-likelihood, what is fixed stays
-//! fixed, the Nile, and bad input.
+//! The linear-Gaussian state space in all modules: the identities of the expected log-likelihood, fixed entries, the
+//! Nile, and bad input.
 
 use crate::case::{Case, assert_unbiased, distance, norm, splits};
 use candle_core::{DType, Device, Tensor};
@@ -37,7 +37,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn fisher_holds_through_the_graph_and_the_gradient_is_the_slope() {
+fn fishers_identity_holds_and_gradients_match_finite_differences() {
     for case in cases() {
         let marginal = &case.ascend("marginal_likelihood", "'exact'", 0)[1..];
         let expected = &case.ascend("expected_log_likelihood", "'exact'", 0)[1..];
@@ -46,7 +46,7 @@ fn fisher_holds_through_the_graph_and_the_gradient_is_the_slope() {
         let batch = case.batch();
         let guesses = case.draws("'exact'", &case.theta, 0);
         for objective in ["marginal_likelihood", "expected_log_likelihood"] {
-            // For guesses that stay as they are.
+            // With the posteriors held constant.
             let slopes = case.slopes(1e-5, &|theta| {
                 let joint = case.model.joint(theta, &batch).expect("a joint");
                 let values = match objective {
@@ -90,7 +90,7 @@ fn sampled_trajectories_are_unbiased_in_value_and_gradient() {
 }
 
 #[test]
-fn em_climbs_and_keeps_what_is_fixed() {
+fn em_raises_the_likelihood_and_keeps_fixed_entries() {
     for case in cases() {
         let sweeps = case.sweeps();
         let mut theta = case.theta.snapshot().expect("a copy");
@@ -124,7 +124,7 @@ fn em_climbs_and_keeps_what_is_fixed() {
             }
             _ => {}
         }
-        // A system survives the way to θ and back.
+        // Conversion to θ and back gives the same system.
         let again = case.model.natural(&theta).expect("matrices");
         let noise = again["transition_noise"]
             .flatten_all()
@@ -135,7 +135,7 @@ fn em_climbs_and_keeps_what_is_fixed() {
 }
 
 #[test]
-fn every_guess_of_em_is_bounded_by_the_likelihood() {
+fn the_bound_of_every_posterior_of_em_is_at_most_the_likelihood() {
     for case in cases() {
         let sweeps = case.sweeps();
         for (kind, touches) in [("'exact'", true), ("'sampled'\nsamples = 3", true), ("'filter'", false)] {
@@ -171,7 +171,7 @@ fn batches_of_sequences_estimate_the_mean_over_steps() {
 
 /// The local level model of Durbin & Koopman (2012): computed with their own formulas for m₁ = 0, P₁ = 10⁷.
 #[test]
-fn the_nile_has_the_variances_in_print() {
+fn the_nile_has_the_published_variances() {
     let file = Path::new("experiments/latent_state/nile.toml");
     let loaded = load_experiment(file, &[]).expect("a good experiment");
     let spec = &loaded.variants[0].spec;
@@ -242,7 +242,7 @@ fn faults_of_sequences_are_found_before_anything_runs() {
         &format!("[model]\nkind = 'gaussian'\n{EM}"),
         "a model of sequences",
     );
-    expect("time = 't'\ninput = ['u']", &model, "with them their inputs");
+    expect("time = 't'\ninput = ['u']", &model, "their inputs are missing");
     expect("time = 't'\ngiven = ['u']", &model, "`given` is for independent rows");
     let with = |keys: &str| format!("[model]\nkind = 'linear_gaussian_ssm'\n{keys}\n{EM}");
     expect("time = 't'", &with("transition.fixed = [[1.0]]"), "2 rows of 2");
@@ -253,10 +253,10 @@ fn faults_of_sequences_are_found_before_anything_runs() {
     );
     let part = with("transition_noise.fixed = [[1.0, 0.0], [0.0, nan]]");
     expect("time = 't'", &part, "only some of its entries are fixed");
-    expect("time = 't'", &with("initial_values = 'given'"), "nothing says from where");
+    expect("time = 't'", &with("initial_values = 'given'"), "has no initial value");
     let own = with("initial_values = 'subspace'\nemission.fixed = [[1.0, 0.0]]");
     expect("time = 't'", &own, "chooses its own latent coordinates");
-    // What is asked and cannot be honoured.
+    // Settings that cannot be met.
     let twice = with("transition = { fixed = [[0.9, nan], [0.0, 0.5]], start = [[0.1, 0.0], [0.0, 0.5]] }");
     expect("time = 't'", &twice, "fixed at 0.9 would start at 0.1");
     let singular = with("transition_noise.start = [[1.0, 1.0], [1.0, 1.0]]");
@@ -367,7 +367,7 @@ fn an_autoregression_in_companion_form_is_learnt() {
     // Six standard errors of 2,000 steps are about 0.1 for coefficients.
     assert!((a[(0, 0)] - 1.5).abs() < 0.1 && (a[(0, 1)] + 0.8).abs() < 0.1, "{a}");
     assert!((q[(0, 0)] - 0.25).abs() < 0.1, "{q}");
-    // The slopes of the likelihood are right beside the direction without noise.
+    // The gradients of the likelihood are right although one direction has no noise.
     let (_, transition) = case
         .theta
         .iter()
@@ -389,7 +389,7 @@ fn an_autoregression_in_companion_form_is_learnt() {
     );
 }
 
-/// What lies a million deviations from 0 is learnt as well as what lies around it.
+/// Data a million standard deviations from 0 are learnt as well as data around 0.
 #[test]
 fn data_far_from_zero_are_learnt_as_well_as_near_it() {
     let fit = |offset: f64| {
@@ -605,7 +605,7 @@ fn arrays_of_sequences_and_a_table_of_episodes_are_the_same() {
     assert_eq!((&cube.lengths, &cube.given), (&table.lengths, &table.given));
     let bits = |data: &Dataset| data.observed.values().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&cube), bits(&table));
-    // Without inputs, what is observed says alone where sequences end.
+    // Without inputs, the observed values alone determine where sequences end.
     let alone = read("path = 'p.npz'\nobserved = ['o']").expect("rows").train;
     assert_eq!(alone.lengths.as_deref(), Some(&[4, 2, 3][..]));
     for (keys, text) in [

@@ -1,4 +1,4 @@
-//! State spaces through the rooms: the theory as tests, what is fixed, what is learnt, and bad input.
+//! State spaces in all modules: the theory as tests, fixed entries, learnt parameters, and bad input.
 
 mod case;
 mod linear;

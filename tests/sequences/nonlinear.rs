@@ -1,5 +1,5 @@
-//! The nonlinear state space through the rooms, and the approximate posteriors on a linear one: the exact posterior is
-//! their oracle there; slopes, what is fixed, initial values, bad input.
+//! The nonlinear state space in all modules: gradients, fixed entries, initial values, bad input. On a linear model,
+//! the exact posterior is the oracle of the approximate posteriors.
 
 use crate::case::{Case, assert_unbiased, distance, norm};
 use candle_core::{DType, Device};
@@ -63,7 +63,7 @@ fn on_a_linear_model_particles_estimate_the_exact_value_and_gradient() {
 }
 
 #[test]
-fn gradients_are_slopes_under_every_posterior() {
+fn gradients_match_finite_differences_under_every_posterior() {
     let case = Case::new(GROWTH);
     let batch = case.batch();
     for posterior in [
@@ -214,8 +214,9 @@ fn climbed(case: &Case, posterior: &str, count: u64) -> Parameters {
     })
 }
 
-/// Many sequences, and noise wide enough for 200 particles, leave little to chance: what is learnt comes back within about six
-/// standard errors (of w and v over 800 steps, and of regressions on them). With d known, x has a scale, without which EM creeps.
+/// Many sequences, and noise wide enough for 200 particles, leave little to chance: learnt values are within about six
+/// standard errors of the truth (of w and v over 800 steps, and of regressions on them). A known d fixes the scale of
+/// x; otherwise EM is slow.
 #[test]
 fn em_by_particles_recovers_the_growth_model_from_many_sequences() {
     let case = Case::new((
@@ -240,7 +241,7 @@ fn em_by_particles_recovers_the_growth_model_from_many_sequences() {
 }
 
 #[test]
-fn what_is_fixed_stays_fixed_and_first_values_lie_where_the_file_says() {
+fn fixed_entries_stay_fixed_and_initial_values_lie_where_the_file_says() {
     let text = "kind = 'nonlinear_gaussian_ssm'\nspread = 0.2\ntransition.fixed = [nan, 25.0, nan]\n\
                 emission_variances.fixed = [0.1]\ntransition.start = [0.6, 25.0, 9.0]\ninitial_mean.start = [0.3]\n\
                 initial_variances = { fixed = [0.2] }";

@@ -1,7 +1,7 @@
 //! NumPy's arrays, alone (`.npy`) or several under their names (`.npz`, compressed or not).
 //!
-//! An array `[N]` is one column, `[N, d]` is d columns; `[N, T, d]` is d columns of N sequences of T steps. Of the latter,
-//! sequences shorter than T are filled up with NaN: the last steps at which every array holds NaN alone are no part of them.
+//! An array `[N]` is one column, `[N, d]` is d columns; `[N, T, d]` is d columns of N sequences of T steps. Sequences
+//! shorter than T are padded with NaN: final steps at which every array holds only NaN are dropped.
 
 use super::bytes;
 use super::columns::{Categories, Column, Columns, Role, Wanted, cut, missing, not_a_number, unknown_column};
@@ -13,24 +13,25 @@ use std::fs::File;
 use std::path::Path;
 use zip::ZipArchive;
 
-/// The name of the array of a `.npy` file, which has none.
+/// The name given to the array of a `.npy` file, which stores no name.
 const ALONE: &str = "array";
 
 /// One array, `[N]`, `[N, d]` or `[N, T, d]`.
 struct Array {
-    /// The axes that number rows: N, or N and T.
+    /// The row axes: N, or N and T.
     rows: Vec<usize>,
     /// d.
     columns: usize,
     /// Row-major.
     values: Vec<f64>,
-    /// What a time is counted in, where the array holds dates.
+    /// The unit of time, if the array holds dates.
     unit: Option<Unit>,
     /// The label of each column.
     labels: Vec<String>,
 }
 
-/// The `wanted` arrays of the file at `path`, named under `key`; of `sequential` rows observed values may be missing.
+/// The `wanted` arrays of the file at `path`, named under `key`. If rows are `sequential`, observed values may be
+/// missing.
 pub(super) fn read((path, key): (&Path, &str), wanted: &[Wanted], sequential: bool) -> Result<Columns, Fault> {
     let (file, size) = bytes::open(path, key)?;
     let is_alone = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("npy"));
@@ -102,12 +103,12 @@ fn extract(archive: &mut ZipArchive<File>, size: u64, wanted: &Wanted, path: &Pa
             "save the arrays again",
         )
     })?;
-    // No entry is larger than the file it lies in.
+    // No entry is larger than the file that contains it.
     let (announced, compressed) = (entry.size(), entry.compressed_size().min(size));
     npy::read(entry, announced, compressed, name).map_err(|what| what.fault(key, path))
 }
 
-/// The whole array, as the rows and columns of what it is wanted for.
+/// The whole array as rows and columns, for the role it is wanted for.
 fn shaped(raw: npy::Raw, wanted: &Wanted, path: &Path) -> Result<Array, Fault> {
     let Wanted { key, name } = wanted;
     let role = wanted.role();
@@ -154,7 +155,7 @@ fn shaped(raw: npy::Raw, wanted: &Wanted, path: &Path) -> Result<Array, Fault> {
     })
 }
 
-/// The only array of a file, or its column of the number that `wanted` names.
+/// The only array of a file, or the column whose number is the name of `wanted`.
 fn part(raw: &npy::Raw, wanted: &Wanted, path: &Path) -> Result<Array, Fault> {
     if wanted.name == ALONE {
         return shaped(raw.clone(), wanted, path);
@@ -190,7 +191,7 @@ fn part(raw: &npy::Raw, wanted: &Wanted, path: &Path) -> Result<Array, Fault> {
     shaped(column, wanted, path)
 }
 
-/// Dates, as the time since the first.
+/// Dates as the time since the first one.
 fn times(ticks: &[i64], unit: &str, wanted: &Wanted, path: &Path) -> Result<(Vec<f64>, Option<Unit>), Fault> {
     let name = cut(wanted.name);
     if wanted.role() != Role::Time {
@@ -207,7 +208,7 @@ fn times(ticks: &[i64], unit: &str, wanted: &Wanted, path: &Path) -> Result<(Vec
             Fault::new(
                 &wanted.key,
                 format!(
-                    "{}: row {} (from 1), array `{name}` is no date of the calendar",
+                    "{}: row {} (from 1), array `{name}` is not a valid date",
                     path.display(),
                     row + 1
                 ),
@@ -218,12 +219,12 @@ fn times(ticks: &[i64], unit: &str, wanted: &Wanted, path: &Path) -> Result<(Vec
     }
     Ok(match stamps.since_first() {
         Ok((times, unit)) => (times, Some(unit)),
-        // All are on one clock.
+        // No date of an array has an offset from UTC.
         Err(_) => (Vec::new(), None),
     })
 }
 
-/// Every value is finite, or may be missing.
+/// Checks that every value is finite, or missing where this is allowed.
 fn check_values(
     array: &Array,
     wanted: &Wanted,
@@ -279,8 +280,8 @@ fn unequal(wanted: &Wanted, rows: &[usize], first: &str, expected: &[usize]) -> 
     )
 }
 
-/// Takes the steps that only fill up sequences of `steps` steps out of all arrays, and says how many steps are left of
-/// each: at least one.
+/// Removes the padding steps of sequences of `steps` steps from all arrays, and returns the number of steps left in
+/// each sequence, at least one.
 fn cut_ends(arrays: &mut [Array], steps: usize) -> Vec<usize> {
     let is_filled = |row: usize| {
         let holds_nan = |array: &Array| {

@@ -1,4 +1,4 @@
-//! The bytes of a file: as they are, or decompressed, never much more of them than the file can honestly hold.
+//! The bytes of a file, plain or decompressed, with a limit on how far they may expand.
 
 use super::columns::unreadable;
 use crate::error::Fault;
@@ -44,7 +44,7 @@ pub(super) fn read(path: &Path, key: &str) -> Result<Vec<u8>, Fault> {
     }
 }
 
-/// Folders and devices are no data; the latter may never end.
+/// Refuses folders and devices: they are not data, and a device may never end.
 pub(super) fn check_regular(path: &Path, key: &str) -> Result<(), Fault> {
     let metadata = std::fs::metadata(path).map_err(|error| unreadable(key, path, error))?;
     if metadata.is_file() {
@@ -63,7 +63,7 @@ pub(super) fn check_regular(path: &Path, key: &str) -> Result<(), Fault> {
     ))
 }
 
-/// Opens the file at `path`, named under `key`, and says how many bytes it has.
+/// Opens the file at `path`, named under `key`, and returns its size in bytes.
 pub(super) fn open(path: &Path, key: &str) -> Result<(File, u64), Fault> {
     check_regular(path, key)?;
     let opened = File::open(path).and_then(|file| file.metadata().map(|metadata| (file, metadata.len())));
@@ -73,7 +73,7 @@ pub(super) fn open(path: &Path, key: &str) -> Result<(File, u64), Fault> {
 fn decompress(bytes: &[u8], path: &Path, key: &str) -> Result<Vec<u8>, Fault> {
     let mut decoder = MultiGzDecoder::new(bytes);
     let (mut text, mut chunk) = (Vec::new(), vec![0; 1 << 16]);
-    // Where the latest FREE bytes began: in the text, and in the file.
+    // Where the latest FREE bytes began, in the decompressed text and in the file.
     let mut window = (0, 0);
     loop {
         let count = decoder.read(&mut chunk).map_err(|error| {
@@ -98,7 +98,7 @@ fn decompress(bytes: &[u8], path: &Path, key: &str) -> Result<Vec<u8>, Fault> {
     }
 }
 
-/// What grows beyond all bounds.
+/// The fault of data that expand too much.
 pub(super) fn too_compressed(key: &str, path: &Path, help: &str) -> Fault {
     Fault::new(
         key,

@@ -1,8 +1,8 @@
 //! The cells of one column of text: numbers, or words that stand for truth values, categories, dates or episodes.
 //!
-//! A column holds one of them. A number among words, or a word among numbers, is a slip that is refused with its line.
-//! Categories become columns of 0 and 1, one for each but the first in alphabetical order. That one is the reference: its rows
-//! are 0 in all columns. A column of its own would be 1 minus the others, which makes covariances singular and
+//! A column holds one of these kinds. A number among words, or a word among numbers, is an error that names its line.
+//! Categories become columns of 0 and 1, one for each but the first in alphabetical order. The first is the reference:
+//! its rows are 0 in all columns. A column for it would be 1 minus the others, which makes covariances singular, and
 //! coefficients beside an intercept ambiguous.
 
 use super::columns::{Categories, Column, Role, Wanted, cut, hint, listed, missing, not_a_number};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Most categories of a column.
+/// The largest number of categories in a column.
 const MOST_CATEGORIES: usize = 1000;
 
 /// How columns of text become numbers.
@@ -25,17 +25,17 @@ pub enum Encode {
     OneHot,
 }
 
-/// What the cells have been so far.
+/// The kind of cells read so far.
 #[derive(Debug)]
 enum Kind {
-    /// Nothing but missing cells.
+    /// Only missing cells.
     Unknown,
     Numbers,
     Dates(Stamps),
     Words(Words),
 }
 
-/// Distinct words, numbered as they come.
+/// Distinct words, numbered in the order of appearance.
 #[derive(Debug, Default)]
 struct Words {
     numbers: HashMap<String, usize>,
@@ -43,7 +43,7 @@ struct Words {
     firsts: Vec<(String, u64)>,
 }
 
-/// The cells of one column, one after another.
+/// The cells of one column, read one by one.
 #[derive(Debug)]
 pub(super) struct Cells<'a> {
     wanted: &'a Wanted<'a>,
@@ -59,16 +59,16 @@ pub(super) struct Cells<'a> {
 #[derive(Debug)]
 pub(super) struct Read {
     pub columns: Vec<Column>,
-    /// Its categories, where it has been encoded.
+    /// Its categories, if it has been encoded.
     pub categories: Option<Vec<String>>,
-    /// What dates are counted in.
+    /// The unit in which dates are counted.
     pub unit: Option<Unit>,
-    /// The names that the values number, of sequences.
+    /// The names of sequences, which the values index.
     pub episodes: Option<Vec<String>>,
 }
 
 impl<'a> Cells<'a> {
-    /// No cell yet of the `wanted` column of the file at `path`.
+    /// An empty reader of the `wanted` column of the file at `path`.
     pub fn new(wanted: &'a Wanted<'a>, path: &'a Path, sequential: bool) -> Self {
         Self {
             wanted,
@@ -80,7 +80,7 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// The cell at `line`, which `numbers` reads if it is one.
+    /// Adds the cell at `line`; `numbers` reads numbers.
     pub fn push(&mut self, cell: &str, line: u64, numbers: &mut Numbers) -> Result<(), Fault> {
         if matches!(self.kind, Kind::Numbers | Kind::Unknown)
             && let Some(number) = numbers.parse(cell, self.wanted, line)
@@ -95,7 +95,7 @@ impl<'a> Cells<'a> {
         self.push_other(cell, line, numbers)
     }
 
-    /// A cell that is missing, or no number, or a number where none is expected.
+    /// Handles a cell that is missing, not a number, or a number among words.
     #[cold]
     fn push_other(&mut self, cell: &str, line: u64, numbers: &mut Numbers) -> Result<(), Fault> {
         let place = format!("line {line}");
@@ -115,7 +115,7 @@ impl<'a> Cells<'a> {
                 self.values.push(0.0);
             }
             Kind::Words(words) if is_number => {
-                // The first word is the slip if it is one word among numbers.
+                // A single word among numbers is reported at its own line.
                 let (word, first) = &words.firsts[0];
                 let place = format!("line {first}");
                 let mut fault = not_a_number(self.wanted, self.path, &place, word);
@@ -157,7 +157,7 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// The columns of numbers that the cells stand for. A test file has the `categories` of the training file.
+    /// The cells as columns of numbers. A test file uses the `categories` of the training file.
     pub fn finish(
         mut self,
         encode: Option<Encode>,
@@ -206,7 +206,7 @@ impl<'a> Cells<'a> {
                             cut(name)
                         ),
                         "times that all have an offset such as Z or +01:00, or none",
-                        "write all times on one clock",
+                        "write all times with an offset, or all without one",
                     )
                 })?;
                 self.values = times;
@@ -230,7 +230,7 @@ impl<'a> Cells<'a> {
                         self.values[0]
                     ),
                     "dates in ISO 8601, such as 2020-01-31",
-                    "as plain numbers they would jump at the end of each month: write them with hyphens",
+                    "as plain numbers they are not evenly spaced at the end of a month: write them with hyphens",
                 ));
             }
             Kind::Numbers | Kind::Unknown => {}
@@ -348,7 +348,7 @@ impl Words {
     }
 }
 
-/// What people and programs write where a value is missing.
+/// Common notations of a missing value.
 pub(super) fn is_missing(cell: &str) -> bool {
     const WORDS: [&str; 10] = ["na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "none", "?"];
     cell.is_empty() || (cell.len() <= 4 && WORDS.iter().any(|word| word.eq_ignore_ascii_case(cell)))

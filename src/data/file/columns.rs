@@ -1,4 +1,4 @@
-//! What both kinds of file are read into, and the faults of single values.
+//! The columns that tables and arrays are read into, and the faults of single values.
 
 use super::dates::Unit;
 use crate::data::Table;
@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Most characters of a name or a cell that a message shows.
+/// The largest number of characters of a name or a cell in a message.
 const SHOWN_CHARACTERS: usize = 40;
 
-/// What a column is for.
+/// The role of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Observed,
@@ -21,7 +21,7 @@ pub(super) enum Role {
     Weight,
 }
 
-/// A column that some key names.
+/// A column named by a key.
 #[derive(Debug)]
 pub(super) struct Wanted<'a> {
     /// The dotted key within `[data]`, such as `observed.1`.
@@ -36,7 +36,7 @@ impl Wanted<'_> {
         self.key.split('.').next().unwrap_or(&self.key)
     }
 
-    /// What it is for.
+    /// Its role.
     pub fn role(&self) -> Role {
         match self.table() {
             "observed" => Role::Observed,
@@ -48,7 +48,7 @@ impl Wanted<'_> {
         }
     }
 
-    /// Whether a value may be missing: an observed one of a sequence.
+    /// Whether a value may be missing: only if it is an observed value of a sequence.
     pub fn may_miss(&self, sequential: bool) -> bool {
         sequential && self.role() == Role::Observed
     }
@@ -57,17 +57,17 @@ impl Wanted<'_> {
 /// Named columns of equal length.
 #[derive(Debug)]
 pub(super) struct Columns {
-    /// Of each name one column or several.
+    /// One or several columns for each name.
     pub named: BTreeMap<String, Vec<Column>>,
     /// The categories of the columns of text, in order; the first has no column.
     pub categories: Categories,
-    /// The line of each row, in a file of text.
+    /// The line of each row, if the file is text.
     pub lines: Option<Vec<u64>>,
-    /// Steps of each sequence, where the file itself says which rows are one.
+    /// The number of steps of each sequence, if the shape of the arrays defines the sequences.
     pub lengths: Option<Vec<usize>>,
-    /// What `time` is counted in, where the file holds dates.
+    /// The unit of `time`, if the file holds dates.
     pub unit: Option<Unit>,
-    /// The names of the sequences, where `episode` numbers them.
+    /// The names of the sequences, if `episode` is text.
     pub episodes: Option<Vec<String>>,
 }
 
@@ -88,7 +88,7 @@ impl Columns {
         self.named[name].first().map_or(&[], |column| &column.values)
     }
 
-    /// For each column that `names` stand for, the number of its name and its label.
+    /// The label of each column of `names`, with the index of its name.
     pub fn labels(&self, names: &[String]) -> Vec<(usize, String)> {
         let of_name = |(number, name): (usize, &String)| {
             let labels = self.named[name]
@@ -99,7 +99,7 @@ impl Columns {
         names.iter().enumerate().flat_map(of_name).collect()
     }
 
-    /// The named columns side by side; none where no name is given.
+    /// The named columns side by side; none if no name is given.
     pub fn join(&self, names: &[String]) -> Option<Table> {
         let parts: Vec<&[f64]> = names
             .iter()
@@ -112,7 +112,7 @@ impl Columns {
         Some(Table::new(values, parts.len()))
     }
 
-    /// Where row `i` stands in the file.
+    /// The place of row `i` in the file.
     pub fn place(&self, i: usize) -> String {
         match &self.lines {
             Some(lines) => format!("line {}", lines[i]),
@@ -121,7 +121,7 @@ impl Columns {
     }
 }
 
-/// The beginning of `text`, if it is long.
+/// `text`, shortened if it is long.
 pub(super) fn cut(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARACTERS) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -129,7 +129,7 @@ pub(super) fn cut(text: &str) -> String {
     }
 }
 
-/// The first names; a file of thousands of columns is not printed whole.
+/// The first names: a file with thousands of columns is not printed in full.
 pub(super) fn listed(names: &[String]) -> String {
     const SHOWN: usize = 20;
     let mut text = names
@@ -144,15 +144,15 @@ pub(super) fn listed(names: &[String]) -> String {
     text
 }
 
-/// The fault that a file has no column `name`, only the `known` ones.
+/// The fault that `name` is not among the `known` columns of a file.
 pub(super) fn unknown_column(key: &str, name: &str, path: &Path, known: &[String]) -> Fault {
     let length = |k: &str| k.chars().count().max(name.chars().count());
     let nearest = known
         .iter()
-        // A name of another length has other letters; names of any length are not compared.
+        // Names of very different lengths are not compared.
         .filter(|k| k.len().abs_diff(name.len()) <= 8 && k.len() <= 200)
         .map(|k| (strsim::damerau_levenshtein(&k.to_lowercase(), &name.to_lowercase()), k))
-        // Of a short name, a change of most of it is another name.
+        // A short name with most of its letters changed is a different name.
         .filter(|(slips, k)| *slips <= 2 && 2 * slips <= length(k))
         .min()
         .map(|(_, k)| format!("did you mean `{k}`? "));
@@ -164,7 +164,7 @@ pub(super) fn unknown_column(key: &str, name: &str, path: &Path, known: &[String
     )
 }
 
-/// The fault of a value at `place` that is missing.
+/// The fault of a missing value at `place`.
 pub(super) fn missing(wanted: &Wanted, path: &Path, place: &str, sequential: bool) -> Fault {
     let help = match (wanted.role(), sequential) {
         (Role::Observed, false) => {
@@ -184,7 +184,7 @@ pub(super) fn missing(wanted: &Wanted, path: &Path, place: &str, sequential: boo
     )
 }
 
-/// The fault of `text` at `place`, which is no finite number.
+/// The fault of `text` at `place`, which is not a finite number.
 pub(super) fn not_a_number(wanted: &Wanted, path: &Path, place: &str, text: &str) -> Fault {
     let is_date = wanted.role() == Role::Time;
     Fault::new(
@@ -204,7 +204,7 @@ pub(super) fn not_a_number(wanted: &Wanted, path: &Path, place: &str, text: &str
     )
 }
 
-/// What to write instead of `text`, where a number should be.
+/// What to write instead of `text` if a number is expected.
 pub(super) fn hint(text: &str) -> Cow<'static, str> {
     let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
     let is_mostly_digits = 2 * digits(text) >= text.chars().count();
@@ -235,7 +235,7 @@ pub(super) fn hint(text: &str) -> Cow<'static, str> {
     }
 }
 
-/// What to write instead of `text`, where a time should be.
+/// What to write instead of `text` if a time is expected.
 fn dates_hint(text: &str) -> Cow<'static, str> {
     if text.contains(['/', '.']) {
         "write dates in ISO 8601, such as 2020-01-31: in other notations the day and the month can be confused".into()

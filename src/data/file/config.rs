@@ -1,4 +1,4 @@
-//! The keys of `source = "file"`, and what can be wrong with them before the file is opened.
+//! The keys of `source = "file"`, and the checks that do not open the file.
 
 use super::columns::{Wanted, cut};
 use super::{Decimal, Encode, Separator};
@@ -55,8 +55,8 @@ pub struct FileConfig {
     /// the training file. Without this key, text is an error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encode: Option<Encode>,
-    /// The fraction of rows, or sequences, kept for testing, drawn by the seed. Of a single sequence, its last steps are kept, and
-    /// scored given the steps before them.
+    /// The fraction of rows, or sequences, kept for testing, drawn by the seed. For a single sequence, its last steps
+    /// are kept, and scored given the steps before them.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 0.95))]
     pub test_fraction: f64,
@@ -74,7 +74,7 @@ fn is_comment(text: &String) -> bool {
 }
 
 impl FileConfig {
-    /// Whether its keys say that rows are the steps of sequences; arrays may say so by their shape.
+    /// Whether the keys declare rows to be the steps of sequences. The shape of arrays may also do so.
     pub(super) fn is_sequential(&self) -> bool {
         !self.input.is_empty() || self.episode.is_some() || self.time.is_some()
     }
@@ -101,7 +101,7 @@ impl FileConfig {
         wanted
     }
 
-    /// A column has one part to play: observed twice, or observed and given, it would make a density degenerate.
+    /// Each column has one role: a column that is observed twice, or observed and given, makes the density degenerate.
     pub(super) fn check_roles(&self) -> Result<(), Fault> {
         let wanted = self.wanted();
         for (i, one) in wanted.iter().enumerate() {
@@ -125,7 +125,7 @@ impl FileConfig {
         Ok(())
     }
 
-    /// Keys that say how text is written mean nothing for arrays.
+    /// Refuses the keys of text files for arrays.
     pub(super) fn check_text_keys(&self, path: &Path) -> Result<(), Fault> {
         let keys = [
             ("separator", self.separator.is_some()),

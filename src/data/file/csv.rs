@@ -1,4 +1,4 @@
-//! Tables of text with a header line: every column is text until it is asked for.
+//! Tables of text with a header line: only the wanted columns are parsed.
 
 use super::cells::Cells;
 use super::columns::{Categories, Columns, Wanted, cut, listed, unknown_column};
@@ -11,8 +11,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The `wanted` columns of the file at `path`, named under `key`; of `sequential` rows observed values may be missing. A test
-/// file has the `categories` of the training file.
+/// The `wanted` columns of the file at `path`, named under `key`. If rows are `sequential`, observed values may be
+/// missing. A test file uses the `categories` of the training file.
 pub(super) fn read(
     (path, key): (&Path, &str),
     config: &FileConfig,
@@ -47,7 +47,7 @@ pub(super) fn read(
     let names = names(&record, path, key, line)?;
     let width = dialect::Cells::of(&record);
     let places = places(wanted, &names, path, (bytes, dialect))?;
-    // A single column shows no separator, so a comma may be a decimal mark.
+    // A single column has no separator, so a comma may be a decimal mark.
     let is_open = width.count == 1 && config.separator.is_none();
     let mut numbers = Numbers::new(if is_open { b'\t' } else { dialect.separator }, config.decimal);
     let mut columns: Vec<Cells> = wanted
@@ -91,7 +91,7 @@ pub(super) fn read(
     })
 }
 
-/// The bytes with a line feed at the end of each line, where all lines end in a carriage return alone.
+/// The bytes with line feeds, if all lines end in a carriage return alone.
 fn with_newlines(bytes: &[u8]) -> Cow<'_, [u8]> {
     if bytes.contains(&b'\n') || !bytes.contains(&b'\r') {
         return Cow::Borrowed(bytes);
@@ -107,7 +107,7 @@ fn names(record: &ByteRecord, path: &Path, key: &str, line: u64) -> Result<Vec<S
     names.map_err(|_| not_utf8(path, key, line))
 }
 
-/// Where the `wanted` columns stand among the `known` ones.
+/// The positions of the `wanted` columns among the `known` ones.
 fn places(wanted: &[Wanted], known: &[String], path: &Path, text: (&[u8], Dialect)) -> Result<Vec<usize>, Fault> {
     let mut at: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for (place, name) in known.iter().enumerate() {
@@ -126,7 +126,7 @@ fn places(wanted: &[Wanted], known: &[String], path: &Path, text: (&[u8], Dialec
     wanted.iter().map(place).collect()
 }
 
-/// The fault that there is no column `name`, and what the first lines look like instead.
+/// The fault that there is no column `name`, with a hint from the first lines.
 fn no_column(key: &str, name: &str, path: &Path, known: &[String], (bytes, dialect): (&[u8], Dialect)) -> Fault {
     let mut fault = unknown_column(key, name, path, known);
     let number = |cell: &String| {
@@ -173,7 +173,7 @@ fn no_column(key: &str, name: &str, path: &Path, known: &[String], (bytes, diale
     fault
 }
 
-/// The line of the record that is looked for from `position` on: empty lines and comments before it are skipped.
+/// The line of the first record at or after `position`, skipping empty lines and comments.
 fn line_of(bytes: &[u8], position: &csv::Position, comment: Option<u8>) -> u64 {
     let mut rest = bytes.get(position.byte() as usize..).unwrap_or(&[]);
     let mut line = position.line();
@@ -190,8 +190,7 @@ fn line_of(bytes: &[u8], position: &csv::Position, comment: Option<u8>) -> u64 {
     }
 }
 
-/// Whether an empty line, not only comments, stands between the record that is looked for from `position` on and the one
-/// before it.
+/// Whether an empty line, and not only comments, precedes the first record at or after `position`.
 fn is_gap(bytes: &[u8], position: Option<&csv::Position>, comment: Option<u8>) -> bool {
     let start = position.map_or(0, |position| position.byte() as usize);
     let is_inside_line_end = start > 0 && bytes.get(start - 1..=start) == Some(b"\r\n");
@@ -201,7 +200,7 @@ fn is_gap(bytes: &[u8], position: Option<&csv::Position>, comment: Option<u8>) -
     matches!(first, Some([] | [b'\r']))
 }
 
-/// The fault of an empty line where it can be a missing value.
+/// The fault of an empty line that may be a missing value.
 fn blank(path: &Path, key: &str, line: u64) -> Fault {
     Fault::new(
         key,

@@ -1,28 +1,28 @@
-//! Dates and times in ISO 8601 as a regular clock counts them: in months, days or seconds since the first.
+//! Dates and times in ISO 8601, counted in months, days or seconds since the first.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 
-/// One point of time.
+/// One point in time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Stamp {
     /// A month, counted from year 0.
     Month(i64),
     Day(Date),
-    /// A date and time of a clock on the wall.
+    /// A date and local time without an offset from UTC.
     Local(DateTime),
-    /// A date and time with its distance from UTC.
+    /// A date and time with an offset from UTC.
     Instant(Timestamp),
 }
 
-/// Points of time, in the order of the file.
+/// Points in time, in the order of the file.
 #[derive(Debug, Default)]
 pub(super) struct Stamps(Vec<Stamp>);
 
-/// What a date is counted in.
+/// The unit in which dates are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
-    /// Calendar months, whatever their length.
+    /// Calendar months of any length.
     Months,
     Days,
     Seconds,
@@ -40,8 +40,8 @@ impl Unit {
 }
 
 impl Stamps {
-    /// Takes `text`, if it is a date such as 2020-01-31 or 2020-01, or a date and time such as 2020-01-31T12:00:00, with `Z`
-    /// or +01:00 behind it or not.
+    /// Takes `text`, if it is a date such as 2020-01-31 or 2020-01, or a date and time such as 2020-01-31T12:00:00,
+    /// with or without an offset such as `Z` or +01:00.
     pub fn push(&mut self, text: &str) -> Option<()> {
         let stamp = month(text)
             .or_else(|| text.parse().map(Stamp::Instant).ok())
@@ -51,7 +51,7 @@ impl Stamps {
         Some(())
     }
 
-    /// Takes what NumPy's `datetime64[unit]` counts from 1970 on, where the calendar has it.
+    /// Takes a count of NumPy's `datetime64[unit]` since 1970, if it is a valid date.
     pub fn push_ticks(&mut self, ticks: i64, unit: &str) -> Option<()> {
         let day = |days: i64| {
             Date::constant(1970, 1, 1)
@@ -77,9 +77,8 @@ impl Stamps {
         Some(())
     }
 
-    /// The time since the first: in months where all are months, or days that stand at the same place of their months; in
-    /// days where all are days; in seconds otherwise. The error is the first row that has a distance from UTC where the others
-    /// have none, or the other way round.
+    /// The time since the first: in months if all are months or the same day of a month; in days if all are days; in
+    /// seconds otherwise. The error is the first row that differs from the first in whether it has an offset from UTC.
     pub fn since_first(self) -> Result<(Vec<f64>, Unit), usize> {
         let Some(&first) = self.0.first() else {
             return Ok((Vec::new(), Unit::Days));
@@ -102,7 +101,7 @@ impl Stamps {
         Ok((from_first.collect(), Unit::Seconds))
     }
 
-    /// The months, where all stamps stand at the same place of one: its first day, say, or its last.
+    /// The months, if all stamps are the same day of a month, or all its last day.
     fn months(&self) -> Option<Vec<i64>> {
         let is_last = |day: &Date| day.day() == day.days_in_month();
         let days: Vec<Date> = self.0.iter().filter_map(|stamp| stamp.day()).collect();
@@ -113,7 +112,7 @@ impl Stamps {
             _ => None,
         };
         let months: Option<Vec<i64>> = self.0.iter().map(month).collect();
-        // Days of one month alone say nothing of months.
+        // Days of a single month are counted in days.
         months.filter(|months| days.is_empty() || months.iter().any(|month| *month != months[0]))
     }
 }
@@ -126,7 +125,7 @@ impl Stamp {
         }
     }
 
-    /// Nanoseconds since 1970, on its own clock.
+    /// Nanoseconds since 1970; without an offset, in local time.
     fn nanoseconds(&self) -> i128 {
         let local = |time: DateTime| {
             let instant = jiff::tz::Offset::UTC.to_timestamp(time);
@@ -154,7 +153,7 @@ fn month(text: &str) -> Option<Stamp> {
     Some(Stamp::Month(year.parse::<i64>().ok()? * 12 + month - 1))
 }
 
-/// Whether `number` is a date written as digits alone, such as 20200131.
+/// Whether `number` is a date written as digits only, such as 20200131.
 pub(super) fn is_date_of_digits(number: f64) -> bool {
     let is_in_range = (18_000_101.0..=22_001_231.0).contains(&number) && number.fract() == 0.0;
     is_in_range && {
@@ -177,13 +176,13 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_counted_in_what_makes_them_regular() {
+    fn dates_are_counted_in_the_unit_that_makes_them_regular() {
         let of = |texts: &[&str]| since_first(texts).expect("one clock");
         assert_eq!(
             of(&["2019-12-30", "2019-12-31", "2020-03-01"]),
             (vec![0.0, 1.0, 62.0], Unit::Days)
         );
-        // Months have 28 to 31 days, and are one step each.
+        // Each month is one step, of 28 to 31 days.
         assert_eq!(
             of(&["2020-01-01", "2020-02-01", "2020-04-01"]),
             (vec![0.0, 1.0, 3.0], Unit::Months)
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_dates() {
+    fn other_texts_are_not_dates() {
         for text in [
             "",
             "soon",

@@ -1,8 +1,8 @@
-//! Which character is the decimal mark, and what numbers that leave it open may mean.
+//! Finding the decimal mark of a file, and refusing ambiguous numbers.
 //!
-//! A comma between digits is a decimal mark where the file's own numbers show it: `1,5` and `0,250` cannot be grouped
-//! thousands. `1,234` alone can be either, so a file with no clearer number is refused. In a file separated by semicolons,
-//! which is how programs write tables where the comma is the decimal mark, the same holds of `1.234`.
+//! A comma between digits is a decimal mark if the numbers of the file show it: `1,5` and `0,250` cannot be grouped
+//! thousands. `1,234` alone can be either, so a file with no clearer number is refused. Files separated by semicolons
+//! often use the comma as the decimal mark, so there `1.234` is ambiguous as well.
 
 use super::columns::{Wanted, cut};
 use crate::error::Fault;
@@ -30,7 +30,7 @@ struct Seen {
     text: String,
 }
 
-/// One mark, as far as the file has been read.
+/// The numbers with one mark, among those read so far.
 #[derive(Debug, Default)]
 struct Mark {
     first: Option<Seen>,
@@ -52,10 +52,10 @@ impl Mark {
     }
 }
 
-/// Reads numbers, and remembers which marks they have.
+/// Reads numbers and records their marks.
 #[derive(Debug)]
 pub(super) struct Numbers {
-    /// None: to be found out.
+    /// None if it is to be inferred.
     decimal: Option<Decimal>,
     /// Whether a point may group thousands.
     doubts_points: bool,
@@ -94,7 +94,7 @@ impl Numbers {
         }
     }
 
-    /// Looks for marks whose meaning is open, once the file at `path` has been read.
+    /// Refuses ambiguous marks, once the file at `path` has been read.
     pub fn check(self, path: &Path) -> Result<(), Fault> {
         let fault = |seen: Seen, rest: &str, expected: &str, help: String| {
             let Seen {
@@ -157,7 +157,7 @@ pub(super) fn with_comma(cell: &str) -> Option<f64> {
     if !whole.iter().chain(fraction).all(is_part) || whole.iter().any(u8::is_ascii_alphabetic) {
         return None;
     }
-    // Any number that a program writes is shorter, so this rarely takes memory.
+    // Almost all numbers are shorter, so this rarely allocates.
     let mut short = [0; 40];
     let Some(bytes) = short.get_mut(..cell.len()) else {
         return cell.replacen(',', ".", 1).parse().ok();
@@ -167,7 +167,7 @@ pub(super) fn with_comma(cell: &str) -> Option<f64> {
     std::str::from_utf8(bytes).ok()?.parse().ok()
 }
 
-/// A number without a decimal mark, where a point is none.
+/// A number without a decimal mark; a point is refused.
 fn without_mark(cell: &str) -> Option<f64> {
     if cell.contains('.') {
         return None;
@@ -218,7 +218,7 @@ mod tests {
                 assert_eq!(read(separator, Some(Decimal::Comma), &[ambiguous]), Ok(vec![comma]));
             }
         }
-        // Between commas a comma is no mark.
+        // With commas as separators, a comma is not a decimal mark.
         assert_eq!(read(b',', None, &["1,5"]), Ok(vec![None]));
     }
 

@@ -1,6 +1,6 @@
-//! How a file of text is written: which character separates its cells, and which lines are comments.
+//! The dialect of a text file: the separator of its cells and its comment lines.
 //!
-//! The separator is the one with which the first lines hold the columns that are asked for and have equally many cells.
+//! The separator is the one that gives the first lines the wanted columns and equally many cells.
 
 use super::FileConfig;
 use super::columns::{Wanted, cut};
@@ -10,10 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Lines that are looked at to find the separator.
+/// The number of lines used to find the separator.
 const LOOKED_AT: usize = 50;
 
-/// What separates the cells of a line.
+/// The separator between the cells of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Separator {
     /// A comma.
@@ -41,7 +41,7 @@ impl Separator {
     }
 }
 
-/// The separator and what begins a comment.
+/// The separator and the comment character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Dialect {
     pub separator: u8,
@@ -49,7 +49,7 @@ pub(super) struct Dialect {
 }
 
 impl Dialect {
-    /// A reader of `bytes` in which the first record is one like all others, and lines may have any number of cells.
+    /// A reader of `bytes` that treats the header as a record and accepts lines with any number of cells.
     pub fn reader<'a>(&self, bytes: &'a [u8]) -> csv::Reader<&'a [u8]> {
         let mut builder = ReaderBuilder::new();
         builder.delimiter(self.separator).comment(self.comment);
@@ -60,7 +60,7 @@ impl Dialect {
             .from_reader(bytes)
     }
 
-    /// The dialect of the file at `path`: what the keys say, and otherwise what its first lines show.
+    /// The dialect of the file at `path`: given by the keys, or else inferred from its first lines.
     pub fn of(bytes: &[u8], path: &Path, config: &FileConfig, wanted: &[Wanted]) -> Result<Self, Fault> {
         let comment = comment(&config.comment)?;
         if let Some(separator) = config.separator {
@@ -77,7 +77,7 @@ impl Dialect {
         for separator in candidates {
             let dialect = Self { separator, comment };
             let fit = dialect.fit(bytes, wanted);
-            // The first of equals stays.
+            // Ties keep the first candidate.
             if best.as_ref().is_none_or(|(other, _)| fit > *other) {
                 best = Some((fit, dialect));
             }
@@ -91,7 +91,7 @@ impl Dialect {
         ))
     }
 
-    /// How well the first lines fit: columns found, lines of equally many cells, several columns.
+    /// How well the first lines fit: columns found, lines with equally many cells, more than one column.
     fn fit(&self, bytes: &[u8], wanted: &[Wanted]) -> (usize, bool, bool) {
         let mut reader = self.reader(bytes);
         let mut record = ByteRecord::new();
@@ -115,7 +115,7 @@ impl Dialect {
     }
 }
 
-/// How many cells a line may have: as many as there are names, and an empty one where every line ends in a separator.
+/// The number of cells a line may have: one for each name, and an empty one if every line ends in a separator.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cells {
     pub count: usize,
@@ -140,7 +140,7 @@ impl Cells {
     }
 }
 
-/// A cell without spaces around it, and without quotes that stand behind a space.
+/// A cell without surrounding spaces, and without quotes that follow a space.
 pub(super) fn trimmed(cell: &[u8]) -> &[u8] {
     let cell = cell.trim_ascii();
     match cell {
@@ -149,7 +149,7 @@ pub(super) fn trimmed(cell: &[u8]) -> &[u8] {
     }
 }
 
-/// The byte that begins a comment line: none where `text` is empty.
+/// The byte that begins a comment line: none if `text` is empty.
 fn comment(text: &str) -> Result<Option<u8>, Fault> {
     match text.as_bytes() {
         [] => Ok(None),

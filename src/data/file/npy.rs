@@ -1,7 +1,7 @@
 //! One array in NumPy's format: any type of real number, byte order and memory order.
 //!
-//! A header may say anything. Its numbers are multiplied with overflow looked for, and must be those of the bytes that
-//! are there, before memory is taken.
+//! Headers are not trusted. Sizes are multiplied with overflow checks, and must match the size of the data, before
+//! memory is allocated.
 
 use super::bytes::{FREE, LARGEST_RATIO};
 use super::columns::cut;
@@ -14,20 +14,20 @@ use std::path::Path;
 /// Longer headers are refused, as NumPy does.
 const LONGEST_HEADER: usize = 10_000;
 
-/// More brackets than a header of plain numbers has.
+/// The largest number of brackets in a header; arrays of plain numbers have fewer.
 const MOST_BRACKETS: usize = 16;
 
 /// An array, row-major.
 #[derive(Debug, Clone)]
 pub(super) struct Raw {
     pub shape: Vec<usize>,
-    /// Its numbers; empty where it holds dates.
+    /// Its numbers; empty if it holds dates.
     pub values: Vec<f64>,
-    /// Its dates, and the unit in which NumPy counts them from 1970 on.
+    /// Its dates, and the unit in which NumPy counts them since 1970.
     pub ticks: Option<(Vec<i64>, String)>,
 }
 
-/// Why an array cannot be read: what it is, what was expected, what to try.
+/// Why an array cannot be read: the problem, what was expected, what to try.
 #[derive(Debug)]
 pub(super) struct Unreadable {
     what: String,
@@ -51,7 +51,7 @@ impl Unreadable {
     }
 }
 
-/// The array called `name`, from a `reader` of `size` bytes that take `compressed` bytes on the disk.
+/// The array called `name`, from a `reader` of `size` bytes, `compressed` bytes on disk.
 pub(super) fn read(mut reader: impl Read, size: u64, compressed: u64, name: &str) -> Result<Raw, Unreadable> {
     let name = cut(name);
     let damaged = |why: &str| {
@@ -90,7 +90,7 @@ pub(super) fn read(mut reader: impl Read, size: u64, compressed: u64, name: &str
         ));
     }
     let raw = numbers(header, &mut reader, &shape).map_err(|error| damaged(&error.to_string()))?;
-    // An archive compares its checksum at the end.
+    // Reading to the end makes the archive check its checksum.
     match reader.read(&mut [0]) {
         Ok(0) => Ok(raw),
         Ok(_) => Err(damaged("more bytes follow than its shape needs")),
@@ -121,11 +121,11 @@ fn head(reader: &mut impl Read) -> Result<Vec<u8>, String> {
     Ok(head)
 }
 
-/// The reader of headers multiplies sizes and descends into brackets: neither may go too far.
+/// The header parser multiplies sizes and recurses into brackets, so both are limited first.
 fn check_numbers(header: &str) -> Result<(), &'static str> {
     let brackets = header.chars().filter(|c| "([{".contains(*c)).count();
     let is_plain = |c: char| c.is_ascii() && c != '\\' && (!c.is_ascii_control() || c.is_ascii_whitespace());
-    // Whole numbers are digits alone; a letter behind them would make them others.
+    // Sizes are plain digits; a letter after them would change their value.
     let digits_end = header
         .as_bytes()
         .windows(2)
@@ -142,7 +142,7 @@ fn check_numbers(header: &str) -> Result<(), &'static str> {
     product.map(|_| ()).ok_or("the sizes in its header are too large")
 }
 
-/// Only real numbers and dates are data.
+/// Accepts only real numbers and dates.
 fn check_type(header: &NpyHeader, name: &str) -> Result<(), Unreadable> {
     let refuse = |what: &str, help: String| {
         Err(Unreadable::new(
@@ -168,7 +168,7 @@ fn check_type(header: &NpyHeader, name: &str) -> Result<(), Unreadable> {
         ),
         (TypeChar::Object, _) => refuse(
             "Python objects",
-            format!("save `{name}.astype(\"f8\")`; objects are programs, and are not read"),
+            format!("save `{name}.astype(\"f8\")`; objects can contain programs, so they are not read"),
         ),
         _ => refuse("something other than numbers", format!("save `{name}.astype(\"f8\")`")),
     }
@@ -213,10 +213,10 @@ fn numbers(header: NpyHeader, reader: impl Read, shape: &[usize]) -> std::io::Re
     })
 }
 
-/// Every number, as `to` makes it one of ours.
+/// Every number, converted by `to`.
 fn all<T: Deserialize, U>(file: NpyFile<impl Read>, to: impl Fn(T) -> U) -> std::io::Result<Vec<U>> {
     let data = file.data::<T>().map_err(std::io::Error::other)?;
-    // What a header says is there may not be: memory grows with what is read.
+    // The header may claim more data than there are, so memory grows with the data read.
     let mut values = Vec::with_capacity(data.len().min(1 << 16) as usize);
     for value in data {
         values.push(to(value?));

@@ -1,4 +1,4 @@
-//! What the values of a file must be, before a model is fitted to them.
+//! Checks of the values of a file before a model is fitted to them.
 
 use super::LARGEST;
 use super::columns::cut;
@@ -6,7 +6,7 @@ use crate::data::{Dataset, Table};
 use crate::error::Fault;
 use std::path::Path;
 
-/// A density needs values that vary.
+/// Checks that values vary, as a density requires.
 pub(super) fn check_varying(path: &Path, rows: &Dataset, labels: &[(usize, String)]) -> Result<(), Fault> {
     for (j, (number, label)) in labels.iter().enumerate() {
         let counts = |i: usize| rows.weights.as_ref().is_none_or(|weights| weights[i] > 0.0);
@@ -30,7 +30,7 @@ pub(super) fn check_varying(path: &Path, rows: &Dataset, labels: &[(usize, Strin
     Ok(())
 }
 
-/// A Bernoulli likelihood needs 0 and 1.
+/// Checks that values are 0 or 1, as a Bernoulli likelihood requires.
 pub(super) fn check_binary(path: &Path, rows: &Dataset, labels: &[(usize, String)]) -> Result<(), Fault> {
     let columns = rows.observed.columns();
     let values = rows.observed.values();
@@ -52,7 +52,7 @@ pub(super) fn check_binary(path: &Path, rows: &Dataset, labels: &[(usize, String
     ))
 }
 
-/// Values whose squares f64 can hold, in the columns of `table` called `labels`, which names under `key` stand for.
+/// Checks that the squares of `table` do not overflow f64; `labels` are its columns and `key` names them.
 pub(super) fn check_sizes(key: &str, labels: &[(usize, String)], table: &Table, path: &Path) -> Result<(), Fault> {
     for (j, (number, label)) in labels.iter().enumerate() {
         if let Some(large) = table.column(j).find(|value| value.abs() > LARGEST) {

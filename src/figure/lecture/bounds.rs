@@ -1,9 +1,9 @@
 //! *bounds*: the importance-weighted bound against its number of samples S, at trained models, and log p(x) itself.
 //!
-//! `L_S = E[log 1/S Σ_s w_s]`, `w_s = p(x, z_s) / q(z_s)`, rises with S to log p(x) (Burda, Grosse & Salakhutdinov 2016,
-//! theorem 1), the faster the nearer the proposal q is to p(z|x): the gap falls like 1/S where w has a finite variance. All S
-//! reuse one set of draws, cut into disjoint groups: every group of 2S is two groups of S, so by Jensen's inequality the
-//! estimates rise with S too, not only their means.
+//! `L_S = E[log 1/S Σ_s w_s]`, `w_s = p(x, z_s) / q(z_s)`, rises with S to log p(x) (Burda, Grosse & Salakhutdinov
+//! 2016, theorem 1), and rises faster if the proposal q is closer to p(z|x). The gap falls like 1/S if w has a finite
+//! variance. All S reuse one set of draws, cut into disjoint groups. Every group of 2S consists of two groups of S, so
+//! by Jensen's inequality the estimates themselves rise with S, not only their means.
 
 use super::continuous::Continuous;
 use super::shown::shown;
@@ -129,8 +129,7 @@ fn values(title: String, exact: &[f64], proposals: &[Bounds]) -> Panel {
     panel
 }
 
-/// How far the bounds stay below log p(x), on logarithmic axes; the logarithm has no place for a gap that chance made
-/// negative.
+/// The gaps log p(x) − bound on logarithmic axes. Gaps that are negative by chance are left out.
 fn gaps(title: String, exact: &[f64], proposals: &[Bounds]) -> Panel {
     let mut panel = Panel::new(title, samples_axis(), Axis::log("log p(x) − bound (nats)"));
     let positive = |exact: f64, bound: &Bound| -> Bound {
@@ -162,7 +161,7 @@ fn gaps(title: String, exact: &[f64], proposals: &[Bounds]) -> Panel {
 mod tests {
     use super::*;
 
-    /// Of weights that are all alike every bound is their logarithm; of others, bounds rise to the logarithm of the mean.
+    /// With equal weights every bound is their logarithm. Otherwise the bounds rise to the logarithm of the mean.
     #[test]
     fn bounds_rise_from_the_mean_logarithm_to_the_logarithm_of_the_mean() {
         assert!(

@@ -1,6 +1,6 @@
 //! *clusters*: one Gaussian against a mixture `p(x) = Σ_z p(z) N(x; μ_z, Σ_z)` on the same points.
 //!
-//! Points are coloured by how responsible each component is for them, `p(z|x)`.
+//! Points are coloured by the responsibilities `p(z|x)`.
 
 use super::plane::{Gaussian, Plane, axes, colors, truth};
 use super::shown::{Shown, log_likelihood, shown, what_nats_are};
@@ -55,7 +55,7 @@ fn panel(shown: &Shown, plane: &Plane, truth: &[Gaussian], axes: [Axis; 2]) -> P
     panel
 }
 
-/// For each fitted Gaussian the generator's that it stands for, where they are equally many: the nearest pair first.
+/// Matches each fitted Gaussian to one of the generator's, nearest pairs first, if both have equally many.
 fn nearest<'a>(fitted: &[Gaussian], truth: &'a [Gaussian]) -> Vec<Option<&'a Gaussian>> {
     let mut partners = vec![None; fitted.len()];
     if fitted.len() != truth.len() {
@@ -86,7 +86,7 @@ mod tests {
             mean: [x, 0.0],
             covariance: [[1.0, 0.0], [0.0, 1.0]],
         };
-        // Both fitted Gaussians are nearest to the true one at 1, which the nearer one gets.
+        // Both fitted Gaussians are nearest to the true one at 1. The nearer of the two is matched to it.
         let truth = [at(1.0, 0.7), at(5.0, 0.3)];
         let weights = |fitted: &[Gaussian]| -> Vec<Option<f64>> {
             nearest(fitted, &truth)

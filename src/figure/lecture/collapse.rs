@@ -1,7 +1,7 @@
 //! *collapse*: an approximate posterior that maximises the expected log-likelihood, without the entropy of the ELBO.
 //!
-//! `E_q[log p(x, z)]` is largest for a q without any spread: a point. Then p(x|z) narrows to its floor, as if z were known,
-//! and p(x) has hardly any mass where the data are. The evidence lower bound adds the entropy of q, and neither happens.
+//! `E_q[log p(x, z)]` is largest if q is a point mass. Then p(x|z) narrows to its floor, as if z were known, and p(x)
+//! is small at the data. The entropy of q in the evidence lower bound prevents both.
 
 use super::continuous::{Continuous, Place, limits, plane};
 use super::learning::named_curves;
@@ -17,7 +17,7 @@ use crate::figure::theme::{MODEL, OBSERVED, variant};
 use crate::runner::{Experiment, Summary, agreed, summarize};
 use std::f64::consts::{E, TAU};
 
-/// Points that are drawn of the data and of each model.
+/// Points shown of the data and of each model.
 const POINTS: usize = 1000;
 /// The share of a model's points that the axes must hold.
 const SHARE: f64 = 0.8;
@@ -80,7 +80,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         .row_height(600.0))
 }
 
-/// The [`SHARE`] of points that are nearest to the origin, about which the data lie.
+/// The [`SHARE`] of points nearest to the origin, the centre of the data.
 fn central(points: &[Place]) -> impl Iterator<Item = &Place> + Clone {
     let mut near: Vec<&Place> = points.iter().collect();
     near.sort_by(|a, b| a.0.hypot(a.1).total_cmp(&b.0.hypot(b.1)));
@@ -88,7 +88,7 @@ fn central(points: &[Place]) -> impl Iterator<Item = &Place> + Clone {
     near.into_iter()
 }
 
-/// The geometric mean of the deviations of a Gaussian with this entropy (nats).
+/// The geometric mean of the standard deviations of a Gaussian with this entropy (nats).
 fn deviation(entropy: f64, dimensions: f64) -> f64 {
     (entropy / dimensions).exp() / (TAU * E).sqrt()
 }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_deviation_is_that_of_a_gaussian_of_this_entropy() {
+    fn the_standard_deviation_is_that_of_a_gaussian_of_this_entropy() {
         let entropy = |deviations: &[f64]| -> f64 { deviations.iter().map(|s| 0.5 * (TAU * E).ln() + s.ln()).sum() };
         assert!((deviation(entropy(&[0.3]), 1.0) - 0.3).abs() < 1e-12);
         assert!((deviation(entropy(&[0.1, 0.4]), 2.0) - 0.2).abs() < 1e-12);

@@ -1,5 +1,5 @@
-//! A trained model of points of the plane with a continuous latent, asked again, in the data's own units: samples of
-//! `p(z)` and `p(x|z)`, the density `p(x)`, the true posterior `p(z|x) ∝ p(x, z)` and the approximate posterior `q(z|x)`.
+//! Queries of a trained model with a continuous latent for points of the plane, in the data's units: samples of `p(z)`
+//! and `p(x|z)`, the density `p(x)`, the true posterior `p(z|x) ∝ p(x, z)` and the approximate posterior `q(z|x)`.
 
 use crate::data::{Batch, Dataset, Source, Table};
 use crate::figure::axis::Axis;
@@ -79,7 +79,7 @@ impl Continuous {
         })
     }
 
-    /// What `ask` says of the joint of `points`.
+    /// The result of `ask` for the joint of `points`.
     pub fn with_joint<T>(&self, points: &[Place], ask: impl FnOnce(&dyn Joint) -> Result<T>) -> Result<T> {
         let batch = self.batch(points)?;
         ask(self.run.model.joint(&self.run.theta, &batch)?.as_ref())
@@ -162,7 +162,7 @@ impl Continuous {
         Ok(values.chunks_exact(2).map(|x| (x[0], x[1])).collect())
     }
 
-    /// `log p(x)` of the generator itself, where it knows its own density.
+    /// `log p(x)` of the generator itself, if it has a tractable density.
     pub fn true_log_prob(&self, point: Place) -> Option<f64> {
         self.source.generator()?.log_prob(&[point.0, point.1], &[])
     }
@@ -176,7 +176,7 @@ fn numbers(tensor: &Tensor) -> Result<Vec<f64>> {
 /// Ranges of x₁ and x₂.
 pub(super) type Limits = [(f64, f64); 2];
 
-/// The rectangle that holds `points`, with some room.
+/// The rectangle that holds `points`, with a margin.
 pub(super) fn limits<'a>(points: impl Iterator<Item = &'a Place> + Clone) -> Limits {
     let reach = |values: &mut dyn Iterator<Item = f64>| {
         let (low, high) = range(values).unwrap_or((0.0, 1.0));

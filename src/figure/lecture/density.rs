@@ -1,7 +1,8 @@
-//! *density*: points of the plane and the Gaussian `p(x) = N(x; μ, Σ)` that makes them most likely.
+//! *density*: points of the plane and the maximum-likelihood Gaussian `p(x) = N(x; μ, Σ)`.
 //!
-//! The same generator, from few points and from many: the fit from few misses the generator's own ellipses and pays for
-//! it on fresh points: `P/(2N)` nats for P free parameters and N points, where N is large.
+//! One variant has few points, another has many points of the same generator. The fit to few points differs from the
+//! generator's Gaussian. On fresh points its log-likelihood is lower by `P/(2N)` nats for P free parameters and large
+//! N.
 
 use super::plane::{DEVIATIONS, Gaussian, Plane, axes, draw_truth, truth};
 use super::shown::{Shown, log_likelihood, shown, what_nats_are};
@@ -45,7 +46,7 @@ fn panel(shown: &Shown, plane: &Plane, truth: &[Gaussian], [x, y]: [Axis; 2]) ->
     let mut panel = Panel::new(title, x, y).equal_units();
     let fitted = plane.gaussians();
     for gaussian in &fitted {
-        // Beyond three deviations there is nothing to see.
+        // Beyond three standard deviations the density is invisible.
         let range = |i: usize| {
             let reach = 3.0 * gaussian.covariance[i][i].sqrt();
             (gaussian.mean[i] - reach, gaussian.mean[i] + reach)
@@ -66,7 +67,7 @@ fn panel(shown: &Shown, plane: &Plane, truth: &[Gaussian], [x, y]: [Axis; 2]) ->
     panel
 }
 
-/// Names the outer ellipse of `gaussian` where it is furthest outside of `other`'s.
+/// Labels the outer ellipse of `gaussian` at its point furthest outside `other`'s.
 fn name(panel: &mut Panel, text: &str, gaussian: &Gaussian, other: &Gaussian, color: Color) {
     let angles = (0..180).map(|i| f64::from(i) * TAU / 180.0);
     let outside = |angle: &f64| other.deviations_to(gaussian.at(DEVIATIONS[1], *angle));

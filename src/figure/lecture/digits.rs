@@ -1,4 +1,4 @@
-//! Digits from a latent variable: p(x|z) of 64 pixels is independent given z, and still p(x) = ∫ p(x|z) p(z) dz writes
+//! Digits from a latent variable: the 64 pixels are independent given z, but p(x) = ∫ p(x|z) p(z) dz models whole
 //! digits.
 //!
 //! | row | image | at |
@@ -8,7 +8,7 @@
 //! | first → second | `E[x given z]` | equal steps along the line between the means of two test images |
 //! | sampled | `E[x given z]` | z ~ p(z) |
 //!
-//! Beside them, of a latent of two dimensions, `E[x|z]` all over the plane.
+//! Beside them, `E[x|z]` on a grid over the plane of a two-dimensional latent.
 
 use super::shown::{Shown, nats, shown};
 use super::{sentence_case, unexpected};
@@ -23,20 +23,20 @@ use crate::posterior::Recognised;
 use crate::runner::{Experiment, Reloaded, reload, summarize};
 use candle_core::{DType, Tensor};
 
-/// Pixels of an image along either side.
+/// Side of an image, pixels.
 const SIDE: usize = 8;
-/// The same with a blank margin to the next.
+/// The same with a blank margin.
 const CELL: usize = SIDE + 2;
 /// Images in a row of the montage.
 const COLUMNS: usize = 8;
 /// Rows of sampled images.
 const SAMPLED: usize = 4;
-/// Images along either side of the plane.
+/// Images along each side of the plane.
 const PLANE: usize = 12;
-/// How far the plane reaches along either axis, in deviations of p(z).
+/// How far the plane reaches along each axis, in standard deviations of p(z).
 const REACH: f64 = 2.4;
 
-/// What every pixel is expected to be, row by row from the top left.
+/// The expected pixels, row by row from the top left.
 type Image = Vec<f64>;
 
 /// Draws the figure from finished runs.
@@ -109,7 +109,7 @@ impl<'a> Trained<'a> {
         Ok(images.to_dtype(DType::F64)?.to_vec2()?)
     }
 
-    /// Points of the prior. `[count, Z]`
+    /// Samples from the prior. `[count, Z]`
     fn imagined(&self, count: usize) -> Result<Tensor> {
         let generator = &mut self.loaded.streams.named("figure/imagined").at(0);
         match self.joint()?.sample_latents(count, generator)? {
@@ -119,7 +119,7 @@ impl<'a> Trained<'a> {
     }
 }
 
-/// Test images, what becomes of them, the way between two, and images out of nothing.
+/// Test images, their reconstructions, interpolations between two of them, and samples.
 fn montage(shown: &Shown) -> Result<Panel> {
     let trained = Trained::new(shown)?;
     let encoded = trained.encoded()?;
@@ -148,7 +148,7 @@ fn montage(shown: &Shown) -> Result<Panel> {
     )
     .equal_units();
     let ink = |x: f64, y: f64| {
-        // Rows of images are numbered at their middle.
+        // Rows of images are labelled at their middle.
         let (across, down) = ((x * CELL as f64) as usize, ((y + 0.5) * CELL as f64) as usize);
         pixel(&rows[down / CELL].1[across / CELL], across % CELL, down % CELL)
     };
@@ -188,7 +188,7 @@ fn plane(shown: &Shown) -> Result<Panel> {
     };
     let limits = (-REACH, REACH);
     let mut panel = Panel::new(
-        format!("{}: what each z decodes to", sentence_case(&shown.variant.name)),
+        format!("{}: E[x|z] at each z", sentence_case(&shown.variant.name)),
         Axis::linear("z₁").limits(-REACH, REACH),
         Axis::linear("z₂").limits(-REACH, REACH),
     )

@@ -1,7 +1,8 @@
-//! *gap*: what each objective leaves between log p(x) and the evidence lower bound while it learns,
-//! `log p(x) − ELBO = KL(q(z|x) ‖ p(z|x))`, the mean over the test points, beside log p(x) itself.
+//! *gap*: the gap between log p(x) and the evidence lower bound during training with each objective,
+//! `log p(x) − ELBO = KL(q(z|x) ‖ p(z|x))`, as mean over the test points, beside log p(x) itself.
 //!
-//! A large gap is no fault of the model: log p(x) may be best where q fits worst. The bound alone does not show which.
+//! A large gap does not mean a bad model: log p(x) may be best where q fits worst. The bound alone does not show which
+//! of the two is low.
 
 use super::learning::named_curves;
 use super::unexpected;
@@ -26,7 +27,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         curves(&summary, "test/posterior_gap"),
     );
     let Some(oracle) = agreed(&summary.variants, "test/oracle") else {
-        return Err(unexpected("gap", "a generator that knows its own density"));
+        return Err(unexpected("gap", "a generator with a tractable density"));
     };
     let looks: Vec<Stroke> = (0..gaps.len())
         .map(|index| {

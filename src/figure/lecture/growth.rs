@@ -1,6 +1,6 @@
-//! *growth*: a state that jumps between two wells, seen through its square (Schön, Wills & Ninness 2011, section 9.2). What a
-//! fitted model believes of the state, by particles from the past alone and from all observations; what it expects of test
-//! observations; and what every run made of the six parameters.
+//! *growth*: a state that jumps between two wells and is observed through its square (Schön, Wills & Ninness 2011,
+//! section 9.2). The panels show a fitted model's particles of the state, filtered and smoothed, its predictions of
+//! test observations, and every run's estimates of the six parameters.
 
 mod ahead;
 mod estimates;
@@ -20,9 +20,9 @@ use crate::{Error, Result};
 use candle_core::{DType, Device};
 use latent_lab_envs::Growth;
 
-/// Particles, and trajectories back through them, of the pictured beliefs.
+/// Number of particles, and of trajectories sampled backwards through them.
 const PARTICLES: usize = 2000;
-/// Steps that are pictured, at most.
+/// Largest number of steps shown.
 const STEPS: usize = 50;
 
 /// Draws two panels of states of the first variant, two of its predictions, and one of parameters for each variant.
@@ -40,7 +40,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         ));
     }
     let loaded = reload(run)?;
-    // The same rows again, with the states that made them.
+    // The same rows again, with the states that generated them.
     let streams = Streams::new(run.address.seed);
     let rows = run.spec.data.train.unwrap_or(1000);
     let (_, states) = generator.draw_with_states(rows, &mut streams.named("data/train").at(0));
@@ -108,7 +108,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     Ok(figure)
 }
 
-/// What draws the data of `run`.
+/// The generator of the data of `run`.
 fn generator_of(run: &PlannedRun) -> Result<&Growth> {
     match &run.spec.data.source {
         Source::Growth(generator) => Ok(generator),
@@ -116,7 +116,7 @@ fn generator_of(run: &PlannedRun) -> Result<&Growth> {
     }
 }
 
-/// What is believed of one step: time from 1, lower end, mean, upper end.
+/// The distribution at one step: time from 1, lower end, mean, upper end.
 type Belief = (f64, f64, f64, f64);
 
 /// Mean and central 95 % of weighted states.

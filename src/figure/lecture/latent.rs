@@ -1,7 +1,7 @@
 //! *latent*: how a simple p(z) and a simple p(x|z) make a complicated `p(x) = ∫ p(x|z) p(z) dz`.
 //!
-//! Draws of z are coloured by their place, and keep their colour where the decoder sends them, E[x|z], and where p(x|z)
-//! scatters them. Contours hold 50 % and 90 % of the mass: at the density that this share of draws exceeds.
+//! Samples of z are coloured by position. They keep their colour at the decoder's E[x|z] and at a sample of p(x|z).
+//! Contours hold 50 % and 90 % of the mass: they lie at the density that this share of samples exceeds.
 
 use super::continuous::{Continuous, Limits, Place, limits, plane};
 use super::shown::{log_likelihood, shown, what_nats_are};
@@ -13,7 +13,7 @@ use crate::figure::layout::Figure;
 use crate::figure::theme::{BLACK, Color, MODEL, OBSERVED, VARIANTS, mix};
 use crate::runner::{Experiment, summarize};
 
-/// Draws of z, and points of the data.
+/// Numbers of samples of z and of data points.
 const POINTS: usize = 2000;
 /// How far p(z) and the lines of its grid are drawn.
 const REACH: f64 = 3.2;
@@ -41,7 +41,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
 
     let mut prior = Panel::new("p(z): simple", z1, z2).equal_units();
     scatter(&mut prior, &places, &colors);
-    let mut decoder = plane("E[x|z]: the decoder bends it", limits);
+    let mut decoder = plane("E[x|z]: decoded by the network", limits);
     scatter(&mut decoder, &trained.decoded(&z)?, &colors);
     for line in grid_lines() {
         let latents: Vec<f64> = line.iter().flat_map(|z| [z.0, z.1]).collect();
@@ -52,7 +52,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let title = format!("p(x): {}", log_likelihood(first.variant));
     let mut model = plane(title, limits);
     scatter(&mut model, &samples, &colors);
-    let mut observed = plane("The data, and their own density", limits);
+    let mut observed = plane("The data, and their true density", limits);
     observed.points(&data, Dot::new(OBSERVED.alpha(0.7)).radius(4.0));
     contours(
         &mut model,
@@ -70,14 +70,15 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     contours(&mut observed, truth, &data, limits, Stroke::oracle())?;
     Ok(Figure::new(&summary.question, 2, vec![prior, decoder, model, observed])
         .caption(format!(
-            "A point keeps the colour of its z, from p(z) over the decoder to p(x|z). Contours hold 50 % and 90 % of p(x), \
+            "A point of p(z), E[x|z] or p(x) has the colour of its z. Contours hold 50 % and 90 % of p(x), \
              and, dashed, of the generator's own density. Number: {}.",
             what_nats_are(&summary)
         ))
         .row_height(620.0))
 }
 
-/// A colour for every place of the latent plane: four corners, mixed by how much of p(z) lies on either side.
+/// A colour for every place of the latent plane: a mixture of four corner colours, weighted by the mass of p(z) on
+/// either side.
 fn color(z: &[f64]) -> Color {
     // The logistic function of 1.702 z is the normal distribution function to a hundredth (Johnson & Kotz 1970).
     let below = |z: f64| 1.0 / (1.0 + (-1.702 * z).exp());
@@ -104,7 +105,7 @@ fn scatter(panel: &mut Panel, places: &[Place], colors: &[Color]) {
     panel.colored_points(&points, 4.0);
 }
 
-/// The curves inside which [`SHARES`] of `draws` lie, where their own log-density is highest.
+/// The level curves of the log-density that hold [`SHARES`] of `draws`.
 fn contours(
     panel: &mut Panel,
     log_density: impl Fn(&[Place]) -> Result<Vec<f64>>,

@@ -1,9 +1,10 @@
-//! *latent-state*: from observations o and actions u, learn p(x_1), p(x_{t+1}|x_t,u_t) and p(o_t|x_t); then look back, and
-//! ahead.
+//! *latent-state*: from observations o and actions u, learn p(x_1), p(x_{t+1}|x_t,u_t) and p(o_t|x_t); then smooth and
+//! forecast.
 //!
-//! The graphical model; what the fitted model believes of the noise-free output `C x_t + D u_t + d` of a test sequence,
-//! by the filter (past only) and by the smoother (all observations), against the truth; a forecast with its 95 % fan; and
-//! the prediction error against the horizon. The output is shown, not x: latent coordinates are the model's own.
+//! The panels show the graphical model; the noise-free output `C x_t + D u_t + d` of a test sequence by the filter
+//! (past only) and by the smoother (all observations), against the truth; a forecast with its 95 % interval; and the
+//! prediction error against the horizon. The output is shown instead of x, because the model chooses its own latent
+//! coordinates.
 
 use super::shown::{Shown, log_likelihood, shown, what_nats_are};
 use super::trajectory::{HALF_BAND, Model, path, ribbon};
@@ -49,7 +50,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         ));
     };
     let model = Model::new(&loaded)?;
-    // The same rows again, with the states that made them.
+    // The same rows again, with the states that generated them.
     let rows = test.observed.rows();
     let (_, states) = generator.draw_with_states(rows, &mut Streams::new(run.address.seed).named("data/test").at(0));
     let all = test.sequences()?;
@@ -121,8 +122,8 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         .line(&best, Stroke::oracle())
         .end_label(best[HORIZONS - 1].1, "true system", ORACLE);
     let caption = format!(
-        "Bands hold 95 %: of the output left, of the next observations right ({HALF_BAND:.2} deviations). Dashed: the truth. \
-         The model scores {}: {}.",
+        "Bands hold 95 %: of the output left, of the next observations right ({HALF_BAND:.2} standard \
+         deviations). Dashed: the truth. The model scores {}: {}.",
         log_likelihood(variant),
         what_nats_are(&summary)
     );
@@ -133,7 +134,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     )
 }
 
-/// The graphical model: inputs push states, states emit observations.
+/// The graphical model: inputs act on states, states emit observations.
 fn graph() -> Panel {
     const RADIUS: f64 = 0.22;
     let rows = [(1.6, "u", OBSERVED), (0.8, "x", WHITE), (0.0, "o", OBSERVED)];

@@ -5,7 +5,7 @@ use crate::figure::curves::Curve;
 use crate::figure::experiment::interval;
 use crate::stats::mean;
 
-/// Draws every curve in its look, with its name at its end.
+/// Draws every curve in its style, with its name at its end.
 pub(super) fn named_curves(panel: &mut Panel, curves: &[Curve], looks: &[Stroke]) {
     for (curve, look) in curves.iter().zip(looks) {
         let at = |step: usize| -> Vec<f64> { curve.values.iter().map(|seed| seed[step]).collect() };

@@ -44,7 +44,7 @@ pub(super) fn along(
     places: &[f64],
 ) -> Result<Vec<Place>> {
     let rows = Batch::whole(data, from.dtype(), &from.device())?;
-    // The exact posterior draws nothing: it enumerates all values of z.
+    // The exact posterior uses no random numbers: it enumerates all values of z.
     let none = &mut Streams::new(0).named("posterior").at(0);
     let guesses = PosteriorConfig::default().draws(model.joint(from, &rows)?.as_ref(), from, 0, none)?;
     let bound = ObjectiveConfig::Elbo(Elbo::default());

@@ -1,5 +1,6 @@
-//! One network says that a question has several answers (Bishop 1994): p(t|x) of the inverse sinusoid as one Gaussian, as
-//! a mixture density network, and as it is; below, the mixture's weights π_k(x), means μ_k(x) and deviations σ_k(x).
+//! A conditional density with several modes (Bishop 1994): p(t|x) of the inverse sinusoid by one Gaussian, by a mixture
+//! density network, and the true density. Below, the mixture's weights π_k(x), means μ_k(x) and standard deviations
+//! σ_k(x).
 
 use super::prediction::Prediction;
 use super::{first_seed, sentence_case, unexpected};
@@ -19,7 +20,7 @@ const X: (f64, f64) = (-0.08, 1.08);
 const T: (f64, f64) = (-0.05, 1.05);
 /// Cells of the densities along x and t.
 const GRID: (usize, usize) = (160, 140);
-/// Densities of this and more are drawn alike: that of p(t|x) grows without limit at the ends of x.
+/// Densities from this value on have the same colour, because p(t|x) is unbounded at the ends of x.
 const TOP: f64 = 8.0;
 /// Points of the components' lines along x.
 const ALONG: usize = 233;
@@ -114,16 +115,16 @@ fn density_panel(title: &str, run: &Reloaded, density: impl Fn(usize, f64) -> f6
     panel
 }
 
-/// Weights, means and deviations along x.
+/// Weights, means and standard deviations along x.
 fn component_panels(rows: &Prediction) -> Vec<Panel> {
     let panel = |title: &str, y: Axis| Panel::new(title, Axis::linear("x").limits(X.0, X.1), y);
     let mut weights = panel("Weights", Axis::linear("weight π(x)").limits(0.0, 1.02));
     let mut means = panel("Means", Axis::linear("mean μ(x), as t").limits(T.0, T.1));
-    let mut deviations = panel("Deviations", Axis::log("deviation σ(x), as t"));
+    let mut deviations = panel("Standard deviations", Axis::log("standard deviation σ(x), as t"));
     let along = along();
     let parts = (0..rows.components()).flat_map(|k| strengths(rows, k).into_iter().map(move |part| (k, part)));
     let mut parts: Vec<_> = parts.collect();
-    // The faint ones below, and paler rather than transparent: ends overlap without a trace.
+    // Faint components are drawn first, in pale opaque colours, so that overlapping ends do not show.
     parts.sort_by(|(_, (_, a)), (_, (_, b))| a.total_cmp(b));
     for (k, (stretch, strength)) in parts {
         let color = ColorMap::Viridis.at(0.9 * typical_mean(rows, k));

@@ -1,9 +1,9 @@
 //! The error of the weights of twenty Gaussians by kind of approximate posterior, against the number of data seen (Le, Kosiorek,
 //! Siddharth, Teh & Wood 2019, "Revisiting reweighted wake-sleep", section 4.2).
 //!
-//! No estimator can know more than the rows it has seen: the error of maximum likelihood is √(tr I⁻¹/n), I the Fisher
-//! information of the true weights, `I = E[g gᵀ]`, `g_z = p(x|z)/p(x)` with the weights summing to 1. Here n counts
-//! *different* rows, so the floor falls while rows are new, and stays once all have been seen: more passes are no more data.
+//! The floor is the error of maximum likelihood, √(tr I⁻¹/n), with I the Fisher information of the true weights,
+//! `I = E[g gᵀ]`, `g_z = p(x|z)/p(x)` with the weights summing to 1. Here n counts *different* rows, so the floor stays
+//! constant once all rows have been seen.
 
 use super::unexpected;
 use crate::Result;
@@ -23,10 +23,10 @@ use latent_lab_envs::{Generator, MixtureOfTwenty};
 use nalgebra::{DMatrix, DVector};
 
 const METRIC: &str = "prior_error";
-/// Points of the grid that Fisher's information is summed over.
+/// Grid points in the sum for the Fisher information.
 const GRID: usize = 20_001;
 
-/// One variant, and how it looks.
+/// One variant and the style of its line.
 struct Shown {
     kind: Kind,
     /// Its line's name and colour.
@@ -103,13 +103,13 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         .row_height(520.0))
 }
 
-/// What a variant is, from its spec; none for one that this figure knows nothing of.
+/// How a variant is shown, by its spec; none if it is not part of this figure.
 fn shown(spec: &Spec, curve: &Curve) -> Option<Shown> {
     let TrainingConfig::Adam(adam) = &spec.training else {
         return None;
     };
     let sampled_look = |kind: Kind, samples: usize| {
-        // From 1 to 20 and more, by equal factors.
+        // From 1 to 20 on a logarithmic scale.
         let place = ((samples as f64).ln() / 20f64.ln()).min(1.0);
         let stroke = Stroke::solid(ColorMap::Viridis.at(0.9 - 0.9 * place));
         (kind, format!("S = {samples}"), stroke)
@@ -172,12 +172,12 @@ fn constant(generator: &MixtureOfTwenty) -> f64 {
     let prior = MixtureOfTwenty::prior();
     let mut information = DMatrix::<f64>::zeros(FREE, FREE);
     for (x, weight) in grid.observed.iter().zip(&grid.weights) {
-        // Far from all means densities vanish, and their ratios do not.
+        // Far from all means the densities underflow, but their ratios do not.
         let logs: Vec<f64> = (0..=FREE).map(|z| log_normal(*x, z)).collect();
         let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let densities: Vec<f64> = logs.iter().map(|log| (log - largest).exp()).collect();
         let density: f64 = densities.iter().zip(prior).map(|(density, p)| density * p).sum();
-        // The last weight is what the others leave.
+        // The last weight is 1 minus the others.
         let g = DVector::from_fn(FREE, |z, _| (densities[z] - densities[FREE]) / density);
         information.ger(weight / total, &g, &g, 1.0);
     }
@@ -190,7 +190,7 @@ fn constant(generator: &MixtureOfTwenty) -> f64 {
 mod tests {
     use super::*;
 
-    /// The published noise floor, and that it does not depend on the unit of x.
+    /// The noise floor is the published one and does not depend on the unit of x.
     #[test]
     fn the_floor_is_fishers() {
         let usual = constant(&MixtureOfTwenty::default());
@@ -202,7 +202,7 @@ mod tests {
         assert!((constant(&smaller) - usual).abs() < 1e-9);
     }
 
-    /// Components without overlap are counted: the error of frequencies is √(Σ p (1 − p) / n).
+    /// Without overlap the estimates are relative frequencies, whose error is √(Σ p (1 − p) / n).
     #[test]
     fn without_overlap_the_floor_is_that_of_frequencies() {
         let apart = MixtureOfTwenty {

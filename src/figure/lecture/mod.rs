@@ -98,7 +98,7 @@ pub const FIGURES: &[LectureFigure] = &[
     },
     LectureFigure {
         name: "latent",
-        summary: "p(z), what the decoder makes of it, and p(x): a simple distribution bent into two moons",
+        summary: "p(z), the decoder's E[x|z], and p(x): two moons from a Gaussian latent",
         experiment: "latent.toml",
         draw: latent::draw,
     },
@@ -163,13 +163,13 @@ pub fn find(name: &str) -> Option<&'static LectureFigure> {
     FIGURES.iter().find(|figure| figure.name == name)
 }
 
-/// The run of `variant` that pictures show: its first seed.
+/// The run of `variant` that figures show: its first seed.
 fn first_seed<'a>(runs: &'a [PlannedRun], variant: &str) -> Result<&'a PlannedRun> {
     let found = runs.iter().find(|run| run.address.variant == variant);
     found.ok_or_else(|| Error::Data(format!("the variant \"{variant}\" has no run to draw: give it a seed")))
 }
 
-/// An experiment file that has been changed too much for its figure.
+/// The error for an experiment file that no longer fits its figure.
 fn unexpected(figure: &str, expected: &str) -> Error {
     Error::Data(format!(
         "the figure `{figure}` needs {expected}: compare its experiment file with the original"
@@ -192,7 +192,7 @@ mod tests {
         fn finished(&self, _: usize, _: &Outcome) {}
     }
 
-    /// Three seeds of two steps on few rows are enough to draw from, and the same records give the same picture.
+    /// Every figure can be drawn from three seeds of two steps on few rows, and the same records give the same figure.
     #[test]
     fn every_figure_draws_from_short_runs_of_its_own_file() {
         for figure in FIGURES {
@@ -213,7 +213,7 @@ mod tests {
             let overrides: Vec<String> = stated.map(|(_, smaller)| smaller.to_owned()).collect();
             let mut experiment = Experiment::load(&file, &overrides, results.path()).unwrap();
             if text.contains("\nsteps =") {
-                // Variants have training tables of their own, which `--set` rightly leaves alone.
+                // Variants have their own training tables, which `--set` does not change.
                 for variant in &mut experiment.loaded.variants {
                     match &mut variant.spec.training {
                         TrainingConfig::Adam(adam) => adam.steps = adam.steps.min(2),

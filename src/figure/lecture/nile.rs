@@ -42,7 +42,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let smooth = model.outputs(&filtered.smooth(), &sequences, &[]);
     let fan = model.forecast(&filtered, sequences.lengths()[0], &[], AHEAD);
     let [past, smooth, fan] = [past, smooth, fan].map(in_years);
-    // The first filtered levels still carry the wide p(x₁).
+    // The first filtered levels still have nearly the variance of the wide p(x₁).
     let bands = [ribbon(&past[1..]), ribbon(&smooth), ribbon(&fan)];
     let panel = |title: &str| {
         let mut panel = Panel::new(title, Axis::years("year"), Axis::linear("flow (10⁸ m³ per year)"));

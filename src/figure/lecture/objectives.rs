@@ -25,7 +25,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let (Some(oracle), Some(first)) = (summary.oracle, summary.variants.first()) else {
         return Err(unexpected(
             "objectives",
-            "a generator that knows its own density, and at least one variant",
+            "a generator with a tractable density, and at least one variant",
         ));
     };
     if first.scores(&summary.metric.name).is_empty() {
@@ -49,7 +49,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     .row_height(660.0))
 }
 
-/// A sentence on how near runs with the exact posterior stay to the marginal likelihood, over all seeds.
+/// A sentence on the largest difference between runs with the exact posterior and the marginal likelihood.
 fn exactness(experiment: &Experiment, summary: &Summary) -> String {
     let first = summary.variants[0].scores(&summary.metric.name);
     let exact = |spec: &Spec| spec.objective.needs_posterior() && spec.posterior.is_exact_and_fresh();
@@ -69,7 +69,7 @@ fn exactness(experiment: &Experiment, summary: &Summary) -> String {
     })
 }
 
-/// The marginal likelihood wide and light under the exact posterior, which should cover it.
+/// A wide light line for the marginal likelihood, below that of the exact posterior, which should coincide with it.
 fn look(spec: &Spec) -> Stroke {
     if !spec.objective.needs_posterior() {
         return Stroke::solid(VARIANTS[5]).width(11.0);
@@ -108,7 +108,7 @@ fn learning(curves: &[Curve], looks: &[Stroke], oracle: f64) -> Panel {
     panel
 }
 
-/// Final values less those of the first variant, seed by seed; in the margin, the final values themselves.
+/// Final values minus those of the first variant, seed by seed; in the margin, the final values themselves.
 fn finals(summary: &Summary, looks: &[Stroke]) -> Panel {
     let names = summary.variants.iter().map(|variant| variant.name.clone()).collect();
     let label = format!(

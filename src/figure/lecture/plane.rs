@@ -1,4 +1,4 @@
-//! Densities of the plane in the data's own units: a mixture of Gaussians brought back from a run, its points, and the
+//! Densities of the plane in the data's own units: a mixture of Gaussians restored from a run, its points, and the
 //! generator's own Gaussians as the oracle.
 //!
 //! A model may see standardised columns `u = (x − m)/s`. Then `μ_x = m + s μ_u`, `Σ_x = S Σ_u S` with `S = diag s`, and
@@ -54,7 +54,7 @@ impl Gaussian {
         [p / p.hypot(q), q / p.hypot(q)]
     }
 
-    /// How many of its standard deviations `x` is away from its mean.
+    /// The distance of `x` from the mean, in standard deviations (Mahalanobis).
     pub fn deviations_to(&self, x: [f64; 2]) -> f64 {
         let [[a, b], [_, d]] = self.covariance;
         let (u, v) = (x[0] - self.mean[0], x[1] - self.mean[1]);
@@ -158,7 +158,7 @@ pub(super) fn colors(components: usize) -> Vec<Color> {
     }
 }
 
-/// The generator's own Gaussians; none where its density is no mixture of few Gaussians.
+/// The generator's own Gaussians; none if its density is not a mixture of few Gaussians.
 pub(super) fn truth(source: &Source) -> Vec<Gaussian> {
     match source {
         Source::GaussianBlob(blob) => vec![Gaussian {
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ellipse_is_as_many_deviations_away_as_it_says() {
+    fn ellipses_lie_at_their_number_of_standard_deviations() {
         let gaussian = Gaussian {
             weight: 1.0,
             mean: [1.0, -2.0],
@@ -249,11 +249,11 @@ mod tests {
             let x = gaussian.at(1.7, f64::from(step));
             assert!((gaussian.deviations_to(x) - 1.7).abs() < 1e-12, "{x:?}");
         }
-        // Outwards is at right angles to the ellipse.
+        // The outward direction is perpendicular to the ellipse.
         let ([x, y], [p, q]) = (gaussian.at(1.7, 1.0 + 1e-6), gaussian.at(1.7, 1.0 - 1e-6));
         let [u, v] = gaussian.outwards(gaussian.at(1.7, 1.0));
         assert!(((x - p) * u + (y - q) * v).abs() < 1e-10 && (u.hypot(v) - 1.0).abs() < 1e-12);
-        // Along x₁ the ellipse reaches exactly r marginal deviations.
+        // Along x₁ the ellipse reaches exactly r marginal standard deviations.
         assert!((gaussian.at(1.7, 0.0)[0] - (1.0 + 1.7 * 2.0)).abs() < 1e-12);
     }
 }

@@ -1,9 +1,10 @@
 //! *posterior*: the true posterior p(z|x) of single points against the approximate posterior q(z|x), for differently trained
 //! models with a latent of one dimension.
 //!
-//! The decoder bends the line of z into the plane; where two far parts of the line meet, p(z|x) has two modes, and a
-//! Gaussian q that makes KL(q ‖ p(z|x)) small keeps to one of them. Points are chosen by that divergence, by the trapezoidal
-//! rule on a grid of spacing h: `KL = h Σ_g q(z_g) [log q(z_g) − log p(x, z_g)] + log p(x)`, `p(x) = h Σ_g p(x, z_g)`.
+//! The decoder maps the line of z to a curve in the plane. Where two distant parts of the curve meet, p(z|x) has two
+//! modes, and a Gaussian q that minimises KL(q ‖ p(z|x)) covers one of them. Points are chosen by that divergence, by
+//! the trapezoidal rule on a grid of spacing h: `KL = h Σ_g q(z_g) [log q(z_g) − log p(x, z_g)] + log p(x)`,
+//! `p(x) = h Σ_g p(x, z_g)`.
 
 use super::continuous::{Continuous, Place, limits, plane};
 use super::shown::shown;
@@ -24,7 +25,7 @@ const SPACING: f64 = 0.005;
 const DRAWN: f64 = 3.5;
 /// Test points that are ranked by their divergence.
 const RANKED: usize = 200;
-/// Which of them are shown: their letter, what they are, and their place in the ranking.
+/// The points shown: letter, description, and place in the ranking.
 const SHOWN: [(&str, &str, f64); 3] = [
     ("a", "median", 0.5),
     ("b", "90th percentile", 0.9),
@@ -148,7 +149,7 @@ fn line_of_z(trained: &Continuous, name: &str, shown: &[(&str, Place)]) -> Resul
         let color = ColorMap::Viridis.at(i as f64 / 139.0);
         panel.line(part, Stroke::solid(color).width(5.0));
     }
-    // Neighbours on the ring are named on either side of it.
+    // Neighbours on the ring are labelled on opposite sides of it.
     for ((letter, at), away) in shown.iter().zip([0.72, 0.72, 1.25]) {
         panel
             .points(&[*at], Dot::new(WHITE).radius(9.0))

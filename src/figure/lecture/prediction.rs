@@ -1,4 +1,4 @@
-//! A trained conditional model of one number y, asked about rows in the data's own units.
+//! Predictions of a trained conditional model of one number y, in the data's units.
 
 use crate::Result;
 use crate::data::{Standardization, Table};
@@ -6,11 +6,11 @@ use crate::math::latin_hypercube;
 use crate::model::MixtureRows;
 use crate::runner::Reloaded;
 
-/// Points of a continuous latent that stand for all of it: smooth to the eye.
+/// Points of the average over a continuous latent: enough for smooth curves.
 const POINTS: usize = 1000;
 
-/// `p(y | row) = Σ_k π_k N(y; μ_k, σ_k²)` for each of R rows; of a continuous latent, `∫ p(y | row, z) p(z | row) dz` as the
-/// mean over so many points, a component each.
+/// `p(y | row) = Σ_k π_k N(y; μ_k, σ_k²)` for each of R rows. For a continuous latent, `∫ p(y | row, z) p(z | row) dz`
+/// is the mean over [`POINTS`] points, with one component for each.
 pub(super) struct Prediction {
     rows: MixtureRows,
     shift: f64,
@@ -18,7 +18,7 @@ pub(super) struct Prediction {
 }
 
 impl Prediction {
-    /// What the model of `run` says of y given the rows of `given`.
+    /// The predictions of the model of `run` for the rows of `given`.
     pub fn new(run: &Reloaded, mut given: Table) -> Result<Self> {
         let Standardization {
             observed,
@@ -28,7 +28,7 @@ impl Prediction {
         let rows = match run.model.decoder() {
             None => run.model.predict(&run.theta, Some(&given))?,
             Some(decoder) => {
-                // The same uniform numbers for all rows: neighbours differ by what is given alone.
+                // The same uniform numbers for all rows, so that neighbouring rows differ only by their given values.
                 let cube = latin_hypercube(POINTS, decoder.uniforms(), &mut run.streams.named("figure").at(0));
                 let points = decoder.points(&run.theta, Some(&given), &cube.repeat(given.rows()))?;
                 decoder.predict_at(&run.theta, Some(&given), &points)?
@@ -82,7 +82,7 @@ mod tests {
     use approx::assert_relative_eq;
     use candle_core::{DType, Device};
 
-    /// A model that knows nothing of units agrees with the metric that is reported in them.
+    /// Predictions of a model of standardised rows agree with the metric, which is in the data's units.
     #[test]
     fn densities_are_in_the_units_of_the_data() {
         let given: Vec<f64> = (0..40).map(|i| 100.0 + f64::from(i)).collect();
@@ -122,7 +122,7 @@ mod tests {
             reported,
             max_relative = 1e-9
         );
-        // By quadrature: mass 1, and the mean that the components say.
+        // By quadrature: mass 1, and the mean of the components.
         let (step, from) = (1e-3, 2.0);
         let moment = |power: i32| -> f64 {
             let y = (0..3000).map(|i| from + step * f64::from(i));

@@ -1,7 +1,7 @@
 //! *regression*: a line with Gaussian noise, `p(y|x) = N(y; w x + b, σ²)`, is a density of y for every x.
 //!
-//! Left the points, the line of means, and the band that holds 95 % of y; right `p(y|x)` cut at three x, on the same
-//! vertical axis. Dashed, the generator's own.
+//! Left: the points, the line of means, and the band that holds 95 % of y. Right: `p(y|x)` at three x, on the same
+//! vertical axis. Dashed: the generator's own.
 
 use super::shown::{Shown, log_likelihood, shown, what_nats_are};
 use crate::data::{Source, Table};
@@ -15,13 +15,13 @@ use crate::figure::window::range;
 use crate::runner::{Experiment, Reloaded, reload, summarize};
 use crate::{Error, Result};
 
-/// 97.5 % of a Gaussian lie below so many deviations.
+/// The 97.5 % quantile of a Gaussian, in standard deviations.
 const HALF_BAND: f64 = 1.959964;
 /// Where the cuts are, as shares of the range of x.
 const CUTS: [f64; 3] = [0.1, 0.5, 0.9];
 const CUT_COLORS: [Color; 3] = [VARIANTS[1], VARIANTS[2], VARIANTS[3]];
 
-/// `p(y|x)`: mean and deviation at some x, in the data's units.
+/// `p(y|x)`: mean and standard deviation at some x, in the data's units.
 #[derive(Debug, Clone, Copy)]
 struct Normal {
     x: f64,
@@ -110,7 +110,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         .row_height(640.0))
 }
 
-/// The line at so many deviations from the mean.
+/// The line at a number of standard deviations from the mean.
 fn path(normals: &[Normal], deviations: f64) -> Vec<(f64, f64)> {
     normals.iter().map(|normal| (normal.x, normal.at(deviations))).collect()
 }
@@ -142,7 +142,7 @@ fn points(loaded: &Reloaded) -> Result<Vec<(f64, f64)>> {
     Ok(x.into_iter().zip(y).collect())
 }
 
-/// What the run says of y at each place of x.
+/// The run's p(y|x) at each x.
 fn fitted(loaded: &Reloaded, places: &[f64]) -> Result<Vec<Normal>> {
     let units = &loaded.splits.standardization;
     let mut given = Table::new(places.to_vec(), 1);
@@ -168,7 +168,7 @@ fn fitted(loaded: &Reloaded, places: &[f64]) -> Result<Vec<Normal>> {
     Ok(places.iter().enumerate().map(normal).collect())
 }
 
-/// What the generator says of y at each place of x; nothing where it is not a line.
+/// The generator's p(y|x) at each x; none if it is not a line.
 fn truth(source: &Source, places: &[f64]) -> Vec<Normal> {
     let Source::LinearGaussian(line) = source else {
         return Vec::new();
@@ -192,7 +192,7 @@ mod tests {
 
     /// Least squares by hand (normal equations of one x, residual variance over N), standardised or not.
     #[test]
-    fn the_line_and_its_deviation_are_those_of_least_squares() {
+    fn the_line_and_its_standard_deviation_are_those_of_least_squares() {
         for standardize in [false, true] {
             let data: DataConfig = toml::from_str(&format!(
                 "source = \"linear_gaussian\"\ntrain = 40\ninput_mean = 3.0\nstandardize = {standardize}"

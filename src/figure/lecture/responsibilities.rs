@@ -1,7 +1,8 @@
-//! *responsibilities*: EM stopped after more and more sweeps from one start, and the lower bound that a sweep maximises.
+//! *responsibilities*: EM stopped after different numbers of sweeps from one start, and the lower bound that a sweep
+//! maximises.
 //!
-//! Points are coloured by the posterior p(z|x) of the θ so far; the ellipses are that θ. Below, the log-likelihood over the
-//! sweeps, and one sweep seen from the side: [`super::lower_bound`].
+//! Points are coloured by the posterior p(z|x) under the current θ, which the ellipses show. Below, the log-likelihood
+//! over the sweeps, and the lower bound of one sweep: [`super::lower_bound`].
 
 use super::lower_bound::{Place, along, next};
 use super::plane::{Plane, axes, colors, truth};
@@ -17,7 +18,7 @@ use crate::figure::window::range;
 use crate::runner::{Experiment, Reloaded, SeedSummary, reload, summarize};
 use crate::{Error, Result};
 
-/// The variant whose next sweep is shown from the side: the second, after one M-step.
+/// The variant whose next sweep is shown with its lower bound: the second, after one M-step.
 const FROM_THE_SIDE: usize = 1;
 const LOG_LIKELIHOOD: &str = "train/log_likelihood";
 
@@ -132,7 +133,7 @@ fn from_the_side(run: &Stopped) -> Result<Panel> {
     let line = along(model.as_ref(), &splits.train, (theta, &following), &places)?;
     let (t, next) = (run.sweeps, run.sweeps + 1);
     let x = Axis::linear(format!("s along θ({t}) + s [θ({next}) − θ({t})]"));
-    let title = format!("Sweep {next} climbs a lower bound");
+    let title = format!("Sweep {next} maximises a lower bound");
     let mut panel = Panel::new(title, x, Axis::linear("nats per datum"));
     let curve = |value: fn(&Place) -> f64| -> Vec<(f64, f64)> {
         line.iter().map(|place| (place.s, value(place) - units)).collect()
@@ -152,7 +153,7 @@ fn from_the_side(run: &Stopped) -> Result<Panel> {
     }
     let all = || above.iter().chain(&below).map(|p| p.1);
     let (low, high) = range(all()).unwrap_or((0.0, 1.0));
-    // Beside the places they name, by shares of the height.
+    // Labels are placed beside their points, offset by shares of the height.
     let mut label = |p: Option<(f64, f64)>, dx: f64, dy: f64, text: &str, anchor, color| {
         if let Some((x, y)) = p {
             panel.text((x + dx, y + dy * (high - low)), text, anchor, color);

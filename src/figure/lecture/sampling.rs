@@ -1,5 +1,5 @@
-//! Posterior samples give unbiased estimates: the expected log-likelihood of S samples per datum and its gradient spread as
-//! 1/√S round their exact values, and their means differ from these by no more than chance explains.
+//! Posterior samples give unbiased estimates: the standard deviations of the expected log-likelihood with S samples per
+//! datum and of its gradient fall as 1/√S, and the means differ from the exact values by no more than chance explains.
 
 use super::unexpected;
 use crate::Result;
@@ -72,7 +72,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         .row_height(560.0))
 }
 
-/// Standard deviations of every seed against S, and a line of slope −½ amid them; the fitted slope, mean over seeds, beside them.
+/// Standard deviations of every seed against S, with a line of slope −½ and the fitted slope (mean over seeds).
 fn spread(title: &str, label: &str, seeds: &[Series]) -> Panel {
     let slopes: Vec<f64> = seeds.iter().filter_map(|series| slope(series)).collect();
     let mut panel = Panel::new(title, samples_axis(seeds), Axis::log(label));
@@ -98,7 +98,7 @@ fn spread(title: &str, label: &str, seeds: &[Series]) -> Panel {
     panel
 }
 
-/// Biases of every seed in standard errors against S, over the region that chance leaves.
+/// Biases of every seed in standard errors against S, over the region of 95 % of unbiased estimates.
 fn bias(title: &str, low: f64, seeds: &[Series]) -> Panel {
     let all: Vec<(f64, f64)> = seeds.iter().flatten().copied().collect();
     let outside = all.iter().filter(|(_, bias)| bias.abs() > CHANCE).count();

@@ -1,4 +1,4 @@
-//! What the lecture's figures take from an experiment: of every variant one run to look at, and its scores in words.
+//! The data of the lecture's figures from an experiment: for every variant one run to draw, and its scores in words.
 
 use crate::figure::experiment::{bounds, likelihood};
 use crate::figure::number::fixed;
@@ -6,7 +6,7 @@ use crate::figure::words::title;
 use crate::runner::{Experiment, PlannedRun, Summary, VariantSummary};
 use crate::{Error, Result};
 
-/// One variant: the run that is drawn, and what all of its runs say.
+/// One variant: the run that is drawn, and the results of all its runs.
 pub(super) struct Shown<'a> {
     /// The run of the first seed that finished.
     pub run: PlannedRun,
@@ -64,7 +64,7 @@ pub(super) fn log_likelihood(variant: &VariantSummary) -> String {
     nats(variant, likelihood([variant]))
 }
 
-/// What the numbers of [`nats`] are, for a caption.
+/// A description of the numbers of [`nats`], for a caption.
 pub(super) fn what_nats_are(summary: &Summary) -> String {
     let variants = summary.variants.iter();
     let seeds = variants.clone().map(|variant| variant.seeds.len()).max().unwrap_or(0);

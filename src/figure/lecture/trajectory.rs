@@ -1,4 +1,5 @@
-//! What the figures of sequences draw: the output of a fitted state space over time, with its spread, in the data's units.
+//! For the figures of sequences: the output of a fitted state space over time, with its standard deviation, in the
+//! data's units.
 
 use crate::figure::frame::Point;
 use crate::math::kalman::{Beliefs, Filtered, Sequences, System};
@@ -6,10 +7,10 @@ use crate::runner::Reloaded;
 use crate::{Error, Result};
 use nalgebra::DVector;
 
-/// 97.5 % of a Gaussian lie below so many deviations.
+/// The 97.5 % quantile of a Gaussian, in standard deviations.
 pub(super) const HALF_BAND: f64 = 1.959964;
 
-/// Mean and deviation of one number at a time.
+/// Mean and standard deviation of one number at one time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
     pub time: f64,

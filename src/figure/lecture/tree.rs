@@ -1,6 +1,6 @@
-//! Round the tree: demonstrations pass it on either side. A policy that answers with the mean, or whose density is one
-//! Gaussian, drives where nobody drove; one with a latent variable picks a side. Last, the density of the action at the
-//! fork, where the side is decided.
+//! Round the tree: demonstrations pass it on either side. A policy that acts by the mean, or whose density is one
+//! Gaussian, drives between the demonstrations. A policy with a latent variable picks a side. The last panel is the
+//! density of the action at the fork, where the side is decided.
 
 use super::prediction::Prediction;
 use super::{first_seed, sentence_case, unexpected};
@@ -47,7 +47,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     };
     let first = first_seed(&runs, &mixture.name)?;
     let mut demonstrations = road("Demonstrations".to_owned());
-    // The rows that the runs of this seed learnt from are the same stream's.
+    // The training rows of this seed come from the same stream.
     let rng = &mut reload(first)?.streams.named("data/train").at(0);
     paths(
         &mut demonstrations,
@@ -76,7 +76,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         .row_height(850.0))
 }
 
-/// Wilson's 95 % interval of a share of successes (Wilson 1927), which has a width at none and at all of them too.
+/// Wilson's 95 % interval of a share of successes (Wilson 1927), which has a positive width also at 0 and 1.
 fn wilson(successes: f64, trials: f64) -> (f64, f64) {
     const Z: f64 = 1.959964;
     let share = successes / trials;
@@ -133,7 +133,7 @@ fn driven(run: &PlannedRun) -> Result<Vec<State>> {
     Ok(states)
 }
 
-/// The way of each car; failures are drawn on top, in their own colour, and end in a cross.
+/// The path of each car; failures are drawn on top, in their own colour, and end in a cross.
 fn paths(panel: &mut Panel, states: &[State], color: Color) {
     for arrived in [true, false] {
         for state in states.iter().filter(|state| state.success() == arrived) {
@@ -151,7 +151,7 @@ fn paths(panel: &mut Panel, states: &[State], color: Color) {
     panel.text((TREE[0], TREE[1]), "tree", Anchor::Middle, LEAVES);
 }
 
-/// Densities of the heading at the fork over a histogram of what was demonstrated near it.
+/// Densities of the heading at the fork over a histogram of the demonstrated headings near it.
 fn fork(gaussian: &Reloaded, (name, mixture): (&str, &Reloaded)) -> Result<Panel> {
     let headings = demonstrated(mixture);
     let bars = (2.0 * REACH / BAR).round() as usize;

@@ -1,8 +1,8 @@
-//! Gaussian beliefs over whole trajectories: what a posterior hands to learning.
+//! Gaussian beliefs over whole trajectories: the posterior that learning uses.
 //!
-//! The exact one is the smoother's, with means `m_t = μ_t + J_t (m_{t+1} − A μ_t − B u_t − b)`. The shortcuts people take
-//! are beliefs too: the filter's (independent between steps, blind to the future), the mean alone as if it were known, or
-//! draws (points).
+//! The exact belief is the smoother's, with means `m_t = μ_t + J_t (m_{t+1} − A μ_t − B u_t − b)`. Approximations are
+//! beliefs too: the filter's (independent across steps, given past observations only), the mean as a point, or draws
+//! (points).
 
 use super::System;
 use super::filter::{Filtered, FilteredBlock};
@@ -17,7 +17,7 @@ use nalgebra::{DMatrix, DVector};
 use pulp::{Scalar, Simd, WithSimd};
 use std::ops::Range;
 
-/// A belief N(m_{1:T}, ·) over the trajectory of every sequence; a point where it has no spread.
+/// A belief N(m_{1:T}, ·) over the trajectory of every sequence; a point if it has no covariance.
 #[derive(Debug, Clone)]
 pub struct Beliefs {
     pub(super) states: usize,
@@ -25,16 +25,16 @@ pub struct Beliefs {
     pub(super) spreads: Spreads,
 }
 
-/// Of one block.
+/// The beliefs of one block.
 #[derive(Debug, Clone)]
 pub(super) struct BeliefBlock {
     /// `E[x_t]`. `[X, T·B]`
     pub means: Vec<f64>,
-    /// Spreads of the columns; none for points.
+    /// Covariances of the columns; none for points.
     pub chains: Vec<Chain>,
 }
 
-/// The spreads of neighbouring columns of equal length.
+/// The covariances of neighbouring columns of equal length.
 #[derive(Debug, Clone)]
 pub(super) struct Chain {
     pub columns: Range<usize>,
@@ -79,7 +79,7 @@ impl Beliefs {
         }
     }
 
-    /// Beliefs of any origin: by sequence, means `[T, X]` and, but for points, the spread of every step.
+    /// Beliefs from any source. By sequence: means `[T, X]` and, unless they are points, the covariances of every step.
     pub(in crate::math) fn from_steps(
         sequences: &Sequences,
         states: usize,
@@ -119,7 +119,7 @@ impl Beliefs {
         self.states
     }
 
-    /// Whether these are points, without spread.
+    /// Whether these are points, without covariance.
     pub(in crate::math) fn is_point(&self) -> bool {
         self.spreads.is_empty()
     }
@@ -133,7 +133,7 @@ impl Beliefs {
         }
     }
 
-    /// The means alone, as if they were known.
+    /// The means as points, without covariance.
     pub fn without_spread(mut self) -> Self {
         self.blocks.iter_mut().for_each(|block| block.chains.clear());
         self.spreads = Spreads::new(self.states);
@@ -166,7 +166,7 @@ impl Beliefs {
     }
 }
 
-/// The spreads of every block's columns.
+/// The covariances of every block's columns.
 pub(super) struct Chains {
     pub spreads: Spreads,
     /// By block.
@@ -174,7 +174,7 @@ pub(super) struct Chains {
 }
 
 impl Chains {
-    /// After the filter `steps` of every block.
+    /// The smoother's covariances from the filter `steps` of every block.
     pub fn new(sequences: &Sequences, gains: &Gains, reverses: &Reverses, steps: &[impl AsRef<[u32]>]) -> Self {
         let mut smoothing = Smoothing::new(gains, reverses);
         let mut chains = Vec::with_capacity(steps.len());
@@ -222,7 +222,7 @@ struct Pass<'a> {
     steps: &'a [u32],
     predicted: &'a [f64],
     reverses: &'a Reverses,
-    /// E[x_{t+1}] less what was predicted. `[X, B]`
+    /// E[x_{t+1}] minus its prediction. `[X, B]`
     surprise: Vec<f64>,
     means: &'a mut [f64],
 }
@@ -271,7 +271,7 @@ impl Pass<'_> {
     }
 }
 
-/// What every filter step says of the step before it in time; none for steps that only end sequences.
+/// The backward gains of every filter step; none for steps that only end sequences.
 pub(super) fn reverses<'a>(system: &System, gains: &Gains, steps: impl Iterator<Item = &'a [u32]>) -> Reverses {
     let mut wanted = vec![false; gains.steps.len()];
     for own in steps {

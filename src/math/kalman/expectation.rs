@@ -1,5 +1,5 @@
-//! The expectation step of learning as one pass: what [`Filtered`](super::Filtered), its smoother and [`Statistics`] say,
-//! without keeping the beliefs.
+//! The expectation step of learning in one pass: the results of [`Filtered`](super::Filtered), its smoother and
+//! [`Statistics`], without storing the beliefs.
 
 use super::beliefs::{Chains, reverses};
 use super::filter::{FilteredBlock, Linear, Schedule};
@@ -18,14 +18,14 @@ use crate::math::parallel;
 pub fn expectation(system: &System, sequences: &Sequences, threads: usize) -> Result<(Vec<f64>, Statistics)> {
     let (states, linear) = (system.states(), Linear::new(system));
     let mut sums = Sums::new(sequences, states)?;
-    // While one thread is at what does not see the data, another filters the late half of the blocks; and who smooths a
-    // block has just filtered it.
+    // While one thread computes the data-independent part, another filters the second half of the blocks. The thread
+    // that smooths a block has just filtered it.
     let early = match threads {
         ..2 => sequences.blocks.len(),
         _ => sequences.blocks.len() / 2,
     };
     let (early, late) = sequences.blocks.split_at(early);
-    // No thread can help another through the schedule; meanwhile the others wake up and make room for the means.
+    // The schedule runs on one thread. Meanwhile the other threads start and allocate the means.
     let schedule = || Schedule::new(system, sequences, true);
     let tables = || parallel::map(late.iter().collect(), threads, |block| linear.tables(block));
     let (schedule, tables) = parallel::both(threads, schedule, tables);

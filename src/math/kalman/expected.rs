@@ -8,7 +8,7 @@ use super::statistics::precision;
 use super::{Beliefs, Conditional, ExpectedLog, System};
 use nalgebra::{DMatrix, DVector};
 
-/// Of every sequence.
+/// The expected log joint of every sequence.
 pub fn expected_logs(system: &System, sequences: &Sequences, beliefs: &Beliefs) -> Vec<ExpectedLog> {
     let initial = Density::new(&system.initial_conditional());
     let transition = Density::new(&system.transition_conditional());
@@ -62,7 +62,8 @@ pub fn expected_logs(system: &System, sequences: &Sequences, beliefs: &Beliefs) 
     all
 }
 
-/// What uncertainty costs a chain: `½ tr Σ⁻¹ Cov(y − W z)` of each term, steps of the same spread counted together.
+/// The covariance part of a chain: `½ tr Σ⁻¹ Cov(y − W z)` of each term; steps with the same covariances are counted
+/// together.
 fn spread_out(
     block: &Block,
     spreads: &Spreads,
@@ -98,7 +99,7 @@ fn spread_out(
     lost
 }
 
-/// One conditional Gaussian, ready to be evaluated.
+/// A conditional Gaussian, prepared for evaluation.
 #[derive(Debug, Clone)]
 pub(in crate::math) struct Density {
     coefficients: DMatrix<f64>,

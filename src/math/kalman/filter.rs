@@ -1,4 +1,4 @@
-//! The half of the filter that sees the data (Kalman 1960): means and log-likelihoods, many sequences side by side.
+//! The data-dependent half of the filter (Kalman 1960): means and log-likelihoods, many sequences side by side.
 //!
 //! With the whitened innovation `e = L⁻¹ (o − C m' − D u − d)` a step is `m = m' + P' Cᵀ L⁻ᵀ e`, and adds
 //! `−½ (eᵀe + log det 2πS)` to the log-likelihood; then `m' = A m + B u + b`.
@@ -14,7 +14,7 @@ use crate::Result;
 use crate::math::vectors::arch;
 use pulp::{Scalar, Simd, WithSimd};
 
-/// What the filter says of every sequence under one system.
+/// The filter's results for every sequence under one system.
 #[derive(Debug)]
 pub struct Filtered<'a> {
     pub(super) system: &'a System,
@@ -24,7 +24,7 @@ pub struct Filtered<'a> {
     log_likelihood: Vec<f64>,
 }
 
-/// Of one block.
+/// The filter's results for one block.
 #[derive(Debug, Clone)]
 pub(super) struct FilteredBlock {
     /// The filter step of each time. `[T]`
@@ -44,7 +44,7 @@ impl<'a> Filtered<'a> {
         Self::with_sharing(system, sequences, true)
     }
 
-    /// Without `share`, every covariance is computed afresh.
+    /// Without `share`, every covariance is computed separately.
     pub(super) fn with_sharing(system: &'a System, sequences: &'a Sequences, share: bool) -> Result<Self> {
         let Schedule { gains, steps } = Schedule::new(system, sequences, share)?;
         let linear = Linear::new(system);
@@ -71,7 +71,7 @@ impl<'a> Filtered<'a> {
         &self.log_likelihood
     }
 
-    /// What the past alone says: independent beliefs N(m_t, P_t) given o_1 … o_t at every step.
+    /// Filtering beliefs N(m_t, P_t) given o_1 … o_t, independent across steps.
     pub fn beliefs(&self) -> Beliefs {
         Beliefs::filtered(self)
     }
@@ -92,13 +92,13 @@ impl<'a> Filtered<'a> {
         all
     }
 
-    /// What all observations say: the smoother (Rauch, Tung & Striebel 1965), with lag-one covariances.
+    /// Smoothing beliefs given all observations (Rauch, Tung & Striebel 1965), with lag-one covariances.
     pub fn smooth(&self) -> Beliefs {
         Beliefs::smoothed(self)
     }
 }
 
-/// What the filter does at every time: all of it that does not depend on the data.
+/// The data-independent part of the filter at every time.
 pub(super) struct Schedule {
     pub gains: Gains,
     /// The filter step of each time, by block.
@@ -106,7 +106,7 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// Without `share`, every covariance is computed afresh.
+    /// Without `share`, every covariance is computed separately.
     pub fn new(system: &System, sequences: &Sequences, share: bool) -> Result<Self> {
         if (system.outputs(), system.inputs()) != (sequences.outputs(), sequences.inputs()) {
             return Err(crate::Error::Other(format!(
@@ -132,7 +132,7 @@ impl Schedule {
     }
 }
 
-/// How means advance.
+/// The coefficients of the recursion of means.
 pub(super) struct Linear {
     states: usize,
     inputs: usize,
@@ -157,13 +157,13 @@ impl Linear {
         }
     }
 
-    /// Room for the means of one block, before and after each observation.
+    /// Tables for the means of one block, before and after each observation.
     pub fn tables(&self, block: &Block) -> [Vec<f64>; 2] {
         let size = self.states * block.stride();
         [vec![0.0; size], vec![0.0; size]]
     }
 
-    /// The filter over one block, whose means go to `tables`, and the log-likelihoods of its columns.
+    /// The filter over one block, which writes its means to `tables`, and the log-likelihoods of its columns.
     pub fn filter(
         &self,
         sequences: &Sequences,
@@ -205,7 +205,7 @@ struct Pass<'a> {
     means: &'a mut [f64],
     /// The whitened innovation of a step. `[k, B]`
     innovation: Vec<f64>,
-    /// What is observed at a step that misses something. `[k, B]`
+    /// The observed entries of a step with missing ones. `[k, B]`
     present: Vec<f64>,
     log_likelihood: &'a mut [f64],
 }

@@ -1,8 +1,8 @@
-//! The half of the filter that does not see the data.
+//! The data-independent half of the filter.
 //!
-//! What a filter step does depends on the step before and on which entries are observed, and on nothing else. So steps are
-//! kept under what they depend on, and every sequence with the same missing entries finds them there. Once a covariance has
-//! settled, its step is its own successor. Covariances are updated in Joseph's form (Bucy & Joseph 1968).
+//! A filter step depends only on the step before and on which entries are observed. Steps are stored under these two
+//! keys, so all sequences with the same missing entries share them. Once a covariance has converged, its step is its
+//! own successor. Covariances are updated in Joseph's form (Bucy & Joseph 1968).
 //!
 //! All matrices are tables as in [`super::small`], those of one step side by side in one allocation for all steps.
 
@@ -19,7 +19,7 @@ use crate::{Error, Result};
 use nalgebra::DMatrix;
 use pulp::{Simd, WithSimd};
 
-/// Steps that most recursions take to settle.
+/// Steps in which most recursions converge.
 const FORESEEN: usize = 256;
 
 /// The system as the recursions of covariances need it.
@@ -101,7 +101,7 @@ pub(super) struct Gain {
     pace: Pace,
 }
 
-/// What a filter step does to data, with L Lᵀ = S.
+/// The coefficients that a filter step applies to data, with L Lᵀ = S.
 pub(super) struct Update<'a> {
     /// Which entries are observed.
     pub mask: u32,
@@ -119,11 +119,11 @@ pub(super) struct Update<'a> {
     pub input: Matrix<'a>,
 }
 
-/// All filter steps met so far.
+/// All filter steps computed so far.
 #[derive(Debug)]
 pub(super) struct Gains {
     pub steps: Vec<Gain>,
-    /// Of each step Cov(x_t | o_1 … o_t), Cov(x_{t+1} | o_1 … o_t), and what [`Update`] names.
+    /// For each step: Cov(x_t | o_1 … o_t), Cov(x_{t+1} | o_1 … o_t), and the fields of [`Update`].
     values: Vec<f64>,
     dynamics: Dynamics,
     /// By mask.
@@ -135,7 +135,7 @@ pub(super) struct Gains {
 }
 
 impl Gains {
-    /// None yet; without `share` every step is computed afresh (the plain recursion, for tests).
+    /// No steps yet. Without `share` every step is computed separately (the plain recursion, for tests).
     pub fn new(system: &System, share: bool) -> Self {
         let (x, o, u) = (system.states(), system.outputs(), system.inputs());
         Self {
@@ -207,7 +207,7 @@ impl Gains {
         self.dynamics.states
     }
 
-    /// What step `id` does to data.
+    /// The coefficients that step `id` applies to data.
     #[inline(always)]
     pub fn update(&self, id: u32) -> Update<'_> {
         let (x, u, step) = (self.dynamics.states, self.inputs, &self.steps[id as usize]);
@@ -242,8 +242,8 @@ impl Gains {
     }
 }
 
-/// Numbers in the tables of a filter step that observes `k` entries: Cov(x_t | o_1 … o_t), Cov(x_{t+1} | o_1 … o_t), and
-/// what [`Update`] names.
+/// Numbers in the tables of a filter step that observes `k` entries: Cov(x_t | o_1 … o_t), Cov(x_{t+1} | o_1 … o_t),
+/// and the fields of [`Update`].
 #[inline(always)]
 fn sizes(dynamics: &Dynamics, k: usize, inputs: usize) -> [usize; 6] {
     let (x, size) = (dynamics.states, dynamics.size());
@@ -251,11 +251,11 @@ fn sizes(dynamics: &Dynamics, k: usize, inputs: usize) -> [usize; 6] {
     [size, size, gain, projection, padded(k) * k, padded(k) * (1 + inputs)]
 }
 
-/// Computes one filter step; answers with ½ log det 2πS and the change of the predicted covariance, or with nothing where S
-/// is not positive definite.
+/// Computes one filter step. Returns ½ log det 2πS and the change of the predicted covariance, or `None` if S is not
+/// positive definite.
 ///
-/// Rounding may leave an antisymmetric part in a covariance. It stays as small as it is: in Joseph's form no product turns
-/// it into a symmetric one. So a covariance stands for its transpose where that is read faster.
+/// Rounding may leave an antisymmetric part in a covariance. It stays small: in Joseph's form no product turns it into
+/// a symmetric one. So a covariance is read as its own transpose where that is faster.
 struct FilterStep<'a> {
     dynamics: &'a Dynamics,
     emission: &'a Emission,
@@ -323,7 +323,7 @@ impl FilterStep<'_> {
         // A P Aᵀ + Q.
         product::<S, ONE, _>(simd, (x, x), half, None, [term(x, a, covariance)]);
         product::<S, ONE, _>(simd, (x, x), next, Some(q), [term(x, half, a)]);
-        // What the data meet.
+        // The coefficients applied to data.
         transpose(projection, (x, k), across);
         transpose(w, (k, k), wt);
         transpose(offsets, (1 + self.inputs, k), biases);

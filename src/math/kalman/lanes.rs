@@ -6,7 +6,7 @@
 
 #![expect(
     clippy::needless_range_loop,
-    reason = "what an iterator hands out may not stay in registers"
+    reason = "the items of an iterator may not stay in registers"
 )]
 
 use pulp::{Simd, WithSimd};
@@ -16,10 +16,10 @@ use std::ops::Range;
 pub(super) const LANES: usize = 8;
 /// Rows of a register tile of outer products.
 const TILE: usize = 4;
-/// Columns whose outer products are summed tile after tile: few enough to stay in the innermost cache.
+/// Columns per pass over the tiles of outer products: few enough to stay in the innermost cache.
 const COLUMNS: usize = 256;
 
-/// Where neighbouring columns of a step lie in tables of one stride: from `at` on.
+/// The place of neighbouring columns of a step in tables of one stride: from `at` on.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     stride: usize,
@@ -58,7 +58,7 @@ impl Column<'_> {
     }
 }
 
-/// The same, to be written.
+/// The same, mutable.
 pub(super) struct ColumnMut<'a> {
     table: &'a mut [f64],
     place: Place,
@@ -78,13 +78,13 @@ impl ColumnMut<'_> {
     }
 }
 
-/// What a product is added to.
+/// The initial value that a product is added to.
 #[derive(Clone, Copy)]
 pub(super) enum Start<'a> {
     /// One number per row.
     Constants(&'a [f64]),
     Column(Column<'a>),
-    /// What is there.
+    /// The present value.
     Itself,
 }
 
@@ -97,7 +97,7 @@ pub(super) struct Matrix<'a> {
     pub stride: usize,
 }
 
-/// A matrix and what it is applied to.
+/// A matrix and the column it is applied to.
 pub(super) type Term<'a> = (Matrix<'a>, Column<'a>);
 
 /// `to[i] = start[i] + Σ_terms Σ_j a[i, j] from[j]` for every row i of the terms' matrices, V vectors each.
@@ -119,7 +119,7 @@ pub(super) fn apply<S: Simd, const V: usize, const N: usize>(
     }
 }
 
-/// Rows `first` to `first + H` of [`apply`]; H.
+/// Rows `first` to `first + H` of [`apply`]; returns H.
 #[inline(always)]
 fn tile<S: Simd, const V: usize, const N: usize, const H: usize>(
     simd: S,
@@ -160,7 +160,7 @@ fn add<S: Simd, const V: usize>(simd: S, sums: &mut [S::f64s; V], coefficient: f
     }
 }
 
-/// `sums[i, j] += rows[i][c] · others[j][c]` for every column c, which goes to lane `c mod LANES`; without others the rows
+/// `sums[i, j] += rows[i][c] · others[j][c]` for every column c, summed in lane `c mod LANES`. Without others: the rows
 /// with themselves, for j ≤ i (and a few more).
 pub(super) struct OuterProducts<'a> {
     /// `[rows, others, LANES]`
@@ -232,7 +232,7 @@ impl OuterProducts<'_> {
         for j in 0..W {
             b[j] = &S::as_simd_f64s(&others[left + j][columns.clone()]).0[..vectors];
         }
-        // Lanes of narrower vectors take turns, so that every machine adds in the same order.
+        // Narrower vectors process the lanes in turn, so that every machine adds in the same order.
         for lane in 0..LANES / S::F64_LANES {
             let mut tile = [[simd.splat_f64s(0.0); W]; H];
             let mut c = lane;

@@ -1,11 +1,11 @@
 //! The closed-form M-step (Shumway & Stoffer 1982; Ghahramani & Hinton 1996): three regressions on expected moments.
 //!
-//! `W = S_yz S_zz⁻¹` over the free entries, what is fixed moved to the left; then `Σ = E / n`, its diagonal, or its mean
-//! diagonal. Three cases need more. Where rows of W have different free entries and Σ is full, W solves
-//! `Λ W S_zz = Λ S_yz` on its free entries with Λ the inverse of the Σ before (a conditional maximisation, Meng & Rubin
-//! 1993: it cannot lower the likelihood). Where some entries of an observation are missing, a diagonal R takes each row's
-//! own moments, and a full R those with the missing entries filled in by their expectation given the observed ones and
-//! the state.
+//! `W = S_yz S_zz⁻¹` over the free entries, with the fixed terms moved to the left; then `Σ = E / n`, its diagonal, or
+//! its mean diagonal. Three cases need more. Where rows of W have different free entries and Σ is full, W solves `Λ W
+//! S_zz = Λ S_yz` on its free entries with Λ the inverse of the previous Σ (a conditional maximisation, Meng & Rubin
+//! 1993: it cannot lower the likelihood). Where some entries of an observation are missing, a diagonal R uses each
+//! row's own moments. A full R uses moments in which missing entries are replaced by their expectation given the
+//! observed ones and the state.
 
 use super::statistics::precision;
 use super::{Conditional, Moments, Statistics, System};
@@ -27,7 +27,7 @@ pub enum NoiseForm {
     Spherical,
 }
 
-/// What is learnt of a noise covariance.
+/// The learnt part of a noise covariance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Noise {
     /// Its form.
@@ -36,12 +36,12 @@ pub struct Noise {
     pub free: Vec<bool>,
 }
 
-/// What is learnt of one conditional Gaussian; the rest stays as it is.
+/// The learnt part of one conditional Gaussian; the rest is fixed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Regression {
-    /// Which entries of W. `[Y, Z]`
+    /// The learnt entries of W. `[Y, Z]`
     pub free: DMatrix<bool>,
-    /// What of Σ.
+    /// The learnt part of Σ.
     pub noise: Noise,
 }
 
@@ -57,7 +57,7 @@ impl Regression {
         }
     }
 
-    /// Refuses what has no closed form.
+    /// Refuses cases without a closed form.
     pub fn check(&self) -> Result<()> {
         let Noise { form, free } = &self.noise;
         if *form != NoiseForm::Diagonal && free.contains(&true) && free.contains(&false) {
@@ -82,7 +82,7 @@ impl Regression {
     }
 }
 
-/// What is learnt of a system.
+/// The learnt parameters of a system.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Learning {
     /// m₁ `[X, 1]` and P₁.
@@ -93,7 +93,7 @@ pub struct Learning {
     pub emission: Regression,
 }
 
-/// The moments behind a regression.
+/// The moments of a regression.
 enum Evidence {
     /// Of `[y; z]`.
     Joint(Moments),
@@ -102,14 +102,14 @@ enum Evidence {
 }
 
 impl Learning {
-    /// The system that maximises the expected log joint of `statistics` over what is learnt of `system`, and which noises
-    /// had to be held above their floor.
+    /// The system that maximises the expected log joint of `statistics` over the learnt parameters of `system`, and
+    /// which noises were held at their floor.
     pub fn maximize(&self, system: &System, statistics: &Statistics) -> Result<(System, Vec<&'static str>)> {
         let (conditionals, floored) = self.maximize_each(system.conditionals(), statistics)?;
         Ok((System::from_conditionals(conditionals), floored))
     }
 
-    /// The same of these three: `x_1`, `x_{t+1}` and `o_t`, each given its regressors.
+    /// The same for three conditional Gaussians: `x_1`, `x_{t+1}` and `o_t`, each given its regressors.
     pub fn maximize_each(
         &self,
         [initial, transition, emission]: [Conditional; 3],
@@ -270,7 +270,8 @@ fn observed_row(statistics: &Statistics, emission: &Conditional, i: usize) -> Mo
     sum
 }
 
-/// The moments of `[o; z]` with what is missing of o expected given what is observed and the state.
+/// The moments of `[o; z]` with missing entries of o replaced by their expectation given the observed ones and the
+/// state.
 fn filled_in(statistics: &Statistics, emission: &Conditional) -> Moments {
     let (o, z) = emission.coefficients.shape();
     let mut sum = Moments {
@@ -312,7 +313,7 @@ fn filled_in(statistics: &Statistics, emission: &Conditional) -> Moments {
 }
 
 impl System {
-    /// The same model with latents `M x`: every observation is as likely as before.
+    /// The same model with latents `M x`; the likelihood of every observation is unchanged.
     pub fn transformed(&self, m: &DMatrix<f64>) -> Result<Self> {
         let inverse = m
             .clone()
@@ -332,7 +333,7 @@ impl System {
         })
     }
 
-    /// The response of o to an impulse of u, which no change of latent coordinates alters: D, C B, C A B, C A² B, …
+    /// The response of o to an impulse of u, which does not depend on the latent coordinates: D, C B, C A B, C A² B, …
     pub fn markov_parameters(&self, count: usize) -> Vec<DMatrix<f64>> {
         let mut response = self.transition_input.clone();
         let mut all = vec![self.emission_input.clone()];

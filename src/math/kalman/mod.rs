@@ -3,12 +3,12 @@
 //! `x_1 ~ N(m_1, P_1)`, `x_{t+1} = A x_t + B u_t + b + w_t`, `o_t = C x_t + D u_t + d + v_t`, `w_t ~ N(0, Q)`,
 //! `v_t ~ N(0, R)`, over many sequences of any lengths, with inputs, missing entries and missing steps.
 //!
-//! What follows from what: [`System`] and [`Sequences`] → [`Filtered`] (Kalman 1960) → [`Beliefs`] (Rauch, Tung & Striebel
-//! 1965, or draws by Frühwirth-Schnatter 1994) → [`Statistics`] → a better system ([`Learning::maximize`], Shumway &
-//! Stoffer 1982) or a gradient ([`Statistics::gradient`], by Fisher's identity that of the likelihood).
+//! Data flow: [`System`] and [`Sequences`] → [`Filtered`] (Kalman 1960) → [`Beliefs`] (Rauch, Tung & Striebel 1965, or
+//! draws by Frühwirth-Schnatter 1994) → [`Statistics`] → an updated system ([`Learning::maximize`], Shumway & Stoffer
+//! 1982) or a gradient ([`Statistics::gradient`], equal to that of the likelihood by Fisher's identity).
 //!
-//! Covariances do not depend on the data: each is computed once for all sequences with the same missing entries, and no
-//! more once it has settled; the means of all these sequences are then advanced side by side.
+//! Covariances do not depend on the data. Each is computed once for all sequences with the same missing entries, until
+//! the recursion has converged. The means of all these sequences are then advanced side by side.
 
 mod beliefs;
 mod draw;

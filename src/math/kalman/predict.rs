@@ -1,11 +1,11 @@
-//! What the model expects of observations it has not seen: k steps ahead, in free run, and beyond the end.
+//! Predictions of observations: k steps ahead, in simulation, and beyond the last step.
 
 use super::sequences::Sequences;
 use super::{Filtered, System};
 use crate::math::linear_algebra::symmetric;
 use nalgebra::{DMatrix, DVector};
 
-/// How far ahead.
+/// How far ahead to predict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Horizon {
     /// k ≥ 1: o_t from o_1 … o_{t−k} and all inputs.
@@ -27,7 +27,8 @@ pub struct Forecast {
 }
 
 impl Filtered<'_> {
-    /// Expected observations of every sequence, each row-major `[T, O]`; o_t for t < k is expected from nothing.
+    /// Expected observations of every sequence, each row-major `[T, O]`; for t < k, o_t is predicted from no
+    /// observation.
     pub fn expected(&self, horizon: Horizon) -> Vec<Vec<f64>> {
         let (system, sequences) = (self.system, self.sequences);
         let mut all = vec![Vec::new(); sequences.count()];
@@ -43,7 +44,7 @@ impl Filtered<'_> {
                 for t in 0..length {
                     match horizon {
                         Horizon::Steps(k) => {
-                            // predicted(s) knows o_1 … o_{s−1}: it is one step ahead of s − 1.
+                            // predicted(s) is given o_1 … o_{s−1}: it is one step ahead of s − 1.
                             let start = (t + 1).saturating_sub(k);
                             state = predicted(start);
                             for s in start..t {
@@ -61,7 +62,7 @@ impl Filtered<'_> {
     }
 
     /// Forecasts beyond the last step of sequence `i`, one for each row of `inputs` (the first is at the step after the
-    /// last). `last_input` is u at the last step. Intervals at 95 % are ± 1.96 deviations.
+    /// last). `last_input` is u at the last step. Intervals at 95 % are ± 1.96 standard deviations.
     pub fn forecast(&self, i: usize, last_input: &[f64], inputs: &[DVector<f64>]) -> Vec<Forecast> {
         let system = self.system;
         let length = self.sequences.lengths()[i];

@@ -1,7 +1,7 @@
-//! How the filter's steps are walked backwards, without a look at the data:
+//! The coefficients of the smoother's backward pass, which do not depend on the data:
 //! `x_t | x_{t+1}, o_1 … o_t ~ N(m + J (x_{t+1} − m'), G)` with `J = P Aᵀ P'⁻¹`, `G = (I − J A) P (I − J A)ᵀ + J Q Jᵀ`.
 //!
-//! No step waits for another, so a few are computed in turns: solving for J is a long chain of operations.
+//! The steps are independent. A few are interleaved, since solving for J is a long chain of operations.
 
 use super::System;
 use super::gains::Gains;
@@ -12,11 +12,11 @@ use crate::math::vectors::arch;
 use nalgebra::DMatrix;
 use pulp::{Simd, WithSimd};
 
-/// A variance of x_{t+1} given the entries before it, relative to its variance by itself, below which it is known for
-/// certain.
+/// An entry of x_{t+1} is deterministic if its variance given the entries before it is below this fraction of its own
+/// variance.
 const CERTAIN: f64 = 1e-12;
 
-/// Steps whose systems of equations are solved in turns.
+/// Steps whose systems of equations are solved interleaved.
 const TOGETHER: usize = 4;
 
 /// J and G of every filter step.
@@ -107,7 +107,7 @@ impl Steps<'_> {
                 let ([p, next], (gain, covariance)) = (gains.covariances(*id), own.split_at_mut(size));
                 gain.copy_from_slice(&solutions[n * size..][..size]);
                 if !definite[n] {
-                    // Some direction of x_{t+1} is known for certain and says nothing.
+                    // Some direction of x_{t+1} is deterministic and carries no information.
                     let product = &self.system.transition * gains.covariance(*id);
                     gain.copy_from_slice(&table(&least_squares(&matrix(next, x, x), &product).transpose()));
                 }

@@ -1,13 +1,14 @@
-//! Sequences as the filter takes them: sorted into blocks whose columns share their missing entries.
+//! Sequences in the filter's layout: sorted into blocks whose columns share their missing entries.
 //!
-//! A block holds up to [`COLUMNS`] sequences side by side, longest first, feature-major with column `t · B + c` for step t
-//! of sequence c. Sequences without missing values share blocks whatever their lengths; others where length and missing
-//! entries are the same.
+//! A block holds up to [`COLUMNS`] sequences side by side, longest first, feature-major with column `t · B + c` for
+//! step t of sequence c. Sequences without missing values share blocks regardless of their lengths. Others share a
+//! block only if their length and missing entries are the same.
 
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 
-/// Sequences of one block: enough to fill vectors, few enough for a block to stay in cache and for threads to share blocks.
+/// Sequences per block: enough to fill vectors, few enough for a block to stay in cache and for threads to share the
+/// blocks.
 const COLUMNS: usize = 16;
 
 /// The mask of a step where everything is observed.
@@ -97,7 +98,7 @@ impl Sequences {
         let mut masks = vec![(0..outputs).collect::<Vec<_>>()];
         let mut numbers: BTreeMap<Vec<usize>, u32> = BTreeMap::from([(masks[0].clone(), COMPLETE)]);
         let mut observed_steps = 0;
-        // Sequences by what they share: nothing missing, or the same length and masks.
+        // Groups of sequences: nothing missing, or the same length and masks.
         let mut groups: BTreeMap<Vec<u32>, Vec<usize>> = BTreeMap::new();
         for (i, (&start, &length)) in starts.iter().zip(lengths).enumerate() {
             let rows = observed[start * outputs..(start + length) * outputs].chunks_exact(outputs);

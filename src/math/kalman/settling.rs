@@ -1,4 +1,4 @@
-//! When a recursion of covariances has settled, and which of its steps follows which.
+//! When a recursion of covariances has converged, and the order of its steps.
 
 use super::lanes::LANES;
 use super::small::{chunks, chunks_mut, high, load, store};
@@ -12,13 +12,13 @@ pub(super) const EDGE: u32 = u32::MAX;
 const MEASURABLE: f64 = 1e-11;
 /// Added to every variance: changes of a variance of zero count as infinite.
 const LEAST_VARIANCE: f64 = 1e-200;
-/// A covariance has settled once all its changes to come sum to less than this, relative to its diagonal.
+/// A covariance has converged once its remaining changes sum to less than this, relative to its diagonal.
 const SETTLED: f64 = 1e-11;
 
-/// How far a recursion of covariances has settled.
+/// How far a recursion of covariances has converged.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
-    /// The largest change of an entry against the step before, relative to the diagonal.
+    /// The largest change of an entry since the previous step, relative to the diagonal.
     change: f64,
     /// The factor by which changes shrink.
     rate: f64,
@@ -37,7 +37,7 @@ impl Pace {
         Self { change, rate }
     }
 
-    /// Whether all changes to come are negligible, as a geometric series.
+    /// Whether the remaining changes, summed as a geometric series, are negligible.
     pub fn has_settled(self) -> bool {
         self.change == 0.0 || self.change < SETTLED * (1.0 - self.rate)
     }
@@ -82,12 +82,12 @@ pub(super) fn change<S: Simd, const ONE: bool>(
     simd.reduce_max_f64s(worst).sqrt()
 }
 
-/// Which step follows another under which circumstances. The first successor of every step is found without a search.
+/// The successor of each step under each condition. The first successor of every step is found without a search.
 #[derive(Debug)]
 pub(super) struct Successors {
-    /// Circumstance and successor, of the edge and then of every step; [`EDGE`] where there is none.
+    /// Condition and first successor, of the edge and then of every step; [`EDGE`] if there is none.
     first: Vec<(u32, u32)>,
-    /// By step and circumstance.
+    /// By step and condition.
     others: HashMap<(u32, u32), u32>,
 }
 
@@ -115,7 +115,7 @@ impl Successors {
         }
     }
 
-    /// A step has come to the others.
+    /// Adds a step.
     pub fn grow(&mut self) {
         self.first.push((0, EDGE));
     }

@@ -1,4 +1,5 @@
-//! Products and inverses of small matrices in whole vectors: a general routine spends longer on preparing than on these.
+//! Products and inverses of small matrices in whole vectors. The set-up of a general routine takes longer than these
+//! products.
 //!
 //! A small matrix is a table whose rows are the matrix's columns, padded with zeros to whole vectors: entry (i, j) of a
 //! matrix of n rows is at `j · padded(n) + i`. Column j of a product `a bᵀ` is `Σ_k b[j, k] a[:, k]`: a is read in vectors,
@@ -6,7 +7,7 @@
 
 #![expect(
     clippy::needless_range_loop,
-    reason = "what an iterator hands out may not stay in registers"
+    reason = "the items of an iterator may not stay in registers"
 )]
 
 use super::lanes::{LANES, Matrix};
@@ -73,7 +74,7 @@ pub(super) fn parts_mut<T, const N: usize>(mut values: &mut [T], sizes: [usize; 
     parts
 }
 
-/// As much of a column as fills the widest vector.
+/// The part of a column that fills the widest vector.
 pub(super) type Chunk = [f64; LANES];
 
 #[inline(always)]
@@ -142,7 +143,7 @@ pub(super) fn product<S: Simd, const ONE: bool, const N: usize>(
     }
 }
 
-/// A vector of each of H columns of [`product`]; H.
+/// A vector of each of H columns of [`product`]; returns H.
 #[inline(always)]
 fn tile<S: Simd, const ONE: bool, const N: usize, const H: usize>(
     simd: S,
@@ -215,9 +216,9 @@ pub(super) fn transpose(out: &mut [f64], (n, m): (usize, usize), a: &[f64]) {
     }
 }
 
-/// `s = L D Lᵀ` of N matrices in turns, so that none waits for its own pivots: `factors`, side by side, get L below the
-/// diagonal and D⁻¹ on it. Whether every pivot is above `least` times its variance, as where s is positive definite. All
-/// `[n, n]`
+/// `s = L D Lᵀ` of N matrices, interleaved so that none waits for its own pivots: `factors`, side by side, get L below
+/// the diagonal and D⁻¹ on it. Returns whether every pivot is above `least` times its variance, which holds where s is
+/// positive definite. All `[n, n]`
 #[inline(always)]
 pub(super) fn factorise<S: Simd, const ONE: bool, const N: usize>(
     simd: S,
@@ -280,7 +281,7 @@ pub(super) fn whiten<S: Simd, const ONE: bool>(simd: S, (h, n): (usize, usize), 
     }
 }
 
-/// `b s⁻¹` for N tables b `[n, n]` side by side, in turns, and what [`factorise`] made of their s.
+/// `b s⁻¹` for N tables b `[n, n]` side by side, interleaved, given the factors of their s from [`factorise`].
 #[inline(always)]
 pub(super) fn solve<S: Simd, const ONE: bool, const N: usize>(simd: S, n: usize, b: &mut [f64], factors: &[f64]) {
     let (high, stride) = (high::<ONE>(n), LANES * high::<ONE>(n));

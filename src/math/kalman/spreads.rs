@@ -1,5 +1,5 @@
-//! The half of the smoother that does not see the data: covariances as sums of positive semidefinite terms. As in the
-//! filter, a step depends on the step after it and on what the filter did there, and is computed once.
+//! The data-independent half of the smoother: covariances as sums of positive semidefinite terms. A step depends only
+//! on the step after it and on the filter step at the same time, and is computed once.
 
 use super::gains::Gains;
 use super::lanes::LANES;
@@ -11,7 +11,7 @@ use crate::math::vectors::arch;
 use nalgebra::DMatrix;
 use pulp::{Simd, WithSimd};
 
-/// The spread of one x_t given all observations.
+/// The covariances of one x_t given all observations.
 #[derive(Debug, Clone)]
 pub(in crate::math) struct Spread {
     /// Cov(x_t). `[X, X]`
@@ -20,11 +20,11 @@ pub(in crate::math) struct Spread {
     pub lag: DMatrix<f64>,
 }
 
-/// The spread of x_t given all observations: covariances, and those with the step after.
+/// The covariances of every x_t given all observations, and those with the step after.
 #[derive(Debug, Clone)]
 pub(super) struct Spreads {
     states: usize,
-    /// Of each spread Cov(x_t) and Cov(x_t, x_{t+1}), the latter zero at the last step.
+    /// For each step: Cov(x_t) and Cov(x_t, x_{t+1}), the latter zero at the last step.
     values: Vec<f64>,
 }
 
@@ -37,7 +37,7 @@ impl Spreads {
         }
     }
 
-    /// The covariances of filter steps, without any between steps.
+    /// The covariances of filter steps, without covariances between steps.
     pub fn filtered(gains: &Gains) -> Self {
         let mut spreads = Self::new(gains.states());
         for id in 0..gains.steps.len() as u32 {
@@ -46,7 +46,7 @@ impl Spreads {
         spreads
     }
 
-    /// Adds one spread, and says which step it is.
+    /// Adds the covariances of one step, and returns its number.
     pub fn push(&mut self, Spread { covariance, lag }: &Spread) -> u32 {
         let step = self.values.len() / (2 * self.size());
         self.values.extend(table(covariance));
@@ -64,7 +64,7 @@ impl Spreads {
         self.values.is_empty()
     }
 
-    /// The spread where a sequence ends at filter step `at`.
+    /// Adds the covariances of a sequence's last step, at filter step `at`.
     fn push_last(&mut self, gains: &Gains, at: u32) {
         self.values.extend(gains.covariances(at)[0]);
         self.values.resize(self.values.len() + self.size(), 0.0);
@@ -87,7 +87,7 @@ impl Spreads {
     }
 }
 
-/// The recursion of spreads, backwards through the filter's steps.
+/// The backward recursion of covariances through the filter's steps.
 #[derive(Debug)]
 pub(super) struct Smoothing<'a> {
     pub spreads: Spreads,

@@ -1,5 +1,5 @@
-//! What learning needs of the beliefs: expected second moments of targets and regressors, for each of the three
-//! conditional Gaussians of the model; and, from these, the expected log joint and its gradient.
+//! Expected second moments of targets and regressors under the beliefs, for each of the three conditional Gaussians of
+//! the model; and, from these, the expected log joint and its gradient.
 //!
 //! `E[log N(y; W z, Σ)]` summed over data is `−½ (n log det 2πΣ + tr Σ⁻¹ E)` with
 //! `E = Σ_i E[(y − W z)(y − W z)ᵀ]`; its gradient is `Σ⁻¹ (S_yz − W S_zz)` in W and `−½ (n Σ⁻¹ − Σ⁻¹ E Σ⁻¹)` in Σ.
@@ -13,7 +13,7 @@ use crate::math::linear_algebra::{cholesky, eigen, inverse_lower, symmetric};
 use nalgebra::DMatrix;
 use std::collections::BTreeMap;
 
-/// `Σ_i E[v vᵀ]` of `v = [y; z]`, and how many there were.
+/// `Σ_i E[v vᵀ]` of `v = [y; z]`, and the number of summands.
 #[derive(Debug, Clone)]
 pub struct Moments {
     /// n: the weight of all summands.
@@ -23,7 +23,7 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// None of vectors of `size` numbers.
+    /// No moments, of vectors of `size` numbers.
     pub(in crate::math) fn zeros(size: usize) -> Self {
         Self {
             count: 0.0,
@@ -118,7 +118,7 @@ impl Statistics {
         self.expected_log_of(&system.conditionals())
     }
 
-    /// The same under these three: `x_1`, `x_{t+1}` and `o_t`, each given its regressors.
+    /// The same for three conditional Gaussians: `x_1`, `x_{t+1}` and `o_t`, each given its regressors.
     pub fn expected_log_of(&self, [initial, transition, emission]: &[Conditional; 3]) -> ExpectedLog {
         let emissions = self.emission.iter();
         ExpectedLog {
@@ -161,7 +161,7 @@ impl Statistics {
 }
 
 impl Conditional {
-    /// The same of the targets `rows` alone.
+    /// The same for the targets `rows` only.
     pub(in crate::math) fn rows(&self, rows: &[usize]) -> Self {
         Self {
             coefficients: self.coefficients.select_rows(rows),
@@ -181,7 +181,7 @@ impl Conditional {
     }
 }
 
-/// Σ⁻¹, log det 2πΣ, and the number of directions with noise. A direction without noise is known for certain: it has no
+/// Σ⁻¹, log det 2πΣ, and the number of directions with noise. A direction without noise is deterministic: it has no
 /// density and is left out.
 pub(super) fn precision(noise: &DMatrix<f64>) -> (DMatrix<f64>, f64, usize) {
     let log_2pi = (2.0 * std::f64::consts::PI).ln();

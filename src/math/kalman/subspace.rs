@@ -10,11 +10,11 @@ use super::sequences::Sequences;
 use crate::math::linear_algebra::{eigen, least_squares, symmetric};
 use nalgebra::{DMatrix, DVector, SVD};
 
-/// Rows of a regression per unknown below which a shorter past is tried.
+/// Least rows of a regression per unknown; with fewer, a shorter past is tried.
 const ROWS_PER_UNKNOWN: usize = 5;
 
 impl System {
-    /// Initial values with `states` latent dimensions; none where the sequences are too short or say too little.
+    /// Initial values with `states` latent dimensions; none if the sequences are too short or not informative enough.
     pub fn by_subspace(sequences: &Sequences, observed: &[f64], inputs: &[f64], states: usize) -> Option<Self> {
         let (o, u) = (sequences.outputs(), sequences.inputs());
         let width = o + u;
@@ -31,7 +31,7 @@ impl System {
             let v = observed[t * o + j];
             if v.is_nan() { means[j] } else { v }
         };
-        // Rows [p_t; u_t; 1] and targets o_t less their means, for every t with a whole past, sequence after sequence.
+        // Rows [p_t; u_t; 1] and targets o_t minus their means, for every t with a whole past, sequence after sequence.
         let count = rows(past);
         let mut regressors = DMatrix::zeros(past * width + u + 1, count);
         let mut targets = DMatrix::zeros(o, count);
@@ -118,8 +118,8 @@ impl System {
         system.check().is_ok().then_some(system)
     }
 
-    /// Moves the latent origin to where the dynamics rest without input, so that b = 0; d then says the same. Nothing
-    /// changes where there is no such place.
+    /// Moves the latent origin to the fixed point of the dynamics without input, so that b = 0, and adjusts d. Nothing
+    /// changes if there is no fixed point.
     fn shift_offset_away(&mut self) {
         let x = self.states();
         let rest = DMatrix::identity(x, x) - &self.transition;

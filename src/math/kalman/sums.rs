@@ -1,5 +1,5 @@
-//! How expected second moments are summed: outer products of the means in whole vectors, block by block, and what the
-//! spreads add to them, chain by chain.
+//! Sums of expected second moments: outer products of the means in whole vectors, block by block, and covariances,
+//! chain by chain.
 
 use super::beliefs::Chain;
 use super::lanes::{LANES, OuterProducts};
@@ -29,7 +29,7 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    /// None.
+    /// Zero moments.
     ///
     /// # Errors
     /// If the moments of all patterns of missing entries take too much memory.
@@ -53,7 +53,7 @@ impl Sums {
         }
     }
 
-    /// What the means of one block contribute, `[X, T·B]`, its columns by `weights`.
+    /// The contribution of the means of one block, `[X, T·B]`, with columns weighted by `weights`.
     pub fn of_means(sequences: &Sequences, block: &Block, states: usize, means: &[f64], weights: &[f64]) -> Self {
         let mut sums = Self::none(sequences, states);
         let view = View {
@@ -90,7 +90,7 @@ impl Sums {
         }
     }
 
-    /// Adds what the spreads of every block's columns contribute. Neighbouring columns of the same spreads are one.
+    /// Adds the covariances of every block's columns. Neighbouring columns with the same covariances are one chain.
     pub fn add_chains<'a>(
         &mut self,
         sequences: &Sequences,
@@ -111,7 +111,7 @@ impl Sums {
         }
     }
 
-    /// Adds what the spreads of one chain contribute, `weight` times.
+    /// Adds the covariances of one chain, `weight` times.
     fn add_spreads(&mut self, sequences: &Sequences, masks: &[u32], spreads: &Spreads, steps: &[u32], weight: f64) {
         let x = self.states;
         let (mut all, mut lags) = (zeros(x, x), zeros(x, x));
@@ -142,7 +142,7 @@ impl Sums {
         add_to(&mut self.transition.second, (x, x), &all, x);
     }
 
-    /// Whole matrices; of the emission those that observe anything.
+    /// Whole matrices; for the emission, those of masks with observed entries.
     pub fn finish(self, sequences: &Sequences) -> Statistics {
         let mirrored = |mut moments: Moments| {
             moments.second.fill_upper_triangle_with_lower_triangle();
@@ -248,7 +248,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Steps before which nothing is missing, no sequence has ended and all count once.
+    /// The number of first steps at which nothing is missing, no sequence has ended and all weights are 1.
     fn whole(&self) -> usize {
         if self.roots.iter().any(|root| *root != 1.0) {
             return 0;
@@ -258,8 +258,9 @@ impl<'a> View<'a> {
         (0..masks.len()).take_while(whole).count()
     }
 
-    /// What the first `steps` steps, two or more, and the transitions between them contribute. All regressors but the last
-    /// step's are those of a transition and all states but the first its targets: their products are summed once.
+    /// Adds the first `steps` steps, two or more, and the transitions between them. All regressors except the last
+    /// step's are those of a transition, and all states except the first are its targets: their products are summed
+    /// once.
     fn add_whole(&self, sums: &mut Sums, steps: usize) {
         let (x, u, o) = (self.states, self.sequences.inputs(), self.sequences.outputs());
         let (width, stride) = (self.block.members.len(), self.block.stride());
@@ -336,7 +337,7 @@ impl<'a> View<'a> {
                 others: None,
             })
         };
-        // While no sequence has ended and all count once, the tables are taken as they are.
+        // While no sequence has ended and all weights are 1, the tables are used as they are.
         let weighted = self.roots.iter().any(|root| *root != 1.0);
         let whole = |t: &usize| !weighted && self.block.active[t + shift] == width;
         let mut first = times.start + times.clone().take_while(whole).count();
@@ -344,7 +345,7 @@ impl<'a> View<'a> {
         let mut unmasked = rows(&(times.start..first));
         unmasked.push(&ones[..(first - times.start) * width]);
         add(&unmasked);
-        // Columns beyond a sequence's end count nothing.
+        // Columns beyond a sequence's end do not count.
         let mut table = Vec::new();
         while first < times.end {
             let last = times.end.min(first + (GATHERED / width).max(1));
@@ -375,7 +376,7 @@ impl<'a> View<'a> {
 #[derive(Clone, Copy)]
 struct Source<'a> {
     table: &'a [f64],
-    /// Which rows; the first ones without.
+    /// Which rows; if none, the first ones.
     rows: Option<&'a [usize]>,
     shift: usize,
 }

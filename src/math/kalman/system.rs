@@ -1,10 +1,10 @@
-//! The parameters of a linear-Gaussian state space, and the three conditional Gaussians they stand for.
+//! The parameters of a linear-Gaussian state space, and the three conditional Gaussians they define.
 
 use crate::math::linear_algebra::{cholesky, clip_eigenvalues, eigen, symmetric};
 use crate::{Error, Result};
 use nalgebra::{DMatrix, DVector};
 
-/// Everything that the model says. X latent, O observed, U input dimensions.
+/// The parameters of the model. X latent, O observed, U input dimensions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct System {
     /// m₁. `[X]`
@@ -79,7 +79,7 @@ impl System {
         }
     }
 
-    /// All three.
+    /// All three conditional Gaussians.
     pub fn conditionals(&self) -> [Conditional; 3] {
         [
             self.initial_conditional(),
@@ -88,7 +88,7 @@ impl System {
         ]
     }
 
-    /// The system that these three make.
+    /// The system of these three conditional Gaussians.
     pub fn from_conditionals([initial, transition, emission]: [Conditional; 3]) -> Self {
         let x = transition.coefficients.nrows();
         let u = transition.coefficients.ncols() - x - 1;
@@ -107,8 +107,8 @@ impl System {
         }
     }
 
-    /// Looks for sizes that do not fit, numbers that are not finite, and matrices that are no covariances: P₁ and Q must
-    /// be symmetric and positive semidefinite, R positive definite.
+    /// Checks for sizes that do not fit, numbers that are not finite, and matrices that are not covariances: P₁ and Q
+    /// must be symmetric and positive semidefinite, R positive definite.
     pub fn check(&self) -> Result<()> {
         self.check_sizes_and_numbers()?;
         covariance("initial_covariance", &self.initial_covariance, false)?;
@@ -149,8 +149,8 @@ impl System {
     }
 }
 
-/// Which entries of a vector with this covariance have a part in a direction without variance; a variance may be NaN where
-/// it is not known but positive.
+/// Which entries of a vector with this covariance contribute to a direction without variance. A variance may be NaN if
+/// it is positive but unknown.
 pub fn without_variance(covariance: &DMatrix<f64>) -> Vec<bool> {
     let n = covariance.nrows();
     let deviations = covariance.diagonal().map(f64::sqrt);

@@ -95,8 +95,8 @@ pub(in crate::math) fn simulate(system: &System, lengths: &[usize], missing: f64
     }
 }
 
-/// Mean and covariance of x_1 … x_T and the observed entries of o_1 … o_T, one below the other, written down in one go:
-/// `x = F⁻¹ (drive + noise)`, `o = C x + …`.
+/// Mean and covariance of x_1 … x_T and the observed entries of o_1 … o_T, stacked: `x = F⁻¹ (drive + noise)`, `o = C x
+/// + …`.
 struct Dense {
     mean: DVector<f64>,
     covariance: DMatrix<f64>,
@@ -244,7 +244,7 @@ fn sharing_and_the_steady_state_change_no_number() {
     for (case, (x, o, u)) in SIZES.into_iter().chain([LARGE]).enumerate() {
         let rng = &mut streams.named("case").at(case as u64);
         let mut system = random_system(x, o, u, rng);
-        // One system forgets slowly.
+        // The dynamics of one system decay slowly.
         if case == 4 {
             system.transition *= 0.999 / system.spectral_radius();
             system.transition_noise *= 1e-4;
@@ -272,7 +272,7 @@ fn sharing_and_the_steady_state_change_no_number() {
     }
 }
 
-/// The fused pass says what its parts say, and the same bytes for any number of threads.
+/// The fused pass gives the results of its parts, and the same bytes for any number of threads.
 #[test]
 fn an_expectation_step_is_filter_smoother_and_moments() {
     let streams = Streams::new(11);
@@ -322,7 +322,7 @@ fn moments_are_sums_over_steps() {
             let beliefs = Filtered::new(&system, &sequences).expect("a filter").smooth();
             let found = Statistics::new(&sequences, &beliefs, None).expect("statistics");
             let mut sums = Statistics::none(&sequences, x);
-            // Adds E[v vᵀ], of whose entries from `at` on these are the covariances.
+            // Adds E[v vᵀ]; `spreads` holds the covariances of its entries and their places.
             let add = |moments: &mut Moments, v: Vec<f64>, spreads: &[((usize, usize), &DMatrix<f64>)]| {
                 let v = DVector::from_vec(v);
                 moments.count += 1.0;
@@ -478,7 +478,7 @@ fn em_never_lowers_the_likelihood() {
     }
 }
 
-/// Every entry of a system, to be nudged one by one.
+/// Every entry of a system, for finite differences.
 fn entries(system: &mut System) -> Vec<&mut f64> {
     let System {
         initial_mean,
@@ -509,7 +509,7 @@ fn entries(system: &mut System) -> Vec<&mut f64> {
 }
 
 #[test]
-fn fisher_the_gradient_of_the_expected_log_joint_is_the_slope_of_the_log_likelihood() {
+fn fisher_the_gradient_of_the_expected_log_joint_is_that_of_the_log_likelihood() {
     let streams = Streams::new(4);
     for (case, (x, o, u)) in SIZES.into_iter().enumerate() {
         let rng = &mut streams.named("case").at(case as u64);
@@ -523,7 +523,7 @@ fn fisher_the_gradient_of_the_expected_log_joint_is_the_slope_of_the_log_likelih
             let filtered = Filtered::new(system, &sequences).expect("a filter");
             filtered.log_likelihood().iter().sum()
         };
-        // Entry by entry; covariances stay symmetric by moving both halves, whose slopes add.
+        // Entry by entry. Both halves of a covariance move together to keep it symmetric; their gradients add.
         for at in 0..gradient.len() {
             let twin = twin(&system, at);
             let step = 1e-5;

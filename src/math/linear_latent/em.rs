@@ -1,9 +1,9 @@
 //! One iteration of expectation maximisation (Rubin & Thayer 1982), from the data's moments alone.
 //!
 //! The posterior mean is linear in the row, `m = T u` with `u = [1; c − c̄; x − x̄]`, so that the expected moments are
-//! products with `𝓜 = Σ_i w_i u_i u_iᵀ`: `E[z uᵀ] = T 𝓜` and `E[z zᵀ] = T 𝓜 Tᵀ + n M⁻¹`. Maximum likelihood on these guesses is
-//! the regression of x on `[z; 1; c]`, and the noise is the mean square of its residuals. An iteration costs O(Z P²),
-//! however many rows there are, and never lowers the likelihood.
+//! products with `𝓜 = Σ_i w_i u_i u_iᵀ`: `E[z uᵀ] = T 𝓜` and `E[z zᵀ] = T 𝓜 Tᵀ + n M⁻¹`. The M-step is the regression
+//! of x on `[z; 1; c]`, and the noise is the mean square of its residuals. An iteration costs O(Z P²), independent of
+//! the number of rows, and never lowers the likelihood.
 
 use super::{Inference, LinearLatent};
 use crate::math::linear_algebra::{least_squares, matrix};
@@ -14,10 +14,10 @@ use nalgebra::DMatrix;
 /// Noise variances stay above this fraction of their column's variance.
 const LEAST_NOISE: f64 = 1e-10;
 
-/// What is learnt of the noise Ψ.
+/// The learnt form of the noise Ψ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Noise {
-    /// Nothing: it stays as it is.
+    /// None: Ψ is fixed.
     Fixed,
     /// One variance for all columns: probabilistic principal components.
     Spherical,
@@ -25,14 +25,14 @@ pub enum Noise {
     Diagonal,
 }
 
-/// What an iteration learns; the rest stays as it is.
+/// The parameters that an iteration learns; the rest is fixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Learning {
     /// Whether W is learnt.
     pub loadings: bool,
     /// Whether `[V, b]` is learnt.
     pub coefficients: bool,
-    /// What is learnt of Ψ.
+    /// The learnt form of Ψ.
     pub noise: Noise,
 }
 
@@ -62,7 +62,7 @@ impl LinearLatent {
         let inference = self.inference()?;
         let (residual, m) = self.residual_moments(data)?;
         let (n, (a, r)) = (m[(0, 0)], self.expected_moments(&inference, &residual, &m));
-        // x − x̄ = Λ [z; 1; c − c̄] + ε. Free columns are regressed on what the fixed ones leave.
+        // x − x̄ = Λ [z; 1; c − c̄] + ε. Free columns are regressed on the residuals of the fixed ones.
         let mut lambda = self.centred_regression(&residual); // [D, Z+1+C]
         let free: Vec<usize> = (0..z + 1 + c)
             .filter(|k| {

@@ -55,11 +55,12 @@ pub struct Gradient {
     pub loadings: Vec<f64>,
     /// With respect to `[V, b]`, `[D, C+1]`.
     pub coefficients: Vec<f64>,
-    /// With respect to `½ log Ψ_jj`, `[D]`; the derivative by a deviation that columns share is the sum of theirs.
+    /// With respect to `½ log Ψ_jj`, `[D]`; for a standard deviation that columns share, the gradient is the sum of
+    /// theirs.
     pub log_deviations: Vec<f64>,
 }
 
-/// What every row's inference shares.
+/// The quantities of inference that all rows share.
 struct Inference {
     /// `β = M⁻¹ Wᵀ Ψ⁻¹`, `[Z, D]`: `m = β e`.
     gain: DMatrix<f64>,
@@ -193,7 +194,7 @@ impl LinearLatent {
         })
     }
 
-    /// Calls `visit` with every row's posterior mean and what it leaves unexplained.
+    /// Calls `visit` with every row's posterior mean and residuals.
     fn each_row(&self, inference: &Inference, x: Rows, c: Option<Rows>, mut visit: impl FnMut(Row)) -> Result<()> {
         let c = c.unwrap_or(Rows {
             values: &[],
@@ -243,7 +244,7 @@ impl LinearLatent {
     }
 }
 
-/// One row, its latent variable guessed.
+/// One row with the posterior of its latent variable.
 struct Row<'a> {
     /// `c`, `[C]`.
     given: &'a [f64],

@@ -1,12 +1,12 @@
 //! Maximum likelihood in closed form, where the noise is spherical or known.
 //!
-//! Let S be the covariance of the rows, or of what is left after their regression on c, with eigenvalues
+//! Let S be the covariance of the rows, or of their residuals after regression on c, with eigenvalues
 //! `λ_1 ≥ … ≥ λ_D` and eigenvectors `u_k`. Then (Tipping & Bishop 1999, eqs. 7 and 8; the rotation they leave open is I)
 //! - `σ² = Σ_{k>Z} λ_k / (D − Z)` and `w_k = u_k (λ_k − σ²)^½`;
 //! - `log p(x)` is then `−½ [D log 2π + Σ_{k≤Z} log λ_k + (D − Z) log σ² + D]` per row.
 //!
-//! With known noise Ψ the same holds of the columns divided by their deviations, with `σ² = 1` and `(λ_k − 1)₊` (Lawley
-//! 1940): there W has fewer than Z columns where fewer eigenvalues exceed the noise.
+//! With known noise Ψ the same holds for the columns divided by their noise standard deviations, with `σ² = 1` and
+//! `(λ_k − 1)₊` (Lawley 1940): there W has fewer than Z columns where fewer eigenvalues exceed the noise.
 
 use super::LinearLatent;
 use crate::math::linear_algebra::{eigen, least_squares, matrix, symmetric};
@@ -60,8 +60,8 @@ impl LinearLatent {
         model.check().map(|()| model)
     }
 
-    /// Sets `[V, b]` to the least-squares regression of x on c, which is most likely whatever `W Wᵀ + Ψ` (Zellner 1962: the
-    /// regressors of all columns are the same); returns the covariance of the residuals, `[D, D]`.
+    /// Sets `[V, b]` to the least-squares regression of x on c, which maximises the likelihood for any `W Wᵀ + Ψ`
+    /// (Zellner 1962: the regressors of all columns are the same); returns the covariance of the residuals, `[D, D]`.
     fn regress(&mut self, data: &Observations) -> DMatrix<f64> {
         let (c, d) = data.columns();
         let p = 1 + c + d;

@@ -83,7 +83,7 @@ fn density_and_posterior_are_those_of_the_dense_joint_gaussian() {
 
 #[test]
 fn small_noise_loses_no_digits() {
-    // One column, one latent: p(x) = N(0, w² + ψ), whatever the ratio of the two.
+    // One column, one latent: p(x) = N(0, w² + ψ), for any ratio of the two.
     let model = LinearLatent {
         latents: 1,
         inputs: 0,
@@ -124,7 +124,7 @@ fn the_gradient_is_that_of_finite_differences() {
     });
 }
 
-/// A start away from the truth.
+/// Initial values away from the truth.
 fn start(model: &LinearLatent) -> LinearLatent {
     LinearLatent {
         loadings: normals("start", model.loadings.len()),
@@ -153,7 +153,7 @@ fn moments_give_the_mean_over_weighted_rows() {
 }
 
 #[test]
-fn an_iteration_is_the_regression_on_guessed_latents() {
+fn an_iteration_is_the_regression_on_inferred_latents() {
     // The same step row by row: moments of [z; c; 1] under the posterior, then least squares and mean squares.
     let truth = model(1);
     let (c, x) = data(&truth, 40);
@@ -185,7 +185,7 @@ fn an_iteration_is_the_regression_on_guessed_latents() {
 }
 
 #[test]
-fn what_is_fixed_stays_and_the_rest_never_lowers_the_likelihood() {
+fn fixed_parameters_stay_and_em_never_lowers_the_likelihood() {
     let truth = model(2);
     let (c, x) = data(&truth, 200);
     let observations = Observations::new(rows(&x, 5), given(&c, 2), None).unwrap();
@@ -222,7 +222,7 @@ fn what_is_fixed_stays_and_the_rest_never_lowers_the_likelihood() {
 
 #[test]
 fn the_optimum_of_principal_components_is_where_em_arrives() {
-    // With known noise EM is slow where that noise is small, so none is.
+    // With known noise EM is slow where that noise is small, so no noise is small here.
     let truth = LinearLatent {
         noise_variances: vec![0.5, 0.3, 0.2, 1.5, 0.3],
         ..model(1)
@@ -263,7 +263,7 @@ fn the_optimum_of_principal_components_is_where_em_arrives() {
             optimum.coefficients.as_slice(),
             epsilon = 1e-4
         );
-        // There every derivative by what is learnt vanishes.
+        // At the optimum the gradient with respect to every learnt parameter is 0.
         let gradient = optimum.gradient(rows(&x, 5), given(&c, inputs), &[1.0; 300]).unwrap();
         let noise: f64 = gradient.log_deviations.iter().sum();
         let learnt = gradient

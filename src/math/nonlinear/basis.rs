@@ -5,8 +5,9 @@
 //! | growth | `[x, x / (1 + x²), cos(1.2 t)]` | a, b, c |
 //! | square | `[x²]` | d |
 //!
-//! Together they are the growth model of Netto, Gimeno & Mendes (1978) as Schön, Wills & Ninness (2011, eq. 49) pose it.
-//! To add one: a variant here, and its line in the keys of the model.
+//! Together they are the growth model of Netto, Gimeno & Mendes (1978) in the form of Schön, Wills & Ninness (2011, eq.
+//! 49).
+//! To add a function, add a variant here and its line in the keys of the model.
 
 use nalgebra::DMatrix;
 
@@ -28,7 +29,7 @@ impl Basis {
         }
     }
 
-    /// Dimensions of the latent state that it takes, and of what it gives.
+    /// The dimensions of its input, the latent state, and of its value.
     pub fn sizes(self) -> (usize, usize) {
         match self {
             Self::Growth | Self::Square => (1, 1),

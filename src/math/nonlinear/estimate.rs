@@ -1,20 +1,21 @@
 //! Monte-Carlo estimates of log p(o_1 … o_T) by independent particle filters, with their standard error and bias.
 //!
-//! Filter m of M estimates p(o) of a sequence without bias as p̂_m. Reported is `l = log (1/M Σ_m p̂_m)`, whose expectation is
-//! below log p(o). With σ² the variance of log p̂_m, which is nearly normal (Bérard, Del Moral & Doucet 2014), p̂_m is
-//! nearly log-normal, and the mean of M of them is taken as log-normal too (Fenton 1960), with the variance
+//! Filter m of M estimates p(o) of a sequence without bias as p̂_m. The estimate is `l = log (1/M Σ_m p̂_m)`, whose
+//! expectation is below log p(o). With σ² the variance of log p̂_m, which is nearly normal (Bérard, Del Moral & Doucet
+//! 2014), p̂_m is nearly log-normal. The mean of M of them is taken as log-normal too (Fenton 1960). Its logarithm has
+//! the variance
 //!
 //! `s² = log (1 + (exp σ² − 1) / M)`
 //!
-//! of its logarithm: `σ²/M` where filters agree, and about σ² where they do not. So the standard error of l is s, and its
-//! bias E[l] − log p(o) = −s²/2.
+//! which is `σ²/M` where filters agree, and about σ² where they do not. So the standard error of l is s, and its bias
+//! E[l] − log p(o) = −s²/2.
 
 use super::{BootstrapFilter, Dynamics};
 use crate::Result;
 use crate::math::kalman::Sequences;
 use crate::math::streams::Stream;
 
-/// Independent filters behind an estimate, M.
+/// M, the number of independent filters of an estimate.
 pub const FILTERS: usize = 8;
 
 /// A log-likelihood, summed over sequences, in nats.
@@ -76,7 +77,8 @@ mod tests {
     use crate::math::streams::Streams;
     use rand_distr::{Distribution, StandardNormal};
 
-    /// Filters whose log p̂ is normal with deviation σ, p̂ without bias, for three sequences of log p = −7 each.
+    /// Filters whose log p̂ is normal with standard deviation σ, p̂ without bias, for three sequences of log p = −7
+    /// each.
     fn repeated(sigma: f64, repeats: u64) -> Vec<LogLikelihood> {
         let one = |index| {
             let rng = &mut Streams::new(3).named("filters").at(index);

@@ -1,14 +1,14 @@
 //! Gaussian filters and smoothers of nonlinear systems: the recursions of Kalman with approximate moments.
 //!
-//! All that a step needs of a function y = f(x) + noise of x ~ N(m, P) is E[y], Cov(y) and D = Cov(x, y). Linearised at m
-//! (extended Kalman; Jazwinski 1970) these are `f(m)`, `F P Fᵀ` and `P Fᵀ`; or they are sums over sigma points (unscented
-//! Kalman; Julier & Uhlmann 1997, smoother: Särkkä 2008). Then
+//! For a function y = f(x) + noise of x ~ N(m, P), a step uses only E[y], Cov(y) and D = Cov(x, y). Linearised at m
+//! (extended Kalman; Jazwinski 1970) these are `f(m)`, `F P Fᵀ` and `P Fᵀ`; or they are sums over sigma points
+//! (unscented Kalman; Julier & Uhlmann 1997, smoother: Särkkä 2008). Then
 //!
 //! - update: `K = D S⁻¹`, `m + K (o − E[o])`, `P − K S Kᵀ`, with `S = Cov(o)`;
 //! - smooth: `J = D P'⁻¹`, `m + J (m̂_{t+1} − m'_{t+1})`, `P + J (P̂_{t+1} − P'_{t+1}) Jᵀ`.
 //!
-//! On a linear system both are exact. The log-likelihood `Σ_t log N(o_t; E[o_t], S_t)` is an approximation elsewhere, and may
-//! lie on either side of the true one.
+//! On a linear system both are exact. On others, the log-likelihood `Σ_t log N(o_t; E[o_t], S_t)` is an approximation
+//! that may be above or below the true one.
 
 use super::Dynamics;
 use super::sigma::SigmaPoints;
@@ -18,10 +18,10 @@ use crate::{Error, Result};
 use nalgebra::{DMatrix, DVector};
 use std::f64::consts::{E, PI};
 
-/// How moments are pushed through a function.
+/// How moments are propagated through a function.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Approximation {
-    /// By its tangent at the mean.
+    /// By linearisation at the mean.
     Linearised,
     /// By sigma points.
     Unscented(SigmaPoints),
@@ -95,7 +95,7 @@ impl std::fmt::Debug for Pushed {
     }
 }
 
-/// What a Gaussian filter says of every sequence.
+/// The results of a Gaussian filter for every sequence.
 #[derive(Debug)]
 pub struct GaussianFiltered<'a> {
     sequences: &'a Sequences,
@@ -138,7 +138,7 @@ impl<'a> GaussianFiltered<'a> {
         (&step.mean, &step.covariance)
     }
 
-    /// The smoother's beliefs, and their entropy by sequence, in nats. Directions that are known for certain have none.
+    /// The smoother's beliefs, and their entropy by sequence, in nats. Deterministic directions are left out.
     pub fn smooth(&self) -> (Beliefs, Vec<f64>) {
         let mut means = Vec::with_capacity(self.steps.len());
         let mut spreads = Vec::with_capacity(self.steps.len());
@@ -257,12 +257,12 @@ fn gain(cross: &DMatrix<f64>, covariance: &DMatrix<f64>) -> DMatrix<f64> {
             let inverse = inverse_lower(&l);
             cross * inverse.transpose() * inverse
         }
-        // Some direction of x_{t+1} is known for certain and says nothing.
+        // Some direction of x_{t+1} is deterministic and carries no information.
         None => least_squares(covariance, &cross.transpose()),
     }
 }
 
-/// ½ log det 2πe Σ over the directions that have spread beside the rounding of `whole`.
+/// ½ log det 2πe Σ over the directions whose variance exceeds the rounding of `whole`.
 fn gaussian_entropy(covariance: &DMatrix<f64>, whole: &DMatrix<f64>) -> f64 {
     let least = 1e-13 * whole.amax();
     let (_, eigenvalues) = eigen(covariance.clone());

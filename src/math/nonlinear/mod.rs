@@ -3,10 +3,10 @@
 //! `x_1 ~ N(m_1, P_1)`, `x_{t+1} = f_t(x_t, u_t) + w_t`, `o_t = g_t(x_t, u_t) + v_t`, `w_t ~ N(0, Q)`, `v_t ~ N(0, R)`, over
 //! many sequences of any lengths, with missing entries and missing steps. Steps t count from 1.
 //!
-//! What inference needs of a system is [`Dynamics`]; the linear [`System`] has it too, and there the Gaussian smoothers are
-//! exact and the particles converge to them. Two roads lead to beliefs over trajectories: `gaussian` (linearise, or
-//! follow sigma points) and `particle` (simulate). Where f and g are linear in their coefficients ([`BasisSystem`]), what
-//! learning needs are second moments once more (`moments`), and the M-step is that of the linear system.
+//! Inference uses a system through [`Dynamics`]. The linear [`System`] implements it too: there the Gaussian smoothers
+//! are exact and the particles converge to them. Two methods give beliefs over trajectories: `gaussian` (linearisation
+//! or sigma points) and `particle` (simulation). Where f and g are linear in their coefficients ([`BasisSystem`]),
+//! learning again uses second moments (`moments`), and the M-step is that of the linear system.
 
 mod basis;
 mod estimate;
@@ -32,7 +32,8 @@ pub use system::BasisSystem;
 use crate::math::kalman::System;
 use nalgebra::{DMatrix, DVector};
 
-/// A state space with Gaussian noise, as inference sees it. Many states are passed side by side, feature-major `[X, n]`.
+/// The interface of a state space with Gaussian noise to inference. Many states are passed side by side, feature-major
+/// `[X, n]`.
 pub trait Dynamics: std::fmt::Debug {
     /// X.
     fn states(&self) -> usize;
@@ -43,7 +44,7 @@ pub trait Dynamics: std::fmt::Debug {
     /// m₁. `[X]`
     fn initial_mean(&self) -> DVector<f64>;
 
-    /// P₁; zero in directions that are known for certain. `[X, X]`
+    /// P₁; zero in deterministic directions. `[X, X]`
     fn initial_covariance(&self) -> &DMatrix<f64>;
 
     /// Q. `[X, X]`

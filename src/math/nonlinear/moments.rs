@@ -1,9 +1,9 @@
-//! What learning needs of beliefs over the trajectories of a [`BasisSystem`]: the expected log joint, and the expected second
-//! moments of `[x_1; 1]`, `[x_{t+1}; φ]` and `[o_t; ψ]`, from which the M-step and gradients follow as for a linear system.
+//! The expected log joint of a [`BasisSystem`] under beliefs over trajectories, and the expected second moments of
+//! `[x_1; 1]`, `[x_{t+1}; φ]` and `[o_t; ψ]`, from which the M-step and gradients follow as for a linear system.
 //!
-//! Both are weighted sums over points. A trajectory that was drawn is points already. Under a Gaussian belief, expectations
-//! of φ and its products have no closed form in general: they are taken over sigma points of the pair (x_t, x_{t+1}), and
-//! of x_t alone for ψ, which is exact where φ and ψ are linear.
+//! Both are weighted sums over points. A sampled trajectory consists of points already. Under a Gaussian belief,
+//! expectations of φ and its products have no closed form in general: they are taken over sigma points of the pair
+//! (x_t, x_{t+1}), and of x_t alone for ψ, which is exact where φ and ψ are linear.
 
 use super::sigma::SigmaPoints;
 use super::{Basis, BasisSystem};
@@ -77,7 +77,7 @@ enum Term {
     Emission(usize),
 }
 
-/// Points that stand for beliefs, side by side.
+/// Points that represent beliefs, side by side.
 #[derive(Default)]
 struct Points {
     /// Feature-major. `[X, K]`, or `[2X, K]` for pairs.
@@ -88,7 +88,7 @@ struct Points {
     beliefs: Vec<usize>,
 }
 
-/// Shows `each` the table `[y; z]` `[Y + Z, K]` of every term of sequence `i`, with the points it was made of.
+/// Calls `each` with the table `[y; z]` `[Y + Z, K]` of every term of sequence `i` and the points behind it.
 fn visit(
     system: &BasisSystem,
     sequences: &Sequences,
@@ -143,7 +143,7 @@ impl Points {
     /// The points of step `t` of sequence `i`, or of the pair of steps t and t + 1.
     fn gather(&mut self, sequences: &Sequences, i: usize, t: usize, beliefs: &[Beliefs], pair: bool) {
         let rule = SigmaPoints::default();
-        let mut parts = Vec::new(); // of beliefs with spread
+        let mut parts = Vec::new(); // of beliefs with a covariance
         let size = beliefs[0].states() * if pair { 2 } else { 1 };
         self.weights.clear();
         self.beliefs.clear();
@@ -207,7 +207,7 @@ fn moments(belief: &Beliefs, sequences: &Sequences, i: usize, t: usize, pair: bo
     )
 }
 
-/// Adds `Σ_k w_k v_k v_kᵀ` for the columns of `table`, each weighing as much as its belief does.
+/// Adds `Σ_k w_k v_k v_kᵀ` for the columns of `table`, each weighted as its belief.
 fn accumulate(moments: &mut Moments, table: &[f64], points: &Points, weights: &[f64]) {
     let weights: Vec<f64> = points
         .weights

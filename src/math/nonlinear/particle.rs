@@ -1,9 +1,10 @@
-//! The bootstrap filter (Gordon, Salmond & Smith 1993): states are simulated, weighed by the observation, and resampled.
+//! The bootstrap filter (Gordon, Salmond & Smith 1993): states are simulated, weighted by the observation, and
+//! resampled.
 //!
 //! `x_t^i ~ p(x_t | x_{t−1}^{a(i)})`, `w_t^i ∝ p(o_t | x_t^i)`, ancestors a(i) ~ w_{t−1} drawn systematically (Kitagawa 1996):
-//! one uniform number places N equidistant marks on the cumulated weights, so that particle i has N w^i offspring on average
-//! and never more than one off. `Π_t (1/N) Σ_i p(o_t | x_t^i)` estimates p(o_1 … o_T) without bias (Del Moral 2004); its
-//! logarithm is too low on average, by about half its variance.
+//! one uniform number places N equidistant marks on the cumulated weights, so that particle i has N w^i offspring on
+//! average, and its count differs from that by less than one. `Π_t (1/N) Σ_i p(o_t | x_t^i)` estimates p(o_1 … o_T)
+//! without bias (Del Moral 2004); its logarithm is too low on average, by about half its variance.
 
 use super::Dynamics;
 use crate::math::elementary::exp;
@@ -90,8 +91,8 @@ impl<'a> BootstrapFilter<'a> {
         Ok(cloud)
     }
 
-    /// The filter over sequence `i`; without `keep` the cloud holds its last step only. `each` sees step t (from 0), its
-    /// states `[X, N]` and weights `[N]`.
+    /// The filter over sequence `i`; without `keep` the cloud holds its last step only. `each` is called with step t
+    /// (from 0), its states `[X, N]` and weights `[N]`.
     pub(super) fn run(
         &self,
         i: usize,
@@ -256,7 +257,7 @@ pub(super) fn systematic(weights: &[f64], uniform: f64, ancestors: &mut [u32]) {
         }
         *ancestor = i as u32;
     }
-    // What rounding left went to the last particle, be it without weight.
+    // Marks beyond the sum went to the last particle, even if its weight is 0.
     let last = weights.iter().rposition(|w| *w > 0.0).unwrap_or(0) as u32;
     ancestors.iter_mut().for_each(|a| *a = (*a).min(last));
 }

@@ -1,8 +1,8 @@
-//! What particles expect of observations they have not seen: k steps ahead, in free run, and beyond the end.
+//! Predictions of observations by particles: k steps ahead, in simulation, and beyond the last step.
 //!
-//! The particles `x_s^i` of the bootstrap filter, with weights `w_s^i` given o_1 … o_s, are simulated on, noise and all, and
-//! look at no further observation: `E[o_t | o_1 … o_s] ≈ Σ_i w_s^i g_t(x_t^i)`, of which the noise of the observation itself
-//! averages out. Nothing is linearised; the error falls as 1/√N.
+//! The particles `x_s^i` of the bootstrap filter, with weights `w_s^i` given o_1 … o_s, are simulated further with
+//! noise and without further observations: `E[o_t | o_1 … o_s] ≈ Σ_i w_s^i g_t(x_t^i)`. The noise of the observation
+//! has mean 0 and drops out. Nothing is linearised; the error falls as 1/√N.
 
 use super::particle::{Cloud, disturb, fill_normal};
 use super::{BasisSystem, BootstrapFilter, LogLikelihood, filter_repeatedly};
@@ -13,18 +13,18 @@ use crate::math::streams::{Generator, Stream};
 use rand::Rng;
 use std::ops::Range;
 
-/// A state space, and who predicts with it.
+/// A state space and the method that predicts with it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Predictor {
     /// The Kalman filter: exact.
     Kalman(System),
-    /// A bootstrap filter of so many particles: without bias in p(o_1 … o_T), and with errors of order 1/√N.
+    /// A bootstrap filter of this many particles: without bias in p(o_1 … o_T), and with errors of order 1/√N.
     Particles(BasisSystem, usize),
 }
 
 impl Predictor {
-    /// Σ log p(o_1 … o_T) over all sequences, in nats: exact by the Kalman filter, else estimated by several particle filters,
-    /// each with a quarter of the particles, that draw from `numbers`.
+    /// Σ log p(o_1 … o_T) over all sequences, in nats: exact by the Kalman filter, otherwise estimated by several
+    /// particle filters, each with a quarter of the particles, that draw from `numbers`.
     pub fn log_likelihood(&self, sequences: &Sequences, numbers: &Stream) -> Result<LogLikelihood> {
         match self {
             Self::Kalman(system) => Ok(LogLikelihood {
@@ -69,7 +69,7 @@ pub struct Ensemble {
     pub weights: Vec<f64>,
 }
 
-/// Particles on their way ahead.
+/// Particles that are simulated forward.
 struct RollOut<'a> {
     filter: &'a BootstrapFilter<'a>,
     /// u of every step. `[T, U]`
@@ -78,7 +78,7 @@ struct RollOut<'a> {
     width: usize,
     /// `[X, N]`
     states: Vec<f64>,
-    /// Where they go next, and what pushes them. Each `[X, N]`
+    /// Their next states, and the noise. Each `[X, N]`
     next: Vec<f64>,
     noise: Vec<f64>,
 }
@@ -122,8 +122,8 @@ impl<'a> RollOut<'a> {
 }
 
 impl BootstrapFilter<'_> {
-    /// Expected observations of every sequence, each row-major `[T, O]`; o_t for t < k is expected from nothing. Sequence i
-    /// draws from `generators(i)`.
+    /// Expected observations of every sequence, each row-major `[T, O]`; for t < k, o_t is predicted from no
+    /// observation. Sequence i draws from `generators(i)`.
     ///
     /// # Errors
     /// If no particle is anywhere near an observation.
@@ -189,7 +189,7 @@ impl BootstrapFilter<'_> {
     }
 }
 
-/// The steps (from 0) whose observations are expected from the first `seen`.
+/// The steps (from 0) whose observations are predicted from the first `seen`.
 fn reached(horizon: Horizon, seen: usize, length: usize) -> Range<usize> {
     let steps = match horizon {
         Horizon::Steps(k) if seen == 0 => 0..k,

@@ -1,19 +1,19 @@
 //! Sigma points: 2n + 1 weighted points with the mean and covariance of a Gaussian (Julier & Uhlmann 1997; scaled form:
 //! Wan & van der Merwe 2000). With λ = α² (n + κ) − n they lie at `m` and `m ± √(n + λ) F_j`, F Fᵀ = P, with weights
-//! `λ / (n + λ)` and `1 / (2 (n + λ))`; for covariances the first weighs `1 − α² + β` more. Functions up to second order keep
-//! their mean; with α = 1, κ = 3 − n fourth moments along each axis are right as well.
+//! `λ / (n + λ)` and `1 / (2 (n + λ))`; for covariances the first weight is larger by `1 − α² + β`. The means of
+//! functions up to second order are exact; with α = 1, κ = 3 − n, fourth moments along each axis are exact as well.
 
 use crate::math::linear_algebra::square_root;
 use nalgebra::{DMatrix, DVector};
 
-/// Where the points lie.
+/// The placement of the points.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SigmaPoints {
-    /// α, how far out: 1 unscaled.
+    /// α, the scale of the distance from the mean: 1 is unscaled.
     pub alpha: f64,
-    /// β, what is known of the fourth moment.
+    /// β, the correction for the fourth moment.
     pub beta: f64,
-    /// κ; none is 3 − n, but not below 0.
+    /// κ; by default 3 − n, but not below 0.
     pub kappa: Option<f64>,
 }
 

@@ -1,6 +1,7 @@
-//! Trajectories drawn back through the particles (Godsill, Doucet & West 2004): `x_T ~ w_T`, then backwards `x_t^i` with
-//! probability ∝ `w_t^i p(x_{t+1} | x_t^i)`. Given the particles, draws are independent; as their number grows they come
-//! from p(x_1 … x_T | o_1 … o_T). A step costs N × S densities, which is why the inner loop is vector instructions.
+//! Trajectories by backward simulation through the particles (Godsill, Doucet & West 2004): `x_T ~ w_T`, then backwards
+//! `x_t^i` with probability ∝ `w_t^i p(x_{t+1} | x_t^i)`. Given the particles, draws are independent. As the number of
+//! particles grows, the draws converge to p(x_1 … x_T | o_1 … o_T). A step costs N × S densities, so the inner loop
+//! uses vector instructions.
 
 use super::particle::{BootstrapFilter, Cloud, Exponentials};
 use crate::math::kalman::Beliefs;
@@ -18,8 +19,8 @@ impl BootstrapFilter<'_> {
     /// `samples` trajectories of all sequences, and the estimates of log p(o_1 … o_T) of the same particles. `[S]`, `[B]`
     ///
     /// # Errors
-    /// If the noise of the transition is not positive definite: where x_t follows from x_{t+1} for certain, no trajectory
-    /// but its own ancestors leads to a particle.
+    /// If the noise of the transition is not positive definite: in a deterministic direction, only its own ancestor
+    /// leads to a particle.
     pub fn trajectories(&self, samples: usize, rng: &mut dyn Rng) -> Result<(Vec<Beliefs>, Vec<f64>)> {
         let l = cholesky(self.system.transition_noise().clone()).ok_or_else(|| {
             Error::Other(
@@ -170,7 +171,7 @@ fn pick(weights: &[f64], uniform: f64) -> usize {
             return i;
         }
     }
-    // Rounding left a sliver: the last particle with any weight.
+    // Rounding left the number beyond the sum: choose the last particle with positive weight.
     weights.iter().rposition(|w| *w > 0.0).unwrap_or(0)
 }
 

@@ -104,7 +104,7 @@ fn gaussian_smoothers_are_exact_on_linear_systems() {
 }
 
 #[test]
-fn slopes_are_finite_differences() {
+fn derivatives_are_finite_differences() {
     let system = growth(0.5, 25.0, 8.0, 0.05, 0.1, 0.1);
     for x in [-3.0, -0.4, 0.0, 0.7, 12.0] {
         let step = 1e-6;
@@ -215,8 +215,8 @@ fn the_bootstrap_filter_estimates_the_likelihood_of_a_linear_system_without_bias
     }
 }
 
-/// Largest distance of the trajectories' means and second moments from the smoother's, over all steps, in deviations of
-/// the smoother.
+/// Largest distance of the trajectories' means and second moments from the smoother's, over all steps, in standard
+/// deviations of the smoother.
 fn distances(particles: usize, samples: usize, seed: u64) -> (f64, f64, f64) {
     let streams = Streams::new(35);
     let rng = &mut streams.named("system").at(0);
@@ -251,8 +251,8 @@ fn distances(particles: usize, samples: usize, seed: u64) -> (f64, f64, f64) {
 
 #[test]
 fn trajectories_through_particles_have_the_moments_of_the_smoother() {
-    // More particles than draws, so that the draws' own spread dominates: a mean has the standard error 1/√S, a variance
-    // √(2/S), in deviations.
+    // More particles than draws, so that the draws' own variance dominates: a mean has the standard error 1/√S, a
+    // variance √(2/S), in standard deviations.
     let samples = 1500;
     let (means, covariances, lags) = distances(4000, samples, 0);
     let error = (1.0 / samples as f64).sqrt();
@@ -364,7 +364,7 @@ fn the_bootstrap_filter_agrees_with_quadrature_on_the_growth_model() {
     let agrees = |values: Vec<f64>, truth: f64, what: &str| {
         let mean = values.iter().sum::<f64>() / n;
         let error = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt();
-        // Of a ratio of estimates, such as a filtered mean, a bias of order 1/N remains.
+        // A ratio of estimates, such as a filtered mean, keeps a bias of order 1/N.
         assert!(
             (mean - truth).abs() < 6.0 * error + 2e-3 * (1.0 + truth.abs()),
             "{what}: {mean} ± {error}, {truth}"
@@ -386,7 +386,7 @@ fn the_bootstrap_filter_agrees_with_quadrature_on_the_growth_model() {
 }
 
 #[test]
-fn the_m_step_is_stationary_and_fits_the_slopes_of_the_expected_log_joint() {
+fn the_m_step_is_stationary_and_the_gradient_of_the_expected_log_joint_is_that_of_finite_differences() {
     let streams = Streams::new(37);
     let system = growth(0.6, 20.0, 7.0, 0.06, 0.3, 0.2);
     let rng = &mut streams.named("data").at(0);
@@ -420,7 +420,8 @@ fn the_m_step_is_stationary_and_fits_the_slopes_of_the_expected_log_joint() {
             "{total} {}",
             value(&system)
         );
-        // The gradient is the slope of the value in every coefficient and variance; at the M-step's answer it is zero.
+        // The gradient is that of finite differences in every coefficient and variance, and zero at the M-step's
+        // result.
         let (best, floored) = learning
             .maximize_each(system.conditionals.clone(), &moments)
             .expect("an M-step");
@@ -466,7 +467,7 @@ fn the_m_step_is_stationary_and_fits_the_slopes_of_the_expected_log_joint() {
 }
 
 #[test]
-fn what_breaks_down_is_an_error() {
+fn a_breakdown_is_an_error() {
     let system = growth(0.5, 25.0, 8.0, 0.05, 0.1, 0.1);
     let far = Sequences::new(&[0.0, 1e200], 1, &[], 0, &[2]).expect("sequences");
     let filter = BootstrapFilter::new(&system, &far, 10).expect("a filter");

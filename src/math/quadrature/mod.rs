@@ -1,17 +1,19 @@
-//! `log p(x) = log ∫ p(x|z) p(z) dz` by the trapezoidal rule, for one or two latent dimensions: the yardstick of bounds.
+//! `log p(x) = log ∫ p(x|z) p(z) dz` by the trapezoidal rule, for one or two latent dimensions: the reference for
+//! bounds.
 //!
 //! On a regular grid of spacing h over `[−R, R]^Z`,
 //! - `log p(x) ≈ log Σ_g exp(log p(z_g) + log p(x|z_g)) + Z log h`;
 //! - `KL(q‖p(z|x)) ≈ h^Z Σ_g q(z_g) [log q(z_g) − log p(x, z_g)] + log p(x)`, so that `log p(x) − KL` is the exact ELBO.
 //!
 //! For integrands that are analytic and vanish at the edge the error falls geometrically with 1/h (Trefethen & Weideman
-//! 2014, theorem 5.1); with kinks, as of rectified linear decoders, like h². Halving h keeps all nodes, so each refinement
-//! only adds to the sums, and the last change estimates the error of the grid *before*. For smooth integrands that is
-//! generous; with kinks it is of the error's size, and smaller by luck where a kink falls between two nodes. What no
-//! refinement can show, mass beyond ±R, is told by the share of the posterior on the outermost nodes.
+//! 2014, theorem 5.1); with kinks, as of rectified linear decoders, like h². Halving h keeps all nodes, so each
+//! refinement only adds to the sums, and the last change estimates the error of the grid *before*. For smooth
+//! integrands this overestimates the error. With kinks it has the size of the error, and may be smaller by chance where
+//! a kink falls between two nodes. Refinement cannot detect mass beyond ±R; the share of the posterior on the outermost
+//! nodes indicates it.
 //!
 //! [`log_evidence`] takes a decoder that depends on z alone, and is one matrix product and a log-sum-exp;
-//! [`log_evidence_by_row`] takes any log joint, at the price of one evaluation per row and node.
+//! [`log_evidence_by_row`] takes any log joint, at the cost of one evaluation per row and node.
 
 mod grid;
 mod nodes;
@@ -39,13 +41,13 @@ const BLOCK: (usize, usize) = (64, 1024);
 pub struct Refinement {
     /// The coarsest grid; it is refined at least once.
     pub grid: Grid,
-    /// No grid has more nodes per axis than this, but for the first refinement.
+    /// No grid has more nodes per axis than this, except after the first refinement.
     pub most_points: usize,
     /// Mean error estimate over rows at which to stop, nats.
     pub tolerance: f64,
 }
 
-/// `log p(x_b)` of every row, with what is known of its error.
+/// `log p(x_b)` of every row, with error estimates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
     /// The finest grid.
@@ -198,7 +200,7 @@ fn integrate(
     }
 }
 
-/// What the sums of a grid say, without errors and edge.
+/// The results of one grid, without errors and edge.
 fn estimate(grid: Grid, evidence: &LogSums, divergences: Option<&Divergences>) -> Evidence {
     let log_evidence: Vec<f64> = evidence.logs().map(|sum| sum + grid.log_cell()).collect();
     let cell = grid.log_cell().exp();

@@ -4,7 +4,7 @@
 //! - Bernoulli with logits l: `φ = x`, `θ = l`, `k = −Σ softplus(l)`;
 //! - diagonal Gaussian: `φ = [x², x]`, `θ = [−1/(2σ²), μ/σ²]`, `k = −Σ [μ²/(2σ²) + log σ + ½ log 2π]`, with x and μ taken
 //!   about the rows' mean: the squares cancel, so the loss is `ε (x − x̄)² / σ²`, about 1e-10 nats at a hundredth of the
-//!   data's deviation and ten dimensions.
+//!   data's standard deviation and ten dimensions.
 
 use crate::math::rows::Rows;
 use crate::{Error, Result};
@@ -176,10 +176,10 @@ impl Nodes {
             Likelihood::Gaussian { means, deviations } => {
                 size("means", means.len())?;
                 if deviations.len() != d {
-                    size("deviations", deviations.len())?;
+                    size("standard deviations", deviations.len())?;
                 }
                 every("means", means, f64::is_finite)?;
-                every("deviations", deviations, |v| v.is_normal() && v > 0.0)
+                every("standard deviations", deviations, |v| v.is_normal() && v > 0.0)
             }
         }
     }

@@ -1,8 +1,8 @@
-//! The true posterior on a grid, and Gaussians to be held against it.
+//! The true posterior on a grid, and Gaussians to compare with it.
 
 use crate::{Error, Result};
 
-/// One diagonal Gaussian `q_b(z)` per row: the guesses of an amortised posterior.
+/// One diagonal Gaussian `q_b(z)` per row: the output of an amortised posterior.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gaussians {
     /// `[B, Z]`.
@@ -16,7 +16,7 @@ impl Gaussians {
         let sizes = [self.means.len(), self.deviations.len()];
         if sizes != [rows * latents; 2] {
             return Err(Error::Data(format!(
-                "{} means and {} deviations of q for {rows} rows of {latents} latents: expected {} of each",
+                "{} means and {} standard deviations of q for {rows} rows of {latents} latents: expected {} of each",
                 sizes[0],
                 sizes[1],
                 rows * latents
@@ -26,7 +26,8 @@ impl Gaussians {
         match self.means.iter().zip(&self.deviations).position(|pair| !good(pair)) {
             None => Ok(()),
             Some(at) => Err(Error::Data(format!(
-                "q of row {} has mean {} and deviation {}: expected a finite mean and a positive deviation",
+                "q of row {} has mean {} and standard deviation {}: expected a finite mean and a positive standard \
+                 deviation",
                 at / latents,
                 self.means[at],
                 self.deviations[at]

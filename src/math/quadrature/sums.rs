@@ -172,7 +172,7 @@ impl WithSimd for AddDivergence<'_> {
                 for ((log_q, log_joint), (q_sum, ratio_sum)) in log_q.iter().zip(log_joint).zip(lanes) {
                     let q = exp(*log_q);
                     *q_sum += q;
-                    // Where q vanishes, so does its term, though log p(x, z) be −∞.
+                    // Where q is 0, so is its term, even if log p(x, z) is −∞.
                     *ratio_sum += if q > 0.0 { q * (log_q - log_joint) } else { 0.0 };
                 }
             }

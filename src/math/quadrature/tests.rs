@@ -35,7 +35,7 @@ fn refinement(latents: usize, half_width: f64, points: usize, most_points: usize
     }
 }
 
-/// D = 4, with noise that is a third of the columns' deviation.
+/// D = 4, with noise that is a third of the columns' standard deviation.
 fn linear(latents: usize) -> LinearLatent {
     LinearLatent {
         latents,
@@ -260,7 +260,7 @@ fn coins_have_their_brute_force_sum_and_all_of_them_have_probability_one() {
 
 #[test]
 fn squares_of_narrow_likelihoods_far_from_the_origin_keep_their_digits() {
-    // Ten columns of deviation 1 about 10⁴, noise 0.01.
+    // Ten columns of standard deviation 1 about 10⁴, noise 0.01.
     let x: Vec<f64> = normals("x", 50 * 10).iter().map(|x| 1e4 + x).collect();
     let means: Vec<f64> = normals("means", 70 * 10).iter().map(|x| 1e4 + x).collect();
     let nodes = Nodes {
@@ -387,8 +387,8 @@ fn faults_name_the_place() {
         }))
     };
     assert!(with(gaussian(&[0.0; 9], &[1.0; 2])).contains("9 means for 5 nodes of 2 dimensions: expected 10"));
-    assert!(with(gaussian(&[0.0; 10], &[1.0, 0.0])).contains("deviations at the nodes is 0"));
-    assert!(with(gaussian(&[0.0; 10], &[1.0; 3])).contains("3 deviations"));
+    assert!(with(gaussian(&[0.0; 10], &[1.0, 0.0])).contains("standard deviations at the nodes is 0"));
+    assert!(with(gaussian(&[0.0; 10], &[1.0; 3])).contains("3 standard deviations"));
     assert!(
         with(Likelihood::Bernoulli {
             logits: vec![f64::NAN; 10]
@@ -402,7 +402,9 @@ fn faults_name_the_place() {
         deviations: vec![1.0, -1.0],
     };
     let none = |_: Range<usize>, _: &[f64], _: &mut [f64]| Ok(());
-    assert!(text(log_evidence_by_row(2, Some(&q), &rule, none)).contains("q of row 1 has mean 0 and deviation -1"));
+    assert!(
+        text(log_evidence_by_row(2, Some(&q), &rule, none)).contains("q of row 1 has mean 0 and standard deviation -1")
+    );
     assert!(text(log_evidence_by_row(3, Some(&q), &rule, none)).contains("for 3 rows of 1 latents: expected 3"));
     assert!(text(log_evidence_by_row(1, None, &rule, none)).contains("row 0 at z = [-1.0] is NaN"));
 }

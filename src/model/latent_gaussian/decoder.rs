@@ -1,7 +1,7 @@
-//! Where z is and what the decoder says there: p(z) and p(x|z) at S points per row.
+//! Points of p(z) and the decoder's p(x|z) at S points per row.
 //!
-//! Points `[B, S, Z]` are one batch of B·S rows to the decoder, every row of what is given repeated S times. A draw from
-//! p(z) is a function of noise: `z = μ + σ ε`, of the component that a uniform number chooses where p(z) is a mixture.
+//! Points `[B, S, Z]` are one batch of B·S rows to the decoder, every given row repeated S times. A draw from p(z) is a
+//! function of noise: `z = μ + σ ε`. If p(z) is a mixture, a uniform number chooses the component.
 
 use super::{DECODER, LatentGaussianModel, Likelihood, PRIOR, PRIOR_FLOOR, Prior};
 use crate::data::Table;
@@ -12,15 +12,15 @@ use crate::nn::{self, ConditionalCovariance, MixtureShape, Parameters};
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 
-/// What the decoder says of B·S points.
+/// The decoder's output at B·S points.
 pub(super) struct Decoded {
     /// Means or logits. `[B·S, D]`
     pub location: Tensor,
-    /// Raw deviations of a Gaussian. `[B·S, D]` or `[1, D]`
+    /// Raw standard deviations of a Gaussian. `[B·S, D]` or `[1, D]`
     pub raw: Option<Tensor>,
 }
 
-/// Every row `samples` times in turn: `[B, D] → [B·S, D]`.
+/// Every row repeated `samples` times: `[B, D] → [B·S, D]`.
 pub(super) fn repeated(rows: &Tensor, samples: usize) -> Result<Tensor> {
     if samples == 1 {
         return Ok(rows.clone());
@@ -65,18 +65,18 @@ impl LatentGaussianModel {
         })
     }
 
-    /// Mean and raw deviation of p(z|x), row by row. `[B, Z]` each
+    /// Mean and raw standard deviation of p(z|x), row by row. `[B, Z]` each
     pub(super) fn prior_given(&self, theta: &Parameters, given: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
         let z = self.config.latent_dimensions;
         let (Some(network), Some(given)) = (&self.prior, given) else {
-            return Err(Error::Other("p(z|x) was asked without x".into()));
+            return Err(Error::Other("p(z|x) needs x".into()));
         };
         let output = network.forward(theta, PRIOR, given)?;
         Ok((output.narrow(1, 0, z)?, output.narrow(1, z, z)?))
     }
 
-    /// Points of p(z) from standard normal `noise` `[B, S, Z]`, which no gradient reaches; `uniform` chooses the component
-    /// of a mixture, point by point. `[B, S, Z]`
+    /// Points of p(z) from standard normal `noise` `[B, S, Z]`, without gradients; `uniform` chooses the component of a
+    /// mixture for each point. `[B, S, Z]`
     pub(super) fn place(
         &self,
         theta: &Parameters,
@@ -111,7 +111,7 @@ impl LatentGaussianModel {
     }
 }
 
-/// What is given, as a tensor of the model's own type. `[R, C]`
+/// The given columns as a tensor of the model's type. `[R, C]`
 fn rows(theta: &Parameters, given: Option<&Table>) -> Result<Option<Tensor>> {
     let tensor = |given: &Table| -> Result<Tensor> {
         let shape = (given.rows(), given.columns());
@@ -149,7 +149,7 @@ impl Decoder for LatentGaussianModel {
     fn predict_at(&self, theta: &Parameters, given: Option<&Table>, points: &Tensor) -> Result<MixtureRows> {
         let (_, s, _) = points.dims3()?;
         let Decoded { location, raw } = self.decode(theta, rows(theta, given)?.as_ref(), points)?;
-        let raw = raw.ok_or_else(|| Error::Other("p(y|z) of columns of 0 and 1 is no Gaussian".into()))?;
+        let raw = raw.ok_or_else(|| Error::Other("a Bernoulli p(y|z) is not a Gaussian".into()))?;
         let d = self.columns;
         let raw = match raw.dim(0)? {
             1 => raw.broadcast_as((s, d))?, // the same for all rows

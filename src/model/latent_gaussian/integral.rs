@@ -1,7 +1,7 @@
-//! `log p(x) = log ∫ p(x|z) p(z) dz` by quadrature, where the latent has one or two dimensions.
+//! `log p(x) = log ∫ p(x|z) p(z) dz` by quadrature, for latents of one or two dimensions.
 //!
-//! Without anything given the decoder is asked once per node, for all rows; where x is given it is asked once per row and
-//! node, which is affordable in one dimension.
+//! Without x, the decoder is evaluated once per node for all rows. With x, it is evaluated once per row and node, which
+//! is affordable in one dimension only.
 
 use super::joint::{LatentGaussianJoint, plain};
 use super::{LatentGaussianModel, PRIOR_FLOOR, Prior};
@@ -12,11 +12,11 @@ use crate::nn;
 use candle_core::Tensor;
 use std::cell::OnceCell;
 
-/// A standard normal prior has no more mass than 1e-10 beyond ± this, in deviations.
+/// A standard normal prior has less mass than 1e-10 beyond ± this, in standard deviations.
 const REACH: f64 = 6.5;
 /// Nodes per axis of the coarsest and the finest grid.
 const POINTS: (usize, usize) = (33, 513);
-/// The mean change of log p(x), in nats, by the last refinement at which no further one is made.
+/// Refinement stops once the mean change of log p(x) is below this, in nats.
 const TOLERANCE: f64 = 1e-4;
 
 impl LatentGaussianModel {
@@ -62,7 +62,7 @@ impl LatentGaussianJoint<'_> {
         quadrature::log_evidence(rows, None, &refinement, |nodes| self.nodes(&points(nodes)?))
     }
 
-    /// The prior and what the decoder says at nodes `[1, G, Z]`.
+    /// The prior and the decoder's output at nodes `[1, G, Z]`.
     fn nodes(&self, z: &Tensor) -> Result<Nodes> {
         let decoded = self.model.decode(self.theta, None, z)?;
         let location = plain(&decoded.location)?;
@@ -82,7 +82,7 @@ impl LatentGaussianJoint<'_> {
         })
     }
 
-    /// How far from 0 on any axis the prior reaches.
+    /// The largest distance from 0 on any axis that the grid must cover.
     fn half_width(&self) -> Result<f64> {
         let (means, raw) = match self.model.config.prior {
             Prior::StandardNormal => return Ok(REACH),

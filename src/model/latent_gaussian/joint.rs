@@ -1,6 +1,6 @@
 //! `log p_θ(x, z)` of a continuous latent at S points per row, by term, and ancestral sampling.
 //!
-//! Points `[B, S, Z]` are one batch of B·S rows to the decoder, every row of x (and of what is given) repeated S times.
+//! Points `[B, S, Z]` are one batch of B·S rows to the decoder, every row of x (and every given row) repeated S times.
 
 use super::decoder::{Decoded, repeated};
 use super::{LatentGaussianModel, Likelihood, PRIOR_FLOOR, Prior};
@@ -29,7 +29,7 @@ fn points(latents: &Latents) -> Result<&Tensor> {
     match latents {
         Latents::Continuous(z) => Ok(z),
         _ => Err(Error::Other(
-            "a continuous latent was asked for another kind of value".into(),
+            "expected points of a continuous latent, got another kind of value".into(),
         )),
     }
 }
@@ -47,7 +47,7 @@ impl LatentGaussianJoint<'_> {
             return Ok(evidence);
         }
         if !self.model.is_integrable() {
-            return Err(Error::Other("this p(x) has no exact form".into()));
+            return Err(Error::Other("this log p(x) has no closed form".into()));
         }
         let evidence = self.integrate()?;
         Ok(self.integral.get_or_init(|| evidence))
@@ -130,7 +130,7 @@ impl Joint for LatentGaussianJoint<'_> {
             return Ok(None);
         }
         let evidence = self.evidence()?;
-        // Mass on the outermost nodes tells of as much beyond them.
+        // The mass beyond the grid is estimated by the mass on the outermost nodes.
         let both = evidence.error.iter().zip(&evidence.edge);
         Ok(Some(both.map(|(error, edge)| error.abs() + edge).collect()))
     }

@@ -1,5 +1,5 @@
-//! The linear member: `x = W z + V c + b + ε`, all of it Gaussian, so that log p(x), its gradient, p(z|x) and the M-step are
-//! in closed form (probabilistic principal components, factor analysis).
+//! The linear member: `x = W z + V c + b + ε`, jointly Gaussian, so log p(x), its gradient, p(z|x) and the M-step have
+//! closed forms (probabilistic principal components, factor analysis).
 
 use super::joint::{LatentGaussianJoint, plain};
 use super::{DECODER, Deviation, LatentGaussianModel};
@@ -7,13 +7,13 @@ use crate::data::{Dataset, Table};
 use crate::math::linear_latent::{Learning, LinearLatent, Noise};
 use crate::math::rows::{Observations, Rows};
 use crate::math::streams::Generator;
-use crate::model::{ClosedForm, GaussianPosterior, EStep, Improvement, Sweeps};
+use crate::model::{ClosedForm, EStep, GaussianPosterior, Improvement, Sweeps};
 use crate::nn::Parameters;
 use crate::{Error, Result};
 use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Shape, Tensor};
 use std::ops::Range;
 
-/// How θ says a [`LinearLatent`].
+/// How θ represents a [`LinearLatent`].
 #[derive(Debug, Clone, Copy)]
 struct Form {
     latents: usize,
@@ -23,7 +23,7 @@ struct Form {
 }
 
 impl Form {
-    /// From the decoder's weight `[Z + C, D]` and bias `[D]`, and raw deviations `[1]` or `[D]`.
+    /// From the decoder's weight `[Z + C, D]` and bias `[D]`, and raw standard deviations `[1]` or `[D]`.
     fn assemble(self, weight: &[f64], bias: &[f64], raw: &[f64]) -> LinearLatent {
         let (z, c, d) = (self.latents, self.inputs, self.outputs);
         let row = |j: usize, inputs: Range<usize>| inputs.map(move |i| weight[i * d + j]);
@@ -49,7 +49,7 @@ impl LatentGaussianModel {
         }
     }
 
-    /// Weight, bias and raw deviations, in f64 on the processor.
+    /// Weight, bias and raw standard deviations, in f64 on the CPU.
     fn parts(&self, theta: &Parameters) -> Result<[Tensor; 3]> {
         let get = |name: &str| -> Result<Tensor> {
             let tensor = theta.get(name)?.to_device(&Device::Cpu)?;
@@ -72,7 +72,7 @@ impl LatentGaussianModel {
         Ok(self.form().assemble(&plain(&weight)?, &plain(&bias)?, &plain(&raw)?))
     }
 
-    /// θ that says `linear`.
+    /// The θ of `linear`.
     fn theta_of(&self, linear: &LinearLatent, dtype: DType, device: &Device) -> Result<Parameters> {
         let (z, c, d) = (linear.latents, linear.inputs, linear.outputs);
         let entry = |at: usize| match (at / d, at % d) {
@@ -163,7 +163,7 @@ impl PlainRows {
     }
 }
 
-/// `log p(x)` of some rows, from weight, bias and raw deviations: `[B]`.
+/// `log p(x)` of some rows, from weight, bias and raw standard deviations: `[B]`.
 struct Operation {
     form: Form,
     rows: PlainRows,
@@ -264,7 +264,7 @@ impl Sweeps for LinearSweeps<'_> {
     ) -> Result<Improvement> {
         let EStep::Exact = e_step else {
             return Err(Error::Other(
-                "a continuous latent takes its exact posterior in EM".into(),
+                "EM for a continuous latent needs its exact posterior".into(),
             ));
         };
         let old = self.model.linear(theta)?;

@@ -1,8 +1,8 @@
 //! `log p_θ(o, x)` of a batch of sequences under a nonlinear state space, as a function of θ that candle can differentiate,
 //! and estimates of `log p_θ(o)`.
 //!
-//! The expected log joint is one operation on θ in one row `[P]`; backward, its gradient is that of the moments. There is
-//! no exact `log p_θ(o)`: [`Joint::log_prob_estimates`] are the estimates of independent bootstrap filters.
+//! The expected log joint is one operation on θ in one row `[P]`; its backward pass uses expected moments. There is no
+//! exact `log p_θ(o)`: [`Joint::log_prob_estimates`] are the estimates of independent bootstrap filters.
 
 use super::Settings;
 use crate::math::kalman::{Beliefs, ExpectedLog, Sequences};
@@ -102,7 +102,7 @@ struct ExpectedLogJoint {
     settings: Arc<Settings>,
     sequences: Arc<Sequences>,
     beliefs: Arc<Vec<Beliefs>>,
-    /// The terms `initial` and `transition` alone.
+    /// Only the terms `initial` and `transition`.
     is_prior: bool,
 }
 
@@ -120,7 +120,9 @@ impl Function for ExpectedLogJoint {
     fn gradient(&self, flat: &[f64], gradients: &[f64]) -> Result<Vec<f64>> {
         let system = self.settings.decode(flat);
         let samples = self.beliefs.len(); // gradients: [B, S]
-        let moments = statistics(&system, &self.sequences, &self.beliefs, |b, s| gradients[b * samples + s]);
+        let moments = statistics(&system, &self.sequences, &self.beliefs, |b, s| {
+            gradients[b * samples + s]
+        });
         let mut gradient = moments.gradient_of(&system.conditionals);
         if self.is_prior {
             gradient[2].coefficients.fill(0.0);

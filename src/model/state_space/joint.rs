@@ -1,15 +1,15 @@
 //! `log p_θ(o, x)` of a batch of sequences, and `log p_θ(o)`, as functions of θ that candle can differentiate.
 //!
-//! Both are single operations on θ in one row `[P]`. Backward, `Σ_b g_b ∇ log p_θ(o_b)` is the gradient of the expected log
-//! joint under the smoother's beliefs, each sequence counted g_b times (Fisher's identity); with given beliefs it is
-//! the gradient of the expected log joint itself.
+//! Both are single operations on θ in one row `[P]`. In the backward pass `Σ_b g_b ∇ log p_θ(o_b)` is the gradient of
+//! the expected log joint under the smoother's beliefs, each sequence counted g_b times (Fisher's identity); with given
+//! beliefs it is the gradient of the expected log joint itself.
 
 use super::Core;
 use crate::math::kalman::{Beliefs, ExpectedLog, Filtered, Sequences, Statistics, System, expected_logs};
 use crate::math::nonlinear::Dynamics;
 use crate::math::streams::Generator;
 use crate::model::sequential::{Function, Operation, terms};
-use crate::model::{TrajectoryPosterior, Joint, Latent, Latents, Trajectories};
+use crate::model::{Joint, Latent, Latents, Trajectories, TrajectoryPosterior};
 use crate::{Error, Result};
 use candle_core::{Shape, Tensor};
 use std::sync::Arc;
@@ -141,7 +141,7 @@ struct LogJoint {
     core: Arc<Core>,
     sequences: Arc<Sequences>,
     beliefs: Option<Arc<Vec<Beliefs>>>,
-    /// With beliefs: the terms `initial` and `transition` alone, `[P] → [B, S]`.
+    /// With beliefs: only the terms `initial` and `transition`, `[P] → [B, S]`.
     is_prior: bool,
 }
 
@@ -178,7 +178,7 @@ impl Function for LogJoint {
         let mut sum = Statistics::none(&self.sequences, system.states());
         for (s, belief) in beliefs.iter().enumerate() {
             let own = gradients.iter().skip(s).step_by(beliefs.len());
-            // Moments take weights ≥ 0: the parts of either sign apart.
+            // Moments need weights ≥ 0, so weights of each sign are handled separately.
             for sign in [1.0, -1.0] {
                 let weights: Vec<f64> = own.clone().map(|gradient| (sign * gradient).max(0.0)).collect();
                 if weights.iter().any(|w| *w > 0.0) {

@@ -1,4 +1,4 @@
-//! What of a system is fixed, where the rest starts, and what of this cannot be honoured.
+//! Fixed and starting values of a system, and the faults of those that are not supported.
 
 use super::field::Field;
 use crate::data::Dataset;
@@ -9,16 +9,16 @@ use crate::model::linear_gaussian_ssm::blank;
 use nalgebra::{Cholesky, DMatrix, DVector};
 use rand_distr::{Distribution, StandardNormal};
 
-/// What is said of one parameter.
+/// The settings of one parameter.
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
-    /// What is not learnt; NaN where it is.
+    /// Fixed values; NaN for learnt entries.
     pub fixed: DMatrix<f64>,
     start: Option<DMatrix<f64>>,
     pub form: NoiseForm,
 }
 
-/// What is said of every parameter, for X states, O outputs and U inputs.
+/// The settings of every parameter, for X states, O outputs and U inputs.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub(super) states: usize,
@@ -55,24 +55,24 @@ impl Settings {
         self.rules[field as usize].fixed = values;
     }
 
-    /// Learning starts here.
+    /// Sets the initial values.
     pub fn start(&mut self, field: Field, values: DMatrix<f64>) {
         self.rules[field as usize].start = Some(values);
     }
 
-    /// The form of a covariance.
+    /// Sets the form of a covariance.
     pub fn form(&mut self, field: Field, form: NoiseForm) {
         self.rules[field as usize].form = form;
     }
 
-    /// A valid system but for `field`.
+    /// A system that is valid except for `field`.
     pub fn probe(&self, field: Field, values: &DMatrix<f64>) -> System {
         let mut system = blank(self.states, self.outputs, self.inputs);
         field.set(&mut system, values.clone());
         system
     }
 
-    /// What is said of a covariance that cannot be honoured: a fault at its key.
+    /// The faults of covariances, at their keys.
     pub fn unsupported_noise(&self) -> Option<Fault> {
         let unsupported = |field: Field, message: String| {
             let expected = "values of the covariance's form, all or none of them fixed";
@@ -119,17 +119,18 @@ impl Settings {
             {
                 return Some(Fault::new(
                     format!("{}.start", field.name()),
-                    "a learnt covariance starts positive in every direction",
+                    "a learnt covariance must start positive definite",
                     "a positive definite matrix",
-                    "start from larger variances or weaker correlations, or fix what has no variance",
+                    "start from larger variances or weaker correlations, or fix the entries without variance",
                 ));
             }
         }
         None
     }
 
-    /// Coefficients to be learnt in directions that have no noise. There a sample of the latents holds for the old
-    /// coefficients alone, so neither an M-step nor the gradient of an expected log joint moves them.
+    /// The faults of learnt coefficients in directions without noise. There samples of the latents satisfy the
+    /// equations of the old coefficients exactly, so neither an M-step nor the gradient of an expected log joint moves
+    /// them.
     pub fn without_noise(&self) -> Option<Fault> {
         use Field::{InitialCovariance, InitialMean, Transition, TransitionInput, TransitionNoise, TransitionOffset};
         let regressions = [
@@ -145,7 +146,7 @@ impl Settings {
                     return Some(Fault::new(
                         format!("{noise}.fixed"),
                         format!(
-                            "row {} (from 1) of `{name}` is learnt, but `{noise}` leaves its direction no noise",
+                            "row {} (from 1) of `{name}` is learnt, but `{noise}` is zero in its direction",
                             i + 1
                         ),
                         "noise in every direction whose coefficients are learnt",
@@ -157,7 +158,7 @@ impl Settings {
         None
     }
 
-    /// Whether any invertible change of latent coordinates leads to another θ.
+    /// Whether every invertible change of latent coordinates gives another valid θ.
     pub(super) fn has_free_coordinates(&self) -> bool {
         let fields = [
             Field::InitialMean,
@@ -174,7 +175,7 @@ impl Settings {
         fields.into_iter().all(free)
     }
 
-    /// What the M-step may change.
+    /// The parameters that the M-step may change.
     pub fn learning(&self) -> Learning {
         let free = |field: Field| self.rule(field).fixed.map(f64::is_nan);
         let noise = |field: Field| Noise {
@@ -220,7 +221,7 @@ impl Settings {
         let rule = self.rule(Field::Emission);
         let emission = DMatrix::from_fn(o, x, |i, _| normal() * (moments[i].1 / x as f64).sqrt());
         system.emission = emission.zip_map(&rule.fixed, |random, fixed| if fixed.is_nan() { random } else { fixed });
-        // Where C is fixed, the latent has the data's scale.
+        // If C is fixed, the latent has the data's scale.
         let variance = moments.iter().map(|m| m.1).sum::<f64>() / o as f64;
         let square = system.emission.norm_squared() / o as f64;
         let scale = if square > 0.0 { variance / square } else { 1.0 };
@@ -235,7 +236,7 @@ impl Settings {
         system
     }
 
-    /// Writes over `system` what starts elsewhere or is fixed, and brings its covariances into their forms.
+    /// Overwrites starting and fixed values in `system`, and brings its covariances into their forms.
     pub(super) fn overlay(&self, system: &mut System) {
         for field in Field::ALL {
             let rule = self.rule(field);

@@ -1,8 +1,8 @@
-//! How θ says a system: between [`System`] and a row of real numbers, gradients included.
+//! Conversion between a [`System`] and θ, a row of real numbers, including gradients.
 //!
-//! Vectors and matrices stand as they are. A covariance is L Lᵀ with a logarithm on the diagonal of L (full), or the
-//! exponential of its `log_variances` (diagonal, spherical). What is fixed is no part of θ where all of a parameter is; where
-//! single entries are, θ holds them without use.
+//! Vectors and matrices are stored directly. A covariance is L Lᵀ with a logarithm on the diagonal of L (full), or the
+//! exponential of its `log_variances` (diagonal, spherical). θ omits parameters that are entirely fixed. If only single
+//! entries are fixed, θ holds unused numbers for them.
 
 use super::field::Field;
 use super::settings::Settings;
@@ -58,7 +58,7 @@ impl Settings {
                 (true, NoiseForm::Diagonal) => values.diagonal().iter().map(|v| log(*v)).collect(),
                 (true, NoiseForm::Spherical) => vec![log(values[(0, 0)])],
                 (true, NoiseForm::Full) => {
-                    // Rounding may have taken a tiny eigenvalue: the diagonal alone is a covariance in any case.
+                    // Rounding may make a tiny eigenvalue negative; the diagonal alone is always a covariance.
                     let factor = values.clone().cholesky().map(|cholesky| cholesky.l());
                     let mut l =
                         factor.unwrap_or_else(|| DMatrix::from_diagonal(&values.diagonal().map(|v| v.max(0.0).sqrt())));
@@ -73,7 +73,7 @@ impl Settings {
         self.slots().into_iter().map(encode).collect()
     }
 
-    /// The system that θ, in one row, says.
+    /// The system of θ in one row.
     pub(super) fn decode(&self, flat: &[f64]) -> System {
         let mut system = blank(self.states, self.outputs, self.inputs);
         for field in Field::ALL {
@@ -102,7 +102,7 @@ impl Settings {
         system
     }
 
-    /// The gradient in θ, in one row, of what has the gradient `gradient` in the entries of the system.
+    /// The gradient in θ, in one row, from the gradient in the entries of the system.
     pub(super) fn pull_back(&self, flat: &[f64], system: &System, gradient: &System) -> Vec<f64> {
         let mut all = Vec::with_capacity(flat.len());
         for slot in self.slots() {
@@ -141,7 +141,7 @@ impl Settings {
     }
 }
 
-/// L from its row-major form with logarithms on the diagonal; what stands above it is not used.
+/// L from its row-major form with logarithms on the diagonal; entries above it are not used.
 fn factor(values: &[f64], n: usize) -> DMatrix<f64> {
     DMatrix::from_fn(n, n, |i, j| match j.cmp(&i) {
         std::cmp::Ordering::Less => values[i * n + j],

@@ -98,9 +98,9 @@ fn activations_at_infinity() {
     assert_eq!(value(Activation::Silu), [0.0, 0.0, 1e30, INF]);
 }
 
-/// A unit behind silent ones, its bias still 0, learns nothing; NaN stays NaN.
+/// A unit behind inactive ones, with bias 0, gets gradient 0; NaN stays NaN.
 #[test]
-fn the_slope_of_relu_at_0_is_0() {
+fn the_gradient_of_relu_at_0_is_0() {
     for dtype in TYPES {
         let w = tensor(&[&[1.0]], dtype);
         let x = tensor(&[&[-1.0], &[0.0], &[2.0], &[f64::NAN]], dtype);
@@ -117,9 +117,9 @@ fn the_slope_of_relu_at_0_is_0() {
     }
 }
 
-/// Where `exp(-x)` is still finite and `x exp(-x)` no longer, and below: the gradient of `x σ(x)` there is as good as 0.
+/// Where `exp(-x)` is still finite and `x exp(-x)` no longer, and below: the gradient of `x σ(x)` there is negligible.
 #[test]
-fn the_slope_of_silu_is_finite_at_the_edge_of_overflow() {
+fn the_gradient_of_silu_is_finite_at_the_edge_of_overflow() {
     for (dtype, edge) in [(DType::F32, 88.7), (DType::F64, 709.7)] {
         let x: Vec<f64> = (0..400).map(|i| -edge - 1.0 + 0.02 * f64::from(i)).collect();
         let x = Tensor::from_vec(x, (400, 1), &Device::Cpu)
@@ -136,8 +136,8 @@ fn the_slope_of_silu_is_finite_at_the_edge_of_overflow() {
     }
 }
 
-/// Logits of minus infinity, hopeless means, raw deviations far outside their limits: the marginal likelihood keeps a
-/// finite gradient, in which unused components have no part.
+/// Logits of minus infinity, extreme means, raw standard deviations far outside their limits: the marginal likelihood
+/// keeps a finite gradient, to which unused components do not contribute.
 #[test]
 fn a_mixture_survives_extreme_heads() {
     for dtype in TYPES {
@@ -159,7 +159,7 @@ fn a_mixture_survives_extreme_heads() {
                 rows[0][0] = -INF; // component 0 is impossible
                 rows[0][3] = 1e30; // and its mean absurd
                 rows[1][3] = 1e30; // component 0 cannot explain y
-                rows[1][9 + f] = -1e30; // component 1 has the smallest deviation
+                rows[1][9 + f] = -1e30; // component 1 has the smallest standard deviation
                 rows[2][9 + 2 * f] = 1e30; // component 2 the largest
                 rows[2][1] = -1e30;
                 let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
@@ -173,7 +173,8 @@ fn a_mixture_survives_extreme_heads() {
                         }
                     };
                     let run = || value_and_gradients(&marginal, std::slice::from_ref(&x), false).unwrap();
-                    // Without a floor, the composed quotients divide by the square of a deviation that f32 cannot square.
+                    // Without a floor, the composed quotients divide by the square of a standard deviation that f32
+                    // cannot square.
                     let twin = (floor > 0.0).then(|| with_composed(run));
                     for (value, gradients) in [run()].into_iter().chain(twin) {
                         assert!(numbers(&value).iter().all(|v| v.is_finite()), "{shape:?} {value}");
@@ -213,7 +214,7 @@ fn a_full_covariance_is_the_modified_cholesky_one() {
 }
 
 #[test]
-fn deviations_keep_their_limits() {
+fn standard_deviations_keep_their_limits() {
     let x = tensor(&[&[1.0], &[1.0]], DType::F64);
     let raw = tensor(&[&[-1e30], &[1e30]], DType::F64);
     let value = numbers(&gaussian_log_density(&x, &x, &raw, 0.5).unwrap());

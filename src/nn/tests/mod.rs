@@ -1,4 +1,4 @@
-//! Fused kernels against their composed twins, against finite differences, and at the edges.
+//! Fused kernels against their composed references, against finite differences, and at the edges.
 
 mod adam;
 mod edges;

@@ -1,4 +1,4 @@
-//! Perceptrons against the chain of their layers, and their gradients wherever a graph may put them.
+//! Perceptrons against the chain of their layers, and their gradients at any place in a graph.
 
 use super::{close, normal};
 use crate::math::streams::Streams;
@@ -114,7 +114,7 @@ fn a_second_backward_pass_gives_the_same() {
     }
 }
 
-/// Gradients are never lost in silence, not even after a pass that collected them.
+/// Gradients are never lost silently, not even after a pass that collected them.
 #[test]
 fn candles_own_backward_pass_is_an_error() {
     let (network, parameters) = example(&[6], Activation::Tanh, DType::F64);

@@ -1,5 +1,5 @@
-//! What a fitted model expects of observations it has not seen: a forecast of a test sequence with its fan, and the prediction
-//! error by horizon beside that of the true system.
+//! Predictions of a fitted model: a forecast of a test sequence with its interval, and the prediction error by horizon
+//! beside that of the true system.
 
 use super::{PARTICLES, belief, believed};
 use crate::figure::axis::Axis;
@@ -13,11 +13,11 @@ use crate::runner::Reloaded;
 use crate::{Error, Result};
 use latent_lab_envs::{Generator, Growth};
 
-/// Steps seen, of which the last ones are pictured, and steps forecast.
+/// Observed steps, the last of them that are shown, and forecast steps.
 const SEEN: usize = 60;
 const BEFORE: usize = 15;
 const AHEAD: usize = 20;
-/// Horizons of the error curve, steps; and its sequences of 100 steps, of which the first `HORIZONS` do not count.
+/// Horizons of the error curve, steps. Its sequences have 100 steps, of which the first `HORIZONS` do not count.
 const HORIZONS: usize = 10;
 const SEQUENCES: usize = 10;
 

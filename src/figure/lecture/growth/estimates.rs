@@ -1,4 +1,4 @@
-//! What every run made of the parameters, beside what is published.
+//! Every run's estimates of the parameters, beside published ones.
 
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
@@ -9,12 +9,13 @@ use crate::figure::words::sentence_case;
 use crate::runner::VariantSummary;
 use crate::stats::{mean, standard_deviation};
 
-/// How far parameters are pictured, in per cent of the truth.
+/// Largest distance from the truth that is shown, in per cent of the truth.
 pub(super) const REACH: f64 = 100.0;
 /// Mean and standard deviation over 104 runs of Schön, Wills & Ninness (2011), from memory, of a, b, c, d.
 const PUBLISHED: [(f64, f64); 4] = [(0.50, 0.002), (25.0, 1.0), (7.99, 0.13), (0.05, 0.003)];
 
-/// Every run's estimates in per cent off the truth, a row for each parameter; and how many lie further off than [`REACH`].
+/// Differences of every run's estimates from the truth in per cent, one row for each parameter, and the number of
+/// estimates further off than [`REACH`].
 pub(super) fn panel(variant: &VariantSummary, parameters: &[(&str, f64)]) -> (Panel, usize) {
     let scores = |name: &str| {
         variant
@@ -22,7 +23,7 @@ pub(super) fn panel(variant: &VariantSummary, parameters: &[(&str, f64)]) -> (Pa
             .into_values()
             .collect::<Vec<_>>()
     };
-    // What is truly 0 has no percentages: its mean is written out.
+    // A true value of 0 has no percentages: the mean is written out.
     let label = |(name, truth): &(&str, f64)| match truth {
         0.0 => format!("{name} = 0, mean {}", number(mean(&scores(name)))),
         truth => format!("{name} = {truth}"),
