@@ -7,18 +7,16 @@
 //!
 //! Data flow one way: experiment file → [`spec`] → [`data`] → [`model`] + [`posterior`] → [`objective`] → [`train`] →
 //! [`control`] → [`record`] → [`stats`] → [`runner`] → [`figure`] → [`cli`]. A module imports only from modules before
-//! it, and a test reads this order: [`error`], [`math`], [`nn`], [`data`], [`model`], [`posterior`], [`objective`],
-//! [`train`], [`control`], [`spec`], [`record`], [`stats`], [`runner`], [`figure`], [`cli`].
+//! it, and a test reads this order: [`error`], [`math`], [`nn`], [`kind`], [`data`], [`model`], [`posterior`],
+//! [`objective`], [`train`], [`control`], [`spec`], [`record`], [`stats`], [`runner`], [`figure`], [`cli`]. The first three
+//! are the crate `latent-lab-kernels`.
 
 pub mod cli;
 pub mod control;
 pub mod data;
-pub mod error;
 pub mod figure;
 pub mod kind;
-pub mod math;
 pub mod model;
-pub mod nn;
 pub mod objective;
 pub mod posterior;
 pub mod record;
@@ -27,4 +25,4 @@ pub mod spec;
 pub mod stats;
 pub mod train;
 
-pub use error::{Error, Result};
+pub use latent_lab_kernels::{Error, Result, error, math, nn};

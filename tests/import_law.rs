@@ -33,6 +33,8 @@ fn sources() -> Vec<Source> {
     let read = |path: PathBuf| {
         let text = std::fs::read_to_string(&path).expect("a text");
         let path = path.strip_prefix(&root).expect("below src").display().to_string();
+        // The kernels are modules of a crate of their own.
+        let path = path.strip_prefix("kernels/").unwrap_or(&path).to_owned();
         let room = path.split(['/', '.']).next().expect("a name").to_owned();
         let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
         Source {

@@ -1,12 +1,14 @@
 //! A pole on a cart, kept upright by pushing left or right: Gymnasium's `CartPole-v1`, transition for transition.
 //!
-//! State (x m, ẋ m/s, θ rad, θ̇ rad/s), a pole of half-length l = 0.5 m and mass m = 0.1 kg, total mass M = 1.1 kg, force
-//! F = ±10 N, g = 9.8 m/s², explicit Euler steps of 0.02 s (Barto, Sutton and Anderson 1983; Florian 2007, eqs. 23–24):
+//! State (x m, ẋ m/s, θ rad, θ̇ rad/s), a pole of half-length l = 0.5 m and mass m = 0.1 kg, total mass M = 1.1 kg,
+//! force F = ±10 N, g = 9.8 m/s², explicit Euler steps of 0.02 s (Barto, Sutton and Anderson 1983;
+//! Florian 2007, eqs. 23–24):
 //!
 //! f = (F + m l θ̇² sin θ) / M, θ̈ = (g sin θ − f cos θ) / (l (4/3 − m cos²θ / M)), ẍ = f − m l θ̈ cos θ / M.
 //!
-//! Observation: the state rounded to f32, `[4]`. Action: 0 left, 1 right, `[1]`, discrete. Reward 1 per step, the last one
-//! included. Terminates where |x| > 2.4 m or |θ| > 12°; truncated after 500 steps. Start: each entry U(−0.05, 0.05).
+//! Observation: the state rounded to f32, `[4]`. Action: 0 left, 1 right, `[1]`, discrete. Reward 1 per step, the last
+//! one included. Terminates where |x| > 2.4 m or |θ| > 12°; truncated after 500 steps. Start: each entry
+//! U(−0.05, 0.05).
 
 use rand::{Rng, RngExt};
 use schemars::JsonSchema;
@@ -127,7 +129,7 @@ impl Environment for CartPoleV1 {
             Reference {
                 name: "oracle",
                 value: 500.0,
-                text: "return of a controller that never lets the pole fall",
+                text: "return of a controller that keeps the pole upright",
             },
             // Mean of 10⁶ episodes, standard error 0.012.
             Reference {
@@ -139,8 +141,8 @@ impl Environment for CartPoleV1 {
     }
 }
 
-/// Many [`CartPoleV1`] episodes side by side, each variable in an array of its own so that a step is one vectorised
-/// loop. A finished episode stands still until [`reset_finished`](Self::reset_finished).
+/// Many [`CartPoleV1`] episodes side by side, each variable in its own array so that a step is one vectorised loop. A
+/// finished episode does not change until [`reset_finished`](Self::reset_finished).
 #[derive(Debug, Clone, PartialEq)]
 pub struct CartPoleBatch {
     motion: [Vec<f64>; 4], // x, ẋ, θ, θ̇, each [n]
@@ -149,8 +151,8 @@ pub struct CartPoleBatch {
     truncated: Vec<bool>,  // [n]
 }
 
-/// (sin θ, cos θ) by their Taylor series to θ¹⁵ and θ¹⁴: error below 1e-20 for |θ| ≤ 0.25, which no pole exceeds that
-/// has not fallen. Unlike a library call, it vectorises.
+/// (sin θ, cos θ) by their Taylor series to θ¹⁵ and θ¹⁴: error below 1e-20 for |θ| ≤ 0.25, which holds until the pole
+/// has fallen. Unlike a library call, it vectorises.
 #[inline(always)]
 fn small_angle(theta: f64) -> (f64, f64) {
     debug_assert!(theta.is_nan() || theta.abs() <= 0.25);
@@ -196,7 +198,7 @@ impl CartPoleBatch {
         self.steps.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no episodes.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
@@ -211,12 +213,12 @@ impl CartPoleBatch {
         &self.terminated
     }
 
-    /// Which episodes are over because 500 steps went by, `[n]`.
+    /// Which episodes are over because 500 steps have passed, `[n]`.
     pub fn truncated(&self) -> &[bool] {
         &self.truncated
     }
 
-    /// Starts the finished episodes anew, in order.
+    /// Resets the finished episodes, in order.
     pub fn reset_finished(&mut self, rng: &mut dyn Rng) {
         for i in 0..self.len() {
             if self.terminated[i] || self.truncated[i] {
@@ -230,8 +232,9 @@ impl CartPoleBatch {
         }
     }
 
-    /// Pushes every unfinished episode to the right where `right` `[n]` is true, else to the left. `rewards` `[n]` become
-    /// 1, or 0 for episodes that were over before. Both slices hold one entry per episode; missing ones are not stepped.
+    /// Pushes every unfinished episode to the right where `right` `[n]` is true, else to the left. `rewards` `[n]`
+    /// become 1, or 0 for episodes that were over before. Both slices hold one entry per episode; episodes without an
+    /// entry are not stepped.
     pub fn step(&mut self, right: &[bool], rewards: &mut [f64]) {
         let n = self.len().min(right.len()).min(rewards.len());
         let (right, rewards) = (&right[..n], &mut rewards[..n]);
@@ -241,7 +244,7 @@ impl CartPoleBatch {
         for i in 0..n {
             let live = !(terminated[i] | truncated[i]);
             let old = [x[i], x_dot[i], theta[i], theta_dot[i]];
-            // The angle of a fallen pole may lie beyond the series; it is not used.
+            // The series may be inaccurate for the angle of a fallen pole, which is not used.
             let angles = small_angle(if live { old[2] } else { 0.0 });
             let moved = advance(old, if right[i] { FORCE } else { -FORCE }, angles);
             let new: [f64; 4] = std::array::from_fn(|k| if live { moved[k] } else { old[k] });
@@ -268,7 +271,8 @@ mod tests {
         for t in 0..HORIZON + 5 {
             let before = batch.clone();
             let motion = |batch: &CartPoleBatch, i: usize| batch.motion().each_ref().map(|column| column[i]);
-            // Half of them push at random and fall; half follow the pole, and most of those last to the end.
+            // Half of the episodes push at random and fall; half push towards the pole's side, and most of those reach
+            // the end.
             let follow = |[_, _, theta, theta_dot]: [f64; 4]| theta + theta_dot > 0.0;
             let right: Vec<bool> = (0..n)
                 .map(|i| {
@@ -309,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn the_series_are_sine_and_cosine() {
+    fn the_series_equal_sine_and_cosine() {
         for k in -250..=250 {
             let theta = f64::from(k) * 1e-3;
             let (sin, cos) = small_angle(theta);

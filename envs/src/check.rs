@@ -1,6 +1,6 @@
-//! Texts for faulty keys: which key, what is expected, what came, what to try.
+//! Messages for invalid keys: the key, what is expected, what came, what to try.
 
-/// A finite number, or the text that says otherwise.
+/// Checks that a number is finite; the error is the message.
 pub fn finite(key: &str, value: f64) -> Result<(), String> {
     match value.is_finite() {
         true => Ok(()),
@@ -8,7 +8,7 @@ pub fn finite(key: &str, value: f64) -> Result<(), String> {
     }
 }
 
-/// A finite number above zero, or the text that says otherwise.
+/// Checks that a number is finite and above zero; the error is the message.
 pub fn positive(key: &str, value: f64, attempt: f64) -> Result<(), String> {
     match value.is_finite() && value > 0.0 {
         true => Ok(()),

@@ -1,19 +1,21 @@
-//! What a data generator is: rows to learn from, the true density of a row, and values to hold a model against.
+//! The trait of data generators: rows to train on, the true density of a row, and reference values to compare a model
+//! with.
 
 use rand::Rng;
 
-/// Rows drawn from a generator, row-major: n rows, D observed columns, C given ones.
+/// Rows drawn from a generator, row-major: n rows, D observed columns, C given columns.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Points {
     /// The columns to model, `[n, D]`.
     pub observed: Vec<f64>,
-    /// The columns to condition on, `[n, C]`; empty where nothing is given.
+    /// The columns to condition on, `[n, C]`; empty without given columns.
     pub given: Vec<f64>,
-    /// The true component of each row, `[n]`, for scoring and never for training; empty where there is none.
+    /// The true component of each row, `[n]`, for scoring and never for training; empty without components.
     pub labels: Vec<usize>,
-    /// The weight of each row, `[n]`, one on average; empty where all are one.
+    /// The weight of each row, `[n]`, one on average; empty if all weights are one.
     pub weights: Vec<f64>,
-    /// Steps of each sequence, where rows are the steps of sequences one after another; empty where rows are independent.
+    /// The number of steps of each sequence, if rows are the steps of sequences, one sequence after another; empty if
+    /// rows are independent.
     pub lengths: Vec<usize>,
 }
 
@@ -25,13 +27,13 @@ pub struct Reference {
     /// For a [`Generator`] the expected log-likelihood, nats per datum; for an
     /// [`Environment`](crate::Environment) the unit that `text` states.
     pub value: f64,
-    /// What attains the value.
+    /// The model or controller that attains the value.
     pub text: &'static str,
 }
 
-/// A source of data whose density is known, or at least its process.
+/// A source of data with a known process, and in most cases a known density.
 pub trait Generator: Send + Sync {
-    /// The name in snake case, as an experiment file spells it.
+    /// The name in snake case, as in an experiment file.
     fn name(&self) -> &'static str;
 
     /// Names of the D columns to model.
@@ -40,29 +42,29 @@ pub trait Generator: Send + Sync {
     /// Names of the C columns to condition on; empty for densities.
     fn given(&self) -> Vec<String>;
 
-    /// The first fault that single ranges cannot state: the key, what is expected, what came, what to try. The other
-    /// methods are meaningful only where this is `Ok`; they never panic.
+    /// The first fault that the ranges of single keys do not cover: the key, what is expected, what came, what to try.
+    /// The other methods are meaningful only if this is `Ok`; they never panic.
     fn check(&self) -> Result<(), String> {
         Ok(())
     }
 
-    /// Draws `rows` independent rows, or trajectories of several rows each where the generator says so.
+    /// Draws `rows` independent rows, or trajectories of several rows each if the generator's documentation says so.
     fn draw(&self, rows: usize, rng: &mut dyn Rng) -> Points;
 
     /// The true log-density of one row, nats: log p(observed) or log p(observed | given). −∞ for a row that cannot
-    /// occur, `None` where the density has no computable form.
+    /// occur, `None` if the density cannot be computed.
     fn log_prob(&self, observed: &[f64], given: &[f64]) -> Option<f64>;
 
-    /// The oracle, where it is known, then baselines: exact expectations, closed-form or by quadrature.
+    /// The oracle, if it is known, then baselines: exact expectations, closed-form or by quadrature.
     fn references(&self) -> Vec<Reference>;
 
-    /// The true probabilities of the components that [`Points::labels`] number, where there are components.
+    /// The true probabilities of the components that [`Points::labels`] number, if there are components.
     fn prior(&self) -> Option<Vec<f64>> {
         None
     }
 
-    /// A fine grid of `rows` points weighted by the true density, the data set of infinite size; `None` where the
-    /// generator has no grid.
+    /// A fine grid of `rows` points weighted by the true density, the limit of a data set of infinite size; `None` if
+    /// the generator has no grid.
     fn population(&self, _rows: usize) -> Option<Points> {
         None
     }

@@ -1,7 +1,7 @@
-//! The growth model (Netto, Gimeno & Mendes 1978; as Schön, Wills & Ninness 2011, section 9.2, pose it), a state that jumps
-//! between two wells and is seen through its square: x_1 = 0, x_{t+1} = a x_t + b x_t / (1 + x_t²) + c cos(1.2 t) + w_t,
-//! y_t = d x_t² + v_t, w ~ N(0, q), v ~ N(0, r), t from 1. Its likelihood has no closed form; the oracle is estimated by
-//! whoever draws the data.
+//! The growth model (Netto, Gimeno & Mendes 1978; in the form of Schön, Wills & Ninness 2011, section 9.2). The state
+//! jumps between two wells, and its square is observed with noise: x_1 = 0,
+//! x_{t+1} = a x_t + b x_t / (1 + x_t²) + c cos(1.2 t) + w_t, y_t = d x_t² + v_t, w ~ N(0, q), v ~ N(0, r), t from 1.
+//! Its likelihood has no closed form; callers that draw the data estimate the oracle.
 
 use rand::{Rng, RngExt};
 use schemars::JsonSchema;
@@ -18,16 +18,16 @@ pub struct Growth {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub length: Option<usize>,
-    /// How much of the state stays; below 1 in absolute value the state is bounded.
+    /// The linear coefficient of the state; below 1 in absolute value it keeps the state bounded.
     #[schemars(range(min = -1.0, max = 1.0))]
     pub a: f64,
-    /// The pull into the wells.
+    /// The coefficient of x / (1 + x²), which makes the two wells.
     #[schemars(range(min = -1e6, max = 1e6))]
     pub b: f64,
-    /// The push to and fro.
+    /// The amplitude of the periodic force.
     #[schemars(range(min = -1e6, max = 1e6))]
     pub c: f64,
-    /// How the square of the state is seen.
+    /// The factor of the squared state in the observation.
     #[schemars(range(min = -1e6, max = 1e6))]
     pub d: f64,
     /// q, the variance of the state's noise.
@@ -69,7 +69,7 @@ impl Growth {
         ]
     }
 
-    /// The rows of [`Generator::draw`] from the same generator, and beside them the latent states. `[n]`
+    /// The rows of [`Generator::draw`] with the same random numbers, and the latent states. `[n]`
     pub fn draw_with_states(&self, rows: usize, rng: &mut dyn Rng) -> (Points, Vec<f64>) {
         let mut states = Vec::with_capacity(rows);
         let mut points = Points::default();
@@ -80,7 +80,7 @@ impl Growth {
             let mut x = 0.0;
             for t in 1..=steps {
                 let observed = self.d * x * x + r * standard_normal(rng);
-                // One number is always drawn, so that `missing` takes values away and changes no other.
+                // A number is always drawn, so `missing` does not change the other values.
                 let is_missing = rng.random::<f64>() < self.missing;
                 points.observed.push(if is_missing { f64::NAN } else { observed });
                 states.push(x);

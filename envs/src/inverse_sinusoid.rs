@@ -1,4 +1,4 @@
-//! A forward function with noise, to be learnt backwards, where it has up to three answers (Bishop 1994, section 5):
+//! The inverse of a function with noise, with up to three solutions (Bishop 1994, section 5):
 //!
 //! t ~ U(0, 1), x = f(t) + U(−h, h), f(t) = t + a sin 2πt; learn p(t|x).
 //!
@@ -18,7 +18,7 @@ use crate::{Generator, Points, Reference, check};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InverseSinusoid {
-    /// Height a of the sine on top of the diagonal, unit of x; above 1/2π the inverse has several branches.
+    /// Amplitude a of the sine added to the diagonal, unit of x; above 1/2π the inverse has several branches.
     #[schemars(range(min = 0.0, max = 10.0))]
     pub amplitude: f64,
     /// Half-width h of the uniform noise, unit of x.
@@ -60,7 +60,7 @@ impl InverseSinusoid {
         vec![0.0, turn, 1.0 - turn, 1.0]
     }
 
-    /// The t in [low, high], a monotone piece, where f comes nearest to `level`.
+    /// The t in [low, high], a monotone piece, at which f is closest to `level`.
     fn solve(&self, level: f64, low: f64, high: f64) -> f64 {
         let rising = self.forward(high) > self.forward(low);
         let (mut below, mut above) = if rising { (low, high) } else { (high, low) }; // f(below) < f(above)
@@ -70,7 +70,7 @@ impl InverseSinusoid {
         if level >= self.forward(above) {
             return above;
         }
-        // 54 halvings of a piece no longer than one reach the last bit.
+        // 54 halvings of a piece of length at most one reach the last bit.
         for _ in 0..54 {
             let middle = 0.5 * (below + above);
             if self.forward(middle) < level {
@@ -100,8 +100,9 @@ impl InverseSinusoid {
         Answers { length, variance }
     }
 
-    /// E_x[g(T(x))] by quadrature. |T(x)| has a kink or a root wherever x ∓ h meets the end of a piece; between two such
-    /// points x = low + width · sin²(πs/2) takes the root's singularity away.
+    /// E_x[g(T(x))] by quadrature. |T(x)| has a kink or a square-root singularity wherever x ∓ h is the value of f at
+    /// the end of a piece. Between two such points the substitution x = low + width · sin²(πs/2) removes the
+    /// singularity.
     fn expect(&self, g: impl Fn(Answers) -> f64) -> f64 {
         let h = self.noise;
         let mut breaks: Vec<f64> = self
@@ -116,7 +117,7 @@ impl InverseSinusoid {
             integrate(0.0, 1.0, 12, |s| {
                 let answers = self.answers(low + width * (0.5 * PI * s).sin().powi(2));
                 let density = answers.length / (2.0 * h);
-                // At the ends of the reach of x, T(x) shrinks to nothing, up to rounding.
+                // At the ends of the range of x, T(x) is empty up to rounding.
                 if answers.length < 1e-14 {
                     0.0
                 } else {
@@ -165,7 +166,7 @@ impl Generator for InverseSinusoid {
 
     fn log_prob(&self, observed: &[f64], given: &[f64]) -> Option<f64> {
         let (t, x) = (observed[0], given[0]);
-        // A draw at the very edge must not fall out by rounding.
+        // A tolerance, so that rounding does not exclude a draw at the edge.
         let possible = (0.0..=1.0).contains(&t) && (x - self.forward(t)).abs() <= self.noise * (1.0 + 1e-12);
         let length = if possible { self.answers(x).length } else { 0.0 };
         Some(if length > 0.0 { -length.ln() } else { f64::NEG_INFINITY })
@@ -199,8 +200,8 @@ mod tests {
 
     #[test]
     fn references_are_the_known_values() {
-        // Made without roots or panels, good to 1e-6: midpoints of 10⁷ cells in t, sorted by f(t); for 10⁶ midpoints
-        // x over the reach of f ± 0.1, the moments of the t with |x − f(t)| < 0.1 as differences of cumulative sums
+        // Computed independently, accurate to 1e-6: midpoints of 10⁷ cells in t, sorted by f(t); for 10⁶ midpoints x
+        // over the range of f ± 0.1, the moments of the t with |x − f(t)| < 0.1 as differences of cumulative sums
         // (numpy `cumsum`, `searchsorted`), each x weighted by its moment 0.
         let values: Vec<f64> = InverseSinusoid::default()
             .references()
@@ -255,7 +256,8 @@ mod tests {
 
     #[test]
     fn draws_have_the_moments_of_the_forward_process() {
-        // E[t] = ½; E[x] = ½; E[t x] = ⅓ + a E[t sin 2πt] = ⅓ − a/2π. All lie within ±1.1, so a deviation is at most 1.1.
+        // E[t] = ½; E[x] = ½; E[t x] = ⅓ + a E[t sin 2πt] = ⅓ − a/2π. All lie within ±1.1, so a standard deviation is
+        // at most 1.1.
         let n = 100_000;
         let points = InverseSinusoid::default().draw(n, &mut ChaCha8Rng::seed_from_u64(5));
         let mean = |f: &dyn Fn(f64, f64) -> f64| {

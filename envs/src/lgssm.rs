@@ -1,9 +1,9 @@
 //! A linear-Gaussian state space: x_1 ~ N(m₁, P₁), x_{t+1} = A x_t + B u_t + w, o_t = C x_t + D u_t + v, w ~ N(0, Q),
-//! v ~ N(0, R), with independent uniform inputs u. Its log-likelihood is the Kalman filter's; this crate has no filter, so
-//! the oracle is computed by whoever draws the data.
+//! v ~ N(0, R), with independent uniform inputs u. Its log-likelihood is the Kalman filter's; this crate has no filter,
+//! so callers that draw the data compute the oracle.
 //!
-//! The default is the toy system of Gedon et al. (2021, section 5.1): two states, one input that is uniform on ±2.5, one
-//! output.
+//! The default is the toy system of Gedon et al. (2021, section 5.1): two states, one input that is uniform on ±2.5,
+//! one output.
 
 use rand::{Rng, RngExt};
 use schemars::JsonSchema;
@@ -25,7 +25,7 @@ pub struct Lgssm {
     pub length: Option<usize>,
     /// A, a list of rows. `[X, X]`
     pub transition: Rows,
-    /// B; no column without inputs. `[X, U]`
+    /// B; without columns if there are no inputs. `[X, U]`
     pub transition_input: Rows,
     /// Q. `[X, X]`
     pub transition_noise: Rows,
@@ -42,7 +42,7 @@ pub struct Lgssm {
     /// P₁; the identity without this key. `[X, X]`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_covariance: Option<Rows>,
-    /// Inputs are uniform on ± this.
+    /// Inputs are uniform between −`input_range` and `input_range`.
     #[schemars(range(min = 0.0, max = 1e6))]
     pub input_range: f64,
     /// The probability that an observed entry is missing.
@@ -74,7 +74,7 @@ impl Lgssm {
         self.transition.len()
     }
 
-    /// The rows of [`Generator::draw`] from the same generator, and beside them the latent states. `[n, X]`
+    /// The rows of [`Generator::draw`] with the same random numbers, and the latent states. `[n, X]`
     pub fn draw_with_states(&self, rows: usize, rng: &mut dyn Rng) -> (Points, Vec<f64>) {
         let mut states = Vec::with_capacity(rows * self.states());
         let points = self.simulate(rows, rng, &mut states);
@@ -107,7 +107,7 @@ impl Lgssm {
                 }
                 add_noise(&mut observed, &r, rng);
                 for o in &mut observed {
-                    // One number is always drawn, so that `missing` takes values away and changes no other.
+                    // A number is always drawn, so `missing` does not change the other values.
                     if rng.random::<f64>() < self.missing {
                         *o = f64::NAN;
                     }
@@ -210,7 +210,8 @@ fn add_noise(vector: &mut [f64], factor: &Rows, rng: &mut dyn Rng) {
         .for_each(|(v, e)| *v += e);
 }
 
-/// Lower triangular `L` with `L Lᵀ` the symmetric positive semidefinite `matrix`; columns without variance are zero.
+/// Lower triangular `L` with `L Lᵀ` equal to the symmetric positive semidefinite `matrix`; columns without variance are
+/// zero.
 fn factor(matrix: &Rows) -> Option<Rows> {
     let n = matrix.len();
     let largest = matrix.iter().flatten().fold(0.0, |a: f64, b| a.max(b.abs()));
@@ -266,7 +267,7 @@ mod tests {
             v = next;
         }
         let variance = points.observed.iter().map(|o| o * o).sum::<f64>() / n as f64;
-        // The autocorrelation time is a few steps: allow for it in the standard error of the variance.
+        // The autocorrelation time is a few steps; the standard error of the variance allows for it.
         let error = 6.0 * (v[0][0] + 1.0) * (2.0 * 8.0 / n as f64).sqrt();
         assert!(
             (variance - (v[0][0] + 1.0)).abs() < error,

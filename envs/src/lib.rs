@@ -1,9 +1,9 @@
 //! Simulators, experts and data generators: no tensors, no models.
 //!
-//! A [`Generator`] draws rows of a data set whose true density is known, so that a model can be held against the
-//! oracle. An [`Environment`] is stepped by actions. Each is one struct in one file, and the struct is its own table of
-//! keys in an experiment file: its fields are the keys, its `Default` the standard setting, its field docs the help.
-//! Randomness is always an argument.
+//! A [`Generator`] draws rows of a data set whose true density is known, so that a model can be compared with the
+//! oracle. An [`Environment`] is controlled by actions. Each is one struct in one file, and the struct is also its
+//! table of keys in an experiment file: its fields are the keys, its `Default` gives their defaults, and its field docs
+//! are the help. Randomness is always an argument.
 //!
 //! ```
 //! use latent_lab_envs::{Generator, InverseSinusoid};

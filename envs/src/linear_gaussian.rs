@@ -11,13 +11,13 @@ use crate::{Generator, Points, Reference, check};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Inputs {
-    /// Uniform over mean ± √3 deviations.
+    /// Uniform over mean ± √3 standard deviations.
     Uniform,
     /// Gaussian.
     Normal,
 }
 
-/// A line with Gaussian noise of constant deviation; learn p(y|x).
+/// A line with Gaussian noise of constant standard deviation; learn p(y|x).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LinearGaussian {
@@ -32,7 +32,7 @@ pub struct LinearGaussian {
     pub inputs: Inputs,
     /// Mean of x.
     pub input_mean: f64,
-    /// Standard deviation of x, whatever its shape.
+    /// Standard deviation of x, for both shapes.
     #[schemars(range(min = 1e-6, max = 1e6))]
     pub input_deviation: f64,
 }
@@ -101,12 +101,12 @@ impl Generator for LinearGaussian {
             Reference {
                 name: "oracle",
                 value: gaussian_reference(noise),
-                text: "the true line and deviation",
+                text: "the true line and standard deviation",
             },
             Reference {
                 name: "gaussian_ignoring_x",
                 value: gaussian_reference((self.slope * self.input_deviation).powi(2) + noise),
-                text: "the best Gaussian that does not look at x",
+                text: "the best Gaussian that ignores x",
             },
         ]
     }

@@ -1,7 +1,7 @@
-//! Twenty evenly spaced Gaussians on a line whose weights alone are to be learnt: p(z) ∝ z + 5, x|z ~ N(s z, σ²),
-//! z = 0, …, 19 (Le, Kosiorek, Siddharth, Teh and Wood 2019, section 4.2).
+//! Twenty evenly spaced Gaussians on a line, of which only the weights are to be learnt: p(z) ∝ z + 5,
+//! x|z ~ N(s z, σ²), z = 0, …, 19 (Le, Kosiorek, Siddharth, Teh and Wood 2019, section 4.2).
 //!
-//! Neighbours overlap, so one sweep of EM moves the weights only part of the way: a case where a good start matters.
+//! Neighbours overlap, so one sweep of EM moves the weights only part of the way: initial values matter here.
 
 use rand::Rng;
 use schemars::JsonSchema;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::numeric::{categorical, gaussian_reference, integrate, log_sum_exp, normal_log_density, standard_normal};
 use crate::{Generator, Points, Reference, check};
 
-/// Twenty overlapping Gaussians on a line, the weights growing with the position.
+/// Twenty overlapping Gaussians on a line, with weights that grow with the position.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MixtureOfTwenty {
@@ -35,7 +35,7 @@ impl MixtureOfTwenty {
     /// Number of components.
     pub const COMPONENTS: usize = 20;
 
-    /// How far the grid reaches beyond the outermost means, deviations.
+    /// Distance of the grid's ends from the outermost means, in standard deviations.
     const REACH: f64 = 8.0;
 
     /// The true weights p(z), `[20]`, which sum to one.
@@ -52,7 +52,7 @@ impl MixtureOfTwenty {
         log_sum_exp(&joint)
     }
 
-    /// Where all but a negligible part (1e-15) of the probability lies.
+    /// The interval that holds all but a negligible part (1e-15) of the probability.
     fn support(&self) -> (f64, f64) {
         let margin = Self::REACH * self.deviation;
         (-margin, self.spacing * (Self::COMPONENTS - 1) as f64 + margin)
@@ -96,7 +96,7 @@ impl Generator for MixtureOfTwenty {
 
     fn references(&self) -> Vec<Reference> {
         let (low, high) = self.support();
-        // Five nodes on each panel of about one deviation.
+        // Five nodes on each panel of about one standard deviation.
         let panels = ((high - low) / self.deviation).ceil().clamp(1.0, 1e5) as usize;
         let oracle = integrate(low, high, panels, |x| {
             let log_density = self.log_density(x);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn em_on_the_population_closes_in_as_published() {
+    fn em_on_the_population_converges_as_published() {
         // Starts from softmax(½·(38, 36, …, 0)); the Euclidean error of p(z) after 1, 2, 5 and 10 sweeps.
         let mixture = MixtureOfTwenty::default();
         let population = mixture.population(4000).unwrap();

@@ -1,14 +1,15 @@
-//! A car too weak for its hill, which must swing: Gymnasium's `MountainCarContinuous-v0`, transition for transition.
+//! A car that must swing to climb a hill: Gymnasium's `MountainCarContinuous-v0`, transition for transition.
 //!
-//! State (position p ∈ [−1.2, 0.6], velocity v ∈ ±0.07, per step), force u ∈ ±1, the valley being sin 3p:
+//! State (position p ∈ [−1.2, 0.6], velocity v ∈ ±0.07, per step), force u ∈ ±1, height sin 3p:
 //!
 //! v' = clip(v + 0.0015 u − 0.0025 cos 3p), p' = clip(p + v'), v' = 0 on hitting the left wall.
 //!
-//! Observation: (p, v), `[2]`. Action: u, `[1]`. Reward −0.1 u², and 100 on reaching the goal p ≥ 0.45 with v ≥ 0, which
-//! terminates; truncated after 999 steps. Start: p ~ U(−0.6, −0.4), v = 0.
+//! Observation: (p, v), `[2]`. Action: u, `[1]`. Reward −0.1 u², and 100 on reaching the goal p ≥ 0.45 with v ≥ 0,
+//! which terminates; truncated after 999 steps. Start: p ~ U(−0.6, −0.4), v = 0.
 //!
-//! Gymnasium rounds the state to f32 after every step, and computes in f32 but for the cosine; so does this. Only its
-//! first step, from a state in f64, is left out: here the start is an f32 already.
+//! Gymnasium rounds the state to f32 after every step, and computes in f32 except for the cosine; so does this
+//! environment. One difference remains: Gymnasium takes its first step from a state in f64, and here the start is
+//! rounded to f32.
 
 use rand::{Rng, RngExt};
 use schemars::JsonSchema;
@@ -72,7 +73,8 @@ impl Environment for MountainCarContinuousV0 {
         into.copy_from_slice(&[f64::from(state.position), f64::from(state.velocity)]);
     }
 
-    /// As in Gymnasium, a force within the bounds; a NaN ends the episode and costs the most for every step left.
+    /// As in Gymnasium, the force is clamped to the bounds; a NaN ends the episode and costs the most for every step
+    /// left.
     fn step(&self, state: &mut MountainCarState, action: &[f64]) -> Step {
         if let Some(ending) = state.ending {
             return ending;
@@ -106,11 +108,11 @@ impl Environment for MountainCarContinuousV0 {
     }
 
     fn yardsticks(&self) -> Vec<Reference> {
-        // Mean of 20,000 episodes, standard error 0.03: the cost of 999 steps with E[u²] = 1/3, and a rare arrival.
+        // Mean of 20,000 episodes, standard error 0.03: the cost of 999 steps with E[u²] = 1/3, and few arrivals.
         vec![Reference {
             name: "random",
             value: -33.15,
-            text: "mean return of uniform forces, which hardly ever arrive",
+            text: "mean return of uniform forces, which rarely reach the goal",
         }]
     }
 }

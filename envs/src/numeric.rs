@@ -1,4 +1,4 @@
-//! Stable densities and quadrature behind the oracles, all in f64 and nats.
+//! Stable densities and quadrature for the oracles, all in f64 and nats.
 
 use std::f64::consts::PI;
 
@@ -8,7 +8,7 @@ use rand_distr::{Distribution, StandardNormal};
 /// ln 2π.
 pub const LN_2PI: f64 = 1.837_877_066_409_345_6;
 
-/// log Σ exp(terms), −∞ for none.
+/// log Σ exp(terms); −∞ without terms.
 pub fn log_sum_exp(terms: &[f64]) -> f64 {
     let top = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if top.is_finite() {
@@ -88,7 +88,7 @@ pub fn categorical(weights: &[f64], rng: &mut dyn Rng) -> usize {
             return index;
         }
     }
-    // Rounding left a sliver: the last index that can occur.
+    // Rounding errors go to the last index with positive weight.
     weights.iter().rposition(|&weight| weight > 0.0).unwrap_or(0)
 }
 
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn log_sum_exp_survives_the_extremes() {
+    fn log_sum_exp_does_not_overflow_or_underflow() {
         assert_eq!(log_sum_exp(&[]), f64::NEG_INFINITY);
         assert_eq!(log_sum_exp(&[f64::NEG_INFINITY; 2]), f64::NEG_INFINITY);
         assert!((log_sum_exp(&[-1e4, -1e4]) - (2f64.ln() - 1e4)).abs() < 1e-9);

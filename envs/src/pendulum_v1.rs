@@ -4,8 +4,8 @@
 //!
 //! θ̇' = clip(θ̇ + (3g/2l sin θ + 3u/ml²) dt, ±8), θ' = θ + θ̇' dt, reward −(θ̄² + 0.1 θ̇² + 0.001 u²),
 //!
-//! θ̄ being θ brought into [−π, π). Observation: (cos θ, sin θ, θ̇) rounded to f32, `[3]`. Action: u as an f32, `[1]`. Never
-//! terminates; truncated after 200 steps. Start: θ ~ U(−π, π), θ̇ ~ U(−1, 1).
+//! with θ̄ = θ wrapped to [−π, π). Observation: (cos θ, sin θ, θ̇) rounded to f32, `[3]`. Action: u as an f32, `[1]`.
+//! Never terminates; truncated after 200 steps. Start: θ ~ U(−π, π), θ̇ ~ U(−1, 1).
 
 use std::f64::consts::{PI, TAU};
 
@@ -73,7 +73,8 @@ impl Environment for PendulumV1 {
         into.copy_from_slice(&[cos, sin, state.theta_dot].map(|v| f64::from(v as f32)));
     }
 
-    /// As in Gymnasium, a torque within the bounds; a NaN ends the episode and costs the most for every step left.
+    /// As in Gymnasium, the torque is clamped to the bounds; a NaN ends the episode and costs the most for every step
+    /// left.
     fn step(&self, state: &mut PendulumState, action: &[f64]) -> Step {
         if let Some(ending) = state.ending {
             return ending;
@@ -86,7 +87,7 @@ impl Environment for PendulumV1 {
                 truncated: false,
             }
         } else {
-            // Terms of the action alone are f32 in Gymnasium, the others f64.
+            // Terms that depend only on the action are f32 in Gymnasium, the others f64.
             let u = (action[0] as f32).clamp(-LARGEST_TORQUE, LARGEST_TORQUE);
             let (theta, theta_dot) = (state.theta, state.theta_dot);
             let angle = (theta + PI).rem_euclid(TAU) - PI;

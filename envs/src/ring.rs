@@ -1,11 +1,11 @@
 //! A noisy circle in the plane: x = R (cos φ, sin φ) + σ ε, φ ~ U(0, 2π), ε ~ N(0, I).
 //!
-//! Integrating the angle out, with ρ = |x| and κ = ρR/σ²:
+//! With the angle integrated out, ρ = |x| and κ = ρR/σ²:
 //!
 //! p(x) = exp(−(ρ − R)²/2σ²) · e^{−κ} I₀(κ) / 2πσ².
 //!
 //! e^{−κ} I₀(κ) is the exponentially scaled Bessel function: its power series for small κ, its asymptotic series for
-//! large κ (Abramowitz and Stegun 1964, 9.6.12 and 9.7.1). All terms of both are positive, so neither cancels.
+//! large κ (Abramowitz and Stegun 1964, 9.6.12 and 9.7.1). All terms of both are positive, so there is no cancellation.
 
 use std::f64::consts::TAU;
 
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::numeric::{LN_2PI, gaussian_reference_2d, integrate, standard_normal};
 use crate::{Generator, Points, Reference, check};
 
-/// A circle in the plane with Gaussian noise: a density that no simple family fits.
+/// A circle in the plane with Gaussian noise: a density outside the simple families.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ring {
@@ -39,7 +39,7 @@ impl Default for Ring {
 
 /// ln(e^{−κ} I₀(κ)) for κ ≥ 0.
 fn log_scaled_bessel(kappa: f64) -> f64 {
-    const SWITCH: f64 = 30.0; // the asymptotic series is exact to the last bit from here on
+    const SWITCH: f64 = 30.0; // the asymptotic series is exact to the last bit above this
     let series = |ratio: &dyn Fn(f64) -> f64| {
         let (mut term, mut sum) = (1.0, 1.0);
         for k in 1..=200 {
@@ -66,7 +66,7 @@ impl Ring {
         log_scaled_bessel(kappa) - (rho - self.radius).powi(2) / (2.0 * variance) - LN_2PI - variance.ln()
     }
 
-    /// E[g(ρ)] by quadrature over the radius, ten deviations to either side of the circle.
+    /// E[g(ρ)] by quadrature over the radius, ten standard deviations to either side of the circle.
     fn expect(&self, g: impl Fn(f64) -> f64) -> f64 {
         let low = (self.radius - 10.0 * self.noise).max(0.0);
         let high = self.radius + 10.0 * self.noise;

@@ -9,11 +9,11 @@ use crate::numeric::{
 };
 use crate::{Generator, Points, Reference, check};
 
-/// Three Gaussian clusters in the plane; labels are kept for scoring, never for training.
+/// Three Gaussian clusters in the plane; labels are only for scoring, never for training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ThreeClusters {
-    /// Weight of each cluster, in proportion: they need not sum to one.
+    /// Relative weight of each cluster; the weights need not sum to one.
     #[schemars(inner(range(min = 0.0, max = 1e6)))]
     pub weights: [f64; 3],
     /// Mean (x1, x2) of each cluster.
@@ -50,7 +50,7 @@ impl ThreeClusters {
         log_sum_exp(&joint)
     }
 
-    /// The covariance of the whole mixture: spread within the clusters plus spread of their means.
+    /// The covariance of the whole mixture: covariance within the clusters plus covariance of their means.
     fn covariance(&self) -> [[f64; 2]; 2] {
         let w = self.proportions();
         let centre: [f64; 2] = std::array::from_fn(|i| (0..3).map(|k| w[k] * self.means[k][i]).sum());

@@ -1,21 +1,21 @@
-//! A tree stands in the road: drivers pass it on the left or on the right, and their average hits it.
+//! A tree in the road: drivers pass it on the left or on the right, and their average action hits it.
 //!
-//! A car drives at 1 m/s, metres and radians; a heading ψ of 0 points up the road. Over each control interval the policy's
-//! action is held while the car moves by dx = sin ψ dt, dy = cos ψ dt. The tree stands at (0, 5) with radius 1.4, the
-//! car's included; the road is |x| ≤ 3.
+//! A car drives at 1 m/s, metres and radians; a heading ψ of 0 points up the road. The policy's action is held for each
+//! control interval, while the car moves by dx = sin ψ dt, dy = cos ψ dt. The tree is at (0, 5) with radius 1.4,
+//! including the car's; the road is |x| ≤ 3.
 //!
 //! | action | observation | meaning |
 //! |---|---|---|
-//! | `heading` | (x, y) | the heading ψ ∈ ±1.4 rad itself: a decision that cannot be taken back for one interval |
-//! | `turn_rate` | (x, y, ψ) | ω ∈ ±3 rad/s, dψ = ω dt, ψ kept in ±1.4 rad: many small decisions, each can be corrected |
+//! | `heading` | (x, y) | the heading ψ ∈ ±1.4 rad: a decision that is fixed for one interval |
+//! | `turn_rate` | (x, y, ψ) | ω ∈ ±3 rad/s, dψ = ω dt, ψ kept in ±1.4 rad: many small decisions, correctable later |
 //!
 //! Success: y ≥ 10 without touching the tree or leaving the road, within 30 s (30 decisions of one second). Reward is 1
 //! on success and 0 otherwise. Start: x ~ N(0, 0.05²), y ~ U(0, 1), ψ = 0.
 //!
-//! The expert keeps to the middle until y = 2.2, so that nothing betrays the side; then a fair coin, tossed once per
-//! demonstration, decides it. Its target heading is
+//! The expert stays in the middle until y = 2.2, so the state does not reveal the side; then a fair coin, tossed once
+//! per demonstration, decides it. Its target heading is
 //! ψ* = atan2(−x, 1.5) for y < 2.2, atan2(±2.2 − x, 0.8) for y < 3.4, atan2(±2.2 − x, 1.5) for y < 6, then
-//! atan2(−x, 1.8), plus noise N(0, 0.05²). With turn rates it closes the gap to ψ* over 0.2 s,
+//! atan2(−x, 1.8), plus noise N(0, 0.05²). With turn rates it reaches ψ* within 0.2 s,
 //! or one interval where that is longer: ω = (ψ* − ψ) / 0.2 s.
 
 use rand::{Rng, RngExt};
@@ -27,11 +27,11 @@ use crate::{Environment, Generator, Points, Reference, Step, check};
 
 /// Position of the tree, m.
 pub const TREE: [f64; 2] = [0.0, 5.0];
-/// Radius of the tree with the car's own, m.
+/// Radius of the tree plus that of the car, m.
 pub const TREE_RADIUS: f64 = 1.4;
 /// Half the width of the road, m.
 pub const ROAD_HALF_WIDTH: f64 = 3.0;
-/// The y to reach, m.
+/// The y of the goal, m.
 pub const GOAL: f64 = 10.0;
 /// Largest heading to either side, rad.
 pub const LARGEST_HEADING: f64 = 1.4;
@@ -40,14 +40,14 @@ pub const LARGEST_TURN_RATE: f64 = 3.0;
 /// Time after which an episode is truncated, s.
 pub const TIME_LIMIT: f64 = 30.0;
 
-/// Substeps per second: at 1 m/s the tree is looked for every 2 cm.
+/// Substeps per second: at 1 m/s collisions are checked every 2 cm.
 const SUBSTEPS: f64 = 50.0;
 /// Speed, m/s.
 const SPEED: f64 = 1.0;
-/// Time over which the expert closes the gap to its target heading by turning, s.
+/// Time in which the expert turns to its target heading, s.
 const TURN_TIME: f64 = 0.2;
 
-/// What the policy chooses.
+/// The action of the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -64,7 +64,7 @@ pub struct Tree {
     /// Time for which an action is held, s.
     #[schemars(range(min = 0.01, max = 5.0))]
     pub control_interval: f64,
-    /// What the policy chooses: the heading itself, or the turn rate.
+    /// The action of the policy: the heading or the turn rate.
     pub action: Action,
     /// Standard deviation of the expert's heading noise, rad.
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -105,41 +105,41 @@ impl Side {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// y ≥ 10, unharmed.
+    /// y ≥ 10 without a collision.
     Success,
     /// Touched the tree.
     HitTree,
     /// |x| > 3.
     LeftRoad,
-    /// 30 s went by; the only outcome that truncates.
+    /// 30 s passed; the only outcome that truncates.
     OutOfTime,
-    /// The policy asked for an action that is not a number.
+    /// The policy's action was not a number.
     InvalidAction,
 }
 
-/// Where the car was when it took a decision, and the last place of all.
+/// The car at a decision, or at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Waypoint {
     /// Across the road, m; negative is left.
     pub x: f64,
-    /// Up the road, m.
+    /// Along the road, m.
     pub y: f64,
-    /// Heading, rad; 0 is up the road, positive to the right.
+    /// Heading, rad; 0 is along the road, positive to the right.
     pub heading: f64,
 }
 
-/// One episode so far.
+/// The state of one episode.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
-    /// Where the car is.
+    /// The car now.
     pub car: Waypoint,
-    /// Where the car was at the start and after every decision; headings are straight lines between, turns are arcs.
+    /// The car at the start and after every decision. Between them, headings give lines, turn rates arcs.
     pub path: Vec<Waypoint>,
     /// Decisions taken.
     pub decisions: usize,
-    /// The side on which the car passed the middle of the tree, once it has.
+    /// The side on which the car passed the middle of the tree; none before that.
     pub side: Option<Side>,
-    /// How the episode ended, once it has.
+    /// How the episode ended; none before that.
     pub outcome: Option<Outcome>,
 }
 
@@ -163,7 +163,7 @@ impl State {
 }
 
 impl Tree {
-    /// The expert's action in `state`, on its way past `side`.
+    /// The expert's action in `state` to pass on `side`.
     pub fn expert(&self, state: &State, side: Side, rng: &mut dyn Rng) -> f64 {
         let Waypoint { x, y, heading } = state.car;
         let beside = side.sign() * 2.2; // m
@@ -201,8 +201,9 @@ impl Tree {
         (state, points)
     }
 
-    /// `count` demonstrations, one trajectory after the other: given (x, y) or (x, y, heading), observed the action, the
-    /// label 0 for left and 1 for right. A trajectory has a row per decision, about 12 at one second.
+    /// `count` demonstrations, one trajectory after the other. Given are (x, y) or (x, y, heading), observed is the
+    /// action, and the label is 0 for left and 1 for right. A trajectory has a row per decision, about 12 at one
+    /// second.
     pub fn demonstrations(&self, count: usize, rng: &mut dyn Rng) -> Points {
         let mut all = Points::default();
         for _ in 0..count {
@@ -214,7 +215,7 @@ impl Tree {
         all
     }
 
-    /// `count` episodes of the expert, for drawing.
+    /// `count` episodes of the expert, for figures.
     pub fn demonstrated_paths(&self, count: usize, rng: &mut dyn Rng) -> Vec<State> {
         (0..count).map(|_| self.demonstrate(rng).0).collect()
     }
@@ -267,7 +268,7 @@ impl Environment for Tree {
     }
 
     /// Success rates. The random one was measured over 10⁶ episodes (headings) and 10⁵ (turn rates), standard errors
-    /// 0.0003 and 0.0007, and is left out at other control intervals.
+    /// 0.0003 and 0.0007, and is omitted for other control intervals.
     fn yardsticks(&self) -> Vec<Reference> {
         let random = match self.action {
             Action::Heading if self.control_interval == 1.0 => Some(0.073),
@@ -331,7 +332,7 @@ impl Tree {
 }
 
 impl State {
-    /// Moves the car for `dt` seconds and looks what happened.
+    /// Moves the car for `dt` seconds and checks for an outcome.
     fn advance(&mut self, dt: f64) {
         let Waypoint { x, y, heading } = &mut self.car;
         *x += SPEED * heading.sin() * dt;
@@ -382,7 +383,7 @@ impl Generator for Tree {
         self.demonstrations(rows, rng)
     }
 
-    /// Unknown: the side is hidden, and how far a state betrays it has no closed form.
+    /// None: the side is hidden, and its probability given a state has no closed form.
     fn log_prob(&self, _observed: &[f64], _given: &[f64]) -> Option<f64> {
         None
     }

@@ -1,8 +1,8 @@
 //! Two interleaved half circles in the plane with Gaussian noise.
 //!
-//! A fair coin picks the moon, φ ~ U(0, π) the place on it, ε ~ N(0, I):
-//! x = (cos φ, sin φ) + σ ε, or x = (1 − cos φ, ½ − sin φ) + σ ε, which is the first one turned by half a turn about
-//! (½, ¼). With ρ, θ the polar coordinates of x from a moon's centre,
+//! A fair coin chooses the moon, φ ~ U(0, π) the point on it, ε ~ N(0, I):
+//! x = (cos φ, sin φ) + σ ε, or x = (1 − cos φ, ½ − sin φ) + σ ε, which is the first one rotated by π about (½, ¼).
+//! With ρ, θ the polar coordinates of x from a moon's centre,
 //!
 //! p(x | moon) = (1/2πσ²) (1/π) ∫₀^π exp(−[(ρ − 1)² + 2ρ (1 − cos(φ − θ))] / 2σ²) dφ,
 //!
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::numeric::{LN_2PI, gaussian_reference_2d, integrate, log_sum_exp, standard_normal};
 use crate::{Generator, Points, Reference, check};
 
-/// Two interleaved half circles of radius one: a density in two bent pieces.
+/// Two interleaved half circles of radius one: a density with two curved modes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TwoMoons {
@@ -32,7 +32,7 @@ impl Default for TwoMoons {
     }
 }
 
-/// The second moon as seen from its own centre (1, ½), turned so that it looks like the first.
+/// Coordinates relative to the centre (1, ½) of the second moon, rotated so that it equals the first.
 fn turned(x: f64, y: f64) -> (f64, f64) {
     (1.0 - x, 0.5 - y)
 }
@@ -43,17 +43,17 @@ impl TwoMoons {
         let variance = self.noise * self.noise;
         let (rho, theta) = (x.hypot(y), y.atan2(x));
         let exponent = |phi: f64| (rho * (phi - theta).cos() - rho) / variance;
-        // The place on the arc nearest to x: straight out where x is above, else the nearer end.
+        // The point on the arc nearest to x: in the direction of x if that is above, else the nearer end.
         let peak = match (theta >= 0.0, x >= 0.0) {
             (true, _) => theta,
             (false, true) => 0.0,
             (false, false) => PI,
         };
         let top = exponent(peak);
-        // The integrand falls by one nat over about `width`, by its slope (at an end) or by its bend (inside).
+        // The integrand falls by one nat over about `width`, by its gradient (at an end) or its curvature (inside).
         let width = 1.0 / (rho * (peak - theta).sin().abs() / variance + rho.sqrt() / self.noise);
         let side = |end: f64| {
-            // 40 widths lose 40 nats by the slope, far more by the bend.
+            // Over 40 widths it falls by 40 nats by the gradient, and far more by the curvature.
             let reach = (40.0 * width).min((end - peak).abs());
             let panels = (reach / width).ceil().max(1.0) as usize;
             integrate(0.0, reach, panels, |s| {
@@ -70,8 +70,9 @@ impl TwoMoons {
         log_sum_exp(&[self.log_density_of_moon(x, y), self.log_density_of_moon(u, v)]) - 2f64.ln()
     }
 
-    /// E[g(log p(x))] by the trapezoid rule on a grid of half deviations, which is exact to rounding for densities that
-    /// are smooth on the scale σ; points farther than seven deviations from both circles are left out.
+    /// E[g(log p(x))] by the trapezoid rule on a grid of half standard deviations, which is exact to rounding for
+    /// densities that are smooth on the scale σ; points farther than seven standard deviations from both circles are
+    /// left out.
     fn expect(&self, g: impl Fn(f64) -> f64) -> f64 {
         let step = 0.5 * self.noise;
         let margin = 7.0 * self.noise;
@@ -129,7 +130,7 @@ impl Generator for TwoMoons {
 
     fn references(&self) -> Vec<Reference> {
         // On the first moon E[cos φ] = 0, E[sin φ] = 2/π, E[cos²] = E[sin²] = ½, E[sin cos] = 0; the means of the two
-        // differ by (1, ½ − 4/π), of which a quarter of the square adds to the covariance.
+        // differ by v = (1, ½ − 4/π), and v vᵀ / 4 adds to the covariance.
         let noise = self.noise.powi(2);
         let (dx, dy) = (1.0, 0.5 - 4.0 / PI);
         let covariance = [
@@ -215,7 +216,8 @@ mod tests {
                 .sum::<f64>()
                 / n as f64
         };
-        // Symmetric about (½, ¼). The squares have deviations of at most 0.8 and 0.3, their product of at most 0.5.
+        // Symmetric about (½, ¼). The squares have standard deviations of at most 0.8 and 0.3, the product of the
+        // coordinates at most 0.5.
         let tolerance = |deviation: f64| 6.0 * deviation / (n as f64).sqrt();
         let dy = 0.5 - 4.0 / PI;
         assert!(mean(&|x, _| x).abs() < tolerance(0.9));

@@ -52,9 +52,9 @@ pub struct Policy<'a> {
 const MEAN_POINTS: usize = 256;
 
 impl Policy<'_> {
-    /// Actions for the observations of E episodes at once, row by row, in the environment's units. `kept` holds the latents
-    /// of all episodes (none before their first action); `strata` spreads new ones evenly over the episodes; all other
-    /// randomness comes from each episode's own generator.
+    /// Actions for the observations of E episodes at once, row by row, in the environment's units. `kept` holds the
+    /// latents of all episodes (none before their first action); `strata` spreads new ones evenly over the episodes;
+    /// all other randomness comes from each episode's own generator.
     pub fn act<R: Rng>(
         &self,
         mut observations: Table,

@@ -1,9 +1,9 @@
 //! The user's own data: tables of text with a header line (CSV), and NumPy's arrays.
 //!
-//! A column of a table, or an array of shape `[N]`, is one column; an array `[N, d]` is `d` columns. Missing values (an empty
-//! cell, `NA`, NaN) are kept in the observed columns of sequences, whose models mask them. Elsewhere they are errors
-//! that name line and column, and so are infinities. For a model of sequences all rows are one sequence, in the order
-//! of the file, unless `episode` is given; arrays `[N, T, d]` are N sequences.
+//! A column of a table, or an array of shape `[N]`, is one column; an array `[N, d]` is `d` columns. Missing values (an
+//! empty cell, `NA`, NaN) are kept in the observed columns of sequences, whose models mask them. Elsewhere they are
+//! errors that name line and column, and so are infinities. For a model of sequences all rows are one sequence, in the
+//! order of the file, unless `episode` is given; arrays `[N, T, d]` are N sequences.
 
 mod arrays;
 mod bytes;

@@ -40,8 +40,8 @@ pub struct DataConfig {
     /// Log-likelihoods are still reported in the units of the data.
     #[serde(default)]
     pub standardize: bool,
-    /// Whether the data are a fine grid weighted by the true density instead of draws: the limit of infinitely many rows.
-    /// `train` is then the number of grid points, and the grid is the test set as well.
+    /// Whether the data are a fine grid weighted by the true density instead of draws: the limit of infinitely many
+    /// rows. `train` is then the number of grid points, and the grid is the test set as well.
     #[serde(default)]
     pub population: bool,
 }

@@ -1,7 +1,8 @@
 //! Standardisation: columns shifted and scaled to mean 0 and standard deviation 1 over the training rows.
 //!
-//! A model then sees `u = (y − m)/s`. Log-densities are still reported in the data's units: `log p(y) = log p(u) − Σ_j
-//! log s_j`. A constant column is not scaled (s = 1); a column without values is not shifted either (m = 0).
+//! A model then sees `u = (y − m)/s`. Log-densities are still reported in the data's units:
+//! `log p(y) = log p(u) − Σ_j log s_j`. A constant column is not scaled (s = 1); a column without values is not shifted
+//! either (m = 0).
 
 use super::{Dataset, Table};
 
@@ -62,8 +63,8 @@ impl Columns {
         }
     }
 
-    /// Σ log s_j in nats, over the observed entries of `data`, per datum: the same as [`Columns::log_scale`] where nothing
-    /// is missing.
+    /// Σ log s_j in nats, over the observed entries of `data`, per datum: the same as [`Columns::log_scale`] where
+    /// nothing is missing.
     pub fn log_scale_of(&self, data: &Dataset) -> f64 {
         if data.lengths.is_none() || self.scale.is_empty() {
             return self.log_scale();

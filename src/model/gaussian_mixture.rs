@@ -62,12 +62,12 @@ impl GaussianMixture {
             (
                 "covariance",
                 fixed && self.covariance != defaults.covariance,
-                "the deviation is fixed",
+                "the standard deviation is fixed",
             ),
             (
                 "deviation_floor",
                 fixed && self.deviation_floor != defaults.deviation_floor,
-                "the deviation is fixed",
+                "the standard deviation is fixed",
             ),
             ("logits", components == 1 && self.logits.is_some(), one),
             (

@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-/// What p(z) is.
+/// The form of p(z).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Prior {
@@ -46,7 +46,7 @@ pub enum Prior {
     GivenX,
 }
 
-/// What p(x|z) is.
+/// The form of p(x|z).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Likelihood {
@@ -75,12 +75,12 @@ pub struct LatentGaussian {
     /// The number of dimensions of z.
     #[schemars(range(min = 1, max = 1024))]
     pub latent_dimensions: usize,
-    /// What p(z) is.
+    /// The form of p(z).
     pub prior: Prior,
     /// Components of a mixture prior.
     #[schemars(range(min = 1, max = 1000))]
     pub prior_components: usize,
-    /// What p(x|z) is.
+    /// The form of p(x|z).
     pub likelihood: Likelihood,
     /// Whether the standard deviations of a Gaussian likelihood depend on the column and on z.
     pub deviation: Deviation,
@@ -164,19 +164,19 @@ impl LatentGaussian {
         ignored(
             "deviation",
             bernoulli && self.deviation != defaults.deviation,
-            "a Bernoulli likelihood has no deviation",
+            "a Bernoulli likelihood has no standard deviation",
             "`likelihood = \"gaussian\"`",
         );
         ignored(
             "deviation_floor",
             bernoulli && self.deviation_floor != defaults.deviation_floor,
-            "a Bernoulli likelihood has no deviation",
+            "a Bernoulli likelihood has no standard deviation",
             "`likelihood = \"gaussian\"`",
         );
         ignored(
             "deviation_floor",
             self.fixed_deviation.is_some() && self.deviation_floor != defaults.deviation_floor,
-            "the deviation is fixed",
+            "the standard deviation is fixed",
             "a learnt standard deviation",
         );
         ignored(

@@ -1,7 +1,7 @@
 //! The family behind every finite mixture here: `log p_θ(y, z=k | x) = log π_k(x) + log N(y; μ_k(x), Σ_k(x))`.
 //!
-//! Each of its three parts, prior π, means μ and scales Σ, is [`Part::Given`] (columns of one function of x, linear or a
-//! perceptron) or [`Part::Free`] (parameters of their own). These models are settings of it:
+//! Each of its three parts, prior π, means μ and scales Σ, is [`Part::Given`] (columns of one function of x, linear or
+//! a perceptron) or [`Part::Free`] (parameters of their own). These models are settings of it:
 //!
 //! | model | prior | means | scales |
 //! |---|---|---|---|
@@ -13,9 +13,9 @@
 //! has standard deviation floor + exp(raw_i), and the negative regression coefficients stand below the diagonal. Any
 //! real numbers then give a positive-definite Σ.
 //!
-//! Parameters: `network.*`, whose last layer has the columns of all given parts in the order prior `[K]`, means `[K, D]`,
-//! scales `[K, F]`; and for free parts `logits` `[1, K]`, `means` `[1, K·D]`, `scales` `[1, K·F]` (`[1, F]` where
-//! tied).
+//! Parameters: `network.*`, whose last layer has the columns of all given parts in the order prior `[K]`, means
+//! `[K, D]`, scales `[K, F]`; and for free parts `logits` `[1, K]`, `means` `[1, K·D]`, `scales` `[1, K·F]` (`[1, F]`
+//! where tied).
 
 use super::{Joint, Latent, Latents, MixtureRows, Model, closed_form::ClosedForm};
 use crate::data::{Batch, Dataset, Table};

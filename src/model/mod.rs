@@ -301,8 +301,8 @@ pub enum ModelConfig {
     /// A linear-Gaussian state space: x_{t+1} = A x_t + B u_t + b + w, o_t = C x_t + D u_t + d + v, for sequences with
     /// missing values.
     LinearGaussianSsm(Box<linear_gaussian_ssm::LinearGaussianSsm>),
-    /// A state space with Gaussian noise and named nonlinear means: x_{t+1} = f(x_t, t) + w, o_t = g(x_t) + v, for sequences
-    /// with missing values.
+    /// A state space with Gaussian noise and named nonlinear means: x_{t+1} = f(x_t, t) + w, o_t = g(x_t) + v, for
+    /// sequences with missing values.
     NonlinearGaussianSsm(Box<nonlinear_gaussian_ssm::NonlinearGaussianSsm>),
 }
 

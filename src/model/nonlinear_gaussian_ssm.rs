@@ -1,6 +1,6 @@
 //! A state space with Gaussian noise and named mean functions that are linear in their coefficients, for sequences with
-//! missing values: `x_1 ~ N(m₁, P₁)`, `x_{t+1} = W φ(x_t, t) + w`, `o_t = V ψ(x_t) + v`, `w ~ N(0, Q)`, `v ~ N(0, R)`, Q, R
-//! and P₁ diagonal. This file is its table in an experiment file; the model is in `nonlinear`.
+//! missing values: `x_1 ~ N(m₁, P₁)`, `x_{t+1} = W φ(x_t, t) + w`, `o_t = V ψ(x_t) + v`, `w ~ N(0, Q)`, `v ~ N(0, R)`,
+//! Q, R and P₁ diagonal. This file is its table in an experiment file; the model is in `nonlinear`.
 //!
 //! Every parameter is learnt from its start, fixed, or fixed entry by entry. The likelihood has no closed form: the
 //! bootstrap filter's estimate is reported. Posteriors linearise, use sigma points, or simulate particles.

@@ -1,9 +1,9 @@
-//! The evidence lower bound, with a weight β on its divergence: `E_q[log p_θ(x|z)] − β KL(q(z|x) ‖ p_θ(z))` (Higgins et
-//! al. 2017, equation 4).
+//! The evidence lower bound, with a weight β on its divergence:
+//! `E_q[log p_θ(x|z)] − β KL(q(z|x) ‖ p_θ(z))` (Higgins et al. 2017, equation 4).
 //!
 //! At β = 1 it is `E_q[log p_θ(x, z)] + H(q) = log p_θ(x) − KL(q ‖ p_θ(z|x))`, a lower bound of the log-likelihood.
-//! β has this one meaning everywhere, with and without free nats. For sequences z is the whole path of states, so its prior
-//! is `log p(x_1) + Σ_t log p(x_{t+1} | x_t, u_t)`, and `log p_θ(x|z)` is the sum of the emissions.
+//! β has this one meaning everywhere, with and without free nats. For sequences z is the whole path of states, so its
+//! prior is `log p(x_1) + Σ_t log p(x_{t+1} | x_t, u_t)`, and `log p_θ(x|z)` is the sum of the emissions.
 //!
 //! Free nats keep the optimiser from reducing KL(q ‖ p(z)) to 0, which leaves the latent variable unused: below λ nats
 //! (the mean over the batch) the divergence counts as λ (Kingma et al. 2016, appendix C.8, with one group). Warm-up
@@ -20,11 +20,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Elbo {
-    /// The weight β of KL(q(z|x) ‖ p(z)) (Higgins et al. 2017). At 1 the objective is a lower bound of the log-likelihood.
+    /// The weight β of KL(q(z|x) ‖ p(z)) (Higgins et al. 2017). At 1 the objective is a lower bound of the
+    /// log-likelihood.
     #[schemars(range(min = 0.0, max = 1000.0))]
     pub beta: f64,
-    /// Free nats λ: while the mean of KL(q(z|x) ‖ p(z)) over the batch is below λ, it counts as λ and has no gradient. In
-    /// nats per row, or per sequence.
+    /// Free nats λ: while the mean of KL(q(z|x) ‖ p(z)) over the batch is below λ, it counts as λ and has no gradient.
+    /// In nats per row, or per sequence.
     #[schemars(range(min = 0.0, max = 1e6))]
     pub free_nats: f64,
     /// Steps over which β grows linearly from 0; at most `training.steps`.

@@ -1,5 +1,5 @@
-//! The importance-weighted bound, `log 1/S Σ_s w_s`, `w_s = p_θ(x, z_s) / q(z_s)` (Burda, Grosse & Salakhutdinov 2016): the
-//! evidence lower bound at S = 1, log p(x) as S grows.
+//! The importance-weighted bound, `log 1/S Σ_s w_s`, `w_s = p_θ(x, z_s) / q(z_s)` (Burda, Grosse & Salakhutdinov 2016):
+//! the evidence lower bound at S = 1, log p(x) as S grows.
 //!
 //! The signal-to-noise ratio of its plain gradient in φ falls to 0 as S grows (Rainforth et al. 2018). The doubly
 //! reparameterised one (Tucker et al. 2019, equation 8), `Σ_s w̃_s² ∂ log w_s/∂z_s ∂z_s/∂φ` with w̃ the weights

@@ -68,8 +68,8 @@ impl ObjectiveConfig {
         }
     }
 
-    /// Whether its gradient in θ is that of [`ObjectiveConfig::elbo`] on the same draws: one backward pass then trains θ
-    /// and φ.
+    /// Whether its gradient in θ is that of [`ObjectiveConfig::elbo`] on the same draws: one backward pass then trains
+    /// θ and φ.
     pub fn shares_gradient_with_elbo(&self) -> bool {
         matches!(self, Self::ExpectedLogLikelihood(_) | Self::Elbo(_))
     }

@@ -22,7 +22,7 @@ use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What φ maximises.
+/// The objective of φ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fit {
@@ -34,7 +34,7 @@ pub enum Fit {
     Objective,
 }
 
-/// Where the pairs of `forward_kl` come from.
+/// The source of the pairs of `forward_kl`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -52,7 +52,7 @@ pub struct Amortised {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub samples: Option<usize>,
-    /// What the recognition network maximises. With `forward_kl` its pairs (x, z) are model samples.
+    /// The objective of the recognition network. With `forward_kl` its pairs (x, z) are model samples.
     pub fit: Fit,
     /// Units of each hidden layer of the recognition network.
     #[schemars(inner(range(min = 1, max = 65_536)))]

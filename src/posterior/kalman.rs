@@ -1,5 +1,5 @@
-//! Gaussian beliefs over trajectories by an approximate Kalman smoother, linearised or unscented. On a linear model both
-//! are the exact posterior.
+//! Gaussian beliefs over trajectories by an approximate Kalman smoother, linearised or unscented. On a linear model
+//! both are the exact posterior.
 
 use super::Common;
 use crate::Result;

@@ -340,8 +340,8 @@ impl PosteriorConfig {
         trajectory::approximate_log_prob(self, joint)
     }
 
-    /// Samples for the rows of `joint`, at `step` (for the temperature), drawn by `generator`; a recognition network reads
-    /// its φ from `phi`. If the posterior is stale, `joint` has the older θ.
+    /// Samples for the rows of `joint`, at `step` (for the temperature), drawn by `generator`; a recognition network
+    /// reads its φ from `phi`. If the posterior is stale, `joint` has the older θ.
     pub fn draws(&self, joint: &dyn Joint, phi: &Parameters, step: u64, generator: &mut Generator) -> Result<Draws> {
         if joint.dynamics().is_some() {
             return trajectory::draws(self, joint, generator);

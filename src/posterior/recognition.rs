@@ -1,8 +1,8 @@
 //! The recognition network: a distribution q_φ(z|x) whose parameters are a perceptron of x (and of given columns).
 //!
-//! A continuous latent gets a diagonal Gaussian `N(μ(x), diag σ(x)²)`, σ = floor + exp(raw), whose draws `z = μ + σ ε` carry
-//! a gradient (Kingma & Welling 2014, section 2.4); a finite one gets a categorical distribution. φ is stored beside θ,
-//! under `posterior.*`.
+//! A continuous latent gets a diagonal Gaussian `N(μ(x), diag σ(x)²)`, σ = floor + exp(raw), whose draws `z = μ + σ ε`
+//! carry a gradient (Kingma & Welling 2014, section 2.4); a finite one gets a categorical distribution. φ is stored
+//! beside θ, under `posterior.*`.
 
 use crate::data::Dataset;
 use crate::math::streams::{Generator, Stream};

@@ -52,8 +52,8 @@ pub enum Device {
 /// When to stop before the last step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EarlyStopping {
-    /// Evaluations without a better validation log-likelihood before training stops. The best evaluation's parameters are
-    /// kept.
+    /// Evaluations without a better validation log-likelihood before training stops. The best evaluation's parameters
+    /// are kept.
     #[schemars(range(min = 1))]
     pub patience: u64,
 }
@@ -78,20 +78,21 @@ pub struct AdamConfig {
     /// Steps between evaluations (and checkpoints).
     #[schemars(range(min = 1))]
     pub evaluate_every: u64,
-    /// The largest norm of the whole gradient; a longer gradient is scaled down to it. Without this key there is no limit.
+    /// The largest norm of the whole gradient; a longer gradient is scaled down to it. Without this key there is no
+    /// limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1e-12))]
     pub gradient_clip: Option<f64>,
-    /// The weight decay per step, as a multiple of the learning rate, of every weight matrix; biases and other parameters do
-    /// not decay.
+    /// The weight decay per step, as a multiple of the learning rate, of every weight matrix; biases and other
+    /// parameters do not decay.
     #[schemars(range(min = 0.0, max = 100.0))]
     pub weight_decay: f64,
     /// The decay rate of an exponential moving average of the parameters; the average is evaluated and kept (Polyak &
     /// Juditsky 1992). 0 means no averaging.
     #[schemars(range(min = 0.0, max = 0.999999))]
     pub averaging: f64,
-    /// Standard deviation of the Gaussian noise added to the given columns at every step, after standardisation. It smooths
-    /// the fitted density and reduces overfitting on few rows (Rothfuss et al. 2019).
+    /// Standard deviation of the Gaussian noise added to the given columns at every step, after standardisation. It
+    /// smooths the fitted density and reduces overfitting on few rows (Rothfuss et al. 2019).
     #[schemars(range(min = 0.0, max = 1e6))]
     pub given_noise: f64,
     /// Standard deviation of the Gaussian noise added to the observed columns at every step, after standardisation.

@@ -10,9 +10,9 @@
 //! | the value | `(m − exact) / √(V/R)`, signed | normal: within ±1.96 in 95 % of cases |
 //! | the gradient | `‖m − exact‖ / √(tr V / R)` | mean square 1; at most 1.96 in 95 % of cases or more |
 //!
-//! The second bound holds for every V: among the quadratic forms `Σ_j λ_j n_j²` of independent normals with `Σ_j λ_j =
-//! 1`, a single square has the heaviest tail beyond 1.54 (Székely & Bakirov 2003, "Extremal probabilities for Gaussian
-//! quadratic forms").
+//! The second bound holds for every V: among the quadratic forms `Σ_j λ_j n_j²` of independent normals with
+//! `Σ_j λ_j = 1`, a single square has the heaviest tail beyond 1.54 (Székely & Bakirov 2003, "Extremal probabilities
+//! for Gaussian quadratic forms").
 
 use super::{Job, evaluation::scalar};
 use crate::Result;

@@ -172,9 +172,9 @@ fn log_likelihood(
     }
 }
 
-/// The particle estimate of the log-likelihood of `data`, summed, in nats, in the units that the model sees, by the stream
-/// `likelihood`. The random numbers are the same for every θ, so two θ are compared with common random numbers. If
-/// earlier steps of the same sequence are known, `data` is scored given them, by the same filters.
+/// The particle estimate of the log-likelihood of `data`, summed, in nats, in the units that the model sees, by the
+/// stream `likelihood`. The random numbers are the same for every θ, so two θ are compared with common random numbers.
+/// If earlier steps of the same sequence are known, `data` is scored given them, by the same filters.
 fn estimate(job: &Job, theta: &Parameters, data: &Dataset) -> Result<LogLikelihood> {
     let numbers = job.streams.named("likelihood");
     let logs = |data: &Dataset| {
@@ -190,7 +190,8 @@ fn estimate(job: &Job, theta: &Parameters, data: &Dataset) -> Result<LogLikeliho
     Ok(LogLikelihood::of_filters(&all))
 }
 
-/// The log-likelihood of the training rows by which starts are compared, in nats per datum, in the units that the model sees.
+/// The log-likelihood of the training rows by which starts are compared, in nats per datum, in the units that the model
+/// sees.
 pub(super) fn score(job: &Job, theta: &Parameters) -> Result<f64> {
     let train = &job.splits.train;
     match job.model.likelihood() {
@@ -296,8 +297,8 @@ impl<'a> SquaredError<'a> {
     }
 }
 
-/// Bounds of log p(x) by a proposal q, in nats per datum: the evidence lower bound, the importance-weighted bound of many
-/// draws, and the entropy of q. Standard errors are over the draws; none without draws, or with one draw only.
+/// Bounds of log p(x) by a proposal q, in nats per datum: the evidence lower bound, the importance-weighted bound of
+/// many draws, and the entropy of q. Standard errors are over the draws; none without draws, or with one draw only.
 struct Measured {
     evidence: f64,
     evidence_error: Option<f64>,
@@ -387,8 +388,7 @@ impl<'a> Bounds<'a> {
             let bound = (nn::log_sum_exp(&log_weights)? - (samples as f64).ln())?; // [B]
             if samples > 1 {
                 spreads[0].add(&log_weights)?;
-                // p(x, z) / q(z) over its mean: the variance of the mean of these is that of the log of the mean (delta
-                // method).
+                // The log of a mean varies as the mean of p(x, z) / q(z) over its expectation (delta method).
                 spreads[1].add(&log_weights.broadcast_sub(&bound.unsqueeze(1)?)?.exp()?)?;
             }
             Ok(bound)

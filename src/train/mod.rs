@@ -70,7 +70,7 @@ impl Job<'_> {
     }
 }
 
-/// Notes each schedule of the objective that training ended before, without a step at its final value.
+/// Notes each schedule of the objective whose final value was not used in any of the `steps` steps.
 fn note_schedules(job: &Job, steps: u64, observer: &mut dyn Observer) -> Result<()> {
     for (name, end) in job.schedules() {
         if end > 0 && steps <= end {
@@ -125,8 +125,8 @@ pub struct Trained {
 /// Trains from the beginning or from `resume`.
 ///
 /// # Errors
-/// [`Error::Interrupted`] once the observer asks for it, after a checkpoint; [`Error::NonFinite`] when a term, a gradient
-/// or a parameter stops being finite.
+/// [`Error::Interrupted`] once the observer asks for it, after a checkpoint; [`Error::NonFinite`] when a term, a
+/// gradient or a parameter stops being finite.
 pub fn train(job: &Job, resume: Option<State>, observer: &mut dyn Observer) -> Result<Trained> {
     match job.training {
         TrainingConfig::Adam(config) => adam::train(job, config, resume, observer),

@@ -107,7 +107,7 @@ impl Case {
             panic!("trajectories")
         };
         let log_q = draws.total_log_q().expect("a number");
-        let guess = EStep::Trajectories { beliefs, log_q };
+        let e_step = EStep::Trajectories { beliefs, log_q };
         sweeps.improve(theta, e_step, 1, None).expect("a sweep")
     }
 }

@@ -260,7 +260,7 @@ fn faults_of_sequences_are_found_before_anything_runs() {
     let twice = with("transition = { fixed = [[0.9, nan], [0.0, 0.5]], start = [[0.1, 0.0], [0.0, 0.5]] }");
     expect("time = 't'", &twice, "fixed at 0.9 would start at 0.1");
     let singular = with("transition_noise.start = [[1.0, 1.0], [1.0, 1.0]]");
-    expect("time = 't'", &singular, "starts positive in every direction");
+    expect("time = 't'", &singular, "must start positive definite");
     for (keys, row, name) in [
         ("transition_noise.fixed = [[0.0, 0.0], [0.0, 0.0]]", 1, "transition"),
         ("transition_noise.fixed = [[1.0, 1.0], [1.0, 1.0]]", 1, "transition"),

@@ -375,7 +375,7 @@ fn faults_name_the_key_and_what_to_try() {
         (
             "",
             "[posterior]\nkind = \"unscented_kalman\"\nkappa = -2.0\n",
-            "no room between the sigma points",
+            "no finite, positive spread",
         ),
         (
             "",

@@ -1,4 +1,4 @@
-//! Hand-made trajectories, and the expert.
+//! Tests of hand-made trajectories and of the expert.
 
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
@@ -12,7 +12,7 @@ fn turning() -> Tree {
     }
 }
 
-/// Drives with these headings, the last one held, until the episode ends.
+/// Drives with these headings, repeating the last one, until the episode ends.
 fn drive(tree: &Tree, mut state: State, headings: &[f64]) -> (State, Step) {
     for k in 0.. {
         let step = tree.step(&mut state, &[headings[k.min(headings.len() - 1)]]);
@@ -24,18 +24,18 @@ fn drive(tree: &Tree, mut state: State, headings: &[f64]) -> (State, Step) {
 }
 
 #[test]
-fn straight_on_hits_the_tree() {
+fn driving_straight_hits_the_tree() {
     let (state, step) = drive(&Tree::default(), State::at(0.0, 0.5, 0.0), &[0.0]);
     assert_eq!(state.outcome, Some(Outcome::HitTree));
     assert!(step.terminated && !step.truncated && step.reward == 0.0);
-    // The rim is at y = 3.6: noticed within one substep of 2 cm.
+    // The rim is at y = 3.6; the hit is detected within one substep of 2 cm.
     assert!((3.6 - 1e-9..3.62 + 1e-9).contains(&state.car.y), "{:?}", state.car);
     assert_eq!(state.side, None);
 }
 
 #[test]
 fn a_graze_between_two_decisions_counts() {
-    // Decisions fall at y = 4.5 and 5.5, both clear of the rim; at x = 1.39 it is touched only for |y − 5| < 0.17.
+    // Decisions are at y = 4.5 and 5.5, both clear of the rim; at x = 1.39 the car touches it only for |y − 5| < 0.17.
     let (state, _) = drive(&Tree::default(), State::at(1.39, 3.5, 0.0), &[0.0]);
     assert_eq!(state.outcome, Some(Outcome::HitTree));
     let (state, step) = drive(&Tree::default(), State::at(1.41, 3.5, 0.0), &[0.0]);
@@ -46,7 +46,7 @@ fn a_graze_between_two_decisions_counts() {
 }
 
 #[test]
-fn sideways_leaves_the_road() {
+fn driving_sideways_leaves_the_road() {
     for heading in [-1.4, 1.4] {
         let (state, step) = drive(&Tree::default(), State::at(0.0, 0.0, 0.0), &[heading]);
         assert_eq!(state.outcome, Some(Outcome::LeftRoad));
@@ -58,7 +58,8 @@ fn sideways_leaves_the_road() {
 
 #[test]
 fn weaving_runs_out_of_time() {
-    // To and fro beside the tree, x between −2.9 and −1.9: each second brings cos 1.4 = 0.17 m, so 30 bring 5.1 m.
+    // Back and forth beside the tree, x between −2.9 and −1.9: y grows by cos 1.4 = 0.17 m each second, so by 5.1 m in
+    // 30 s.
     let tree = Tree::default();
     let (state, step) = drive(&tree, State::at(-2.9, 0.0, 0.0), &[1.4, -1.4].repeat(15));
     assert_eq!(state.outcome, Some(Outcome::OutOfTime));
@@ -170,7 +171,7 @@ fn demonstrations_are_whole_trajectories() {
 }
 
 #[test]
-fn before_the_fork_nothing_betrays_the_side() {
+fn before_the_fork_actions_do_not_depend_on_the_side() {
     let points = Tree::default().demonstrations(4000, &mut ChaCha8Rng::seed_from_u64(2));
     let mut before: [Vec<f64>; 2] = [vec![], vec![]];
     for row in 0..points.labels.len() {

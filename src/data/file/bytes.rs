@@ -10,8 +10,8 @@ use std::path::Path;
 /// Compressed data may always grow to this many bytes.
 pub(super) const FREE: usize = 32 << 20;
 
-/// Beyond [`FREE`], data that grow more than this are refused. Tables of numbers shrink to about a third; one repeated byte
-/// shrinks a thousandfold.
+/// Beyond [`FREE`], data that grow more than this are refused. Tables of numbers shrink to about a third; one repeated
+/// byte shrinks a thousandfold.
 pub(super) const LARGEST_RATIO: usize = 200;
 
 /// The file at `path`, named under `key`, decompressed where its name ends in `.gz`.

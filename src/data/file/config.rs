@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 /// Keys of `source = "file"`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FileConfig {
-    /// The file, relative to the experiment file: text with a header line (`.csv`, `.tsv`, or compressed `.csv.gz`, `.tsv.gz`),
-    /// or NumPy's arrays (`.npz`, compressed or not, or `.npy`).
+    /// The file, relative to the experiment file: text with a header line (`.csv`, `.tsv`, or compressed `.csv.gz`,
+    /// `.tsv.gz`), or NumPy's arrays (`.npz`, compressed or not, or `.npy`).
     pub path: PathBuf,
     /// The columns (CSV) or arrays (NPZ) to model. An array `[N, T, d]` is N sequences of T steps, NaN where a value is
-    /// missing; with it, inputs are arrays `[N, T, d]` too. The only array of a `.npy` file is called `array`, and its columns
-    /// `0`, `1`, and so on. In CSV, `true` and `yes` are 1, `false` and `no` are 0.
+    /// missing; with it, inputs are arrays `[N, T, d]` too. The only array of a `.npy` file is called `array`, and its
+    /// columns `0`, `1`, and so on. In CSV, `true` and `yes` are 1, `false` and `no` are 0.
     #[schemars(length(min = 1))]
     pub observed: Vec<String>,
     /// The columns or arrays to condition on; conditional models need them.
@@ -24,15 +24,15 @@ pub struct FileConfig {
     /// The columns or arrays that drive sequences (actions); never missing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub input: Vec<String>,
-    /// A column that names the sequence of each row, by numbers or text. Without it, all rows are one sequence, in the order of
-    /// the file.
+    /// A column that names the sequence of each row, by numbers or text. Without it, all rows are one sequence, in the
+    /// order of the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub episode: Option<String>,
-    /// A column with the time of each step. Times are numbers in any unit, or dates in ISO 8601: 2020-01-31, 2020-01, or
-    /// 2020-01-31T12:00:00 with an offset from UTC (`Z`, `+01:00`) or without. Times must increase within a sequence, and
-    /// their differences must be multiples of the shortest one, which is one step: gaps are missing steps. Dates are
-    /// counted in months if all are the same day of a month, or all the last day; otherwise in days; date-times in
-    /// seconds. Without it, each row is one step after the row before.
+    /// A column with the time of each step. Times are numbers in any unit, or dates in ISO 8601: 2020-01-31, 2020-01,
+    /// or 2020-01-31T12:00:00 with an offset from UTC (`Z`, `+01:00`) or without. Times must increase within a
+    /// sequence, and their differences must be multiples of the shortest one, which is one step: gaps are missing
+    /// steps. Dates are counted in months if all are the same day of a month, or all the last day; otherwise in days;
+    /// date-times in seconds. Without it, each row is one step after the row before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
     /// A column that says how much each row counts (≥ 0). Without it, all rows count once.
@@ -41,8 +41,8 @@ pub struct FileConfig {
     /// The character between the cells of a CSV file. Without it, the first lines of the file decide.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub separator: Option<Separator>,
-    /// The decimal mark of a CSV file. Without it, it is the point where commas separate cells. Elsewhere it is the mark that
-    /// the numbers of the file have; `1,234` alone, which may be a grouped thousand, is an error.
+    /// The decimal mark of a CSV file. Without it, it is the point where commas separate cells. Elsewhere it is the
+    /// mark that the numbers of the file have; `1,234` alone, which may be a grouped thousand, is an error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decimal: Option<Decimal>,
     /// The character that begins a comment line of a CSV file; "" for none.
@@ -51,8 +51,8 @@ pub struct FileConfig {
     pub comment: String,
     /// How columns of text become numbers. `one_hot` replaces a column, say `colour`, by one column of 0 and 1 for each
     /// category but the first in alphabetical order: `colour=green`, `colour=red`. The first category is the
-    /// reference, 0 in all of them; a column of its own would be 1 minus the others. A test file must have the categories of
-    /// the training file. Without this key, text is an error.
+    /// reference, 0 in all of them; a column of its own would be 1 minus the others. A test file must have the
+    /// categories of the training file. Without this key, text is an error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encode: Option<Encode>,
     /// The fraction of rows, or sequences, kept for testing, drawn by the seed. For a single sequence, its last steps

@@ -1,5 +1,5 @@
-//! `log p_θ(o, x)` of a batch of sequences under a nonlinear state space, as a function of θ that candle can differentiate,
-//! and estimates of `log p_θ(o)`.
+//! `log p_θ(o, x)` of a batch of sequences under a nonlinear state space, as a function of θ that candle can
+//! differentiate, and estimates of `log p_θ(o)`.
 //!
 //! The expected log joint is one operation on θ in one row `[P]`; its backward pass uses expected moments. There is no
 //! exact `log p_θ(o)`: [`Joint::log_prob_estimates`] are the estimates of independent bootstrap filters.

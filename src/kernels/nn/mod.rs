@@ -1,0 +1,52 @@
+//! Parameters, layers, fused CPU kernels with their composed references, Adam.
+//!
+//! A training step of plain tensor operations creates hundreds of small arrays. Here it is a few custom operations,
+//! each a few passes over its data with a hand-written backward pass: [`Perceptron`], [`dense()`],
+//! [`mixture_log_joint`], [`log_sum_exp()`], [`weighted_sum()`], [`probabilities()`], log-densities,
+//! [`reparameterised()`], [`select_rows()`], [`Adam`]; [`backward()`] collects their gradients. They support f32 and
+//! f64 on the CPU, use one thread, and choose AVX-512, AVX2, NEON or baseline code at run time. Elsewhere, or inside
+//! [`with_composed`], the same functions are composed of plain tensor operations.
+
+mod activation;
+pub mod adam;
+mod composed;
+mod dense;
+mod density;
+mod float;
+mod gradients;
+mod layers;
+mod log_sum_exp;
+mod matmul;
+mod mean;
+pub mod mixture;
+mod mixture_kernel;
+mod mixture_operation;
+pub mod parameters;
+pub mod perceptron;
+mod probabilities;
+mod quads;
+mod reparameterised;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod tile;
+mod weighted_sum;
+
+pub use activation::Activation;
+pub use adam::{Adam, AdamSettings};
+pub use composed::with_composed;
+pub use dense::dense;
+pub use density::RAW_LIMIT;
+pub use density::{bernoulli_log_density, gaussian_log_density};
+pub use gradients::backward;
+pub use log_sum_exp::{log_softmax, log_sum_exp};
+pub use mean::mean;
+pub use mixture::{
+    ConditionalCovariance, Head, MixtureShape, mixture_log_joint, mixture_log_prob, mixture_mean, mixture_terms,
+};
+pub use parameters::Parameters;
+pub use perceptron::Perceptron;
+pub use probabilities::probabilities;
+pub use reparameterised::reparameterised;
+pub use rows::select_rows;
+pub use weighted_sum::weighted_sum;
