@@ -28,6 +28,7 @@ use crate::spec::tree::is_toml;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 use output::{say, tell};
 use screen::Screen;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::LazyLock;
@@ -174,12 +175,17 @@ impl From<Error> for Stop {
     }
 }
 
-/// Parses the command line, does what it says, and returns the exit code: 0 all good, 1 a run failed or the output could
-/// not be written, 2 bad usage or a bad experiment file, 130 interrupted.
+/// Does what the command line of this process says; returns the exit code of [`run`].
 pub fn main() -> ExitCode {
     completions::answer();
+    ExitCode::from(run(std::env::args_os()))
+}
+
+/// Parses a command line, the program's name first, does what it says, and returns the exit code: 0 all good, 1 a run failed
+/// or the output could not be written, 2 bad usage or a bad experiment file, 130 interrupted.
+pub fn run<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> u8 {
     let parsed = command()
-        .try_get_matches()
+        .try_get_matches_from(words)
         .and_then(|matches| Arguments::from_arg_matches(&matches));
     let code = match parsed {
         Ok(arguments) => code(execute(arguments.verb)),
@@ -188,9 +194,9 @@ pub fn main() -> ExitCode {
     match output::failure() {
         Some(text) if code == 0 => {
             tell(&format!("error: {text}"));
-            ExitCode::from(1)
+            1
         }
-        _ => ExitCode::from(code),
+        _ => code,
     }
 }
 

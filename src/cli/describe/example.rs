@@ -65,12 +65,9 @@ pub(super) fn example(kind: Kind, name: &str) -> String {
             (model, source) = ("kind = \"conditional_mixture\"\ncomponents = 1".into(), "tree".into());
         }
         (Kind::Optimizer, "em") => training = "optimizer = \"em\"\nsteps = 50",
-        (Kind::Environment, name) => {
-            (model, source) = ("kind = \"conditional_mixture\"\ncomponents = 3".into(), name.into());
-        }
         (Kind::Data, name) => {
             source = name.to_owned();
-            if matches!(name, "linear_gaussian" | "inverse_sinusoid" | "tree") {
+            if matches!(name, "linear_gaussian" | "inverse_sinusoid" | "tree" | "demonstrations") {
                 model = "kind = \"conditional_mixture\"\ncomponents = 3".into();
             }
             if name == "lgssm" {
@@ -89,16 +86,13 @@ pub(super) fn example(kind: Kind, name: &str) -> String {
         "file" => "source = \"file\"\npath = \"points.csv\"          # beside the experiment file\nobserved = [\"x\", \"y\"]\n\
                    test_fraction = 0.25"
             .to_owned(),
+        "demonstrations" => "source = \"demonstrations\"\nenvironment = \"pendulum_v1\"\ntrain = 10\ntest = 5".to_owned(),
         source => format!("source = {source:?}\ntrain = 200"),
     };
     let before = if source == "file" { points() } else { String::new() };
-    let after = match kind {
-        Kind::Environment => "\n[evaluation]\nenvironment = \"tree\"\nrollouts = 50\n",
-        _ => "",
-    };
     format!(
         "{before}question = \"What does {name} do?\"\nseeds = 3\n\n[data]\n{data}\n\n[model]\n{model}\n\n[posterior]\n\
-         kind = {posterior:?}\n\n[objective]\nkind = {objective:?}\n\n[training]\n{training}\n{after}"
+         kind = {posterior:?}\n\n[objective]\nkind = {objective:?}\n\n[training]\n{training}\n"
     )
 }
 
