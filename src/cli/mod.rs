@@ -28,6 +28,7 @@ use crate::spec::tree::is_toml;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 use output::{say, tell};
 use screen::Screen;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::LazyLock;
@@ -178,8 +179,14 @@ impl From<Error> for Stop {
 /// not be written, 2 bad usage or a bad experiment file, 130 interrupted.
 pub fn main() -> ExitCode {
     completions::answer();
+    main_with(std::env::args_os())
+}
+
+/// The program with these arguments, of which the first is its own name. A program with kinds of its own registers them
+/// ([`crate::kind::register`]) and calls this.
+pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let parsed = command()
-        .try_get_matches()
+        .try_get_matches_from(arguments)
         .and_then(|matches| Arguments::from_arg_matches(&matches));
     let code = match parsed {
         Ok(arguments) => code(execute(arguments.verb)),

@@ -41,8 +41,8 @@ pub(super) fn log_likelihood(splits: &Splits, streams: &Streams) -> Result<Optio
         return Ok(value.is_finite().then(|| (format!("{part}/baseline"), value)));
     }
     let config = match splits.train.given {
-        Some(_) => ModelConfig::LinearGaussian(LinearGaussian::default()),
-        None => ModelConfig::Gaussian(Gaussian::default()),
+        Some(_) => ModelConfig::new(LinearGaussian::default())?,
+        None => ModelConfig::new(Gaussian::default())?,
     };
     let model = config.build(&splits.train)?;
     let first = model.initial(&splits.train, streams, 0, DType::F64, &Device::Cpu)?;

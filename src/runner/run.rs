@@ -226,7 +226,7 @@ impl PlannedRun {
             None => evaluation::evaluate(&job, &theta, steps)?,
         };
         metrics.push(("steps".to_owned(), steps as f64));
-        metrics.extend(match self.spec.model.is_binary() {
+        metrics.extend(match self.spec.model.abilities().is_binary() {
             true => Some(baseline::binary_log_likelihood(&splits)),
             false => baseline::log_likelihood(&splits, &streams)?,
         });

@@ -38,7 +38,7 @@ pub struct Spec {
 impl Spec {
     /// What the model takes rows for.
     pub fn rows(&self) -> Rows {
-        match self.model.abilities().sequential {
+        match self.model.abilities().is_sequential() {
             true => Rows::Steps,
             false => Rows::Independent,
         }
@@ -71,10 +71,10 @@ pub fn load_experiment(path: &Path, overrides: &[String]) -> Result<Loaded<Spec>
 /// Every fault of meaning; `folder` is the experiment file's, and `file` what the variants share.
 fn check(spec: &Spec, file: &SharedFile, folder: &Path) -> Vec<Fault> {
     let mut faults = Vec::new();
-    match spec.data.check(file, folder, spec.rows(), spec.model.asked()) {
+    match spec.data.check(file, folder, spec.rows(), spec.model.abilities().asked) {
         Err(fault) => faults.push(fault.within("data")),
         Ok(Shape { widths, longest }) => {
-            faults.extend(spec.model.check(widths).into_iter().map(|fault| fault.within("model")));
+            faults.extend(spec.model.faults(widths).into_iter().map(|fault| fault.within("model")));
             faults.extend(check_environment(spec, widths));
             faults.extend(check_sequences(spec, longest));
             faults.extend(check_binary(spec));
@@ -83,7 +83,7 @@ fn check(spec: &Spec, file: &SharedFile, folder: &Path) -> Vec<Fault> {
     }
     faults.extend(
         spec.posterior
-            .check(spec.model.abilities().finite_latent)
+            .faults(&spec.model.abilities())
             .into_iter()
             .map(|fault| fault.within("posterior")),
     );
@@ -107,7 +107,7 @@ fn check(spec: &Spec, file: &SharedFile, folder: &Path) -> Vec<Fault> {
 
 /// Models of sequences take sequences, and nothing else does; of these the longest to test on has `longest` steps.
 fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
-    let (model, data) = (spec.model.abilities().sequential, longest.is_some());
+    let (model, data) = (spec.model.abilities().is_sequential(), longest.is_some());
     if model != data {
         let (message, expected, help) = if model {
             (
@@ -160,7 +160,7 @@ fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
             "shorten the warm-up",
         ));
     }
-    if let TrainingConfig::Adam(adam) = &spec.training
+    if let Some(adam) = spec.training.adam()
         && (adam.given_noise > 0.0 || adam.observed_noise > 0.0)
     {
         let key = if adam.given_noise > 0.0 {
@@ -180,7 +180,7 @@ fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
 
 /// Columns of 0 and 1 must reach the model as they are.
 fn check_binary(spec: &Spec) -> Option<Fault> {
-    let noisy = matches!(&spec.training, TrainingConfig::Adam(adam) if adam.observed_noise > 0.0);
+    let noisy = spec.training.adam().is_some_and(|adam| adam.observed_noise > 0.0);
     let spoilt = [
         (
             "data.source",
@@ -196,7 +196,7 @@ fn check_binary(spec: &Spec) -> Option<Fault> {
     ];
     let (key, _, reason) = spoilt
         .into_iter()
-        .find(|(_, wrong, _)| *wrong && spec.model.is_binary())?;
+        .find(|(_, wrong, _)| *wrong && spec.model.abilities().is_binary())?;
     Some(Fault::new(
         key,
         format!("a Bernoulli likelihood models 0 and 1, and {reason}"),
@@ -248,7 +248,7 @@ fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
     };
     let own = format!("`{family}/{}`", likelihood.metric());
     let is_criterion = name.ends_with("information_criterion") || name == "total_log_likelihood";
-    let network = spec.posterior.fit().is_some();
+    let network = spec.posterior.network().is_some();
     let is_of_q = name.starts_with("elbo") || name.starts_with("posterior_");
     let needs: [(bool, &str, &str); 16] = [
         (
@@ -299,7 +299,7 @@ fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
             "a generator as `data.source`",
         ),
         (
-            family == "parameter" && !spec.model.has_named_parameters(),
+            family == "parameter" && !spec.model.abilities().has_named_parameters,
             "a model whose parameters have names",
             "`nonlinear_gaussian_ssm`",
         ),
@@ -309,12 +309,12 @@ fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
             "a model of p(y|x)",
         ),
         (
-            !abilities.sequential && (name.contains("step_error") || name.contains("free_run")),
+            !abilities.is_sequential() && (name.contains("step_error") || name.contains("free_run")),
             "sequences",
             "a model of sequences",
         ),
         (
-            metric == "posterior/acceptance_rate" && !matches!(spec.posterior, PosteriorConfig::Hamiltonian(_)),
+            metric == "posterior/acceptance_rate" && !spec.posterior.facts().has_acceptance_rate,
             "Markov chains",
             "`posterior.kind = \"hamiltonian\"`",
         ),
@@ -380,7 +380,7 @@ fn check_evaluation(spec: &Spec) -> Option<Fault> {
             }
         }
     }
-    if evaluation.action == ActionRule::MostLikelyComponent && !spec.model.abilities().finite_latent {
+    if evaluation.action == ActionRule::MostLikelyComponent && !spec.model.abilities().is_finite() {
         return Some(Fault::new(
             "action",
             "a continuous latent has no components, so none is the most likely",
@@ -388,7 +388,7 @@ fn check_evaluation(spec: &Spec) -> Option<Fault> {
             "remove `action` to sample",
         ));
     }
-    if evaluation.environment.is_some() && spec.model.is_binary() {
+    if evaluation.environment.is_some() && spec.model.abilities().is_binary() {
         return Some(Fault::new(
             "environment",
             "a Bernoulli likelihood says 0 or 1, and actions are real numbers",
@@ -420,7 +420,7 @@ fn check_evaluation(spec: &Spec) -> Option<Fault> {
             "choose `expected_log_likelihood` with a `sampled` posterior",
         ));
     }
-    if evaluation.estimator_repeats > 0 && matches!(spec.objective, ObjectiveConfig::Iwae(_)) {
+    if evaluation.estimator_repeats > 0 && !spec.objective.is_unbiased() {
         return Some(Fault::new(
             "estimator_repeats",
             "the mean of the importance-weighted bound over draws has no exact value to compare with",

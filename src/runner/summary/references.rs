@@ -35,16 +35,8 @@ pub(super) fn chosen_metric(spec: &Spec, variants: &[VariantSummary]) -> &'stati
 
 /// Whether a finished run of `spec` will have one of the usual metrics.
 fn will_be_measured(spec: &Spec, metric: &str) -> bool {
-    let has_test = match &spec.data.source {
-        Source::File(file) => file.test_fraction > 0.0 || file.test_path.is_some(),
-        _ => true,
-    };
-    let abilities = spec.model.abilities();
-    let likelihood = match (abilities.exact_likelihood, abilities.sequential) {
-        (true, _) => "log_likelihood",
-        (false, true) => "log_likelihood_estimate",
-        (false, false) => "log_likelihood_bound",
-    };
+    let has_test = spec.has_test_rows();
+    let likelihood = spec.likelihood().metric();
     match metric.split_once('/') {
         Some(("rollout", _)) => spec.evaluation.environment.is_some(),
         Some((part, name)) => (part == "test") == has_test && name == likelihood,
@@ -102,9 +94,9 @@ fn is_likelihood(part: &str, metric: &str) -> bool {
 
 /// The model that the baseline is, in words.
 fn baseline_model(spec: &Spec) -> String {
-    let text = if spec.model.is_binary() {
+    let text = if spec.model.abilities().is_binary() {
         "independent columns, fitted to the training rows"
-    } else if spec.model.abilities().sequential {
+    } else if spec.model.abilities().is_sequential() {
         "one Gaussian for each column, the same at all steps, fitted to the training rows"
     } else if spec.model.abilities().conditional {
         "one Gaussian, its mean linear in what is given where anything is, fitted to the training rows"
