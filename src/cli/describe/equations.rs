@@ -2,7 +2,7 @@
 
 use crate::cli::kind::Kind;
 
-/// The equation of what `name` is; none where there is none.
+/// The equation of `name`; none where it has none.
 pub(super) fn equation(kind: Kind, name: &str) -> Option<&'static str> {
     Some(match (kind, name) {
         (Kind::Model, "gaussian") => "log p(x) = log N(x; μ, Σ)",
