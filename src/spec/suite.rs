@@ -36,7 +36,7 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// What the model takes rows for.
+    /// The kind of rows that the model takes.
     pub fn rows(&self) -> Rows {
         match self.model.abilities().is_sequential() {
             true => Rows::Steps,
@@ -44,7 +44,7 @@ impl Spec {
         }
     }
 
-    /// The environment of the roll-outs: the one that the demonstrations came from, where they come from one.
+    /// The environment of the roll-outs; for demonstrations, the one that they came from.
     pub fn environment(&self) -> Tree {
         match &self.data.source {
             Source::Tree(tree) => tree.clone(),
@@ -53,7 +53,7 @@ impl Spec {
     }
 }
 
-/// Loads an experiment file with its overrides and looks for every fault, those of meaning included.
+/// Loads an experiment file with its overrides and collects every fault, semantic ones included.
 pub fn load_experiment(path: &Path, overrides: &[String]) -> Result<Loaded<Spec>, Diagnostics> {
     // Variants that follow each other mostly share their file, which is then read once.
     let latest: RefCell<Option<(Source, SharedFile)>> = RefCell::new(None);
@@ -68,7 +68,7 @@ pub fn load_experiment(path: &Path, overrides: &[String]) -> Result<Loaded<Spec>
     })
 }
 
-/// Every fault of meaning; `folder` is the experiment file's, and `file` what the variants share.
+/// Every semantic fault. `folder` is the folder of the experiment file; `file` holds what the variants share.
 fn check(spec: &Spec, file: &SharedFile, folder: &Path) -> Vec<Fault> {
     let mut faults = Vec::new();
     match spec.data.check(file, folder, spec.rows(), spec.model.abilities().asked) {
@@ -105,19 +105,20 @@ fn check(spec: &Spec, file: &SharedFile, folder: &Path) -> Vec<Fault> {
     faults
 }
 
-/// Models of sequences take sequences, and nothing else does; of these the longest to test on has `longest` steps.
+/// Models of sequences take sequences, other models take independent rows. The longest test sequence has `longest`
+/// steps.
 fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
     let (model, data) = (spec.model.abilities().is_sequential(), longest.is_some());
     if model != data {
         let (message, expected, help) = if model {
             (
-                "this model is one of sequences, but these rows are independent",
+                "this model needs sequences, but these rows are independent",
                 "the steps of sequences",
                 "choose the source `lgssm` or `growth`, or a file",
             )
         } else {
             (
-                "this model is one of independent rows, but these are the steps of sequences",
+                "this model needs independent rows, but these are the steps of sequences",
                 "a model of sequences",
                 "choose `linear_gaussian_ssm` or `nonlinear_gaussian_ssm`, or name no `time`, `episode` and `input`, and give \
                  arrays [N, d]",
@@ -170,7 +171,7 @@ fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
         };
         return Some(Fault::new(
             format!("training.{key}"),
-            "sequences are learnt without added noise",
+            "models of sequences are trained without added noise",
             "no such key for models of sequences",
             "remove it",
         ));
@@ -192,7 +193,7 @@ fn check_binary(spec: &Spec) -> Option<Fault> {
             spec.data.standardize,
             "scaled columns are no longer binary",
         ),
-        ("training.observed_noise", noisy, "noise makes other numbers of them"),
+        ("training.observed_noise", noisy, "added noise changes them"),
     ];
     let (key, _, reason) = spoilt
         .into_iter()
@@ -205,7 +206,7 @@ fn check_binary(spec: &Spec) -> Option<Fault> {
     ))
 }
 
-/// A policy must see and do what the environment shows and takes.
+/// A policy's given and observed columns must be the states and actions of the environment.
 fn check_environment(spec: &Spec, widths: Widths) -> Option<Fault> {
     spec.evaluation.environment?;
     let tree = spec.environment();
@@ -229,7 +230,7 @@ fn check_environment(spec: &Spec, widths: Widths) -> Option<Fault> {
     })
 }
 
-/// What the named metric needs and this spec does not have.
+/// The requirement of the named metric that this spec does not meet.
 fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
     let (family, name) = metric.split_once('/').unwrap_or(("", metric));
     let (test, generated) = (spec.has_test_rows(), spec.data.source.generator().is_some());
@@ -383,7 +384,7 @@ fn check_evaluation(spec: &Spec) -> Option<Fault> {
     if evaluation.action == ActionRule::MostLikelyComponent && !spec.model.abilities().is_finite() {
         return Some(Fault::new(
             "action",
-            "a continuous latent has no components, so none is the most likely",
+            "a continuous latent variable has no most likely component",
             "`sample` or `mean`",
             "remove `action` to sample",
         ));
@@ -391,7 +392,7 @@ fn check_evaluation(spec: &Spec) -> Option<Fault> {
     if evaluation.environment.is_some() && spec.model.abilities().is_binary() {
         return Some(Fault::new(
             "environment",
-            "a Bernoulli likelihood says 0 or 1, and actions are real numbers",
+            "a Bernoulli likelihood models 0 and 1, but actions are real numbers",
             "a Gaussian likelihood",
             "remove `model.likelihood`",
         ));
@@ -399,7 +400,7 @@ fn check_evaluation(spec: &Spec) -> Option<Fault> {
     if evaluation.latent == LatentRule::PerEpisode && evaluation.action != ActionRule::Sample {
         return Some(Fault::new(
             "latent",
-            "only sampled actions draw a latent that could last",
+            "only sampled actions draw a latent variable that can be kept",
             "`action = \"sample\"`",
             "remove `latent`, or sample",
         ));

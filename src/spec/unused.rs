@@ -1,8 +1,8 @@
-//! Keys that could not act: each is a fault that says what would make it act.
+//! Keys without effect: each is a fault that says what would give it an effect.
 //!
-//! A key that silently changes nothing makes two variants look different that are the same. What a kind can see on its own
-//! is checked in its file (`fixed_deviation` beside a deviation per column); here are the rules across tables. A key with
-//! its default value says nothing and is never refused; a key that variants share is refused if it acts in none of them.
+//! A key that silently changes nothing makes two equal variants look different. Rules within one kind are checked in
+//! its file (`fixed_deviation` beside a standard deviation per column); the rules across tables are here. A key with
+//! its default value is never refused. A key that variants share is refused if it has no effect in any of them.
 
 use super::Spec;
 use crate::control::{EvaluationConfig, LatentRule};
@@ -19,11 +19,11 @@ struct Unused {
     key: String,
     /// Why it would change nothing.
     reason: &'static str,
-    /// What would make it act.
+    /// What would give it an effect.
     acts: &'static str,
 }
 
-/// What is found, rule by rule.
+/// The keys found so far.
 #[derive(Default)]
 struct Found(Vec<Unused>);
 
@@ -40,7 +40,7 @@ impl Found {
     }
 }
 
-/// Every key that could not act in `spec`, for rows of these widths.
+/// Every key without effect in `spec`, for rows of these widths.
 pub(super) fn unused(spec: &Spec, widths: Widths) -> Vec<Fault> {
     let mut found = Found::default();
     posterior(spec, &mut found);
@@ -147,7 +147,7 @@ fn evaluation(spec: &Spec, found: &mut Found) {
     );
 }
 
-/// Schedules that training would end before: they would never reach their final value.
+/// Schedules that are longer than training, and so would never reach their final value.
 pub(super) fn unfinished_schedules(spec: &Spec) -> Vec<Fault> {
     let steps = spec.training.steps();
     let mut faults = Vec::new();
@@ -186,8 +186,8 @@ impl Spec {
         self.model.likelihood(self.data.is_given())
     }
 
-    /// Whether bounds of log p(x) are estimated by draws of z: for a continuous latent variable with a recognition network,
-    /// or of more dimensions than a grid can cover.
+    /// Whether bounds of log p(x) are estimated by draws of z: for a continuous latent variable with a recognition
+    /// network, or of more dimensions than a grid can cover.
     pub(super) fn has_bound(&self) -> bool {
         let abilities = self.model.abilities();
         let is_continuous = abilities.latent == LatentKind::Continuous;

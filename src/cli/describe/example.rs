@@ -1,5 +1,5 @@
-//! A small experiment file around each model, posterior, objective, optimizer, source of data and environment; a test runs
-//! every one of them.
+//! A small experiment file around each model, posterior, objective, optimizer, source of data and environment; a test
+//! runs every one of them.
 
 use crate::cli::kind::Kind;
 use crate::kind::{self, Example};

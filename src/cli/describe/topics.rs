@@ -1,4 +1,4 @@
-//! What no schema says: variants, grids, seeds, initial values, and the columns of generated data.
+//! Descriptions that are in no schema: variants, grids, seeds, initial values, and the columns of generated data.
 
 use crate::control::EnvironmentConfig;
 use crate::data::{DataConfig, Source};
@@ -110,7 +110,7 @@ fn references(references: Vec<Reference>) -> impl Iterator<Item = (&'static str,
     })
 }
 
-/// What is observed and done in an environment, and what scores are compared with.
+/// The observations and actions of an environment, and its reference scores.
 pub(super) fn environment(config: EnvironmentConfig) -> Vec<(&'static str, String)> {
     let EnvironmentConfig::Tree = config;
     let tree = Tree::default();
