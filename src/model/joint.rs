@@ -112,25 +112,39 @@ pub trait Joint {
     fn given(&self) -> Option<&Tensor>;
 
     /// log p_θ(x), exactly or by a grid.
-    fn marginal(&self) -> Option<&dyn Marginal>;
+    fn marginal(&self) -> Option<&dyn Marginal> {
+        None
+    }
 
     /// Estimates of log p_θ(x).
-    fn estimates(&self) -> Option<&dyn Estimates>;
+    fn estimates(&self) -> Option<&dyn Estimates> {
+        None
+    }
 
     /// E[y|x].
-    fn regression(&self) -> Option<&dyn Regression>;
+    fn regression(&self) -> Option<&dyn Regression> {
+        None
+    }
 
     /// Samples of z and of x.
-    fn ancestral(&self) -> Option<&dyn Ancestral>;
+    fn ancestral(&self) -> Option<&dyn Ancestral> {
+        None
+    }
 
     /// E[x|z] of a continuous latent.
-    fn decoding(&self) -> Option<&dyn Decoding>;
+    fn decoding(&self) -> Option<&dyn Decoding> {
+        None
+    }
 
     /// The true posterior p_θ(z|x).
-    fn exact_posterior(&self) -> Option<ExactPosterior<'_>>;
+    fn exact_posterior(&self) -> Option<ExactPosterior<'_>> {
+        None
+    }
 
     /// The state space with its sequences, if the latent is a trajectory.
-    fn state_space(&self) -> Option<StateSpaceOf<'_>>;
+    fn state_space(&self) -> Option<StateSpaceOf<'_>> {
+        None
+    }
 }
 
 /// A capability that was asked for.

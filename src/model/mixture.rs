@@ -17,9 +17,7 @@
 //! `[K, D]`, scales `[K, F]`; and for free parts `logits` `[1, K]`, `means` `[1, K·D]`, `scales` `[1, K·F]` (`[1, F]`
 //! where tied).
 
-use super::{
-    Ancestral, Decoding, Estimates, ExactPosterior, LikelihoodKind, Marginal, Regression, RowDensity, StateSpaceOf,
-};
+use super::{Ancestral, ExactPosterior, LikelihoodKind, Marginal, Regression, RowDensity};
 use super::{Joint, Latent, Latents, MixtureRows, Model, closed_form::ClosedForm};
 use crate::data::{Batch, Dataset, Table};
 use crate::math::linear_mixture::Covariance;
@@ -460,10 +458,6 @@ impl Joint for MixtureJoint<'_> {
         Some(self)
     }
 
-    fn estimates(&self) -> Option<&dyn Estimates> {
-        None
-    }
-
     fn regression(&self) -> Option<&dyn Regression> {
         Some(self)
     }
@@ -472,16 +466,8 @@ impl Joint for MixtureJoint<'_> {
         Some(self)
     }
 
-    fn decoding(&self) -> Option<&dyn Decoding> {
-        None
-    }
-
     fn exact_posterior(&self) -> Option<ExactPosterior<'_>> {
         Some(ExactPosterior::Enumerable)
-    }
-
-    fn state_space(&self) -> Option<StateSpaceOf<'_>> {
-        None
     }
 }
 

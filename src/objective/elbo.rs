@@ -10,11 +10,11 @@
 //! lets β grow from 0 (Sønderby et al. 2016).
 
 use super::{ObjectiveKind, PosteriorUse, Setting};
+use crate::Result;
 use crate::error::Fault;
 use crate::kind::{Declared, Example};
 use crate::model::{Joint, Need};
 use crate::posterior::{Draws, Fit};
-use crate::{Error, Result};
 use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -146,13 +146,5 @@ impl ObjectiveKind for Elbo {
 
     fn evaluate(&self, joint: &dyn Joint, step: u64, draws: &mut dyn FnMut() -> Result<Draws>) -> Result<Tensor> {
         self.value(joint, &draws()?, step)
-    }
-
-    fn has_surrogate(&self) -> bool {
-        false
-    }
-
-    fn surrogate(&self, _joint: &dyn Joint, _draws: &Draws) -> Result<Tensor> {
-        Err(Error::Lacking("a gradient of φ of its own"))
     }
 }

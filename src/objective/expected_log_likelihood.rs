@@ -1,12 +1,10 @@
 //! The expected log-likelihood `E_{z ~ q(z|x)} [log p_θ(x, z)]`: what EM maximises (Dempster, Laird & Rubin 1977).
 
-use super::Elbo;
-use super::{ObjectiveKind, PosteriorUse, Setting};
-use crate::error::Fault;
+use super::{ObjectiveKind, PosteriorUse};
+use crate::Result;
 use crate::kind::{Declared, Example};
 use crate::model::{Joint, Need};
 use crate::posterior::Draws;
-use crate::{Error, Result};
 use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,32 +42,12 @@ impl ObjectiveKind for ExpectedLogLikelihood {
         true
     }
 
-    fn elbo(&self) -> Elbo {
-        Elbo::default()
-    }
-
     fn shares_gradient_with_elbo(&self) -> bool {
         true
-    }
-
-    fn schedule(&self) -> Option<(&'static str, &'static str, u64)> {
-        None
-    }
-
-    fn unused(&self, _setting: &Setting) -> Vec<Fault> {
-        Vec::new()
     }
 
     fn evaluate(&self, joint: &dyn Joint, _step: u64, draws: &mut dyn FnMut() -> Result<Draws>) -> Result<Tensor> {
         let draws = draws()?;
         draws.expectation(&joint.log_joint(&draws.latents)?)
-    }
-
-    fn has_surrogate(&self) -> bool {
-        false
-    }
-
-    fn surrogate(&self, _joint: &dyn Joint, _draws: &Draws) -> Result<Tensor> {
-        Err(Error::Lacking("a gradient of φ of its own"))
     }
 }

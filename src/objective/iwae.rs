@@ -5,7 +5,7 @@
 //! reparameterised one (Tucker et al. 2019, equation 8), `Σ_s w̃_s² ∂ log w_s/∂z_s ∂z_s/∂φ` with w̃ the weights
 //! normalised, has the same mean without this defect.
 
-use super::{Elbo, ObjectiveKind, PosteriorUse, Setting};
+use super::{ObjectiveKind, PosteriorUse, Setting, Surrogate};
 use crate::error::Fault;
 use crate::kind::{Declared, Example};
 use crate::model::{Joint, Need};
@@ -77,18 +77,6 @@ impl ObjectiveKind for Iwae {
         false
     }
 
-    fn elbo(&self) -> Elbo {
-        Elbo::default()
-    }
-
-    fn shares_gradient_with_elbo(&self) -> bool {
-        false
-    }
-
-    fn schedule(&self) -> Option<(&'static str, &'static str, u64)> {
-        None
-    }
-
     fn unused(&self, setting: &Setting) -> Vec<Fault> {
         let is_unused = self.gradient == Gradient::DoublyReparameterised && setting.fit != Some(Fit::Objective);
         let fault = || {
@@ -108,11 +96,13 @@ impl ObjectiveKind for Iwae {
         Ok((nn::log_sum_exp(&log_weights)? - samples.ln())?)
     }
 
-    fn has_surrogate(&self) -> bool {
-        self.gradient == Gradient::DoublyReparameterised
+    fn surrogate(&self) -> Option<&dyn Surrogate> {
+        (self.gradient == Gradient::DoublyReparameterised).then_some(self as &dyn Surrogate)
     }
+}
 
-    fn surrogate(&self, joint: &dyn Joint, draws: &Draws) -> Result<Tensor> {
+impl Surrogate for Iwae {
+    fn value(&self, joint: &dyn Joint, draws: &Draws) -> Result<Tensor> {
         let log_weights = log_weights(joint, draws, &draws.path_log_q()?)?;
         let normalised = nn::log_softmax(&log_weights.detach())?.exp()?;
         nn::weighted_sum(&log_weights, &normalised.sqr()?)

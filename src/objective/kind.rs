@@ -43,31 +43,41 @@ pub trait ObjectiveKind: Debug + Send + Sync {
     /// Whether its mean over draws of the exact posterior is its value under the exact posterior.
     fn is_unbiased(&self) -> bool;
 
-    /// The evidence lower bound that φ maximises under `fit = "reverse_kl"`: the objective's own with its β, warm-up and
-    /// free nats, or the plain one.
-    fn elbo(&self) -> Elbo;
-
-    /// Whether its gradient in θ equals that of [`ObjectiveKind::elbo`] on the same draws: one backward pass then trains
-    /// θ and φ.
-    fn shares_gradient_with_elbo(&self) -> bool;
-
-    /// The name of its schedule and the step at which that ends, if it has one.
-    fn schedule(&self) -> Option<(&'static str, &'static str, u64)>;
-
-    /// Keys that would change nothing in this setting.
-    fn unused(&self, setting: &Setting) -> Vec<Fault>;
-
     /// The value for each row of `joint` at `step`; `draws` is called at most once. `[B]`
     fn evaluate(&self, joint: &dyn Joint, step: u64, draws: &mut dyn FnMut() -> Result<Draws>) -> Result<Tensor>;
 
-    /// Whether φ has a gradient of its own under `fit = "objective"`, that of [`ObjectiveKind::surrogate`].
-    fn has_surrogate(&self) -> bool;
+    /// The evidence lower bound that φ maximises under `fit = "reverse_kl"`: the plain one, or the objective's own with its
+    /// β, warm-up and free nats.
+    fn elbo(&self) -> Elbo {
+        Elbo::default()
+    }
 
-    /// The function whose gradient in φ is this objective's own. `[B]`
-    ///
-    /// # Errors
-    /// [`crate::Error::Lacking`] if the objective has none.
-    fn surrogate(&self, joint: &dyn Joint, draws: &Draws) -> Result<Tensor>;
+    /// Whether its gradient in θ equals that of [`ObjectiveKind::elbo`] on the same draws: one backward pass then trains
+    /// θ and φ.
+    fn shares_gradient_with_elbo(&self) -> bool {
+        false
+    }
+
+    /// The gradient of φ under `fit = "objective"`, if it is not that of the value.
+    fn surrogate(&self) -> Option<&dyn Surrogate> {
+        None
+    }
+
+    /// Its schedule, if it has one: what it is, its key, and the step at which it ends.
+    fn schedule(&self) -> Option<(&'static str, &'static str, u64)> {
+        None
+    }
+
+    /// Keys that would change nothing in this setting.
+    fn unused(&self, _setting: &Setting) -> Vec<Fault> {
+        Vec::new()
+    }
+}
+
+/// The capability of an objective to give φ a gradient that is not that of its value.
+pub trait Surrogate {
+    /// A function with this gradient. `[B]`
+    fn value(&self, joint: &dyn Joint, draws: &Draws) -> Result<Tensor>;
 }
 
 /// What an objective needs of a posterior.

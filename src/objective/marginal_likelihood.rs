@@ -1,12 +1,10 @@
 //! The marginal likelihood `log p_θ(x) = log Σ_z p_θ(x, z)`, with the latent summed out exactly.
 
-use super::Elbo;
-use super::{ObjectiveKind, PosteriorUse, Setting};
-use crate::error::Fault;
+use super::{ObjectiveKind, PosteriorUse};
+use crate::Result;
 use crate::kind::{Declared, Example};
 use crate::model::{Joint, Need, provided};
 use crate::posterior::Draws;
-use crate::{Error, Result};
 use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,31 +45,7 @@ impl ObjectiveKind for MarginalLikelihood {
         true
     }
 
-    fn elbo(&self) -> Elbo {
-        Elbo::default()
-    }
-
-    fn shares_gradient_with_elbo(&self) -> bool {
-        false
-    }
-
-    fn schedule(&self) -> Option<(&'static str, &'static str, u64)> {
-        None
-    }
-
-    fn unused(&self, _setting: &Setting) -> Vec<Fault> {
-        Vec::new()
-    }
-
     fn evaluate(&self, joint: &dyn Joint, _step: u64, _draws: &mut dyn FnMut() -> Result<Draws>) -> Result<Tensor> {
         provided(joint.marginal(), "log p(x)")?.log_prob()
-    }
-
-    fn has_surrogate(&self) -> bool {
-        false
-    }
-
-    fn surrogate(&self, _joint: &dyn Joint, _draws: &Draws) -> Result<Tensor> {
-        Err(Error::Lacking("a gradient of φ of its own"))
     }
 }

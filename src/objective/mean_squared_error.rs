@@ -1,12 +1,10 @@
 //! Minus the squared distance of y from E[y|x], in squared units of y: least squares.
 
-use super::Elbo;
-use super::{ObjectiveKind, PosteriorUse, Setting};
-use crate::error::Fault;
+use super::{ObjectiveKind, PosteriorUse};
+use crate::Result;
 use crate::kind::{Declared, Example};
 use crate::model::{Joint, Need, provided};
 use crate::posterior::Draws;
-use crate::{Error, Result};
 use candle_core::{D, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,32 +48,8 @@ impl ObjectiveKind for MeanSquaredError {
         true
     }
 
-    fn elbo(&self) -> Elbo {
-        Elbo::default()
-    }
-
-    fn shares_gradient_with_elbo(&self) -> bool {
-        false
-    }
-
-    fn schedule(&self) -> Option<(&'static str, &'static str, u64)> {
-        None
-    }
-
-    fn unused(&self, _setting: &Setting) -> Vec<Fault> {
-        Vec::new()
-    }
-
     fn evaluate(&self, joint: &dyn Joint, _step: u64, _draws: &mut dyn FnMut() -> Result<Draws>) -> Result<Tensor> {
         let mean = provided(joint.regression(), "E[y|x]")?.mean()?;
         Ok((joint.observed() - mean)?.sqr()?.sum(D::Minus1)?.neg()?)
-    }
-
-    fn has_surrogate(&self) -> bool {
-        false
-    }
-
-    fn surrogate(&self, _joint: &dyn Joint, _draws: &Draws) -> Result<Tensor> {
-        Err(Error::Lacking("a gradient of φ of its own"))
     }
 }

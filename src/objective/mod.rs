@@ -20,4 +20,4 @@ pub mod mean_squared_error;
 
 pub use elbo::Elbo;
 pub use iwae::{Gradient, Iwae};
-pub use kind::{KINDS, ObjectiveConfig, ObjectiveKind, PosteriorUse, Setting};
+pub use kind::{KINDS, ObjectiveConfig, ObjectiveKind, PosteriorUse, Setting, Surrogate};

@@ -13,7 +13,7 @@
 //! q, or drawn.
 
 use super::recognition::Recognition;
-use super::{ApproximateLikelihood, Common, Draws, DrawsOf, Facts, Network, PosteriorKind};
+use super::{Common, Draws, DrawsOf, Facts, Network, PosteriorKind};
 use crate::Result;
 use crate::error::Fault;
 use crate::kind::{Declared, Example};
@@ -110,16 +110,14 @@ impl PosteriorKind for Amortised {
 
     fn facts(&self) -> Facts {
         Facts {
-            is_exact: false,
             is_drawn: true,
             may_have_network: true,
-            has_acceptance_rate: false,
             samples: self.samples,
             draws: DrawsOf::Known {
                 finite: false,
                 continuous: true,
             },
-            without_temperature: None,
+            ..Facts::PLAIN
         }
     }
 
@@ -129,10 +127,6 @@ impl PosteriorKind for Amortised {
             fit: self.fit,
             phase: Phase::Sleep,
         })
-    }
-
-    fn approximate_likelihood(&self) -> Option<&dyn ApproximateLikelihood> {
-        None
     }
 
     fn check(&self, model: &Abilities) -> Vec<Fault> {

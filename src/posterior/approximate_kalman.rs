@@ -1,7 +1,7 @@
 //! Gaussian beliefs over trajectories by an approximate Kalman smoother, linearised or unscented. On a linear model
 //! both are the exact posterior.
 
-use super::{ApproximateLikelihood, Common, Draws, DrawsOf, Facts, Network, PosteriorKind, trajectory};
+use super::{ApproximateLikelihood, Common, Draws, Facts, PosteriorKind, trajectory};
 use crate::Result;
 use crate::error::Fault;
 use crate::kind::{Declared, Example};
@@ -133,27 +133,11 @@ impl PosteriorKind for ExtendedKalman {
     }
 
     fn facts(&self) -> Facts {
-        Facts {
-            is_exact: false,
-            is_drawn: false,
-            may_have_network: false,
-            has_acceptance_rate: false,
-            samples: None,
-            draws: DrawsOf::WEIGHTED,
-            without_temperature: None,
-        }
-    }
-
-    fn network(&self) -> Option<Network<'_>> {
-        None
+        Facts { ..Facts::PLAIN }
     }
 
     fn approximate_likelihood(&self) -> Option<&dyn ApproximateLikelihood> {
         Some(self)
-    }
-
-    fn check(&self, _model: &Abilities) -> Vec<Fault> {
-        Vec::new()
     }
 
     fn draws(&self, joint: &dyn Joint, _phi: &Parameters, _step: u64, _generator: &mut Generator) -> Result<Draws> {
@@ -184,19 +168,7 @@ impl PosteriorKind for UnscentedKalman {
     }
 
     fn facts(&self) -> Facts {
-        Facts {
-            is_exact: false,
-            is_drawn: false,
-            may_have_network: false,
-            has_acceptance_rate: false,
-            samples: None,
-            draws: DrawsOf::WEIGHTED,
-            without_temperature: None,
-        }
-    }
-
-    fn network(&self) -> Option<Network<'_>> {
-        None
+        Facts { ..Facts::PLAIN }
     }
 
     fn approximate_likelihood(&self) -> Option<&dyn ApproximateLikelihood> {

@@ -9,11 +9,10 @@
 //! The points are the third-degree cubature rule (Arasaratnam & Haykin 2009, equation 32).
 
 use super::from_exact::{self, FromExact};
-use super::{ApproximateLikelihood, Common, Draws, DrawsOf, Facts, Network, PosteriorKind};
-use crate::error::Fault;
+use super::{Common, Draws, Facts, PosteriorKind};
 use crate::kind::{Declared, Example};
 use crate::math::streams::Generator;
-use crate::model::{Abilities, Joint, Latents, Need, Trajectories, TrajectoryPosterior};
+use crate::model::{Joint, Latents, Need, Trajectories, TrajectoryPosterior};
 use crate::nn::Parameters;
 use crate::{Result, nn};
 use candle_core::Tensor;
@@ -75,25 +74,8 @@ impl PosteriorKind for Exact {
     fn facts(&self) -> Facts {
         Facts {
             is_exact: true,
-            is_drawn: false,
-            may_have_network: false,
-            has_acceptance_rate: false,
-            samples: None,
-            draws: DrawsOf::WEIGHTED,
-            without_temperature: None,
+            ..Facts::PLAIN
         }
-    }
-
-    fn network(&self) -> Option<Network<'_>> {
-        None
-    }
-
-    fn approximate_likelihood(&self) -> Option<&dyn ApproximateLikelihood> {
-        None
-    }
-
-    fn check(&self, _model: &Abilities) -> Vec<Fault> {
-        Vec::new()
     }
 
     fn draws(&self, joint: &dyn Joint, _phi: &Parameters, step: u64, generator: &mut Generator) -> Result<Draws> {

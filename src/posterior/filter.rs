@@ -3,11 +3,10 @@
 //! They ignore the future and the dependence between steps. A model trained with them sees x_t and x_{t+1} related through
 //! their means only.
 
-use super::{ApproximateLikelihood, Common, Draws, DrawsOf, Facts, Network, PosteriorKind, trajectory};
-use crate::error::Fault;
+use super::{Common, Draws, Facts, PosteriorKind, trajectory};
 use crate::kind::{Declared, Example};
 use crate::math::streams::Generator;
-use crate::model::{Abilities, ExactPosterior, Joint, Need};
+use crate::model::{ExactPosterior, Joint, Need};
 use crate::nn::Parameters;
 use crate::{Error, Result};
 use schemars::JsonSchema;
@@ -45,27 +44,7 @@ impl PosteriorKind for Filter {
     }
 
     fn facts(&self) -> Facts {
-        Facts {
-            is_exact: false,
-            is_drawn: false,
-            may_have_network: false,
-            has_acceptance_rate: false,
-            samples: None,
-            draws: DrawsOf::WEIGHTED,
-            without_temperature: None,
-        }
-    }
-
-    fn network(&self) -> Option<Network<'_>> {
-        None
-    }
-
-    fn approximate_likelihood(&self) -> Option<&dyn ApproximateLikelihood> {
-        None
-    }
-
-    fn check(&self, _model: &Abilities) -> Vec<Fault> {
-        Vec::new()
+        Facts { ..Facts::PLAIN }
     }
 
     fn draws(&self, joint: &dyn Joint, _phi: &Parameters, _step: u64, _generator: &mut Generator) -> Result<Draws> {

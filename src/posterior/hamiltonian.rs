@@ -12,11 +12,10 @@
 //! is a sample, so samples are independent of each other. `burn_in` decides how close their distribution is to p(z|x),
 //! and it has no tractable log q. Chains keep no state between training steps.
 
-use super::{ApproximateLikelihood, Common, Draws, DrawsOf, Facts, Network, PosteriorKind};
-use crate::error::Fault;
+use super::{Common, Draws, DrawsOf, Facts, PosteriorKind};
 use crate::kind::{Declared, Example};
 use crate::math::streams::Generator;
-use crate::model::{Abilities, Need};
+use crate::model::Need;
 use crate::model::{Joint, Latents};
 use crate::nn::Parameters;
 use crate::{Error, Result, nn};
@@ -184,26 +183,12 @@ impl PosteriorKind for Hamiltonian {
 
     fn facts(&self) -> Facts {
         Facts {
-            is_exact: false,
             is_drawn: true,
-            may_have_network: false,
             has_acceptance_rate: true,
             samples: Some(self.samples),
             draws: DrawsOf::Unknown("log q of the last state of a chain is unknown, so the entropy is unknown"),
-            without_temperature: None,
+            ..Facts::PLAIN
         }
-    }
-
-    fn network(&self) -> Option<Network<'_>> {
-        None
-    }
-
-    fn approximate_likelihood(&self) -> Option<&dyn ApproximateLikelihood> {
-        None
-    }
-
-    fn check(&self, _model: &Abilities) -> Vec<Fault> {
-        Vec::new()
     }
 
     fn draws(&self, joint: &dyn Joint, _phi: &Parameters, step: u64, generator: &mut Generator) -> Result<Draws> {

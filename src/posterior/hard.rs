@@ -5,13 +5,12 @@
 //! deviations are too small, and overlapping components are pushed apart.
 
 use super::from_exact::{self, FromExact};
-use super::{ApproximateLikelihood, Common, Draws, DrawsOf, Facts, Network, PosteriorKind};
+use super::{Common, Draws, Facts, PosteriorKind};
 use crate::Result;
-use crate::error::Fault;
 use crate::kind::{Declared, Example};
 use crate::math::kalman::Beliefs;
 use crate::math::streams::Generator;
-use crate::model::{Abilities, Joint, Latents, Need, Trajectories, TrajectoryPosterior};
+use crate::model::{Joint, Latents, Need, Trajectories, TrajectoryPosterior};
 use crate::nn::Parameters;
 use candle_core::{D, Tensor};
 use schemars::JsonSchema;
@@ -73,26 +72,10 @@ impl PosteriorKind for Hard {
 
     fn facts(&self) -> Facts {
         Facts {
-            is_exact: false,
-            is_drawn: false,
-            may_have_network: false,
-            has_acceptance_rate: false,
             samples: Some(1),
-            draws: DrawsOf::WEIGHTED,
             without_temperature: Some("the most likely z is the same at every temperature"),
+            ..Facts::PLAIN
         }
-    }
-
-    fn network(&self) -> Option<Network<'_>> {
-        None
-    }
-
-    fn approximate_likelihood(&self) -> Option<&dyn ApproximateLikelihood> {
-        None
-    }
-
-    fn check(&self, _model: &Abilities) -> Vec<Fault> {
-        Vec::new()
     }
 
     fn draws(&self, joint: &dyn Joint, _phi: &Parameters, step: u64, generator: &mut Generator) -> Result<Draws> {

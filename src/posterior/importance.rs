@@ -7,7 +7,7 @@
 use super::amortised::Phase;
 use super::amortised::{Amortised, Fit};
 use super::recognition::Recognition;
-use super::{ApproximateLikelihood, Common, Draws, DrawsOf, Facts, Network, PosteriorKind};
+use super::{Common, Draws, DrawsOf, Facts, Network, PosteriorKind};
 use crate::Result;
 use crate::error::Fault;
 use crate::kind::{Declared, Example};
@@ -96,13 +96,12 @@ impl PosteriorKind for Importance {
 
     fn facts(&self) -> Facts {
         Facts {
-            is_exact: false,
             is_drawn: true,
             may_have_network: true,
-            has_acceptance_rate: false,
             samples: Some(self.samples),
             draws: DrawsOf::Unknown("self-normalised draws have no tractable q(z|x), so their entropy is unknown"),
             without_temperature: (self.samples == 1).then_some("the weight of a single draw is always 1"),
+            ..Facts::PLAIN
         }
     }
 
@@ -112,10 +111,6 @@ impl PosteriorKind for Importance {
             fit: Fit::ForwardKl,
             phase: self.phase,
         })
-    }
-
-    fn approximate_likelihood(&self) -> Option<&dyn ApproximateLikelihood> {
-        None
     }
 
     fn check(&self, _model: &Abilities) -> Vec<Fault> {

@@ -50,13 +50,19 @@ pub trait PosteriorKind: Debug + Send + Sync {
     fn facts(&self) -> Facts;
 
     /// The recognition network, if there is one.
-    fn network(&self) -> Option<Network<'_>>;
+    fn network(&self) -> Option<Network<'_>> {
+        None
+    }
 
     /// Its own approximation of log p(x), if it has one.
-    fn approximate_likelihood(&self) -> Option<&dyn ApproximateLikelihood>;
+    fn approximate_likelihood(&self) -> Option<&dyn ApproximateLikelihood> {
+        None
+    }
 
     /// The faults of the options beside a model that can do this.
-    fn check(&self, model: &Abilities) -> Vec<Fault>;
+    fn check(&self, _model: &Abilities) -> Vec<Fault> {
+        Vec::new()
+    }
 
     /// Samples for the rows of `joint`, at `step` (for the temperature), drawn by `generator`; a recognition network reads
     /// its φ from `phi`. If the posterior is stale, `joint` is conditioned on the older θ.
@@ -80,6 +86,19 @@ pub struct Facts {
     pub draws: DrawsOf,
     /// Why a temperature changes nothing, if it does not.
     pub without_temperature: Option<&'static str>,
+}
+
+impl Facts {
+    /// A posterior that is neither exact nor drawn, and gives weighted values of a known density.
+    pub const PLAIN: Self = Self {
+        is_exact: false,
+        is_drawn: false,
+        may_have_network: false,
+        has_acceptance_rate: false,
+        samples: None,
+        draws: DrawsOf::WEIGHTED,
+        without_temperature: None,
+    };
 }
 
 /// The distribution that draws come from.

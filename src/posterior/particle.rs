@@ -2,13 +2,12 @@
 //! & West 2004). EM with it is that of Schön, Wills & Ninness (2011). As N grows the draws come from the exact
 //! posterior; their log q is log p(o, x) − log p̂(o), with the filter's own estimate p̂(o) of the likelihood.
 
-use super::{ApproximateLikelihood, Common, Draws, DrawsOf, Facts, Network, PosteriorKind, trajectory};
+use super::{Common, Draws, Facts, PosteriorKind, trajectory};
 use crate::Result;
-use crate::error::Fault;
 use crate::kind::{Declared, Example};
 use crate::math::nonlinear::BootstrapFilter;
 use crate::math::streams::Generator;
-use crate::model::{Abilities, Need};
+use crate::model::Need;
 use crate::model::{Joint, Latents, StateSpaceOf, TrajectoryPosterior, provided};
 use crate::nn::Parameters;
 use schemars::JsonSchema;
@@ -65,26 +64,10 @@ impl PosteriorKind for Particle {
 
     fn facts(&self) -> Facts {
         Facts {
-            is_exact: false,
             is_drawn: true,
-            may_have_network: false,
-            has_acceptance_rate: false,
             samples: Some(self.samples),
-            draws: DrawsOf::WEIGHTED,
-            without_temperature: None,
+            ..Facts::PLAIN
         }
-    }
-
-    fn network(&self) -> Option<Network<'_>> {
-        None
-    }
-
-    fn approximate_likelihood(&self) -> Option<&dyn ApproximateLikelihood> {
-        None
-    }
-
-    fn check(&self, _model: &Abilities) -> Vec<Fault> {
-        Vec::new()
     }
 
     fn draws(&self, joint: &dyn Joint, _phi: &Parameters, _step: u64, generator: &mut Generator) -> Result<Draws> {

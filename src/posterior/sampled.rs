@@ -2,12 +2,11 @@
 //! unbiased estimate of the exact one, and so is its gradient; the standard deviation falls as 1/√S.
 
 use super::from_exact::{self, FromExact};
-use super::{ApproximateLikelihood, Common, Draws, DrawsOf, Facts, Network, PosteriorKind};
+use super::{Common, Draws, DrawsOf, Facts, PosteriorKind};
 use crate::Result;
-use crate::error::Fault;
 use crate::kind::{Declared, Example};
 use crate::math::streams::Generator;
-use crate::model::{Abilities, Need};
+use crate::model::Need;
 use crate::model::{Joint, Latents, Trajectories, TrajectoryPosterior};
 use crate::nn::Parameters;
 use candle_core::{DType, Tensor};
@@ -81,29 +80,14 @@ impl PosteriorKind for Sampled {
 
     fn facts(&self) -> Facts {
         Facts {
-            is_exact: false,
             is_drawn: true,
-            may_have_network: false,
-            has_acceptance_rate: false,
             samples: Some(self.samples),
             draws: DrawsOf::Known {
                 finite: true,
                 continuous: true,
             },
-            without_temperature: None,
+            ..Facts::PLAIN
         }
-    }
-
-    fn network(&self) -> Option<Network<'_>> {
-        None
-    }
-
-    fn approximate_likelihood(&self) -> Option<&dyn ApproximateLikelihood> {
-        None
-    }
-
-    fn check(&self, _model: &Abilities) -> Vec<Fault> {
-        Vec::new()
     }
 
     fn draws(&self, joint: &dyn Joint, _phi: &Parameters, step: u64, generator: &mut Generator) -> Result<Draws> {

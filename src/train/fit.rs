@@ -36,7 +36,8 @@ pub(super) fn objective(
     if fit == Fit::ReverseKl && job.objective.shares_gradient_with_elbo() {
         return elbo.value(joint, &draws, step);
     }
-    if fit == Fit::Objective && !job.objective.has_surrogate() {
+    let surrogate = job.objective.surrogate().filter(|_| fit == Fit::Objective);
+    if fit == Fit::Objective && surrogate.is_none() {
         return job.objective.value(joint, step, || Ok(draws));
     }
     let objective = job.objective.value(joint, step, || Ok(draws.detached()))?;
@@ -55,9 +56,9 @@ pub(super) fn objective(
         (Fit::ReverseKl | Fit::Objective, _) => {
             let frozen = parameters.snapshot()?;
             let joint = job.model.joint(&frozen, batch)?;
-            match fit {
-                Fit::Objective => job.objective.surrogate(joint.as_ref(), &draws)?,
-                _ => elbo.value(joint.as_ref(), &draws, step)?,
+            match surrogate {
+                Some(surrogate) => surrogate.value(joint.as_ref(), &draws)?,
+                None => elbo.value(joint.as_ref(), &draws, step)?,
             }
         }
     };

@@ -133,7 +133,11 @@ fn the_doubly_reparameterised_gradient_is_the_plain_one_on_average() {
         let draws = case.draws(joint.as_ref(), index);
         let one = iwae.value(joint.as_ref(), 0, || Ok(draws.clone())).expect("values");
         let one = case.gradient(&one, of_network);
-        let other = doubly.surrogate(joint.as_ref(), &draws).expect("values");
+        let other = doubly
+            .surrogate()
+            .expect("a surrogate")
+            .value(joint.as_ref(), &draws)
+            .expect("values");
         let other = case.gradient(&other, of_network);
         differences.push(one.iter().zip(&other).map(|(a, b)| a - b).collect::<Vec<_>>());
         plain.push(one);

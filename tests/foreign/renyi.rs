@@ -2,12 +2,11 @@
 //! bound for α towards 1, the importance-weighted bound at α = 0.
 
 use candle_core::{D, Tensor};
-use latent_lab::error::Fault;
 use latent_lab::kind::{Declared, Example};
 use latent_lab::model::{Joint, Need};
-use latent_lab::objective::{Elbo, ObjectiveKind, PosteriorUse, Setting};
+use latent_lab::objective::{ObjectiveKind, PosteriorUse};
 use latent_lab::posterior::Draws;
-use latent_lab::{Error, Result, nn};
+use latent_lab::{Result, nn};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -57,35 +56,11 @@ impl ObjectiveKind for Renyi {
         false
     }
 
-    fn elbo(&self) -> Elbo {
-        Elbo::default()
-    }
-
-    fn shares_gradient_with_elbo(&self) -> bool {
-        false
-    }
-
-    fn schedule(&self) -> Option<(&'static str, &'static str, u64)> {
-        None
-    }
-
-    fn unused(&self, _setting: &Setting) -> Vec<Fault> {
-        Vec::new()
-    }
-
     fn evaluate(&self, joint: &dyn Joint, _step: u64, draws: &mut dyn FnMut() -> Result<Draws>) -> Result<Tensor> {
         let draws = draws()?;
         let order = 1.0 - self.alpha;
         let log_weights = ((joint.log_joint(&draws.latents)? - draws.log_q()?)? * order)?; // [B, S]
         let samples = log_weights.dim(D::Minus1)? as f64;
         Ok(((nn::log_sum_exp(&log_weights)? - samples.ln())? / order)?)
-    }
-
-    fn has_surrogate(&self) -> bool {
-        false
-    }
-
-    fn surrogate(&self, _joint: &dyn Joint, _draws: &Draws) -> Result<Tensor> {
-        Err(Error::Lacking("a gradient of φ of its own"))
     }
 }

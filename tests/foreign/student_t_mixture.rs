@@ -8,8 +8,7 @@ use latent_lab::error::Fault;
 use latent_lab::kind::{Declared, Example};
 use latent_lab::math::streams::Streams;
 use latent_lab::model::{
-    Abilities, Ancestral, Decoding, Estimates, ExactPosterior, Joint, Latent, LatentKind, Latents, LikelihoodKind,
-    MStep, Marginal, Model, ModelKind, Regression, StateSpaceOf,
+    Abilities, ExactPosterior, Joint, Latent, LatentKind, Latents, LikelihoodKind, MStep, Marginal, Model, ModelKind,
 };
 use latent_lab::nn::{self, Parameters};
 use rand::RngExt;
@@ -199,28 +198,8 @@ impl Joint for StudentTJoint<'_> {
         Some(self)
     }
 
-    fn estimates(&self) -> Option<&dyn Estimates> {
-        None
-    }
-
-    fn regression(&self) -> Option<&dyn Regression> {
-        None
-    }
-
-    fn ancestral(&self) -> Option<&dyn Ancestral> {
-        None
-    }
-
-    fn decoding(&self) -> Option<&dyn Decoding> {
-        None
-    }
-
     fn exact_posterior(&self) -> Option<ExactPosterior<'_>> {
         Some(ExactPosterior::Enumerable)
-    }
-
-    fn state_space(&self) -> Option<StateSpaceOf<'_>> {
-        None
     }
 }
 

@@ -2,12 +2,11 @@
 //! truncation, Lücke & Eggert 2010).
 
 use candle_core::{D, Tensor};
-use latent_lab::error::Fault;
 use latent_lab::kind::{Declared, Example};
 use latent_lab::math::streams::Generator;
-use latent_lab::model::{Abilities, ExactPosterior, Joint, Latents, Need, provided};
+use latent_lab::model::{ExactPosterior, Joint, Latents, Need, provided};
 use latent_lab::nn::Parameters;
-use latent_lab::posterior::{ApproximateLikelihood, Common, Draws, DrawsOf, Facts, Network, PosteriorKind};
+use latent_lab::posterior::{Common, Draws, Facts, PosteriorKind};
 use latent_lab::{Error, Result, nn};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,27 +40,7 @@ impl PosteriorKind for TwoBest {
     }
 
     fn facts(&self) -> Facts {
-        Facts {
-            is_exact: false,
-            is_drawn: false,
-            may_have_network: false,
-            has_acceptance_rate: false,
-            samples: None,
-            draws: DrawsOf::WEIGHTED,
-            without_temperature: None,
-        }
-    }
-
-    fn network(&self) -> Option<Network<'_>> {
-        None
-    }
-
-    fn approximate_likelihood(&self) -> Option<&dyn ApproximateLikelihood> {
-        None
-    }
-
-    fn check(&self, _model: &Abilities) -> Vec<Fault> {
-        Vec::new()
+        Facts { ..Facts::PLAIN }
     }
 
     fn draws(&self, joint: &dyn Joint, _phi: &Parameters, step: u64, _generator: &mut Generator) -> Result<Draws> {

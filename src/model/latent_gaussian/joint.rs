@@ -7,9 +7,7 @@ use super::{LatentGaussianModel, Likelihood, PRIOR_FLOOR, Prior};
 use crate::data::Batch;
 use crate::math::quadrature::Evidence;
 use crate::math::streams::Generator;
-use crate::model::{
-    Ancestral, Decoding, Estimates, ExactPosterior, GaussianLatent, Marginal, Regression, StateSpaceOf,
-};
+use crate::model::{Ancestral, Decoding, ExactPosterior, GaussianLatent, Marginal};
 use crate::model::{GaussianPosterior, Joint, Latent, Latents, Model};
 use crate::nn::{self, Parameters};
 use crate::{Error, Result};
@@ -130,14 +128,6 @@ impl Joint for LatentGaussianJoint<'_> {
         has.then_some(self as &dyn Marginal)
     }
 
-    fn estimates(&self) -> Option<&dyn Estimates> {
-        None
-    }
-
-    fn regression(&self) -> Option<&dyn Regression> {
-        None
-    }
-
     fn ancestral(&self) -> Option<&dyn Ancestral> {
         Some(self)
     }
@@ -149,10 +139,6 @@ impl Joint for LatentGaussianJoint<'_> {
     fn exact_posterior(&self) -> Option<ExactPosterior<'_>> {
         let is_linear = self.model.config.is_linear();
         is_linear.then_some(ExactPosterior::Gaussian(self))
-    }
-
-    fn state_space(&self) -> Option<StateSpaceOf<'_>> {
-        None
     }
 }
 

@@ -10,7 +10,7 @@ use crate::math::kalman::{Beliefs, ExpectedLog, Sequences};
 use crate::math::nonlinear::{BasisSystem, Dynamics, expected_logs, filter_repeatedly, statistics};
 use crate::math::streams::Stream;
 use crate::model::sequential::{Function, Operation, terms};
-use crate::model::{Ancestral, Decoding, Estimates, ExactPosterior, Marginal, Regression, StateSpaceOf};
+use crate::model::{Estimates, StateSpaceOf};
 use crate::model::{Joint, Latent, Latents};
 use candle_core::{Shape, Tensor};
 use std::sync::Arc;
@@ -78,28 +78,8 @@ impl Joint for NonlinearJoint<'_> {
         None
     }
 
-    fn marginal(&self) -> Option<&dyn Marginal> {
-        None
-    }
-
     fn estimates(&self) -> Option<&dyn Estimates> {
         Some(self)
-    }
-
-    fn regression(&self) -> Option<&dyn Regression> {
-        None
-    }
-
-    fn ancestral(&self) -> Option<&dyn Ancestral> {
-        None
-    }
-
-    fn decoding(&self) -> Option<&dyn Decoding> {
-        None
-    }
-
-    fn exact_posterior(&self) -> Option<ExactPosterior<'_>> {
-        None
     }
 
     fn state_space(&self) -> Option<StateSpaceOf<'_>> {

@@ -9,7 +9,7 @@ use crate::Result;
 use crate::math::kalman::{Beliefs, ExpectedLog, Filtered, Sequences, Statistics, System, expected_logs};
 use crate::math::streams::Generator;
 use crate::model::sequential::{Function, Operation, terms};
-use crate::model::{Ancestral, Decoding, Estimates, ExactPosterior, Marginal, Regression, StateSpaceOf};
+use crate::model::{ExactPosterior, Marginal, StateSpaceOf};
 use crate::model::{Joint, Latent, Latents, Trajectories, TrajectoryPosterior};
 use candle_core::{Shape, Tensor};
 use std::sync::Arc;
@@ -88,22 +88,6 @@ impl Joint for StateSpaceJoint<'_> {
 
     fn marginal(&self) -> Option<&dyn Marginal> {
         Some(self)
-    }
-
-    fn estimates(&self) -> Option<&dyn Estimates> {
-        None
-    }
-
-    fn regression(&self) -> Option<&dyn Regression> {
-        None
-    }
-
-    fn ancestral(&self) -> Option<&dyn Ancestral> {
-        None
-    }
-
-    fn decoding(&self) -> Option<&dyn Decoding> {
-        None
     }
 
     fn exact_posterior(&self) -> Option<ExactPosterior<'_>> {
