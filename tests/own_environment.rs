@@ -5,14 +5,15 @@
 
 use latent_lab::cli;
 use latent_lab::environment::EnvironmentKind;
-use latent_lab::kind::{Declared, register};
+use latent_lab::kind::{Declared, Example, register};
 use latent_lab_envs::{Control, Controller, Environment, Expert, Reference, Step, Yardsticks};
 use rand::{Rng, RngExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::ffi::OsString;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 /// The variable with the command line of the program, a word per line.
 const WORDS: &str = "LATENT_LAB_TEST_WORDS";
@@ -36,7 +37,12 @@ impl Declared for Countdown {
     const NAME: &'static str = "countdown";
     const SUMMARY: &'static str = "A walk that ends by itself.";
     const EQUATION: &'static str = "x' = x + u\nreward t at step t";
-    const EXAMPLE: &'static str = EXPERIMENT;
+    const EXAMPLE: Example<'static> = Example {
+        data: "source = \"demonstrations\"\nenvironment = \"countdown\"\ntrain = 20",
+        model: "kind = \"conditional_mixture\"",
+        further: "\n[evaluation.rollout]\nenvironment = \"countdown\"\n",
+        ..Example::USUAL
+    };
 }
 
 #[derive(Clone)]
@@ -180,7 +186,8 @@ fn an_environment_of_another_program_is_a_kind_like_any_other() {
     if let Ok(words) = std::env::var(WORDS) {
         register::<dyn EnvironmentKind, Countdown>().expect("a new name");
         let words = std::iter::once("latent-lab").chain(words.lines());
-        std::process::exit(cli::run(words).into());
+        let code = cli::main_with(words.map(OsString::from));
+        std::process::exit(if code == ExitCode::SUCCESS { 0 } else { 2 });
     }
     let folder = tempfile::tempdir().expect("a scratch folder");
     let file = folder.path().join("e.toml");
@@ -203,7 +210,7 @@ fn an_environment_of_another_program_is_a_kind_like_any_other() {
         "the walk comes to its goal",
         "backwards, forwards",
         "goal",
-        "How far?",
+        "source = \"demonstrations\"",
     ] {
         assert!(
             code == 0 && described.contains(part),

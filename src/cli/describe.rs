@@ -1,4 +1,5 @@
-//! `latent-lab describe [KIND] [NAME]`: what a thing is, its keys, its supported combinations, and an example that runs.
+//! `latent-lab describe [KIND] [NAME]`: what a thing is, its keys, its supported combinations, and an example that
+//! runs.
 
 mod combinations;
 mod equations;
@@ -23,8 +24,8 @@ use page::{Block, Page};
 
 #[derive(Debug, Args)]
 pub(super) struct Describe {
-    /// A kind, a name, or both, as `list` prints them: `elbo`, `model gaussian`, `training early_stopping`. Without them,
-    /// what can be described
+    /// A kind, a name, or both, as `list` prints them: `elbo`, `model gaussian`, `training early_stopping`. Without
+    /// them, what can be described
     #[arg(value_name = "KIND|NAME")]
     words: Vec<String>,
     /// Print one JSON document
@@ -66,14 +67,14 @@ fn kind(word: &str) -> Option<Kind> {
     Kind::from_str(word, true).ok()
 }
 
-/// Nothing is called so.
+/// The error for an unknown name.
 fn unknown(what: &str, written: &str, known: &[String]) -> Stop {
     let nearest = closest(written, known.iter().map(String::as_str));
     let nearest = nearest.map_or(".".to_owned(), |name| format!("; did you mean `{name}`?"));
     Stop::Usage(format!("there is no {what}{nearest} There are: {}", known.join(", ")))
 }
 
-/// What `word` is, whatever its kind.
+/// The description of `word`, of any kind.
 fn of_name(word: &str) -> Result<Page, Stop> {
     let kinds = Kind::value_variants().iter().copied();
     let with_name = kinds.filter(|kind| kind.entries().iter().any(|(name, _)| name == word));
@@ -126,7 +127,7 @@ fn of_name(word: &str) -> Result<Page, Stop> {
     )))
 }
 
-/// What the words after a kind are.
+/// The description of the words after a kind.
 fn of_both(kind: Kind, words: &[&str]) -> Result<Page, Stop> {
     let names: Vec<String> = kind.entries().into_iter().map(|(name, _)| name).collect();
     let word = words.join(".");
@@ -328,8 +329,5 @@ fn environment(page: Page, name: &str) -> Page {
             .with("keys_text", Block::Paragraphs(vec![place]))
             .with("keys", Block::Keys(keys));
     }
-    page.with(
-        "example",
-        Block::Verbatim("An example that runs", entry.example.to_owned()),
-    )
+    page.with("example", runs(Kind::Environment, name))
 }

@@ -1,5 +1,5 @@
-//! What `list` and `describe` know: the parts of an experiment file with their kinds and keys, metrics, environments and
-//! figures.
+//! What `list` and `describe` know: the parts of an experiment file with their kinds and keys, metrics, environments
+//! and figures.
 
 use crate::control::EvaluationConfig;
 use crate::data::DataConfig;

@@ -1,6 +1,6 @@
 //! `tree` as a kind of the registry.
 
-use crate::kind::Declared;
+use crate::kind::{Declared, Example};
 use latent_lab_envs::Tree;
 
 impl Declared for Tree {
@@ -9,24 +9,10 @@ impl Declared for Tree {
     const EQUATION: &'static str = "\
 dx = sin ψ dt, dy = cos ψ dt, at 1 m/s; the action is the heading ψ, or the turn rate dψ/dt\n\
 reward 1 on reaching y = 10 m; touching the tree or leaving the road ends the episode";
-    const EXAMPLE: &'static str = r#"question = "What does tree do?"
-seeds = 3
-
-[data]
-source = "tree"
-train = 200
-
-[model]
-kind = "conditional_mixture"
-components = 3
-
-[training]
-optimizer = "adam"
-steps = 200
-evaluate_every = 50
-
-[evaluation.rollout]
-environment = "tree"
-episodes = 50
-"#;
+    const EXAMPLE: Example<'static> = Example {
+        data: "source = \"tree\"\ntrain = 200",
+        model: "kind = \"conditional_mixture\"\ncomponents = 3",
+        further: "\n[evaluation.rollout]\nenvironment = \"tree\"\nepisodes = 50\n",
+        ..Example::USUAL
+    };
 }

@@ -234,7 +234,7 @@ impl Mixture {
 
     /// Weights, means at x = 0 and covariances of a member whose prior and scales are free.
     fn predict_free(&self, theta: &Parameters) -> Result<super::MixtureRows> {
-        use super::Model;
+        use super::RowDensity;
         let origin =
             (self.settings.means == Part::Given).then(|| crate::data::Table::new(vec![0.0; self.given], self.given));
         self.predict(theta, origin.as_ref())

@@ -20,9 +20,13 @@ mod integral;
 mod joint;
 mod linear;
 
-use super::{ClosedForm, Decoder, Joint, Latent, LikelihoodKind, Model};
+use super::kind::{Abilities, LatentKind, MStep, ModelKind};
+use super::{ClosedForm, Decoder, Joint, Latent};
+use super::{LikelihoodKind, Model};
+use crate::data::file::Asked;
 use crate::data::{Batch, Dataset, Table, source::Widths};
 use crate::error::Fault;
+use crate::kind::{Declared, Example};
 use crate::math::streams::Streams;
 use crate::nn::{Activation, Parameters, Perceptron};
 use crate::{Error, Result};
@@ -384,5 +388,51 @@ impl Model for LatentGaussianModel {
 
     fn closed_form(&self) -> Option<&dyn ClosedForm> {
         self.config.is_linear().then_some(self)
+    }
+}
+
+impl Declared for LatentGaussian {
+    const NAME: &'static str = "latent_gaussian";
+    const SUMMARY: &'static str = "A continuous latent variable: p(x) = ∫ p(x|z) p(z) dz, or p(y|x) = ∫ p(y|x,z) p(z|x) dz. With perceptrons it \
+         is the decoder of a variational autoencoder; with linear functions it is probabilistic principal component \
+         analysis.";
+    const EQUATION: &'static str = "log p(x, z) = log p(z) + log p(x|z), p(x) = ∫ p(x|z) p(z) dz";
+    const EXAMPLE: Example<'static> = Example::AMORTISED;
+}
+
+impl ModelKind for LatentGaussian {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            density: true,
+            conditional: true,
+            latent: LatentKind::Continuous,
+            exact_likelihood: self.is_linear(),
+            exact_posterior: self.is_linear(),
+            mean: false,
+            m_step: match self.is_linear() {
+                true => MStep::ExactPosterior,
+                false => MStep::None,
+            },
+            asked: match self.likelihood {
+                Likelihood::Bernoulli => Asked::Binary,
+                Likelihood::Gaussian => Asked::Varying,
+            },
+            has_one_start: false,
+            learns_prior: self.prior != Prior::StandardNormal,
+            has_weight_matrices: true,
+            has_named_parameters: false,
+        }
+    }
+
+    fn likelihood(&self, is_given: bool) -> LikelihoodKind {
+        self.likelihood_kind(is_given)
+    }
+
+    fn check(&self, widths: Widths) -> Vec<Fault> {
+        Self::check(self, widths)
+    }
+
+    fn build(&self, train: &Dataset) -> Result<Box<dyn Model>> {
+        Ok(Box::new(Self::build(self, train)?))
     }
 }

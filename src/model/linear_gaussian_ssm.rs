@@ -5,8 +5,12 @@
 //! Every parameter can have a starting value, be fixed, or be fixed entry by entry. The latent coordinates are free: a
 //! system and its similarity transforms have the same likelihood.
 
+use super::kind::{Abilities, LatentKind, MStep, ModelKind};
 use super::state_space::{Field, Settings, StateSpace};
+use super::{LikelihoodKind, Model};
+use crate::data::file::Asked;
 use crate::error::Fault;
+use crate::kind::{Declared, Example};
 use crate::math::kalman::{NoiseForm, System};
 use crate::{Error, Result, data::Dataset, data::source::Widths};
 use nalgebra::{DMatrix, DVector};
@@ -395,5 +399,52 @@ pub(super) fn blank(x: usize, o: usize, u: usize) -> System {
         emission_input: DMatrix::zeros(o, u),
         emission_offset: DVector::zeros(o),
         emission_noise: DMatrix::identity(o, o),
+    }
+}
+
+impl Declared for LinearGaussianSsm {
+    const NAME: &'static str = "linear_gaussian_ssm";
+    const SUMMARY: &'static str = "A linear-Gaussian state space: x_{t+1} = A x_t + B u_t + b + w, o_t = C x_t + D u_t + d + v, for sequences with \
+         missing values.";
+    const EQUATION: &'static str = "log p(o, x | u) = log N(x_1; m₁, P₁) + Σ_t log N(x_{t+1}; A x_t + B u_t + b, Q) \
+         + Σ_t log N(o_t; C x_t + D u_t + d, R)";
+    const EXAMPLE: Example<'static> = Example {
+        data: "source = \"lgssm\"\ntrain = 200",
+        model: "kind = \"linear_gaussian_ssm\"",
+        ..Example::USUAL
+    };
+}
+
+impl ModelKind for LinearGaussianSsm {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            density: true,
+            conditional: false,
+            latent: LatentKind::Trajectory,
+            exact_likelihood: true,
+            exact_posterior: true,
+            mean: false,
+            m_step: MStep::AnyPosterior,
+            asked: match self.knows_emission_noise() {
+                true => Asked::Anything,
+                false => Asked::Varying,
+            },
+            has_one_start: self.gives_all_initial_values(),
+            learns_prior: self.learns_dynamics(),
+            has_weight_matrices: false,
+            has_named_parameters: false,
+        }
+    }
+
+    fn likelihood(&self, _is_given: bool) -> LikelihoodKind {
+        LikelihoodKind::Exact
+    }
+
+    fn check(&self, widths: Widths) -> Vec<Fault> {
+        Self::check(self, widths)
+    }
+
+    fn build(&self, train: &Dataset) -> Result<Box<dyn Model>> {
+        Ok(Box::new(Self::build(self, train)?))
     }
 }

@@ -17,6 +17,7 @@
 //! `[K, D]`, scales `[K, F]`; and for free parts `logits` `[1, K]`, `means` `[1, K·D]`, `scales` `[1, K·F]` (`[1, F]`
 //! where tied).
 
+use super::{Ancestral, ExactPosterior, LikelihoodKind, Marginal, Regression, RowDensity};
 use super::{Joint, Latent, Latents, MixtureRows, Model, closed_form::ClosedForm};
 use crate::data::{Batch, Dataset, Table};
 use crate::math::linear_mixture::Covariance;
@@ -278,6 +279,10 @@ fn smallest_innovation(train: &Dataset) -> f64 {
 }
 
 impl Model for Mixture {
+    fn likelihood(&self) -> LikelihoodKind {
+        LikelihoodKind::Exact
+    }
+
     fn latent(&self) -> Latent {
         Latent::Finite(self.shape.components)
     }
@@ -349,14 +354,8 @@ impl Model for Mixture {
         self.natural_parts(theta)
     }
 
-    fn predict(&self, theta: &Parameters, given: Option<&Table>) -> Result<MixtureRows> {
-        let device = theta.device();
-        let x = given.map(|given| -> Result<Tensor> {
-            let shape = (given.rows(), given.columns());
-            Ok(Tensor::from_slice(given.values(), shape, &device)?.to_dtype(theta.dtype())?)
-        });
-        let parts = self.parts(theta, x.transpose()?.as_ref())?;
-        parts.rows(&self.shape)
+    fn row_density(&self) -> Option<&dyn RowDensity> {
+        Some(self)
     }
 
     fn free_parameters(&self, theta: &Parameters) -> usize {
@@ -367,7 +366,7 @@ impl Model for Mixture {
         if self.settings.prior == Part::Given || self.settings.fixed.means.is_none() {
             return Ok(None);
         }
-        let rows = self.predict(theta, None)?;
+        let rows = RowDensity::predict(self, theta, None)?;
         Ok(Some(rows.log_weights(0).iter().map(|w| w.exp()).collect()))
     }
 
@@ -376,6 +375,18 @@ impl Model for Mixture {
             && self.settings.scales == Part::Free
             && (self.settings.means == Part::Free || self.settings.hidden.is_empty());
         linear.then_some(self)
+    }
+}
+
+impl RowDensity for Mixture {
+    fn predict(&self, theta: &Parameters, given: Option<&Table>) -> Result<MixtureRows> {
+        let device = theta.device();
+        let x = given.map(|given| -> Result<Tensor> {
+            let shape = (given.rows(), given.columns());
+            Ok(Tensor::from_slice(given.values(), shape, &device)?.to_dtype(theta.dtype())?)
+        });
+        let parts = self.parts(theta, x.transpose()?.as_ref())?;
+        parts.rows(&self.shape)
     }
 }
 
@@ -405,9 +416,7 @@ fn at(all: &Tensor, latents: &Latents) -> Result<Tensor> {
         Latents::All => all.clone(),
         Latents::Index(index) => all.contiguous()?.gather(index, D::Minus1)?,
         Latents::Continuous(_) | Latents::Trajectories(_) => {
-            return Err(Error::Other(
-                "expected values of a finite latent, got another kind of value".into(),
-            ));
+            return Err(latents.unexpected("values of a finite latent"));
         }
     })
 }
@@ -431,6 +440,38 @@ impl Joint for MixtureJoint<'_> {
         ])
     }
 
+    fn log_prior(&self, latents: &Latents) -> Result<Tensor> {
+        let [logits, means, scales] = self.parts.heads();
+        let (prior, likelihood) = nn::mixture_terms(&self.batch.observed, logits, means, scales, self.shape)?;
+        at(&prior.broadcast_as(likelihood.shape())?, latents)
+    }
+
+    fn observed(&self) -> &Tensor {
+        &self.batch.observed
+    }
+
+    fn given(&self) -> Option<&Tensor> {
+        self.batch.given.as_ref()
+    }
+
+    fn marginal(&self) -> Option<&dyn Marginal> {
+        Some(self)
+    }
+
+    fn regression(&self) -> Option<&dyn Regression> {
+        Some(self)
+    }
+
+    fn ancestral(&self) -> Option<&dyn Ancestral> {
+        Some(self)
+    }
+
+    fn exact_posterior(&self) -> Option<ExactPosterior<'_>> {
+        Some(ExactPosterior::Enumerable)
+    }
+}
+
+impl Marginal for MixtureJoint<'_> {
     fn log_prob(&self) -> Result<Tensor> {
         if let Some(all) = self.all.get() {
             return nn::log_sum_exp(all);
@@ -439,11 +480,19 @@ impl Joint for MixtureJoint<'_> {
         nn::mixture_log_prob(&self.batch.observed, logits, means, scales, self.shape)
     }
 
+    fn log_prob_error(&self) -> Result<Option<Vec<f64>>> {
+        Ok(None)
+    }
+}
+
+impl Regression for MixtureJoint<'_> {
     fn mean(&self) -> Result<Tensor> {
         let [logits, means, scales] = self.parts.heads();
         nn::mixture_mean(&self.batch.observed, logits, means, scales, self.shape)
     }
+}
 
+impl Ancestral for MixtureJoint<'_> {
     fn sample_latents(&self, samples: usize, generator: &mut Generator) -> Result<Latents> {
         let (rows, mixture) = (self.batch.len(), self.parts.rows(self.shape)?);
         let draw = |at: usize| {
@@ -457,7 +506,7 @@ impl Joint for MixtureJoint<'_> {
 
     fn sample_observed(&self, latents: &Latents, generator: &mut Generator) -> Result<Tensor> {
         let Latents::Index(index) = latents else {
-            return Err(Error::Other("a mixture draws rows from latent values by number".into()));
+            return Err(latents.unexpected("values of a finite latent"));
         };
         let (index, mixture) = (index.flatten_all()?.to_vec1::<u32>()?, self.parts.rows(self.shape)?);
         let draw = |(at, z): (usize, &u32)| {
@@ -468,13 +517,5 @@ impl Joint for MixtureJoint<'_> {
         let observed = &self.batch.observed;
         let values = Tensor::from_vec(values, observed.shape(), &Device::Cpu)?;
         Ok(values.to_dtype(observed.dtype())?.to_device(observed.device())?)
-    }
-
-    fn observed(&self) -> &Tensor {
-        &self.batch.observed
-    }
-
-    fn given(&self) -> Option<&Tensor> {
-        self.batch.given.as_ref()
     }
 }

@@ -15,7 +15,7 @@ pub use settings::Settings;
 
 use super::linear_gaussian_ssm::InitialValues;
 use super::sequential::{flat, floor_events, refuse_constant_columns, sequences};
-use super::{ClosedForm, EStep, Improvement, Joint, Latent, Model, Sweeps};
+use super::{ClosedForm, EStep, Improvement, Joint, Latent, LikelihoodKind, Model, Sweeps};
 use crate::data::{Batch, Dataset};
 use crate::math::kalman::{Filtered, Learning, Sequences, Statistics, System, expectation};
 use crate::math::streams::{Generator, Streams};
@@ -107,6 +107,10 @@ impl Core {
 }
 
 impl Model for StateSpace {
+    fn likelihood(&self) -> LikelihoodKind {
+        LikelihoodKind::Exact
+    }
+
     fn latent(&self) -> Latent {
         Latent::Trajectory(self.core.settings.states)
     }

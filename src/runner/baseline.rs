@@ -1,5 +1,5 @@
-//! The baseline of every log-likelihood: one Gaussian (linear in x, where x is given), fitted in closed form; for sequences
-//! one Gaussian per column, independent over time; for binary rows independent Bernoulli columns.
+//! The baseline of every log-likelihood: one Gaussian (linear in x, where x is given), fitted in closed form; for
+//! sequences one Gaussian per column, independent over time; for binary rows independent Bernoulli columns.
 
 use crate::Result;
 use crate::data::{Dataset, Splits};
@@ -8,8 +8,8 @@ use crate::model::{EStep, ModelConfig, gaussian::Gaussian, linear_gaussian::Line
 use crate::train::evaluation::mean_log_likelihood;
 use candle_core::{DType, Device};
 
-/// `log_likelihood` of independent Bernoulli columns, a count of 1 added to the rows of either value, on the test rows (the
-/// training rows where there is no test), in nats per datum.
+/// `log_likelihood` of independent Bernoulli columns, with 1 added to the count of either value, on the test rows (the
+/// training rows where there are no test rows), in nats per datum.
 pub(super) fn binary_log_likelihood(splits: &Splits) -> (String, f64) {
     let (part, rows) = match &splits.test {
         Some(test) => ("test", test),
@@ -29,8 +29,8 @@ pub(super) fn binary_log_likelihood(splits: &Splits) -> (String, f64) {
     (format!("{part}/baseline"), sum / rows.total_weight())
 }
 
-/// `log_likelihood` of the baseline on the test rows (the training rows where there is no test), in nats per datum in the
-/// data's units; none where a column of sequences is constant and has no Gaussian.
+/// `log_likelihood` of the baseline on the test rows (the training rows where there are no test rows), in nats per
+/// datum in the data's units; none where a column of sequences is constant and has no Gaussian.
 pub(super) fn log_likelihood(splits: &Splits, streams: &Streams) -> Result<Option<(String, f64)>> {
     let (part, rows) = match &splits.test {
         Some(test) => ("test", test),
@@ -41,8 +41,8 @@ pub(super) fn log_likelihood(splits: &Splits, streams: &Streams) -> Result<Optio
         return Ok(value.is_finite().then(|| (format!("{part}/baseline"), value)));
     }
     let config = match splits.train.given {
-        Some(_) => ModelConfig::LinearGaussian(LinearGaussian::default()),
-        None => ModelConfig::Gaussian(Gaussian::default()),
+        Some(_) => ModelConfig::new(LinearGaussian::default())?,
+        None => ModelConfig::new(Gaussian::default())?,
     };
     let model = config.build(&splits.train)?;
     let first = model.initial(&splits.train, streams, 0, DType::F64, &Device::Cpu)?;
@@ -60,7 +60,7 @@ pub(super) fn log_likelihood(splits: &Splits, streams: &Streams) -> Result<Optio
     Ok(Some((format!("{part}/baseline"), value)))
 }
 
-/// Log-likelihood of `rows` in nats per observed step, every entry drawn from its column's Gaussian, fitted to `train`.
+/// Log-likelihood of `rows` in nats per observed step, each entry under its column's Gaussian, fitted to `train`.
 fn independent_steps(train: &Dataset, rows: &Dataset) -> f64 {
     let mut sum = 0.0;
     for j in 0..train.observed.columns() {

@@ -1,5 +1,5 @@
-//! Records of variants that the file no longer has. Where such a record has the settings of a variant of another name, the
-//! variant was renamed, and its runs need not be run again.
+//! Records of variants that the file no longer has. Where such a record has the settings of a variant of another name,
+//! the variant was renamed, and its runs need not be run again.
 
 use super::{Experiment, PlannedRun, Standing};
 use crate::record::{self, RunAddress};

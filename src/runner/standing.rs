@@ -1,4 +1,4 @@
-//! How a planned run stands: what its record says, held against the experiment as it is now.
+//! The state of a planned run: its record compared with the present experiment.
 
 use super::PlannedRun;
 use crate::record::{self, Manifest, State, setting_differences};
@@ -7,7 +7,7 @@ use crate::{Error, Result};
 use serde::Deserialize;
 use std::path::Path;
 
-/// How a planned run stands. `plan`, `run` and `compare` all read this.
+/// The state of a planned run. `plan`, `run` and `compare` all read this.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     /// There is no record.
@@ -65,7 +65,7 @@ impl Standing {
 }
 
 impl PlannedRun {
-    /// How this run stands.
+    /// The state of this run.
     ///
     /// # Errors
     /// The operating system's.
@@ -73,7 +73,7 @@ impl PlannedRun {
         Ok(self.recorded()?.0)
     }
 
-    /// How this run stands, with its `run.json` where that can be read.
+    /// The state of this run, with its `run.json` where that can be read.
     pub(super) fn recorded(&self) -> Result<(Standing, Option<Manifest>)> {
         let dir = self.address.dir();
         let manifest = match record::read_manifest(&dir) {
@@ -133,7 +133,7 @@ impl PlannedRun {
         Ok(is_its_own && newer == self.spec_hash)
     }
 
-    /// What the record of `manifest`, with the settings `recorded`, has different from this run.
+    /// The differences between this run and the record of `manifest` with the settings `recorded`.
     fn differences(&self, manifest: &Manifest, recorded: Option<&str>) -> Vec<String> {
         let recorded = recorded.unwrap_or_default();
         let renamed = recorded.parse().ok().and_then(|settings| with_new_names(&settings));

@@ -38,9 +38,9 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// What the model takes rows for.
+    /// The kind of rows that the model takes.
     pub fn rows(&self) -> Rows {
-        match self.model.abilities().sequential {
+        match self.model.abilities().is_sequential() {
             true => Rows::Steps,
             false => Rows::Independent,
         }
@@ -60,7 +60,7 @@ impl Spec {
     }
 }
 
-/// Loads an experiment file with its overrides and looks for every fault, those of meaning included.
+/// Loads an experiment file with its overrides and collects every fault, semantic ones included.
 pub fn load_experiment(path: &Path, overrides: &[String]) -> Result<Loaded<Spec>, Diagnostics> {
     // Variants that follow each other mostly share their file, which is then read once.
     let latest: RefCell<Option<(Source, SharedFile)>> = RefCell::new(None);
@@ -75,13 +75,13 @@ pub fn load_experiment(path: &Path, overrides: &[String]) -> Result<Loaded<Spec>
     })
 }
 
-/// Every fault of meaning; `folder` is the experiment file's, and `file` what the variants share.
+/// Every semantic fault. `folder` is the folder of the experiment file; `file` holds what the variants share.
 fn check(spec: &Spec, file: &SharedFile, folder: &Path) -> Vec<Fault> {
     let mut faults = Vec::new();
-    match spec.data.check(file, folder, spec.rows(), spec.model.asked()) {
+    match spec.data.check(file, folder, spec.rows(), spec.model.abilities().asked) {
         Err(fault) => faults.push(fault.within("data")),
         Ok(Shape { widths, longest }) => {
-            faults.extend(spec.model.check(widths).into_iter().map(|fault| fault.within("model")));
+            faults.extend(spec.model.faults(widths).into_iter().map(|fault| fault.within("model")));
             faults.extend(check_environment(spec, widths));
             faults.extend(check_sequences(spec, longest));
             faults.extend(check_binary(spec));
@@ -90,7 +90,7 @@ fn check(spec: &Spec, file: &SharedFile, folder: &Path) -> Vec<Fault> {
     }
     faults.extend(
         spec.posterior
-            .check(spec.model.abilities().finite_latent)
+            .faults(&spec.model.abilities())
             .into_iter()
             .map(|fault| fault.within("posterior")),
     );
@@ -112,19 +112,20 @@ fn check(spec: &Spec, file: &SharedFile, folder: &Path) -> Vec<Fault> {
     faults
 }
 
-/// Models of sequences take sequences, and nothing else does; of these the longest to test on has `longest` steps.
+/// Models of sequences take sequences, other models take independent rows. The longest test sequence has `longest`
+/// steps.
 fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
-    let (model, data) = (spec.model.abilities().sequential, longest.is_some());
+    let (model, data) = (spec.model.abilities().is_sequential(), longest.is_some());
     if model != data {
         let (message, expected, help) = if model {
             (
-                "this model is one of sequences, but these rows are independent",
+                "this model needs sequences, but these rows are independent",
                 "the steps of sequences",
                 "choose the source `lgssm` or `growth`, or a file",
             )
         } else {
             (
-                "this model is one of independent rows, but these are the steps of sequences",
+                "this model needs independent rows, but these are the steps of sequences",
                 "a model of sequences",
                 "choose `linear_gaussian_ssm` or `nonlinear_gaussian_ssm`, or name no `time`, `episode` and `input`, and give \
                  arrays [N, d]",
@@ -167,7 +168,7 @@ fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
             "shorten the warm-up",
         ));
     }
-    if let TrainingConfig::Adam(adam) = &spec.training
+    if let Some(adam) = spec.training.adam()
         && (adam.given_noise > 0.0 || adam.observed_noise > 0.0)
     {
         let key = if adam.given_noise > 0.0 {
@@ -177,7 +178,7 @@ fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
         };
         return Some(Fault::new(
             format!("training.{key}"),
-            "sequences are learnt without added noise",
+            "models of sequences are trained without added noise",
             "no such key for models of sequences",
             "remove it",
         ));
@@ -187,7 +188,7 @@ fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
 
 /// Columns of 0 and 1 must reach the model as they are.
 fn check_binary(spec: &Spec) -> Option<Fault> {
-    let noisy = matches!(&spec.training, TrainingConfig::Adam(adam) if adam.observed_noise > 0.0);
+    let noisy = spec.training.adam().is_some_and(|adam| adam.observed_noise > 0.0);
     let spoilt = [
         (
             "data.source",
@@ -199,11 +200,11 @@ fn check_binary(spec: &Spec) -> Option<Fault> {
             spec.data.standardize,
             "scaled columns are no longer binary",
         ),
-        ("training.observed_noise", noisy, "noise makes other numbers of them"),
+        ("training.observed_noise", noisy, "added noise changes them"),
     ];
     let (key, _, reason) = spoilt
         .into_iter()
-        .find(|(_, wrong, _)| *wrong && spec.model.is_binary())?;
+        .find(|(_, wrong, _)| *wrong && spec.model.abilities().is_binary())?;
     Some(Fault::new(
         key,
         format!("a Bernoulli likelihood models 0 and 1, and {reason}"),
@@ -212,7 +213,7 @@ fn check_binary(spec: &Spec) -> Option<Fault> {
     ))
 }
 
-/// A policy must see and do what the environment shows and takes.
+/// A policy's given and observed columns must be the states and actions of the environment.
 fn check_environment(spec: &Spec, widths: Widths) -> Option<Fault> {
     const KEY: &str = "evaluation.rollout.environment";
     let environment = match spec.environment() {
@@ -247,7 +248,7 @@ fn check_environment(spec: &Spec, widths: Widths) -> Option<Fault> {
     })
 }
 
-/// What the named metric needs and this spec does not have.
+/// The requirement of the named metric that this spec does not meet.
 fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
     let (family, name) = metric.split_once('/').unwrap_or(("", metric));
     let (test, generated) = (spec.has_test_rows(), spec.data.source.generator().is_some());
@@ -266,7 +267,7 @@ fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
     };
     let own = format!("`{family}/{}`", likelihood.metric());
     let is_criterion = name.ends_with("information_criterion") || name == "total_log_likelihood";
-    let network = spec.posterior.fit().is_some();
+    let network = spec.posterior.network().is_some();
     let is_of_q = name.starts_with("elbo") || name.starts_with("posterior_");
     // The fault of an environment that cannot be made is reported at its own key.
     let declared = spec.environment().ok().flatten();
@@ -322,7 +323,7 @@ fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
             "a generator as `data.source`",
         ),
         (
-            family == "parameter" && !spec.model.has_named_parameters(),
+            family == "parameter" && !spec.model.abilities().has_named_parameters,
             "a model whose parameters have names",
             "`nonlinear_gaussian_ssm`",
         ),
@@ -332,12 +333,12 @@ fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
             "a model of p(y|x)",
         ),
         (
-            !abilities.sequential && (name.contains("step_error") || name.contains("free_run")),
+            !abilities.is_sequential() && (name.contains("step_error") || name.contains("free_run")),
             "sequences",
             "a model of sequences",
         ),
         (
-            metric == "posterior/acceptance_rate" && !matches!(spec.posterior, PosteriorConfig::Hamiltonian(_)),
+            metric == "posterior/acceptance_rate" && !spec.posterior.facts().has_acceptance_rate,
             "Markov chains",
             "`posterior.kind = \"hamiltonian\"`",
         ),
@@ -419,7 +420,7 @@ fn check_evaluation(spec: &Spec) -> Option<Fault> {
             "choose `expected_log_likelihood` with a `sampled` posterior",
         ));
     }
-    if evaluation.estimator_repeats > 0 && matches!(spec.objective, ObjectiveConfig::Iwae(_)) {
+    if evaluation.estimator_repeats > 0 && !spec.objective.is_unbiased() {
         return Some(Fault::new(
             "estimator_repeats",
             "the mean of the importance-weighted bound over draws has no exact value to compare with",
@@ -441,18 +442,18 @@ fn check_rollout(spec: &Spec, rollout: &RolloutConfig) -> Option<Fault> {
             "choose `linear_gaussian`, `conditional_mixture` or `latent_gaussian`",
         ));
     }
-    if rollout.action == ActionRule::MostLikelyComponent && !abilities.finite_latent {
+    if rollout.action == ActionRule::MostLikelyComponent && !abilities.is_finite() {
         return Some(Fault::new(
             "action",
-            "a continuous latent has no components, so none is the most likely",
+            "a continuous latent variable has no most likely component",
             "`sample` or `mean`",
             "remove `action` to sample",
         ));
     }
-    if spec.model.is_binary() {
+    if abilities.is_binary() {
         return Some(Fault::new(
             "environment",
-            "a Bernoulli likelihood says 0 or 1, and actions are real numbers",
+            "a Bernoulli likelihood models 0 and 1, but actions are real numbers",
             "a Gaussian likelihood",
             "remove `model.likelihood`",
         ));
@@ -460,7 +461,7 @@ fn check_rollout(spec: &Spec, rollout: &RolloutConfig) -> Option<Fault> {
     (rollout.latent == LatentRule::PerEpisode && rollout.action != ActionRule::Sample).then(|| {
         Fault::new(
             "latent",
-            "only sampled actions draw a latent that could last",
+            "only sampled actions draw a latent variable that can be kept",
             "`action = \"sample\"`",
             "remove `latent`, or sample",
         )

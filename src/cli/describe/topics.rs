@@ -1,4 +1,4 @@
-//! What no schema says: variants, grids, seeds, initial values, and the columns of generated data.
+//! Descriptions that are in no schema: variants, grids, seeds, initial values, and the columns of generated data.
 
 use crate::data::{DataConfig, Source};
 use crate::environment::EnvironmentKind;

@@ -180,7 +180,6 @@ fn unexpected(figure: &str, expected: &str) -> Error {
 mod tests {
     use super::*;
     use crate::runner::{Fresh, Options, Outcome, Watcher, execute};
-    use crate::train::TrainingConfig;
     use std::path::Path;
     use std::sync::atomic::AtomicBool;
 
@@ -215,10 +214,7 @@ mod tests {
             if text.contains("\nsteps =") {
                 // Variants have their own training tables, which `--set` does not change.
                 for variant in &mut experiment.loaded.variants {
-                    match &mut variant.spec.training {
-                        TrainingConfig::Adam(adam) => adam.steps = adam.steps.min(2),
-                        TrainingConfig::Em(em) => em.steps = em.steps.min(2),
-                    }
+                    variant.spec.training = variant.spec.training.clone().at_most(2);
                 }
             }
             let options = Options {

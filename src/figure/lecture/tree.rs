@@ -14,7 +14,6 @@ use crate::figure::experiment::bounds;
 use crate::figure::layout::Figure;
 use crate::figure::number::fixed;
 use crate::figure::theme::{BASELINE, BLACK, Color, FAILED, MODEL, OBSERVED, VARIANTS};
-use crate::kind::Declared;
 use crate::runner::{Experiment, PlannedRun, Reloaded, VariantSummary, reload, summarize};
 use latent_lab_envs::Batch;
 use latent_lab_envs::Tree;
@@ -122,10 +121,7 @@ fn rolled_out(run: &PlannedRun) -> Result<(Tree, &RolloutConfig)> {
     let wrong = || unexpected("tree", "roll-outs with the environment `tree`");
     let environment = run.spec.environment()?.ok_or_else(wrong)?;
     let rollout = run.spec.evaluation.rollout.as_ref().ok_or_else(wrong)?;
-    if environment.name() != Tree::NAME {
-        return Err(wrong());
-    }
-    let tree = environment.keys().clone().try_into().map_err(|_| wrong())?;
+    let tree = environment.get::<Tree>().ok_or_else(wrong)?;
     Ok((tree, rollout))
 }
 

@@ -1,4 +1,4 @@
-//! What a comparison is by, and what it is held against: the metric, its oracle and its baseline.
+//! The metric of a comparison, with its oracle and its baseline.
 
 use super::{Reference, VariantSummary};
 use crate::data::Source;
@@ -9,7 +9,7 @@ use crate::train::metrics::{self, Metric};
 use latent_lab_envs::Yardsticks;
 use std::collections::BTreeMap;
 
-/// How a log-likelihood may be known, best first: exact, summed over a grid, estimated, or bounded from below.
+/// How a log-likelihood can be computed, best first: exact, summed over a grid, estimated, or bounded from below.
 const LIKELIHOODS: [&str; 4] = [
     "log_likelihood",
     "log_likelihood_grid",
@@ -17,8 +17,8 @@ const LIKELIHOODS: [&str; 4] = [
     "log_likelihood_bound",
 ];
 
-/// The metric that the file names; or the first of the usual ones that any run has; or, before anything has run, the one
-/// that its runs will have.
+/// The metric that the file names; or the first of the usual ones that any run has; or, before anything has run, the
+/// one that its runs will have.
 pub(super) fn chosen_metric(spec: &Spec, variants: &[VariantSummary]) -> &'static Metric {
     let named = spec.evaluation.metrics.first().cloned();
     let likelihoods = |part: &'static str| LIKELIHOODS.map(|name| format!("{part}/{name}"));
@@ -38,16 +38,8 @@ pub(super) fn chosen_metric(spec: &Spec, variants: &[VariantSummary]) -> &'stati
 
 /// Whether a finished run of `spec` will have one of the usual metrics.
 fn will_be_measured(spec: &Spec, metric: &str) -> bool {
-    let has_test = match &spec.data.source {
-        Source::File(file) => file.test_fraction > 0.0 || file.test_path.is_some(),
-        _ => true,
-    };
-    let abilities = spec.model.abilities();
-    let likelihood = match (abilities.exact_likelihood, abilities.sequential) {
-        (true, _) => "log_likelihood",
-        (false, true) => "log_likelihood_estimate",
-        (false, false) => "log_likelihood_bound",
-    };
+    let has_test = spec.has_test_rows();
+    let likelihood = spec.likelihood().metric();
     match metric.split_once('/') {
         Some(("rollout", name)) => {
             let environment = spec.environment().ok().flatten();
@@ -58,7 +50,8 @@ fn will_be_measured(spec: &Spec, metric: &str) -> bool {
     }
 }
 
-/// Oracle and baseline of `metric`: means over seeds of what the runs found on their own rows, or the environment's.
+/// Oracle and baseline of `metric`: means over seeds of the values on the runs' own rows, or the values of the
+/// environment.
 pub(super) fn references(
     experiment: &Experiment,
     variants: &[VariantSummary],
@@ -136,14 +129,14 @@ fn is_likelihood(part: &str, metric: &str) -> bool {
     name.is_some_and(|name| LIKELIHOODS.contains(&name))
 }
 
-/// The model that the baseline is, in words.
+/// The baseline model in words.
 fn baseline_model(spec: &Spec) -> String {
-    let text = if spec.model.is_binary() {
+    let text = if spec.model.abilities().is_binary() {
         "independent columns, fitted to the training rows"
-    } else if spec.model.abilities().sequential {
+    } else if spec.model.abilities().is_sequential() {
         "one Gaussian for each column, the same at all steps, fitted to the training rows"
     } else if spec.model.abilities().conditional {
-        "one Gaussian, its mean linear in what is given where anything is, fitted to the training rows"
+        "one Gaussian, its mean linear in the given columns where there are any, fitted to the training rows"
     } else {
         "one Gaussian, fitted to the training rows"
     };
@@ -169,7 +162,8 @@ fn true_parameter(experiment: &Experiment, metric: &str) -> Option<Reference> {
 }
 
 /// The mean over seeds of a reference that does not depend on the variant; none where, for some seed, the variants
-/// differ on it by more than a millionth, as when they learn from different data: then no one line would be true.
+/// differ on it by more than a millionth, as when they are trained on different data: then no single value holds for
+/// all.
 pub fn agreed(variants: &[VariantSummary], metric: &str) -> Option<f64> {
     let mut by_seed: BTreeMap<u64, f64> = BTreeMap::new();
     for (seed, value) in variants.iter().flat_map(|variant| variant.scores(metric)) {
