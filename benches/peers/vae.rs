@@ -44,11 +44,7 @@ impl Request {
         let values = x.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
         let data = Dataset {
             observed: Table::new(values, x.dim(1)?),
-            given: None,
-            weights: None,
-            labels: None,
-            lengths: None,
-            before: None,
+            ..Dataset::default()
         };
         let hidden = vec![self.hidden, self.hidden];
         let config = LatentGaussian {

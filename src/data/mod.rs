@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod dataset;
+mod demonstrations;
 mod episodes;
 pub mod file;
 mod oracle;
@@ -12,6 +13,7 @@ pub mod standardize;
 
 pub use batch::Batch;
 pub use dataset::{Dataset, Table};
+pub use demonstrations::Demonstrations;
 pub use file::{Rows, SharedFile};
 pub use source::{DataConfig, Source, Splits};
 pub use standardize::Standardization;
