@@ -21,7 +21,7 @@ mod joint;
 mod linear;
 
 use super::{ClosedForm, Decoder, Joint, Latent, LikelihoodKind, Model};
-use crate::data::{Batch, Dataset, Table, source::Widths};
+use crate::data::{Batch, Dataset, Field, source::Widths};
 use crate::error::Fault;
 use crate::math::streams::Streams;
 use crate::nn::{Activation, Parameters, Perceptron};
@@ -200,15 +200,14 @@ impl LatentGaussian {
     /// If the likelihood is Bernoulli and a value is neither 0 nor 1.
     pub fn build(&self, train: &Dataset) -> Result<LatentGaussianModel> {
         let columns = train.observed.columns();
-        let given = train.given.as_ref().map_or(0, Table::columns);
+        let given = train.given.as_ref().map_or(0, Field::columns);
         if self.likelihood == Likelihood::Bernoulli
-            && let Some(at) = train.observed.values().iter().position(|v| *v != 0.0 && *v != 1.0)
+            && let Some((at, value)) = train.observed.iter().enumerate().find(|(_, v)| *v != 0.0 && *v != 1.0)
         {
             return Err(Error::Data(format!(
-                "a Bernoulli likelihood models 0 and 1, but observed column {} (from 1) holds {} in training row {}; choose \
+                "a Bernoulli likelihood models 0 and 1, but observed column {} (from 1) holds {value} in training row {}; choose \
                  `likelihood = \"gaussian\"`, or give binary columns without `standardize`",
                 at % columns + 1,
-                train.observed.values()[at],
                 at / columns + 1,
             )));
         }
@@ -245,15 +244,13 @@ fn pooled_deviation(train: &Dataset) -> f64 {
 /// Weighted mean and variance of every observed column.
 fn moments(train: &Dataset) -> Vec<(f64, f64)> {
     let total = train.total_weight();
-    let mean_of = |j: usize, f: &dyn Fn(f64) -> f64| {
-        let column = train.observed.column(j).enumerate();
-        column.map(|(i, v)| train.weight(i) * f(v)).sum::<f64>() / total
+    let mean_of = |f: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
+        let sums = train.observed.sums(|i, j, v| train.weight(i) * f(j, v));
+        sums.into_iter().map(|sum| sum / total).collect()
     };
-    let both = |j| {
-        let mean = mean_of(j, &|v| v);
-        (mean, mean_of(j, &|v| (v - mean).powi(2)))
-    };
-    (0..train.observed.columns()).map(both).collect()
+    let means = mean_of(&|_, v| v);
+    let variances = mean_of(&|j, v| (v - means[j]).powi(2));
+    means.into_iter().zip(variances).collect()
 }
 
 /// The prefix of the decoder's parameters.

@@ -18,7 +18,7 @@
 //! where tied).
 
 use super::{Joint, Latent, Latents, MixtureRows, Model, closed_form::ClosedForm};
-use crate::data::{Batch, Dataset, Table};
+use crate::data::{Batch, Dataset, Field, Table};
 use crate::math::linear_mixture::Covariance;
 use crate::math::rows::Observations;
 use crate::math::streams::{Generator, Streams};
@@ -112,7 +112,7 @@ impl Mixture {
             covariance,
             deviation_floor,
         };
-        let given = train.given.as_ref().map_or(0, Table::columns);
+        let given = train.given.as_ref().map_or(0, Field::columns);
         let outputs: usize = [
             (settings.prior, k),
             (settings.means, k * d),
