@@ -26,7 +26,7 @@ pub use model::LatentGaussianModel;
 use super::kind::{Abilities, LatentKind, MStep, ModelKind};
 use super::{LikelihoodKind, Model};
 use crate::data::file::Asked;
-use crate::data::{Dataset, Table, source::Widths};
+use crate::data::{Dataset, Field, source::Widths};
 use crate::error::Fault;
 use crate::kind::{Declared, Example};
 use crate::nn::{Activation, Perceptron};
@@ -201,15 +201,14 @@ impl LatentGaussian {
     /// If the likelihood is Bernoulli and a value is neither 0 nor 1.
     pub fn build(&self, train: &Dataset) -> Result<LatentGaussianModel> {
         let columns = train.observed.columns();
-        let given = train.given.as_ref().map_or(0, Table::columns);
+        let given = train.given.as_ref().map_or(0, Field::columns);
         if self.likelihood == Likelihood::Bernoulli
-            && let Some(at) = train.observed.values().iter().position(|v| *v != 0.0 && *v != 1.0)
+            && let Some((at, value)) = train.observed.iter().enumerate().find(|(_, v)| *v != 0.0 && *v != 1.0)
         {
             return Err(Error::Data(format!(
-                "a Bernoulli likelihood models 0 and 1, but observed column {} (from 1) holds {} in training row {}; choose \
+                "a Bernoulli likelihood models 0 and 1, but observed column {} (from 1) holds {value} in training row {}; choose \
                  `likelihood = \"gaussian\"`, or give binary columns without `standardize`",
                 at % columns + 1,
-                train.observed.values()[at],
                 at / columns + 1,
             )));
         }

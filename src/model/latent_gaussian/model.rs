@@ -22,15 +22,13 @@ pub(super) fn pooled_deviation(train: &Dataset) -> f64 {
 /// Weighted mean and variance of every observed column.
 pub(super) fn moments(train: &Dataset) -> Vec<(f64, f64)> {
     let total = train.total_weight();
-    let mean_of = |j: usize, f: &dyn Fn(f64) -> f64| {
-        let column = train.observed.column(j).enumerate();
-        column.map(|(i, v)| train.weight(i) * f(v)).sum::<f64>() / total
+    let mean_of = |f: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
+        let sums = train.observed.sums(|i, j, v| train.weight(i) * f(j, v));
+        sums.into_iter().map(|sum| sum / total).collect()
     };
-    let both = |j| {
-        let mean = mean_of(j, &|v| v);
-        (mean, mean_of(j, &|v| (v - mean).powi(2)))
-    };
-    (0..train.observed.columns()).map(both).collect()
+    let means = mean_of(&|_, v| v);
+    let variances = mean_of(&|j, v| (v - means[j]).powi(2));
+    means.into_iter().zip(variances).collect()
 }
 
 /// The prefix of the decoder's parameters.

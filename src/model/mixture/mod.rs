@@ -21,7 +21,7 @@ mod closed_form;
 mod joint;
 
 use super::{ClosedForm, Joint, Latent, LikelihoodKind, MixtureRows, Model, RowDensity};
-use crate::data::{Batch, Dataset, Table};
+use crate::data::{Batch, Dataset, Field, Table};
 use crate::math::linear_mixture::Covariance;
 use crate::math::rows::Observations;
 use crate::math::streams::Streams;
@@ -115,7 +115,7 @@ impl Mixture {
             covariance,
             deviation_floor,
         };
-        let given = train.given.as_ref().map_or(0, Table::columns);
+        let given = train.given.as_ref().map_or(0, Field::columns);
         let outputs: usize = [
             (settings.prior, k),
             (settings.means, k * d),
