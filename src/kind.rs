@@ -153,7 +153,15 @@ impl<F: Family + ?Sized> Entry<F> {
     /// # Errors
     /// If a key has no default.
     pub fn default_options(&self) -> crate::Result<Chosen<F>> {
-        self.options(toml::Table::new())
+        self.with_options(toml::Table::new())
+    }
+
+    /// The kind with the options of these keys, without the key that names the kind.
+    ///
+    /// # Errors
+    /// If the keys are not those of the kind.
+    pub fn with_options(&self, keys: toml::Table) -> crate::Result<Chosen<F>> {
+        self.options(keys)
             .map_err(|error| Error::Other(format!("`{}`: {error}", self.name)))
     }
 

@@ -43,12 +43,8 @@ impl Request {
         let x = array(&file, "x")?;
         let values = x.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
         let data = Dataset {
-            observed: Table::new(values, x.dim(1)?),
-            given: None,
-            weights: None,
-            labels: None,
-            lengths: None,
-            before: None,
+            observed: Table::new(values, x.dim(1)?).into(),
+            ..Dataset::default()
         };
         let hidden = vec![self.hidden, self.hidden];
         let config = LatentGaussian {
@@ -68,7 +64,7 @@ impl Request {
                 observed: x.narrow(0, start, self.batch)?,
                 given: None,
                 weights: None,
-                sequences: None,
+                lengths: None,
             })
         });
         let batches = batches.collect::<Result<Vec<_>>>()?;

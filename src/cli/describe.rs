@@ -10,16 +10,16 @@ mod topics;
 use super::kind::{INITIAL_VALUES, Kind};
 use super::screen::Screen;
 use super::{Stop, list, say};
-use crate::control::EnvironmentConfig;
 use crate::data::source::GENERATOR_KEYS;
+use crate::environment::EnvironmentKind;
 use crate::figure::lecture;
+use crate::kind;
 use crate::spec::check::closest;
 use crate::spec::describe::Found;
 use crate::spec::{Spec, describe};
 use crate::train::metrics;
 use clap::{Args, ValueEnum};
 use combinations::Supported;
-use latent_lab_envs::Tree;
 use page::{Block, Page};
 
 #[derive(Debug, Args)]
@@ -307,13 +307,27 @@ fn figure(page: Page, name: &str) -> Page {
 }
 
 fn environment(page: Page, name: &str) -> Page {
-    let texts = describe::choices::<EnvironmentConfig>();
-    let paragraphs = texts.into_iter().find(|(known, _)| known == name).map(|(_, text)| text);
-    let own =
-        "Its keys belong to `[data]` with `source = \"tree\"`. `describe evaluation` has the keys of the roll-outs.";
-    page.with("text", Block::Paragraphs(paragraphs.unwrap_or_default()))
-        .with("facts", Block::Facts(topics::environment(EnvironmentConfig::Tree)))
-        .with("keys_text", Block::Paragraphs(vec![own.to_owned()]))
-        .with("keys", Block::Keys(describe::section::<Tree>().keys))
-        .with("example", runs(Kind::Environment, name))
+    let Some(entry) = kind::find::<dyn EnvironmentKind>(name) else {
+        return page;
+    };
+    let descriptions = Kind::Environment.descriptions().unwrap_or_default().into_iter();
+    let keys: Vec<_> = descriptions
+        .filter(|description| description.name == name)
+        .flat_map(|description| description.keys)
+        .collect();
+    let mut page = page.with("text", Block::Paragraphs(vec![entry.summary.to_owned()]));
+    page = page.with("equation", Block::Equation(entry.equation));
+    if let Ok(environment) = entry.default_options() {
+        page = page.with("facts", Block::Facts(topics::environment(&*environment)));
+    }
+    if !keys.is_empty() {
+        let place = format!(
+            "Its keys stand in `environment = {{ kind = {name:?}, … }}` of [evaluation.rollout], and of [data] with `source = \
+             \"demonstrations\"`."
+        );
+        page = page
+            .with("keys_text", Block::Paragraphs(vec![place]))
+            .with("keys", Block::Keys(keys));
+    }
+    page.with("example", runs(Kind::Environment, name))
 }

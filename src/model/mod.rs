@@ -15,11 +15,9 @@ pub mod latent_gaussian;
 pub mod linear_gaussian;
 pub mod linear_gaussian_ssm;
 pub mod mixture;
-mod nonlinear;
 pub mod nonlinear_gaussian_ssm;
 mod predictive;
 mod sequential;
-mod state_space;
 
 pub use closed_form::{ClosedForm, EStep, Improvement, Sweeps};
 pub use joint::{

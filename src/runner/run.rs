@@ -235,21 +235,17 @@ impl PlannedRun {
             horizon: self.spec.evaluation.horizon,
         };
         metrics.extend(forecast::measure(&job, &theta, horizons)?);
-        if self.spec.evaluation.environment.is_some() {
+        if let (Some(rollout), Some(environment)) = (&self.spec.evaluation.rollout, self.spec.environment()?) {
             let policy = Policy {
                 model: model.as_ref(),
                 theta: &theta,
                 standardization: &splits.standardization,
-                action: self.spec.evaluation.action,
-                latent: self.spec.evaluation.latent,
+                action: rollout.action,
+                latent: rollout.latent,
             };
-            let states = control::roll_out(
-                &self.spec.environment(),
-                &policy,
-                self.spec.evaluation.rollouts,
-                &streams,
-            )?;
-            metrics.extend(control::score(&states));
+            let episodes = control::roll_out(&*environment, &policy, rollout.episodes, &streams)?;
+            metrics.extend(control::score(&environment.declaration(), &episodes));
+            metrics.extend(control::references(&*environment, rollout.episodes, &streams)?);
         }
         if self.spec.evaluation.estimator_repeats > 0 {
             metrics.extend(estimator::measure(

@@ -5,6 +5,7 @@
 
 use super::diagnostic::{Diagnostic, brief};
 use super::foreign;
+use super::renamed;
 use super::shape::{Form, Shape, Tagged, one_of};
 use super::tree::{Entry, Node, Span, Value};
 
@@ -230,6 +231,14 @@ impl Checker<'_, '_> {
     fn unknown_key(&mut self, entry: &Entry, shape: &Shape, path: &str, table: &Active) {
         let key = entry.key.as_str();
         let shown = brief(key);
+        let renamed = renamed::find(path, key);
+        if let Some(renamed) =
+            renamed.filter(|renamed| table.fields.iter().any(|(name, _)| *name == renamed.first_key()))
+        {
+            let message = format!("`{path}.{shown}` is now called `{path}.{}`", renamed.new);
+            let help = renamed.help(&brief(&entry.node.inline()));
+            return self.fault(message, entry.key_span, "an older name".into(), Some(help));
+        }
         let path_section = path.split('.').next().unwrap_or_default();
         let mut allowed: Vec<&str> = table.settled.iter().map(String::as_str).collect();
         for (name, _) in &table.fields {

@@ -54,8 +54,8 @@ training.precision: dtype floatx fp16 float_type precision_type
 training.device: gpu use_gpu cuda accelerator use_cuda # \"cpu\" or \"cuda\"
 training.tolerance: tol atol rtol eps convergence_tol conv_threshold
 training.starts: n_init n_starts restarts num_restarts n_restarts random_restarts
-evaluation.environment: env env_id gym_env environment_id
-evaluation.rollouts: episodes n_episodes num_episodes n_rollouts eval_episodes num_rollouts
+evaluation.rollout.environment: env env_id gym_env environment_id
+evaluation.rollout.episodes: n_episodes num_episodes n_rollouts eval_episodes num_rollouts
 evaluation.metrics: metric scores scoring measures
 evaluation.bound_samples: eval_samples iwae_samples num_eval_samples n_importance_samples
 ";

@@ -16,6 +16,7 @@ mod foreign;
 mod header;
 pub mod merge;
 mod overrides;
+mod renamed;
 pub mod resolve;
 pub mod schema;
 pub mod seeds;
@@ -27,5 +28,6 @@ pub mod variants;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use experiment::{FILE_KEYS, Loaded, Variant, load};
+pub use renamed::with_new_names;
 pub use seeds::Seeds;
 pub use suite::{Spec, load_experiment};

@@ -1,15 +1,17 @@
 //! The spec of one variant: what the tables of an experiment file mean together.
 
 use super::{Diagnostics, Loaded, check::closest, unused};
-use crate::control::{ActionRule, EvaluationConfig, LatentRule};
+use crate::control::{ActionRule, EvaluationConfig, LatentRule, RolloutConfig};
 use crate::data::source::{Shape, Widths};
 use crate::data::{DataConfig, Rows, SharedFile, Source};
+use crate::environment::EnvironmentKind;
 use crate::error::Fault;
+use crate::kind::Chosen;
 use crate::model::{LikelihoodKind, ModelConfig};
 use crate::objective::ObjectiveConfig;
 use crate::posterior::PosteriorConfig;
 use crate::train::{TrainingConfig, metrics, unsupported};
-use latent_lab_envs::{Environment, Tree};
+use latent_lab_envs::Declaration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -44,12 +46,17 @@ impl Spec {
         }
     }
 
-    /// The environment of the roll-outs; for demonstrations, the one that they came from.
-    pub fn environment(&self) -> Tree {
-        match &self.data.source {
-            Source::Tree(tree) => tree.clone(),
-            _ => Tree::default(),
-        }
+    /// The environment of the roll-outs; none without roll-outs. A bare name has the settings of the demonstrations, if they
+    /// are of the same environment.
+    ///
+    /// # Errors
+    /// If the source of the data has other settings than its environment.
+    pub fn environment(&self) -> crate::Result<Option<Chosen<dyn EnvironmentKind>>> {
+        let Some(rollout) = &self.evaluation.rollout else {
+            return Ok(None);
+        };
+        let demonstrated = self.data.source.environment()?;
+        Ok(Some(rollout.environment.with_settings_of(demonstrated)))
     }
 }
 
@@ -208,15 +215,26 @@ fn check_binary(spec: &Spec) -> Option<Fault> {
 
 /// A policy's given and observed columns must be the states and actions of the environment.
 fn check_environment(spec: &Spec, widths: Widths) -> Option<Fault> {
-    spec.evaluation.environment?;
-    let tree = spec.environment();
+    const KEY: &str = "evaluation.rollout.environment";
+    let environment = match spec.environment() {
+        Ok(environment) => environment?,
+        Err(error) => {
+            let (expected, help) = ("settings of the environment", "write them here, as a table with `kind`");
+            return Some(Fault::new(KEY, error.to_string(), expected, help));
+        }
+    };
+    if let Some(fault) = environment.fault() {
+        let help = format!("see `describe environment {}`", environment.name());
+        return Some(Fault::new(KEY, fault, "consistent keys", help));
+    }
+    let declared = environment.declaration();
     let wanted = Widths {
-        observed: tree.action_size(),
-        given: tree.observation_size(),
+        observed: declared.action.len(),
+        given: declared.observation.len(),
     };
     (spec.model.abilities().conditional && widths != wanted).then(|| {
         Fault::new(
-            "evaluation.environment",
+            KEY,
             format!(
                 "the data have {} given and {} observed columns",
                 widths.given, widths.observed
@@ -251,7 +269,12 @@ fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
     let is_criterion = name.ends_with("information_criterion") || name == "total_log_likelihood";
     let network = spec.posterior.network().is_some();
     let is_of_q = name.starts_with("elbo") || name.starts_with("posterior_");
-    let needs: [(bool, &str, &str); 16] = [
+    // The fault of an environment that cannot be made is reported at its own key.
+    let declared = spec.environment().ok().flatten();
+    let declared = declared.map(|environment| environment.declaration());
+    let declares = |what: &dyn Fn(&Declaration) -> bool| declared.as_ref().is_none_or(what);
+    let is_of_success = family == "rollout" && ["success_rate", "left_fraction", "route_entropy"].contains(&name);
+    let needs: [(bool, &str, &str); 20] = [
         (
             family == "test" && !test,
             "test rows",
@@ -320,9 +343,29 @@ fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
             "`posterior.kind = \"hamiltonian\"`",
         ),
         (
-            family == "rollout" && evaluation.environment.is_none(),
+            family == "rollout" && evaluation.rollout.is_none(),
             "roll-outs",
-            "`environment` beside it",
+            "`rollout.environment` beside it",
+        ),
+        (
+            is_of_success && !declares(&|declared| declared.success.is_some()),
+            "an environment that says what a success is",
+            "another environment, or `rollout/return`",
+        ),
+        (
+            metric == "rollout/left_fraction" && !declares(&|declared| declared.routes.contains(&"left")),
+            "an environment with a route that is called `left`",
+            "another environment",
+        ),
+        (
+            metric == "rollout/route_entropy" && !declares(&|declared| !declared.routes.is_empty()),
+            "an environment that tells routes apart",
+            "another environment",
+        ),
+        (
+            metric == "rollout/expert_return" && !declares(&|declared| declared.has_expert),
+            "an environment with an expert",
+            "another environment",
         ),
         (
             family == "estimator" && evaluation.estimator_repeats == 0,
@@ -340,7 +383,7 @@ fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
 }
 
 fn check_evaluation(spec: &Spec) -> Option<Fault> {
-    let (evaluation, defaults) = (&spec.evaluation, EvaluationConfig::default());
+    let evaluation = &spec.evaluation;
     for (number, metric) in evaluation.metrics.iter().enumerate() {
         let key = format!("metrics.{number}");
         let Some(found) = metrics::find(metric) else {
@@ -356,54 +399,10 @@ fn check_evaluation(spec: &Spec) -> Option<Fault> {
             return Some(missing);
         }
     }
-    let conditional = spec.model.abilities().conditional;
-    if evaluation.environment.is_some() && !conditional {
-        return Some(Fault::new(
-            "environment",
-            "a density p(x) is not a policy",
-            "a conditional model",
-            "choose `linear_gaussian`, `conditional_mixture` or `latent_gaussian`",
-        ));
-    }
-    if evaluation.environment.is_none() {
-        for (key, given) in [
-            ("rollouts", evaluation.rollouts != defaults.rollouts),
-            ("action", evaluation.action != defaults.action),
-            ("latent", evaluation.latent != defaults.latent),
-        ] {
-            if given {
-                return Some(Fault::new(
-                    key,
-                    format!("`{key}` is for roll-outs, and there is no environment"),
-                    "`environment` beside it",
-                    format!("add `environment = \"tree\"`, or remove `{key}`"),
-                ));
-            }
-        }
-    }
-    if evaluation.action == ActionRule::MostLikelyComponent && !spec.model.abilities().is_finite() {
-        return Some(Fault::new(
-            "action",
-            "a continuous latent variable has no most likely component",
-            "`sample` or `mean`",
-            "remove `action` to sample",
-        ));
-    }
-    if evaluation.environment.is_some() && spec.model.abilities().is_binary() {
-        return Some(Fault::new(
-            "environment",
-            "a Bernoulli likelihood models 0 and 1, but actions are real numbers",
-            "a Gaussian likelihood",
-            "remove `model.likelihood`",
-        ));
-    }
-    if evaluation.latent == LatentRule::PerEpisode && evaluation.action != ActionRule::Sample {
-        return Some(Fault::new(
-            "latent",
-            "only sampled actions draw a latent variable that can be kept",
-            "`action = \"sample\"`",
-            "remove `latent`, or sample",
-        ));
+    if let Some(rollout) = &evaluation.rollout
+        && let Some(fault) = check_rollout(spec, rollout)
+    {
+        return Some(fault.within("rollout"));
     }
     if evaluation.estimator_repeats > 0 && !spec.model.abilities().exact_posterior {
         return Some(Fault::new(
@@ -430,4 +429,41 @@ fn check_evaluation(spec: &Spec) -> Option<Fault> {
         ));
     }
     None
+}
+
+/// What the roll-outs ask of the model, and it does not have.
+fn check_rollout(spec: &Spec, rollout: &RolloutConfig) -> Option<Fault> {
+    let abilities = spec.model.abilities();
+    if !abilities.conditional {
+        return Some(Fault::new(
+            "environment",
+            "a density p(x) is not a policy",
+            "a conditional model",
+            "choose `linear_gaussian`, `conditional_mixture` or `latent_gaussian`",
+        ));
+    }
+    if rollout.action == ActionRule::MostLikelyComponent && !abilities.is_finite() {
+        return Some(Fault::new(
+            "action",
+            "a continuous latent variable has no most likely component",
+            "`sample` or `mean`",
+            "remove `action` to sample",
+        ));
+    }
+    if abilities.is_binary() {
+        return Some(Fault::new(
+            "environment",
+            "a Bernoulli likelihood models 0 and 1, but actions are real numbers",
+            "a Gaussian likelihood",
+            "remove `model.likelihood`",
+        ));
+    }
+    (rollout.latent == LatentRule::PerEpisode && rollout.action != ActionRule::Sample).then(|| {
+        Fault::new(
+            "latent",
+            "only sampled actions draw a latent variable that can be kept",
+            "`action = \"sample\"`",
+            "remove `latent`, or sample",
+        )
+    })
 }

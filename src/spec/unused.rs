@@ -5,7 +5,7 @@
 //! its default value is never refused. A key that variants share is refused if it has no effect in any of them.
 
 use super::Spec;
-use crate::control::{EvaluationConfig, LatentRule};
+use crate::control::{EvaluationConfig, LatentRule, RolloutConfig};
 use crate::data::Source;
 use crate::data::source::Widths;
 use crate::error::Fault;
@@ -139,9 +139,10 @@ fn evaluation(spec: &Spec, found: &mut Found) {
             "`data.test_fraction` or `data.test_path`",
         );
     }
+    let is_kept = |rollout: &RolloutConfig| rollout.latent == LatentRule::PerEpisode;
     found.note(
-        "evaluation.latent",
-        evaluation.latent == LatentRule::PerEpisode && spec.model.abilities().has_no_latent(),
+        "evaluation.rollout.latent",
+        evaluation.rollout.as_ref().is_some_and(is_kept) && spec.model.abilities().has_no_latent(),
         NO_LATENT,
         MORE_COMPONENTS,
     );

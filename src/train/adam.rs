@@ -5,7 +5,7 @@
 //! a run is its step, its parameters and the optimiser's moments.
 
 use super::{AdamConfig, Job, Observer, State, Trained, evaluation, fact, fit, note_schedules, store, stored};
-use crate::data::Batch;
+use crate::data::{Batch, Batches};
 use crate::math::streams::Stream;
 use crate::nn::{Adam, AdamSettings, Parameters, backward};
 use crate::{Error, Result};
@@ -65,8 +65,8 @@ struct Run<'a> {
     average: Option<Parameters>,
     stale: Option<Parameters>,
     best: Option<Best>,
-    rows: Batch,
-    shuffled: Option<(u64, Batch)>,
+    rows: Batches<'a>,
+    shuffled: Option<(u64, Batches<'a>)>,
     shuffles: Stream,
     draws: Stream,
     model_samples: Stream,
@@ -95,7 +95,7 @@ impl<'a> Run<'a> {
             average,
             stale: None,
             best: None,
-            rows: Batch::whole(&job.splits.train, dtype, &device)?,
+            rows: Batches::new(&job.splits.train, dtype, &device).repeated(config.batch_size)?,
             shuffled: None,
             shuffles: job.streams.named("batches"),
             draws: job.streams.named("posterior"),
@@ -182,7 +182,7 @@ impl<'a> Run<'a> {
     fn next_batch(&mut self) -> Result<Batch> {
         let (rows, size) = (self.rows.len(), self.config.batch_size);
         if size >= rows {
-            return Ok(self.rows.clone());
+            return self.rows.narrow(0, rows);
         }
         let batches_per_pass = (rows / size) as u64;
         let (pass, batch) = (self.step / batches_per_pass, self.step % batches_per_pass);
@@ -191,7 +191,7 @@ impl<'a> Run<'a> {
             None => {
                 let mut order: Vec<u32> = (0..rows as u32).collect();
                 order.shuffle(&mut self.shuffles.at(pass));
-                (pass, self.rows.select(&Tensor::from_vec(order, rows, &self.device)?)?)
+                (pass, self.rows.ordered(order)?)
             }
         };
         let part = shuffled.1.narrow(batch as usize * size, size)?;

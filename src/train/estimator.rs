@@ -16,7 +16,7 @@
 
 use super::{Job, evaluation::scalar};
 use crate::Result;
-use crate::data::Batch;
+use crate::data::Batches;
 use crate::nn::{Parameters, backward};
 use crate::posterior::PosteriorConfig;
 use candle_core::DType;
@@ -24,7 +24,7 @@ use candle_core::DType;
 /// The metrics `estimator/…` of `repeats` estimates on (at most the first 256) training rows, for the objective and the
 /// temperature after `steps` steps.
 pub fn measure(job: &Job, theta: &Parameters, steps: u64, repeats: u64) -> Result<Vec<(String, f64)>> {
-    let rows = Batch::whole(&job.splits.train, theta.dtype(), &theta.device())?;
+    let rows = Batches::new(&job.splits.train, theta.dtype(), &theta.device());
     let rows = rows.narrow(0, rows.len().min(256))?;
     let estimate = |posterior: &PosteriorConfig, repeat: u64| -> Result<(f64, Vec<f64>)> {
         let joint = job.model.joint(theta, &rows)?;

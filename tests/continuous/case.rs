@@ -32,8 +32,8 @@ pub fn rows(count: usize, observed: usize, given: usize, binary: bool, streams: 
         Table::new((0..count * columns).map(value).collect(), columns)
     };
     Dataset {
-        observed: table(observed, binary),
-        given: (given > 0).then(|| table(given, false)),
+        observed: table(observed, binary).into(),
+        given: (given > 0).then(|| table(given, false).into()),
         ..Dataset::default()
     }
 }

@@ -11,6 +11,7 @@ mod faults;
 mod hard_inputs;
 mod keys;
 mod laboratory;
+mod older_names;
 mod records;
 mod schedules;
 mod supported;

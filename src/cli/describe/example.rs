@@ -2,6 +2,7 @@
 //! runs every one of them.
 
 use crate::cli::kind::Kind;
+use crate::environment::EnvironmentKind;
 use crate::kind::{self, Example};
 use crate::model::ModelKind;
 use crate::objective::ObjectiveKind;
@@ -14,6 +15,7 @@ fn declared(kind: Kind, name: &str) -> Option<Example<'static>> {
         Kind::Model => kind::find::<dyn ModelKind>(name).map(|entry| entry.example),
         Kind::Posterior => kind::find::<dyn PosteriorKind>(name).map(|entry| entry.example),
         Kind::Objective => kind::find::<dyn ObjectiveKind>(name).map(|entry| entry.example),
+        Kind::Environment => kind::find::<dyn EnvironmentKind>(name).map(|entry| entry.example),
         Kind::Optimizer if name == TrainingConfig::EM => Some(Example {
             training: "optimizer = \"em\"\nsteps = 50",
             ..Example::USUAL
@@ -32,6 +34,7 @@ pub(super) fn example(kind: Kind, name: &str) -> String {
         "linear_gaussian" | "inverse_sinusoid" | "tree" => {
             (name, "kind = \"conditional_mixture\"\ncomponents = 3", "exact")
         }
+        "demonstrations" => (name, "kind = \"conditional_mixture\"\ncomponents = 3", "exact"),
         "lgssm" => (name, "kind = \"linear_gaussian_ssm\"", "exact"),
         "growth" => (name, "kind = \"nonlinear_gaussian_ssm\"", "particle"),
         _ => (name, Example::USUAL.model, "exact"),
@@ -43,18 +46,17 @@ pub(super) fn example(kind: Kind, name: &str) -> String {
              test_fraction = 0.25"
                 .to_owned(),
         ),
+        "demonstrations" => (
+            String::new(),
+            "source = \"demonstrations\"\nenvironment = \"pendulum_v1\"\ntrain = 10\ntest = 5".to_owned(),
+        ),
         source => (String::new(), format!("source = {source:?}\ntrain = 200")),
     };
     let posterior = format!("kind = {posterior:?}");
-    let further = match kind {
-        Kind::Environment => "\n[evaluation]\nenvironment = \"tree\"\nrollouts = 50\n",
-        _ => "",
-    };
     let example = Example {
         data: &data,
         model,
         posterior: &posterior,
-        further,
         ..Example::USUAL
     };
     format!("{before}{}", example.file(name))

@@ -105,7 +105,9 @@ impl Block {
             Self::Names(entries) => text.push_str(&list::table_on(entries, &people(screen, 0))),
             Self::Equation(equation) => {
                 text.push_str("Equation:\n\n");
-                push_wrapped(text, ["  ", "    "], equation, width);
+                for line in equation.lines() {
+                    push_wrapped(text, ["  ", "    "], line, width);
+                }
             }
             Self::Verbatim(title, verbatim) => {
                 let _ = writeln!(text, "{title}:\n");

@@ -205,7 +205,7 @@ mod tests {
                 ("\ntrain =", "data.train = 100"),
                 ("\ntest =", "data.test = 100"),
                 ("\nbound_samples =", "evaluation.bound_samples = 10"),
-                ("\nrollouts =", "evaluation.rollouts = 20"),
+                ("\nepisodes =", "evaluation.rollout.episodes = 20"),
                 ("\nestimator_repeats =", "evaluation.estimator_repeats = 3"),
             ];
             let stated = smaller.into_iter().filter(|(key, _)| text.contains(key));

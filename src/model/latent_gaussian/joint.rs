@@ -3,7 +3,8 @@
 //! Points `[B, S, Z]` are one batch of B·S rows to the decoder, every row of x (and every given row) repeated S times.
 
 use super::decoder::{Decoded, repeated};
-use super::{LatentGaussianModel, Likelihood, PRIOR_FLOOR, Prior};
+use super::model::PRIOR_FLOOR;
+use super::{LatentGaussianModel, Likelihood, Prior};
 use crate::data::Batch;
 use crate::math::quadrature::Evidence;
 use crate::math::streams::Generator;

@@ -6,7 +6,7 @@ use crate::runner::Experiment;
 use crate::spec::Spec;
 use crate::stats;
 use crate::train::metrics::{self, Metric};
-use latent_lab_envs::Environment;
+use latent_lab_envs::Yardsticks;
 use std::collections::BTreeMap;
 
 /// How a log-likelihood can be computed, best first: exact, summed over a grid, estimated, or bounded from below.
@@ -23,8 +23,11 @@ pub(super) fn chosen_metric(spec: &Spec, variants: &[VariantSummary]) -> &'stati
     let named = spec.evaluation.metrics.first().cloned();
     let likelihoods = |part: &'static str| LIKELIHOODS.map(|name| format!("{part}/{name}"));
     let usual = || {
-        let rollouts = std::iter::once("rollout/success_rate".to_owned());
-        rollouts.chain(likelihoods("test")).chain(likelihoods("train"))
+        let rollouts = ["rollout/success_rate", "rollout/return"].map(str::to_owned);
+        rollouts
+            .into_iter()
+            .chain(likelihoods("test"))
+            .chain(likelihoods("train"))
     };
     let measured = |name: &String| variants.iter().any(|variant| variant.summary.contains_key(name));
     let name = named.or_else(|| usual().find(measured));
@@ -38,7 +41,10 @@ fn will_be_measured(spec: &Spec, metric: &str) -> bool {
     let has_test = spec.has_test_rows();
     let likelihood = spec.likelihood().metric();
     match metric.split_once('/') {
-        Some(("rollout", _)) => spec.evaluation.environment.is_some(),
+        Some(("rollout", name)) => {
+            let environment = spec.environment().ok().flatten();
+            environment.is_some_and(|environment| name == "return" || environment.declaration().success.is_some())
+        }
         Some((part, name)) => (part == "test") == has_test && name == likelihood,
         None => false,
     }
@@ -64,19 +70,26 @@ pub(super) fn references(
         ),
         name if is_likelihood("train", name) => (None, agreed("train/baseline", baseline_model(spec))),
         "rollout/success_rate" => {
-            // A reference is given only if it holds for every variant's environment.
-            let find = |name: &str| {
-                let mut found = experiment.loaded.variants.iter().map(|variant| {
-                    let yardsticks = variant.spec.environment().yardsticks();
-                    yardsticks.into_iter().find(|reference| reference.name == name)
-                });
-                let first = found.next()??;
-                let (value, meaning) = (first.value, first.text.to_owned());
-                found
-                    .all(|other| other.is_some_and(|other| other.value == value))
-                    .then_some(Reference { value, meaning })
-            };
-            (find("oracle"), find("random"))
+            let known = |names| yardstick(experiment, names, |yardsticks| yardsticks.success_rates);
+            (known(&["oracle", "expert"]), known(&["random"]))
+        }
+        "rollout/return" => {
+            let known = |names| yardstick(experiment, names, |yardsticks| yardsticks.returns);
+            let measured = |name, meaning: &str| agreed(name, meaning.to_owned());
+            (
+                known(&["oracle", "expert"]).or_else(|| {
+                    measured(
+                        "rollout/expert_return",
+                        "mean return of the expert from the same starts",
+                    )
+                }),
+                known(&["random"]).or_else(|| {
+                    measured(
+                        "rollout/random_return",
+                        "mean return of random actions from the same starts",
+                    )
+                }),
+            )
         }
         "test/oracle_gap" | "prior_error" => {
             let meaning = "no gap to the truth".to_owned();
@@ -85,6 +98,29 @@ pub(super) fn references(
         name if name.starts_with("parameter/") => (true_parameter(experiment, name), None),
         _ => (None, None),
     }
+}
+
+/// The first of the yardsticks `names` that is known. It is none where the variants' environments differ in it: then no one
+/// line would be true.
+fn yardstick(
+    experiment: &Experiment,
+    names: &[&str],
+    list: impl Fn(Yardsticks) -> Vec<latent_lab_envs::Reference>,
+) -> Option<Reference> {
+    let of = |spec: &Spec| {
+        let environment = spec.environment().ok().flatten()?;
+        let known = list(environment.declaration().yardsticks);
+        let mut named = names
+            .iter()
+            .filter_map(|name| known.iter().find(|known| known.name == *name));
+        named.next().cloned()
+    };
+    let mut found = experiment.loaded.variants.iter().map(|variant| of(&variant.spec));
+    let first = found.next()??;
+    let (value, meaning) = (first.value, first.text.to_owned());
+    found
+        .all(|other| other.is_some_and(|other| other.value == value))
+        .then_some(Reference { value, meaning })
 }
 
 /// Whether `metric` is one of the log-likelihoods of `part`.
