@@ -57,13 +57,23 @@ pub(super) const INITIAL_VALUES: [&str; 5] = [
     "Networks: uniform weights in ±1/√(inputs), with biases of 0 or, for mixtures, of the clusters above.",
 ];
 
+const OF_DEMONSTRATIONS: &str = "the steps of demonstrations; `train` and `test` count demonstrations";
+
 /// The columns of the rows that a source of data makes, and what is known about their density.
 pub(super) fn columns(source: &str) -> Vec<(&'static str, String)> {
     let Ok(config) = toml::from_str::<DataConfig>(&format!("source = {source:?}")) else {
-        return vec![(
-            "columns",
-            "those that `observed`, `given` and the other keys name; the file has the rest as well".to_owned(),
-        )];
+        // Sources whose columns depend on keys without a default.
+        return match source {
+            "demonstrations" => vec![
+                ("observed columns", "the action of the environment".to_owned()),
+                ("given columns", "the observation of the environment".to_owned()),
+                ("rows", OF_DEMONSTRATIONS.to_owned()),
+            ],
+            _ => vec![(
+                "columns",
+                "those that `observed`, `given` and the other keys name; the file has the rest as well".to_owned(),
+            )],
+        };
     };
     let Some(generator) = config.source.generator() else {
         return Vec::new();
@@ -95,7 +105,7 @@ fn rows(config: &DataConfig, generator: &dyn Generator) -> String {
     if matches!(config.source, Source::Lgssm(_) | Source::Growth(_)) {
         "the steps of sequences; models of sequences take them".to_owned()
     } else if config.source.is_of_demonstrations() {
-        "the steps of demonstrations; `train` and `test` count demonstrations".to_owned()
+        OF_DEMONSTRATIONS.to_owned()
     } else if generator.population(2).is_some() {
         "independent draws, or a grid with `population = true`".to_owned()
     } else {
