@@ -88,3 +88,74 @@ impl<'a> Batches<'a> {
         starts.map(move |start| self.narrow(start, size.min(self.len() - start)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Table;
+
+    fn numbers(tensor: &Tensor) -> Vec<f64> {
+        let flat = tensor.to_dtype(DType::F64).and_then(|tensor| tensor.flatten_all());
+        flat.and_then(|flat| flat.to_vec1()).expect("numbers")
+    }
+
+    /// Five rows with weights, and five sequences of 1 to 5 steps with missing values and inputs.
+    fn data() -> [Dataset; 2] {
+        let table = |rows: usize, first: f64| Table::new((0..2 * rows).map(|v| first + v as f64).collect(), 2);
+        let mut steps = table(15, 0.0);
+        steps.values_mut()[3] = f64::NAN;
+        steps.values_mut()[4..6].fill(f64::NAN);
+        let rows = Dataset {
+            observed: table(5, 0.5).into(),
+            given: Some(table(5, 0.1).into()),
+            weights: Some(vec![0.5, 0.0, 3.0, 1.0, 0.5]),
+            ..Dataset::default()
+        };
+        let lengths = vec![3, 1, 5, 2, 4];
+        [
+            rows,
+            Dataset::of_sequences(steps.into(), Some(table(15, 0.1).into()), lengths),
+        ]
+    }
+
+    #[test]
+    fn batches_are_the_same_whether_they_are_held_or_read() {
+        for data in data() {
+            let read = Batches::new(&data, DType::F32, &Device::Cpu);
+            let held = read.clone().repeated(2).expect("all rows");
+            assert!(read.held.is_none() && held.held.is_some());
+            let order = vec![4, 2, 0, 3, 1];
+            let both = |batches: &Batches| {
+                let ordered = batches.ordered(order.clone()).expect("an order");
+                [batches.narrow(1, 3), ordered.narrow(0, 2), ordered.narrow(0, 5)].map(|batch| batch.expect("a batch"))
+            };
+            for (read, held) in both(&read).into_iter().zip(both(&held)) {
+                let bits = |tensor: &Tensor| numbers(tensor).into_iter().map(f64::to_bits).collect::<Vec<_>>();
+                assert_eq!(bits(&read.observed), bits(&held.observed));
+                assert_eq!(read.given.as_ref().map(bits), held.given.as_ref().map(bits));
+                assert_eq!(read.weights.as_ref().map(bits), held.weights.as_ref().map(bits));
+                assert_eq!((read.len(), read.lengths), (held.len(), held.lengths));
+            }
+        }
+    }
+
+    #[test]
+    fn batches_hold_the_rows_of_the_order_and_weights_of_mean_one() {
+        let [rows, sequences] = data();
+        let batches = Batches::new(&rows, DType::F64, &Device::Cpu);
+        let batch = batches
+            .ordered(vec![2, 0, 1, 3, 4])
+            .and_then(|rows| rows.narrow(0, 2))
+            .expect("a batch");
+        assert_eq!(numbers(&batch.observed), [4.5, 5.5, 0.5, 1.5]);
+        assert_eq!(batch.weights.as_ref().map(numbers), Some(vec![3.0, 0.5]));
+        // 14 of the 15 steps are observed.
+        let batches = Batches::new(&sequences, DType::F32, &Device::Cpu);
+        let batch = batches.narrow(1, 1).expect("a batch");
+        assert_eq!(numbers(&batch.observed), [6.0, 7.0]);
+        assert_eq!(batch.weights.as_ref().map(numbers), Some(vec![5.0 / 14.0]));
+        assert_eq!(batch.observed.dtype(), DType::F64);
+        let parts: Vec<usize> = batches.parts(2).map(|part| part.expect("a batch").len()).collect();
+        assert_eq!(parts, [2, 2, 1]);
+    }
+}

@@ -319,3 +319,65 @@ impl Field {
         Ok(Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(field: &Field) -> Vec<f64> {
+        field.iter().collect()
+    }
+
+    /// Four images of one row of two pixels.
+    fn images() -> Field {
+        Field::new(Stored::Bytes(vec![0, 255, 51, 102, 255, 0, 204, 51]), vec![1, 2, 1]).of_bytes()
+    }
+
+    #[test]
+    fn bytes_of_images_are_numbers_from_0_to_1_and_parts_share_them() {
+        let all = images();
+        assert!(all.is_images());
+        assert_eq!(numbers(&all), [0.0, 1.0, 0.2, 0.4, 1.0, 0.0, 0.8, 0.2]);
+        let part = all.select(&[3, 0]).select(&[1, 0, 1]);
+        assert_eq!(numbers(&part), [0.0, 1.0, 0.8, 0.2, 0.0, 1.0]);
+        assert!(Arc::ptr_eq(&all.stored, &part.stored) && part.dense.get().is_none());
+        assert_eq!(part.values(), numbers(&part));
+        assert_eq!(all.column(1).collect::<Vec<_>>(), [1.0, 0.4, 0.0, 0.2]);
+        assert_eq!(
+            all.sums(|i, _, v| i as f64 * v),
+            [0.2 + 2.0 + 3.0 * 0.8, 0.4 + 3.0 * 0.2]
+        );
+        for dtype in [DType::F32, DType::F64] {
+            let rows = part.tensor([2, 1].into_iter(), dtype, &Device::Cpu).expect("rows");
+            let rows = rows.to_dtype(DType::F32).and_then(|rows| rows.to_vec2::<f32>());
+            assert_eq!(rows.expect("numbers"), [[0.0, 1.0], [0.8, 0.2]]);
+        }
+    }
+
+    #[test]
+    fn f64_is_read_where_it_is_stored_until_it_is_changed() {
+        let all: Field = Table::new(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2).into();
+        let (first, rest) = (all.part(0..1), all.part(1..3));
+        assert_eq!(
+            (first.values(), rest.values()),
+            (&[1.0, 2.0][..], &[3.0, 4.0, 5.0, 6.0][..])
+        );
+        assert!(rest.dense.get().is_none());
+        let mut whole = first.above(&rest);
+        assert!(whole == all && Arc::ptr_eq(&whole.stored, &all.stored));
+        whole.values_mut()[3] = 0.0;
+        assert_eq!((whole.row(1), all.row(1)), (&[3.0, 0.0][..], &[3.0, 4.0][..]));
+        assert_eq!(numbers(&rest.above(&first)), [3.0, 4.0, 5.0, 6.0, 1.0, 2.0]);
+        assert_eq!(numbers(&whole.select(&[2, 1])), [5.0, 6.0, 3.0, 0.0]);
+    }
+
+    #[test]
+    fn fields_side_by_side_stay_bytes_if_all_are() {
+        let both = Field::beside(&[&images().select(&[2, 3]), &images().part(0..2)]);
+        assert_eq!(numbers(&both), [1.0, 0.0, 0.0, 1.0, 0.8, 0.2, 0.2, 0.4]);
+        assert!(both.are_bytes());
+        let other = Table::new(vec![7.0, 8.0], 1).into();
+        let both = Field::beside(&[&other, &images().part(0..2)]);
+        assert_eq!(numbers(&both), [7.0, 0.0, 1.0, 8.0, 0.2, 0.4]);
+    }
+}

@@ -9,6 +9,7 @@ mod describing;
 mod determinism;
 mod faults;
 mod hard_inputs;
+mod images;
 mod keys;
 mod laboratory;
 mod older_names;

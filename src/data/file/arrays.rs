@@ -201,21 +201,25 @@ fn part(raw: &npy::Raw, wanted: &Wanted, path: &Path) -> Result<Array, Fault> {
         [n] => (vec![n], 1),
         [n, d] => (vec![n], d),
         [n, t, d] => (vec![n, t], d),
-        _ => return shaped(raw.clone(), wanted, path),
+        _ => (Vec::new(), 0),
     };
     let number = wanted.name.parse::<usize>().ok().filter(|number| *number < d);
     let Some(j) = number else {
+        let expected = match d {
+            0 => format!("\"{ALONE}\" for all of it"),
+            _ => format!("\"{ALONE}\" for all of it, or a column from \"0\" to \"{}\"", d - 1),
+        };
         return Err(Fault::new(
             &wanted.key,
             format!("{} has no column `{}`", path.display(), cut(wanted.name)),
-            format!(
-                "\"{ALONE}\" for all of it, or a column from \"0\" to \"{}\"",
-                d.saturating_sub(1)
-            ),
-            format!(
-                "the array has the shape {:?}; its columns have numbers, not names",
-                raw.shape
-            ),
+            expected,
+            match d {
+                0 => format!("the array has the shape {:?}, and no columns", raw.shape),
+                _ => format!(
+                    "the array has the shape {:?}; its columns have numbers, not names",
+                    raw.shape
+                ),
+            },
         ));
     };
     let every = |values: &[i64]| values.iter().skip(j).step_by(d).copied().collect();

@@ -144,7 +144,7 @@ fn mappable(header: &NpyHeader, size: u64) -> Option<Type> {
     let is_large = size >= MAPPED;
     let is_in_order = header.order() == Order::C || header.shape().len() < 2;
     let of_type = match (of.type_char(), of.size_field(), of.endianness()) {
-        (TypeChar::Uint | TypeChar::Bool, 1, _) => Type::Bytes,
+        (TypeChar::Uint, 1, _) => Type::Bytes,
         (TypeChar::Float, 4, Endianness::Little) => Type::F32,
         (TypeChar::Float, 8, Endianness::Little) => Type::F64,
         _ => return None,
@@ -282,6 +282,7 @@ fn all<T: Deserialize, U>(file: NpyFile<impl Read>, to: impl Fn(T) -> U) -> std:
     for value in data {
         values.push(to(value?));
     }
+    values.shrink_to_fit();
     Ok(values)
 }
 
