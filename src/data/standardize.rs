@@ -25,21 +25,12 @@ pub struct Columns {
 
 impl Columns {
     fn fit(field: &Field, data: &Dataset) -> Self {
-        let weight = |i: usize| if data.lengths.is_some() { 1.0 } else { data.weight(i) };
-        // Missing values of sequences do not count.
-        let mean_of = |f: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
-            let present = |v: f64, term: f64| if v.is_nan() { 0.0 } else { term };
-            let sums = field.sums(|i, j, v| present(v, weight(i) * f(j, v)));
-            let totals = field.sums(|i, _, v| present(v, weight(i)));
-            let mean = |(sum, total): (f64, f64)| if total > 0.0 { sum / total } else { 0.0 };
-            sums.into_iter().zip(totals).map(mean).collect()
-        };
-        let shift = mean_of(&|_, v| v);
-        let scale = mean_of(&|j, v| (v - shift[j]).powi(2))
-            .into_iter()
-            .map(|variance| variance.sqrt())
-            .map(|s| if s > 0.0 { s } else { 1.0 })
-            .collect();
+        let moments = data.moments(field).into_iter();
+        let (shift, scale) = moments
+            .map(|column| column.unwrap_or((0.0, 0.0)))
+            .map(|(mean, variance)| (mean, variance.sqrt()))
+            .map(|(mean, deviation)| (mean, if deviation > 0.0 { deviation } else { 1.0 }))
+            .unzip();
         Self { shift, scale }
     }
 

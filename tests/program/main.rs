@@ -19,3 +19,4 @@ mod tables;
 mod tables_of_text;
 mod terminal;
 mod typing;
+mod written_tables;
