@@ -55,6 +55,23 @@ impl Dataset {
             .map_or(self.len() as f64, |weights| weights.iter().sum())
     }
 
+    /// Mean and variance of every column of `field`, which has these rows, over the numbers that are there: values of
+    /// sequences can be missing, and their steps have no weights. None for a column without values. `[D]`
+    pub fn moments(&self, field: &Field) -> Vec<Option<(f64, f64)>> {
+        let term = |i: usize, v: f64, term: f64| match (v.is_nan(), self.lengths.is_some()) {
+            (true, _) => 0.0,
+            (false, true) => term,
+            (false, false) => self.weight(i) * term,
+        };
+        let totals = field.sums(|i, _, v| term(i, v, 1.0));
+        let mean = |sums: Vec<f64>| -> Vec<f64> { sums.iter().zip(&totals).map(|(sum, total)| sum / total).collect() };
+        let means = mean(field.sums(|i, _, v| term(i, v, v)));
+        let variances = mean(field.sums(|i, j, v| term(i, v, (v - means[j]).powi(2))));
+        let both = means.into_iter().zip(variances).zip(&totals);
+        both.map(|(moments, total)| Some(moments).filter(|_| *total > 0.0))
+            .collect()
+    }
+
     /// The rows (or sequences) at `indices`, in that order.
     pub fn select(&self, indices: &[usize]) -> Self {
         if let Some(lengths) = &self.lengths {

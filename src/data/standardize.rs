@@ -25,23 +25,12 @@ pub struct Columns {
 
 impl Columns {
     fn fit(field: &Field, data: &Dataset) -> Self {
-        let weight = |i: usize| if data.lengths.is_some() { 1.0 } else { data.weight(i) };
-        // Missing values of sequences do not count.
-        let sums = |f: &dyn Fn(usize, f64) -> f64| {
-            let term = |i, j, v: f64| if v.is_nan() { 0.0 } else { weight(i) * f(j, v) };
-            field.sums(term)
-        };
-        let totals = sums(&|_, _| 1.0);
-        let mean_of = |f: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
-            let mean = |(sum, total): (f64, &f64)| if *total > 0.0 { sum / total } else { 0.0 };
-            sums(f).into_iter().zip(&totals).map(mean).collect()
-        };
-        let shift = mean_of(&|_, v| v);
-        let scale = mean_of(&|j, v| (v - shift[j]).powi(2))
-            .into_iter()
-            .map(|variance| variance.sqrt())
-            .map(|s| if s > 0.0 { s } else { 1.0 })
-            .collect();
+        let moments = data.moments(field).into_iter();
+        let (shift, scale) = moments
+            .map(|column| column.unwrap_or((0.0, 0.0)))
+            .map(|(mean, variance)| (mean, variance.sqrt()))
+            .map(|(mean, deviation)| (mean, if deviation > 0.0 { deviation } else { 1.0 }))
+            .unzip();
         Self { shift, scale }
     }
 

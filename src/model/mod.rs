@@ -22,13 +22,14 @@ mod sequential;
 pub use closed_form::{ClosedForm, EStep, Improvement, Sweeps};
 pub use joint::{
     Ancestral, Decoding, Estimates, ExactPosterior, GaussianLatent, GaussianPosterior, Joint, Latent, Latents,
-    LikelihoodKind, Marginal, Regression, StateSpaceOf, Trajectories, TrajectoryPosterior, provided,
+    LikelihoodKind, Marginal, Regression, StateSpaceOf, Trajectories, TrajectoryPosterior,
 };
 pub use kind::{Abilities, KINDS, LatentKind, MStep, ModelConfig, ModelKind, Need};
 pub use predictive::{Decoder, MixtureRows};
 
 use crate::Result;
 use crate::data::{Batch, Dataset, Table};
+use crate::error::provided;
 use crate::math::kalman::System;
 use crate::math::nonlinear::Predictor;
 use crate::math::streams::Streams;

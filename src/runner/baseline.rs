@@ -64,16 +64,13 @@ fn independent_columns(train: &Dataset, rows: &Dataset) -> f64 {
         (false, true) => term,
         (false, false) => data.weight(i) * term,
     };
-    let fit = |value: &dyn Fn(usize, f64) -> f64| train.observed.sums(|i, j, v| term(train, i, v, value(j, v)));
-    let counts = fit(&|_, _| 1.0);
-    let mean = |sums: Vec<f64>| -> Vec<f64> { sums.iter().zip(&counts).map(|(sum, count)| sum / count).collect() };
-    let means = mean(fit(&|_, v| v));
-    let variances = mean(fit(&|j, v| (v - means[j]).powi(2)));
-    let log_norms: Vec<f64> = variances
-        .iter()
-        .map(|variance| (2.0 * std::f64::consts::PI * variance).ln())
+    let fitted: Vec<(f64, f64, f64)> = train
+        .moments(&train.observed)
+        .into_iter()
+        .map(|column| column.unwrap_or((f64::NAN, f64::NAN)))
+        .map(|(mean, variance)| (mean, variance, (2.0 * std::f64::consts::PI * variance).ln()))
         .collect();
-    let value = |j: usize, v: f64| 0.5 * ((v - means[j]).powi(2) / variances[j] + log_norms[j]);
-    let sums = rows.observed.sums(|i, j, v| term(rows, i, v, value(j, v)));
+    let value = |(mean, variance, log_norm): (f64, f64, f64), v: f64| 0.5 * ((v - mean).powi(2) / variance + log_norm);
+    let sums = rows.observed.sums(|i, j, v| term(rows, i, v, value(fitted[j], v)));
     sums.iter().fold(0.0, |all, sum| all - sum) / rows.total_weight()
 }

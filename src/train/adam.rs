@@ -7,11 +7,10 @@
 use super::{AdamConfig, Job, Observer, State, Trained, evaluation, fact, fit, note_schedules, store, stored};
 use crate::data::{Batch, Batches};
 use crate::math::streams::Stream;
-use crate::nn::{Adam, AdamSettings, Parameters, backward};
+use crate::nn::{Adam, AdamSettings, Parameters, backward, normal};
 use crate::{Error, Result};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use rand::seq::SliceRandom;
-use rand_distr::{Distribution, StandardNormal};
 
 /// Trains by Adam; see [`super::train`].
 pub(super) fn train(
@@ -207,10 +206,9 @@ impl<'a> Run<'a> {
             ..
         } = *self.config;
         let noisy = |rows: &Tensor, deviation: f64, stream: &Stream| -> Result<Tensor> {
-            let noise = StandardNormal.sample_iter(stream.at(self.step)).take(rows.elem_count());
-            let noise: Vec<f64> = noise.map(|n: f64| deviation * n).collect();
-            let noise = Tensor::from_vec(noise, rows.shape(), &Device::Cpu)?;
-            Ok((rows + noise.to_dtype(rows.dtype())?.to_device(&self.device)?)?)
+            let noise = normal(stream.at(self.step), rows.shape(), DType::F64, &Device::Cpu)?;
+            let noise = (noise * deviation)?.to_dtype(rows.dtype())?;
+            Ok((rows + noise.to_device(&self.device)?)?)
         };
         if let Some(given) = batch.given.as_mut().filter(|_| given_noise > 0.0) {
             *given = noisy(given, given_noise, &self.noise[0])?;

@@ -149,10 +149,19 @@ mod tests {
 
     #[test]
     fn a_bias_is_detected() {
-        // A shift of half a standard deviation is 5 standard errors of the mean of 100.
-        let bias = moments(0.5, &[1.0], 100, 0).bias(&[0.0]);
-        assert!((bias - 5.0).abs() < 3.5, "{bias}");
-        assert!((moments(0.0, &[2.0, 1.0], 4000, 1).total_variance() - 5.0).abs() < 0.6);
+        // A shift of half a standard deviation is 5 standard errors of the mean of n = 100. The statistic is the size of a
+        // noncentral t, of mean 5 (1 + 3/(4n)) to first order in 1/n and variance near 1 + 5²/(2n).
+        let (n, trials) = (100.0, 400);
+        let mean = (0..trials)
+            .map(|seed| moments(0.5, &[1.0], 100, seed).bias(&[0.0]))
+            .sum::<f64>()
+            / trials as f64;
+        let margin = 5.0 * ((1.0 + 25.0 / (2.0 * n)) / trials as f64).sqrt();
+        assert!((mean - 5.0 * (1.0 + 0.75 / n)).abs() < margin, "{mean} ± {margin}");
+        // 4,000 draws of variances 4 and 1: the sum's variance is 2 (4² + 1²) / 4000.
+        let margin = 5.0 * (2.0f64 * 17.0 / 4000.0).sqrt();
+        let total = moments(0.0, &[2.0, 1.0], 4000, 1).total_variance();
+        assert!((total - 5.0).abs() < margin, "{total} ± {margin}");
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use super::Job;
 use crate::data::{Batch, Batches, Dataset};
+use crate::error::provided;
 use crate::math::nonlinear::LogLikelihood;
 use crate::math::streams::Generator;
-use crate::model::{Joint, Latent, Latents, LikelihoodKind, Model, provided};
+use crate::model::{Joint, Latent, Latents, LikelihoodKind, Model};
 use crate::nn::{self, Parameters};
 use crate::posterior::POSTERIOR;
 use crate::{Error, Result};

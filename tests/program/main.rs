@@ -20,3 +20,4 @@ mod tables;
 mod tables_of_text;
 mod terminal;
 mod typing;
+mod written_tables;

@@ -7,7 +7,7 @@
 //! (E-step) and [`m_step::maximize`] (M-step).
 
 mod block;
-mod elementary;
+pub(crate) mod elementary;
 mod hypercube;
 pub mod initial;
 mod k_means;
@@ -26,4 +26,4 @@ pub mod sweep;
 pub mod vectors;
 
 pub use hypercube::{latin_hypercube, normal_quantile};
-pub use probability::{LN_2PI, index_at, log_sum_exp, softmax, weighted_moments};
+pub use probability::{LN_2PI, index_at, log_sum_exp, softmax};

@@ -1,5 +1,5 @@
-//! Small functions of plain f64 numbers that many places need: sums in the logarithm, a draw in proportion to weights,
-//! the moments of a column.
+//! Small functions of plain f64 numbers that many places need: sums in the logarithm, and a draw in proportion to
+//! weights.
 //!
 //! The kernels that treat many numbers at once have the same formulas in whole vectors, with exponentials of their own
 //! (`block`, `quadrature`, `nonlinear`).
@@ -45,22 +45,6 @@ pub fn index_at(masses: &[f64], mark: f64) -> usize {
     chosen
 }
 
-/// Mean `Σ w v / Σ w` and variance `Σ w (v − mean)² / Σ w` of the values that are not NaN, from pairs of weight (≥ 0)
-/// and value; nothing if they have no weight.
-pub fn weighted_moments(pairs: impl Iterator<Item = (f64, f64)> + Clone) -> Option<(f64, f64)> {
-    let present = pairs.filter(|(_, v)| !v.is_nan());
-    let mean_of = |f: &dyn Fn(f64) -> f64| {
-        let sums = present
-            .clone()
-            .fold((0.0, 0.0), |(sum, total), (w, v)| (sum + w * f(v), total + w));
-        Some(sums)
-            .filter(|(_, total)| *total > 0.0)
-            .map(|(sum, total)| sum / total)
-    };
-    let mean = mean_of(&|v| v)?;
-    Some((mean, mean_of(&|v| (v - mean).powi(2))?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,12 +78,5 @@ mod tests {
             assert_eq!(index_at(&masses, mark), index, "{mark}");
         }
         assert_eq!(index_at(&[0.0, 0.0], 0.0), 0);
-    }
-
-    #[test]
-    fn moments_are_those_of_the_repeated_values() {
-        let pairs = [(2.0, 1.0), (1.0, f64::NAN), (1.0, 4.0), (0.0, 100.0)];
-        assert_eq!(weighted_moments(pairs.into_iter()), Some((2.0, 2.0)));
-        assert_eq!(weighted_moments([(1.0, f64::NAN), (0.0, 3.0)].into_iter()), None);
     }
 }

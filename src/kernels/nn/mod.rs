@@ -22,6 +22,7 @@ mod mean;
 mod mixture;
 mod mixture_kernel;
 mod mixture_operation;
+mod mixture_tile;
 mod noise;
 pub mod parameters;
 pub mod perceptron;

@@ -250,6 +250,7 @@ impl ModelKind for LatentGaussian {
             density: true,
             conditional: true,
             latent: LatentKind::Continuous,
+            states: None,
             exact_likelihood: self.is_linear(),
             exact_posterior: self.is_linear(),
             mean: false,

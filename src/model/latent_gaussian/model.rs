@@ -6,9 +6,8 @@ use crate::Result;
 use crate::data::{Batch, Dataset};
 use crate::math::streams::Streams;
 use crate::model::{ClosedForm, Decoder, Joint, Latent, LikelihoodKind, Model};
-use crate::nn::{Parameters, Perceptron};
+use crate::nn::{self, Parameters, Perceptron};
 use candle_core::{DType, Device, Tensor};
-use rand_distr::{Distribution, StandardNormal};
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
@@ -21,14 +20,8 @@ pub(super) fn pooled_deviation(train: &Dataset) -> f64 {
 
 /// Weighted mean and variance of every observed column.
 pub(super) fn moments(train: &Dataset) -> Vec<(f64, f64)> {
-    let total = train.total_weight();
-    let mean_of = |f: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
-        let sums = train.observed.sums(|i, j, v| train.weight(i) * f(j, v));
-        sums.into_iter().map(|sum| sum / total).collect()
-    };
-    let means = mean_of(&|_, v| v);
-    let variances = mean_of(&|j, v| (v - means[j]).powi(2));
-    means.into_iter().zip(variances).collect()
+    let moments = train.moments(&train.observed).into_iter();
+    moments.map(|column| column.unwrap_or((0.0, 0.0))).collect()
 }
 
 /// The prefix of the decoder's parameters.
@@ -128,9 +121,9 @@ impl Model for LatentGaussianModel {
         }
         if self.config.prior == Prior::Mixture {
             let (k, z) = (self.config.prior_components, self.config.latent_dimensions);
-            let normal = StandardNormal.sample_iter(stream("prior_means").at(0));
+            let means = nn::normal(stream("prior_means").at(0), (k, z), dtype, device)?;
             theta.insert("prior_logits", &tensor(vec![0.0; k], (1, k))?)?;
-            theta.insert("prior_means", &tensor(normal.take(k * z).collect(), (k, z))?)?;
+            theta.insert("prior_means", &means)?;
             theta.insert("prior_deviations", &tensor(vec![0.5f64.ln(); k * z], (k, z))?)?;
         }
         Ok(theta)

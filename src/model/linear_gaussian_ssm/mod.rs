@@ -343,6 +343,7 @@ impl ModelKind for LinearGaussianSsm {
             density: true,
             conditional: false,
             latent: LatentKind::Trajectory,
+            states: Some(self.states),
             exact_likelihood: true,
             exact_posterior: true,
             mean: false,

@@ -207,14 +207,10 @@ impl Settings {
     pub(super) fn random(&self, data: &Dataset, rng: &mut Generator) -> System {
         let (x, o, u) = (self.states, self.outputs, self.inputs);
         let mut normal = || -> f64 { StandardNormal.sample(rng) };
-        let moments: Vec<(f64, f64)> = (0..o)
-            .map(|j| {
-                let present: Vec<f64> = data.observed.column(j).filter(|v| !v.is_nan()).collect();
-                let n = present.len().max(1) as f64;
-                let mean = present.iter().sum::<f64>() / n;
-                let variance = present.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
-                (mean, if variance > 0.0 { variance } else { 1.0 })
-            })
+        let columns = data.moments(&data.observed).into_iter();
+        let moments: Vec<(f64, f64)> = columns
+            .map(|column| column.unwrap_or((0.0, 0.0)))
+            .map(|(mean, variance)| (mean, if variance > 0.0 { variance } else { 1.0 }))
             .collect();
         let mut system = blank(x, o, u);
         let rule = self.rule(Field::Emission);

@@ -9,6 +9,7 @@ use crate::math::initial::{initial, reseed};
 use crate::math::linear_mixture::{Covariance, LinearMixture};
 use crate::math::m_step::{Event, Fixed, Floor, maximize};
 use crate::math::rows::Observations;
+use crate::math::softmax;
 use crate::math::streams::{Generator, Streams};
 use crate::math::sweep::{self, sweep};
 use crate::model::{ClosedForm, EStep, Improvement, Sweeps};
@@ -72,13 +73,8 @@ impl Mixture {
             }
         }
         if let Some(logits) = &fixed.first_logits {
-            let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let raised: Vec<f64> = logits
-                .iter()
-                .map(|l| (self.settings.logit_scale * (l - largest)).exp())
-                .collect();
-            let total: f64 = raised.iter().sum();
-            mixture.weights = raised.into_iter().map(|w| w / total).collect();
+            let scaled: Vec<f64> = logits.iter().map(|l| self.settings.logit_scale * l).collect();
+            mixture.weights = softmax(&scaled);
         } else if fixed.means.is_some() {
             mixture.weights = vec![1.0 / k as f64; k];
         }

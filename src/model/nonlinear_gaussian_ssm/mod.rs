@@ -301,6 +301,7 @@ impl ModelKind for NonlinearGaussianSsm {
             density: true,
             conditional: false,
             latent: LatentKind::Trajectory,
+            states: Some(1),
             exact_likelihood: false,
             exact_posterior: false,
             mean: false,
