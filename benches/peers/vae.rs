@@ -43,7 +43,7 @@ impl Request {
         let x = array(&file, "x")?;
         let values = x.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
         let data = Dataset {
-            observed: Table::new(values, x.dim(1)?),
+            observed: Table::new(values, x.dim(1)?).into(),
             ..Dataset::default()
         };
         let hidden = vec![self.hidden, self.hidden];
@@ -64,7 +64,7 @@ impl Request {
                 observed: x.narrow(0, start, self.batch)?,
                 given: None,
                 weights: None,
-                sequences: None,
+                lengths: None,
             })
         });
         let batches = batches.collect::<Result<Vec<_>>>()?;

@@ -443,10 +443,6 @@ impl Generator for Tree {
     }
 
     /// None: the side is hidden, and its probability given a state has no closed form.
-    fn log_prob(&self, _observed: &[f64], _given: &[f64]) -> Option<f64> {
-        None
-    }
-
     fn references(&self) -> Vec<Reference> {
         vec![]
     }

@@ -20,8 +20,6 @@ const NARROWEST_PROSE: usize = 16;
 /// the same number of decimals.
 pub(super) struct Table {
     rows: Vec<Vec<String>>,
-    /// Whether an empty line comes between rows of several lines.
-    is_spaced: bool,
 }
 
 /// A column that is being laid out.
@@ -41,14 +39,7 @@ impl Table {
     pub(super) fn new(headings: &[&str]) -> Self {
         Self {
             rows: vec![headings.iter().map(|heading| (*heading).to_owned()).collect()],
-            is_spaced: false,
         }
-    }
-
-    /// The table with an empty line between rows, where any of them has several lines.
-    pub(super) fn spaced(mut self) -> Self {
-        self.is_spaced = true;
-        self
     }
 
     /// Adds a row.
@@ -89,7 +80,7 @@ impl Table {
             let mut columns = vec![first.copied()];
             columns.extend(block);
             fit(&mut columns, screen.width);
-            block_text(&columns, screen, self.is_spaced)
+            block_text(&columns, screen)
         });
         texts.collect::<Vec<_>>().join("\n")
     }
@@ -159,7 +150,7 @@ fn fit(columns: &mut [Column], width: Option<usize>) {
     }
 }
 
-fn block_text(columns: &[Column], screen: &Screen, is_spaced: bool) -> String {
+fn block_text(columns: &[Column], screen: &Screen) -> String {
     let mut text = String::new();
     let full = columns.iter().map(|column| column.width).sum::<usize>() + GAP * (columns.len() - 1);
     let rule = if screen.is_terminal { "─" } else { "-" };
@@ -168,11 +159,7 @@ fn block_text(columns: &[Column], screen: &Screen, is_spaced: bool) -> String {
         cells.collect::<Vec<_>>()
     };
     let rows: Vec<Vec<Vec<String>>> = (0..columns[0].cells.len()).map(wrapped).collect();
-    let is_spaced = is_spaced && rows.iter().flatten().any(|cell| cell.len() > 1);
     for (i, cells) in rows.iter().enumerate() {
-        if is_spaced && i > 1 {
-            text.push('\n');
-        }
         let height = cells.iter().map(Vec::len).max().unwrap_or(1);
         for line in 0..height {
             let parts = columns.iter().zip(cells).map(|(column, cell)| {

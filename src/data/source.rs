@@ -7,7 +7,7 @@ use super::demonstrations::Demonstrations;
 use super::file::{Asked, Contents, FileConfig, Rows, SharedFile};
 use super::oracle::{oracle, sequence_oracle, true_growth, true_system};
 use super::split::{Parts, check_drawn, check_weights, held_out, split};
-use super::{Dataset, Standardization, Table};
+use super::{Dataset, Field, Standardization, Table};
 use crate::environment::EnvironmentKind;
 use crate::error::Fault;
 use crate::kind::{self, Chosen};
@@ -261,7 +261,7 @@ impl DataConfig {
         }
         let widths = Widths {
             observed: rows.observed.columns(),
-            given: rows.given.as_ref().map_or(0, Table::columns),
+            given: rows.given.as_ref().map_or(0, Field::columns),
         };
         Ok(Shape { widths, longest })
     }
@@ -409,8 +409,8 @@ fn no_population(source: &str) -> Fault {
 fn dataset(points: envs::Points, observed: usize, given: usize) -> Dataset {
     Dataset {
         before: None,
-        observed: Table::new(points.observed, observed),
-        given: (given > 0).then(|| Table::new(points.given, given)),
+        observed: Table::new(points.observed, observed).into(),
+        given: (given > 0).then(|| Table::new(points.given, given).into()),
         weights: (!points.weights.is_empty()).then_some(points.weights),
         labels: (!points.labels.is_empty()).then_some(points.labels),
         episodes: (!points.episodes.is_empty()).then_some(points.episodes),

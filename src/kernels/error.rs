@@ -61,6 +61,14 @@ pub enum Error {
     Other(String),
 }
 
+/// A capability that was asked for; `name` says what it is.
+///
+/// # Errors
+/// [`Error::Lacking`] if there is none.
+pub fn provided<T>(capability: Option<T>, name: &'static str) -> Result<T> {
+    capability.ok_or(Error::Lacking(name))
+}
+
 impl Error {
     /// An input or output error that names its file.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {

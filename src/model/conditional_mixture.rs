@@ -220,6 +220,7 @@ impl ModelKind for ConditionalMixture {
             density: false,
             conditional: true,
             latent: latent_of(self.components),
+            states: None,
             exact_likelihood: true,
             exact_posterior: true,
             mean: true,

@@ -82,6 +82,7 @@ impl ModelKind for Gaussian {
             density: true,
             conditional: false,
             latent: LatentKind::None,
+            states: None,
             exact_likelihood: true,
             exact_posterior: true,
             mean: false,

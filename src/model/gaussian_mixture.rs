@@ -161,6 +161,7 @@ impl ModelKind for GaussianMixture {
             density: true,
             conditional: false,
             latent: latent_of(self.components),
+            states: None,
             exact_likelihood: true,
             exact_posterior: true,
             mean: false,

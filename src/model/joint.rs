@@ -2,8 +2,9 @@
 //!
 //! Every [`Joint`] has its log-density and the terms of it. Everything else is a capability, which it hands out or does not
 //! have. A posterior or an objective declares which it needs ([`super::Need`]), so that a combination without it is refused
-//! before anything runs; [`provided`] is the answer to a caller that skipped this check.
+//! before anything runs; [`provided`](crate::error::provided) is the answer to a caller that skipped this check.
 
+use crate::error::provided;
 use crate::math::kalman::{Beliefs, Sequences};
 use crate::math::nonlinear::Dynamics;
 use crate::math::streams::{Generator, Stream};
@@ -145,14 +146,6 @@ pub trait Joint {
     fn state_space(&self) -> Option<StateSpaceOf<'_>> {
         None
     }
-}
-
-/// A capability that was asked for.
-///
-/// # Errors
-/// [`Error::Lacking`] if there is none.
-pub fn provided<T>(capability: Option<T>, name: &'static str) -> Result<T> {
-    capability.ok_or(Error::Lacking(name))
 }
 
 /// Capabilities for callers that know that the joint has them.

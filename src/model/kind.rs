@@ -102,6 +102,8 @@ pub struct Abilities {
     pub conditional: bool,
     /// Its latent variable.
     pub latent: LatentKind,
+    /// The dimensions of a trajectory's states, X; none for other latents.
+    pub states: Option<usize>,
     /// log p(x) has a closed form that can be maximised.
     pub exact_likelihood: bool,
     /// p(z|x) is known in closed form.

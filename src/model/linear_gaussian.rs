@@ -64,6 +64,7 @@ impl ModelKind for LinearGaussian {
             density: false,
             conditional: true,
             latent: LatentKind::None,
+            states: None,
             exact_likelihood: true,
             exact_posterior: true,
             mean: true,

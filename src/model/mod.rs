@@ -15,22 +15,21 @@ pub mod latent_gaussian;
 pub mod linear_gaussian;
 pub mod linear_gaussian_ssm;
 pub mod mixture;
-mod nonlinear;
 pub mod nonlinear_gaussian_ssm;
 mod predictive;
 mod sequential;
-mod state_space;
 
 pub use closed_form::{ClosedForm, EStep, Improvement, Sweeps};
 pub use joint::{
     Ancestral, Decoding, Estimates, ExactPosterior, GaussianLatent, GaussianPosterior, Joint, Latent, Latents,
-    LikelihoodKind, Marginal, Regression, StateSpaceOf, Trajectories, TrajectoryPosterior, provided,
+    LikelihoodKind, Marginal, Regression, StateSpaceOf, Trajectories, TrajectoryPosterior,
 };
 pub use kind::{Abilities, KINDS, LatentKind, MStep, ModelConfig, ModelKind, Need};
 pub use predictive::{Decoder, MixtureRows};
 
 use crate::Result;
 use crate::data::{Batch, Dataset, Table};
+use crate::error::provided;
 use crate::math::kalman::System;
 use crate::math::nonlinear::Predictor;
 use crate::math::streams::Streams;

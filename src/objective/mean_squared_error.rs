@@ -2,8 +2,9 @@
 
 use super::{ObjectiveKind, PosteriorUse};
 use crate::Result;
+use crate::error::provided;
 use crate::kind::{Declared, Example};
-use crate::model::{Joint, Need, provided};
+use crate::model::{Joint, Need};
 use crate::posterior::Draws;
 use candle_core::{D, Tensor};
 use schemars::JsonSchema;

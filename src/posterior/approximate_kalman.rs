@@ -4,11 +4,12 @@
 use super::{ApproximateLikelihood, Common, Draws, Facts, PosteriorKind, trajectory};
 use crate::Result;
 use crate::error::Fault;
+use crate::error::provided;
 use crate::kind::{Declared, Example};
 use crate::math::nonlinear::{Approximation, GaussianFiltered, SigmaPoints};
 use crate::math::streams::Generator;
 use crate::model::{Abilities, Need};
-use crate::model::{Joint, StateSpaceOf, TrajectoryPosterior, provided};
+use crate::model::{Joint, StateSpaceOf, TrajectoryPosterior};
 use crate::nn::Parameters;
 use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
@@ -25,7 +26,8 @@ pub struct UnscentedKalman {
     /// β: 2 − (1 − α²) gives the central point its Gaussian share of the covariance; 0 with α = 1 is unscaled.
     #[schemars(range(min = 0.0, max = 10.0))]
     pub beta: f64,
-    /// κ, above −X. Without this key it is 3 − X, but not below 0.
+    /// κ, above −X. Without this key it is 3 − X, but not below 0. Below 0 the central point has a negative weight where
+    /// α = 1, and a covariance may fail to be positive definite (Julier & Uhlmann 1997).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kappa: Option<f64>,
     /// Options that every posterior has.
@@ -46,15 +48,18 @@ impl Default for UnscentedKalman {
 }
 
 impl UnscentedKalman {
-    fn check(&self) -> Vec<Fault> {
-        let supported = self.kappa.is_none_or(|kappa| kappa.is_finite() && kappa > -1.0);
+    /// The fault of a κ that leaves the points of `states` dimensions no distance from the mean.
+    fn check(&self, states: usize) -> Vec<Fault> {
+        let supported = self
+            .kappa
+            .is_none_or(|kappa| kappa.is_finite() && kappa > -(states as f64));
         let fault = Fault::new(
             "kappa",
             format!(
                 "κ = {} gives sigma points no finite, positive spread",
                 self.kappa.unwrap_or(0.0)
             ),
-            "a number above −1",
+            format!("a number above −X = −{states}, where X counts the dimensions of a state"),
             "remove it: 3 − X, but not below 0, matches fourth moments",
         );
         if supported { Vec::new() } else { vec![fault] }
@@ -175,8 +180,8 @@ impl PosteriorKind for UnscentedKalman {
         Some(self)
     }
 
-    fn check(&self, _model: &Abilities) -> Vec<Fault> {
-        Self::check(self)
+    fn check(&self, model: &Abilities) -> Vec<Fault> {
+        Self::check(self, model.states.unwrap_or(1))
     }
 
     fn draws(&self, joint: &dyn Joint, _phi: &Parameters, _step: u64, _generator: &mut Generator) -> Result<Draws> {

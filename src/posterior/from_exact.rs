@@ -1,8 +1,9 @@
 //! Draws from the true posterior, for the three kinds of latent: by enumeration, from a Gaussian, from a smoother.
 
 use super::{Common, Draws, gaussian_latent, trajectory};
+use crate::error::provided;
 use crate::math::streams::Generator;
-use crate::model::{ExactPosterior, Joint, Latents, Trajectories, TrajectoryPosterior, provided};
+use crate::model::{ExactPosterior, Joint, Latents, Trajectories, TrajectoryPosterior};
 use crate::{Result, nn};
 use candle_core::Tensor;
 

@@ -3,6 +3,7 @@
 
 use super::Draws;
 use super::from_exact::FromExact;
+use crate::math::LN_2PI;
 use crate::math::streams::Generator;
 use crate::model::{GaussianPosterior, Latents};
 use crate::{Error, Result};
@@ -20,9 +21,7 @@ pub(super) fn draws(
     let factor = DMatrix::from_row_slice(z, z, &covariance).cholesky();
     let factor = factor.ok_or_else(|| Error::Other("the posterior's covariance is not positive definite".into()))?;
     let factor = factor.l();
-    let log_norm: f64 = (0..z)
-        .map(|i| factor[(i, i)].ln() + 0.5 * (2.0 * std::f64::consts::PI).ln())
-        .sum();
+    let log_norm: f64 = (0..z).map(|i| factor[(i, i)].ln() + 0.5 * LN_2PI).sum();
     let rows = means.len() / z;
     let (units, samples) = rule.gaussian(rows, z, generator); // [B, S, Z]
     let mut points = Vec::with_capacity(units.len());

@@ -21,7 +21,6 @@ use crate::nn::Parameters;
 use crate::{Error, Result, nn};
 use candle_core::{D, Tensor, Var};
 use rand::RngExt;
-use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -129,12 +128,8 @@ impl Hamiltonian {
         generator: &mut Generator,
     ) -> Result<(Place, Tensor)> {
         let (shape, dtype, device) = (place.z.shape(), place.z.dtype(), place.z.device());
-        let momentum: Vec<f64> = StandardNormal
-            .sample_iter(&mut *generator)
-            .take(shape.elem_count())
-            .collect();
+        let start = nn::normal(&mut *generator, shape, dtype, device)?; // [B, S, Z]
         let uniforms: Vec<f64> = (0..place.value.elem_count()).map(|_| generator.random()).collect();
-        let start = Tensor::from_vec(momentum, shape, device)?.to_dtype(dtype)?; // [B, S, Z]
         let epsilon = self.step_size;
         let mut r = (&start + (&place.gradient * (epsilon / 2.0))?)?;
         let mut next: Option<Place> = None;

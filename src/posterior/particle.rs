@@ -4,11 +4,12 @@
 
 use super::{Common, Draws, Facts, PosteriorKind, trajectory};
 use crate::Result;
+use crate::error::provided;
 use crate::kind::{Declared, Example};
 use crate::math::nonlinear::BootstrapFilter;
 use crate::math::streams::Generator;
 use crate::model::Need;
-use crate::model::{Joint, Latents, StateSpaceOf, TrajectoryPosterior, provided};
+use crate::model::{Joint, Latents, StateSpaceOf, TrajectoryPosterior};
 use crate::nn::Parameters;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -10,8 +10,6 @@ use crate::model::{Joint, Latent, Latents};
 use crate::nn::{self, Activation, Parameters, Perceptron};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
-use rand::RngExt;
-use rand_distr::StandardNormal;
 
 /// The prefix of φ among all parameters.
 pub const POSTERIOR: &str = "posterior";
@@ -98,8 +96,7 @@ impl Recognised {
         match self {
             Self::Gaussian { mean, raw } => {
                 let (b, z) = mean.dims2()?;
-                let noise: Vec<f64> = (0..b * samples * z).map(|_| generator.sample(StandardNormal)).collect();
-                let noise = Tensor::from_vec(noise, (b, samples, z), mean.device())?.to_dtype(mean.dtype())?;
+                let noise = nn::normal(generator, (b, samples, z), mean.dtype(), mean.device())?;
                 let z = nn::reparameterised(mean, raw, &noise, DEVIATION_FLOOR)?;
                 Ok(Latents::Continuous(z)) // [B, S, Z]
             }

@@ -5,6 +5,7 @@ use super::from_exact::{self, FromExact};
 use super::{Common, Draws, DrawsOf, Facts, PosteriorKind};
 use crate::Result;
 use crate::kind::{Declared, Example};
+use crate::math::index_at;
 use crate::math::streams::Generator;
 use crate::model::Need;
 use crate::model::{Joint, Latents, Trajectories, TrajectoryPosterior};
@@ -103,17 +104,7 @@ pub(super) fn index(log_q: &Tensor, samples: usize, generator: &mut Generator) -
     for row in probabilities.chunks(components) {
         let total: f64 = row.iter().sum();
         for _ in 0..samples {
-            let mut left = generator.random::<f64>() * total;
-            let mut z = 0;
-            // Rounding errors go to the last value with positive probability.
-            for (k, p) in row.iter().enumerate().filter(|(_, p)| **p > 0.0) {
-                z = k;
-                left -= p;
-                if left < 0.0 {
-                    break;
-                }
-            }
-            index.push(z as u32);
+            index.push(index_at(row, generator.random::<f64>() * total) as u32);
         }
     }
     Ok(Tensor::from_vec(index, (rows, samples), log_q.device())?)

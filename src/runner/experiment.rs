@@ -120,8 +120,10 @@ impl Experiment {
             let hash = match known.get(&path) {
                 Some(hash) => hash.clone(),
                 None => {
-                    let bytes = std::fs::read(&path).map_err(|error| Error::io(&path, error))?;
-                    let hash = blake3::hash(&bytes).to_hex().to_string();
+                    let mut hasher = blake3::Hasher::new();
+                    let read = std::fs::File::open(&path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+                    read.map_err(|error| Error::io(&path, error))?;
+                    let hash = hasher.finalize().to_hex().to_string();
                     known.entry(path.clone()).or_insert(hash).clone()
                 }
             };

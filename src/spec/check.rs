@@ -237,7 +237,12 @@ impl Checker<'_, '_> {
         {
             let message = format!("`{path}.{shown}` is now called `{path}.{}`", renamed.new);
             let help = renamed.help(&brief(&entry.node.inline()));
-            return self.fault(message, entry.key_span, "an older name".into(), Some(help));
+            return self.fault(
+                message,
+                entry.key_span,
+                format!("expected `{}`", renamed.new),
+                Some(help),
+            );
         }
         let path_section = path.split('.').next().unwrap_or_default();
         let mut allowed: Vec<&str> = table.settled.iter().map(String::as_str).collect();

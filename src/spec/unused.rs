@@ -9,9 +9,10 @@ use crate::control::{EvaluationConfig, LatentRule, RolloutConfig};
 use crate::data::Source;
 use crate::data::source::Widths;
 use crate::error::Fault;
+use crate::kind;
 use crate::model::{LatentKind, LikelihoodKind};
 use crate::objective::Setting;
-use crate::posterior::{Common, Schedule};
+use crate::posterior::{Common, PosteriorKind, Schedule};
 use crate::train::AdamConfig;
 
 /// One key with a value that would change nothing.
@@ -77,7 +78,8 @@ fn posterior(spec: &Spec, found: &mut Found) {
         found.note("posterior.temperature", has_temperature, NO_LATENT, MORE_COMPONENTS);
         let is_stale = common.refresh_every != defaults.refresh_every;
         found.note("posterior.refresh_every", is_stale, NO_LATENT, MORE_COMPONENTS);
-        let is_sampled = spec.posterior.keys().contains_key("samples") && facts.samples != Some(1);
+        let plain = kind::find::<dyn PosteriorKind>(spec.posterior.name()).and_then(|kind| kind.default_options().ok());
+        let is_sampled = plain.is_some_and(|plain| plain.facts().samples != facts.samples);
         found.note("posterior.samples", is_sampled, NO_LATENT, MORE_COMPONENTS);
         return;
     }

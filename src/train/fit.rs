@@ -11,8 +11,9 @@
 use super::Job;
 use crate::Result;
 use crate::data::Batch;
+use crate::error::provided;
 use crate::math::streams::Generator;
-use crate::model::{Joint, provided};
+use crate::model::Joint;
 use crate::nn::{self, Parameters};
 use crate::posterior::{Draws, Fit, Network, Phase};
 use candle_core::Tensor;

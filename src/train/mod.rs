@@ -87,23 +87,31 @@ pub struct State {
     pub facts: BTreeMap<String, String>,
 }
 
-/// An observer of training.
+/// An observer of training. What it does not override it ignores, and it never interrupts.
 pub trait Observer {
     /// Metrics after `step` steps.
-    fn evaluated(&mut self, step: u64, metrics: &[(String, f64)]) -> Result<()>;
+    fn evaluated(&mut self, _step: u64, _metrics: &[(String, f64)]) -> Result<()> {
+        Ok(())
+    }
 
     /// A notable event at `step`.
-    fn noted(&mut self, step: u64, text: &str) -> Result<()>;
+    fn noted(&mut self, _step: u64, _text: &str) -> Result<()> {
+        Ok(())
+    }
 
     /// Offers a state to resume from, after the metrics of its step; it must be kept if `required` (the run stops
     /// here), and may be skipped otherwise.
-    fn checkpoint(&mut self, required: bool, state: &dyn Fn() -> Result<State>) -> Result<()>;
+    fn checkpoint(&mut self, _required: bool, _state: &dyn Fn() -> Result<State>) -> Result<()> {
+        Ok(())
+    }
 
     /// `done` of at most `of` units of work are done.
-    fn progressed(&mut self, done: u64, of: u64);
+    fn progressed(&mut self, _done: u64, _of: u64) {}
 
     /// Whether to stop after this step.
-    fn interrupted(&self) -> bool;
+    fn interrupted(&self) -> bool {
+        false
+    }
 }
 
 /// The result of training.

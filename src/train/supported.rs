@@ -114,9 +114,9 @@ pub fn supported_combinations(model: Abilities) -> Vec<Combination> {
 /// The value of `key` that would be supported beside the others.
 fn expected(key: &str, supported: &[Combination], asked: &Combination) -> String {
     let value = |combination: &Combination| match key {
-        "posterior.kind" => combination.posterior,
-        "objective.kind" => combination.objective,
-        _ => combination.optimizer,
+        "posterior.kind" => format!("`{}`", combination.posterior),
+        "objective.kind" => format!("`{}`", combination.objective),
+        _ => format!("`optimizer = {:?}`", combination.optimizer),
     };
     let differs_only_there = |other: &Combination| {
         (key == "posterior.kind" || key == "objective.kind" || other.posterior == asked.posterior)
@@ -125,10 +125,13 @@ fn expected(key: &str, supported: &[Combination], asked: &Combination) -> String
     };
     let mut names: Vec<String> = Vec::new();
     for combination in supported.iter().filter(|other| differs_only_there(other)) {
-        let name = format!("`{}`", value(combination));
+        let name = value(combination);
         if !names.contains(&name) {
             names.push(name);
         }
+    }
+    if asked.optimizer == TrainingConfig::EM && key != "training.optimizer" {
+        names.push(format!("`optimizer = {:?}`", TrainingConfig::ADAM));
     }
     match names.as_slice() {
         [] => "another combination".to_owned(),

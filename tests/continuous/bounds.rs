@@ -261,6 +261,6 @@ fn a_chain_has_no_bound() {
     for kind in ["elbo", "iwae"] {
         let objective = objective(&format!("kind = '{kind}'"));
         let error = objective.value(joint.as_ref(), 0, || Ok(draws.clone())).unwrap_err();
-        assert!(error.to_string().contains("no tractable log q"), "{error}");
+        assert!(error.to_string().contains("tractable log q"), "{error}");
     }
 }

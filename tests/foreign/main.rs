@@ -72,13 +72,13 @@ fn foreign_kinds_are_listed_and_described_and_their_examples_run() {
         let example = page.split("An example that runs").nth(1).expect("an example");
         let lines = example.lines().skip(1).take_while(|line| !line.starts_with("test "));
         let example: Vec<&str> = lines.map(str::trim).filter(|line| !line.starts_with(':')).collect();
-        let path = folder.path().join("example.toml");
-        std::fs::write(&path, example.join("\n")).expect("a file");
+        let path = format!("{name}.toml");
+        std::fs::write(folder.path().join(&path), example.join("\n")).expect("a file");
         let (is_well, said) = say(
             folder.path(),
             &[
                 "run",
-                "example.toml",
+                &path,
                 "--seeds",
                 "1",
                 "--set",
@@ -106,7 +106,7 @@ fn foreign_kinds_train_with_those_of_the_crate() {
         let (is_well, said) = say(folder.path(), &["run", "e.toml", "--fresh", "--json", "--quiet"]);
         assert!(is_well, "{model} {posterior} {objective}: {said}");
         for seed in 0..3 {
-            let metrics = glob(folder.path(), seed);
+            let metrics = metrics_of(folder.path(), seed);
             let value = |line: &str| {
                 let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
                 line["test/log_likelihood"].as_f64().expect("an exact likelihood")
@@ -121,17 +121,18 @@ fn foreign_kinds_train_with_those_of_the_crate() {
     }
 }
 
-fn glob(folder: &std::path::Path, seed: u64) -> String {
-    let results = folder.join("results/e");
-    let variant = std::fs::read_dir(&results).expect("results");
-    let mut found = variant.filter_map(|entry| {
-        let path = entry
-            .expect("an entry")
-            .path()
-            .join(format!("seed-{seed}/metrics.jsonl"));
-        std::fs::read_to_string(path).ok()
-    });
-    found.next().expect("metrics")
+/// The metrics of the only variant's run with this seed.
+fn metrics_of(folder: &std::path::Path, seed: u64) -> String {
+    let mut folders = vec![folder.join("results")];
+    while let Some(folder) = folders.pop() {
+        let path = folder.join(format!("seed-{seed}/metrics.jsonl"));
+        if let Ok(text) = std::fs::read_to_string(path) {
+            return text;
+        }
+        let inner = std::fs::read_dir(folder).expect("a folder").flatten();
+        folders.extend(inner.map(|entry| entry.path()).filter(|path| path.is_dir()));
+    }
+    panic!("no metrics of seed {seed}")
 }
 
 #[test]
@@ -141,7 +142,7 @@ fn needs_are_checked_for_foreign_kinds_too() {
     std::fs::write(folder.path().join("e.toml"), latent).expect("a file");
     let (is_well, said) = say(folder.path(), &["check", "e.toml"]);
     assert!(
-        !is_well && said.contains("two_best") && said.contains("e.toml:9"),
+        !is_well && said.contains("two_best") && said.contains("e.toml:10"),
         "{said}"
     );
     let em = file("student_t_mixture", "exact", "expected_log_likelihood").replace(

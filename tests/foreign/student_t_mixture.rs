@@ -53,6 +53,7 @@ impl ModelKind for StudentTMixture {
             density: true,
             conditional: false,
             latent: LatentKind::Finite,
+            states: None,
             exact_likelihood: true,
             exact_posterior: true,
             mean: false,

@@ -2,9 +2,10 @@
 //! truncation, Lücke & Eggert 2010).
 
 use candle_core::{D, Tensor};
+use latent_lab::error::provided;
 use latent_lab::kind::{Declared, Example};
 use latent_lab::math::streams::Generator;
-use latent_lab::model::{ExactPosterior, Joint, Latents, Need, provided};
+use latent_lab::model::{ExactPosterior, Joint, Latents, Need};
 use latent_lab::nn::Parameters;
 use latent_lab::posterior::{Common, Draws, Facts, PosteriorKind};
 use latent_lab::{Error, Result, nn};

@@ -46,7 +46,7 @@ impl Supported {
             let cells = self.shown.iter().map(|dimension| product[*dimension].join(", "));
             table.row(&cells.collect::<Vec<_>>());
         }
-        table.spaced().render_on(screen)
+        table.render_on(screen)
     }
 
     /// The products as JSON.

@@ -3,7 +3,8 @@
 //! Points `[B, S, Z]` are one batch of B·S rows to the decoder, every row of x (and every given row) repeated S times.
 
 use super::decoder::{Decoded, repeated};
-use super::{LatentGaussianModel, Likelihood, PRIOR_FLOOR, Prior};
+use super::model::PRIOR_FLOOR;
+use super::{LatentGaussianModel, Likelihood, Prior};
 use crate::data::Batch;
 use crate::math::quadrature::Evidence;
 use crate::math::streams::Generator;
@@ -13,7 +14,6 @@ use crate::nn::{self, Parameters};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use rand::RngExt;
-use rand_distr::StandardNormal;
 use std::cell::OnceCell;
 
 /// The model conditioned on the rows of one batch.
@@ -167,11 +167,7 @@ impl Ancestral for LatentGaussianJoint<'_> {
     fn sample_latents(&self, samples: usize, generator: &mut Generator) -> Result<Latents> {
         let (b, dims) = (self.batch.len(), self.model.config.latent_dimensions);
         let (dtype, device) = (self.theta.dtype(), self.theta.device());
-        let noise: Vec<f64> = (0..b * samples * dims)
-            .map(|_| generator.sample(StandardNormal))
-            .collect();
-        let shape = (b, samples, dims);
-        let noise = Tensor::from_vec(noise, shape, &device)?.to_dtype(dtype)?;
+        let noise = nn::normal(&mut *generator, (b, samples, dims), dtype, &device)?;
         let z = (self.model).place(self.theta, self.given(), noise, &mut || generator.random())?;
         Ok(Latents::Continuous(z))
     }
@@ -180,20 +176,18 @@ impl Ancestral for LatentGaussianJoint<'_> {
         let z = points(latents)?;
         let Decoded { location, raw } = self.model.decode(self.theta, self.given(), &z.detach())?;
         let (location, shape) = (location.detach(), location.shape().clone());
-        let count = location.elem_count();
-        let plain = |values: Vec<f64>| Tensor::from_vec(values, shape.clone(), &location.device().clone());
         Ok(match raw {
             Some(raw) => {
-                let noise = plain((0..count).map(|_| generator.sample(StandardNormal)).collect())?;
+                let noise = nn::normal(generator, &shape, location.dtype(), location.device())?;
                 let limit = nn::RAW_LIMIT;
                 let deviation = (raw.detach().clamp(-limit, limit)?.exp()? + self.model.deviation_floor)?;
-                let noise = noise.to_dtype(location.dtype())?.broadcast_mul(&deviation)?;
-                (location + noise)?
+                (location + noise.broadcast_mul(&deviation)?)?
             }
             None => {
                 let logits = location.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
                 let draw = |l: f64| f64::from(generator.random::<f64>() < 1.0 / (1.0 + (-l).exp()));
-                plain(logits.into_iter().map(draw).collect())?.to_dtype(location.dtype())?
+                let values: Vec<f64> = logits.into_iter().map(draw).collect();
+                Tensor::from_vec(values, shape, location.device())?.to_dtype(location.dtype())?
             }
         })
     }

@@ -5,15 +5,18 @@
 //! Every parameter is learnt from its start, fixed, or fixed entry by entry. The likelihood has no closed form: the
 //! bootstrap filter's estimate is reported. Posteriors linearise, use sigma points, or simulate particles.
 
+mod joint;
+mod model;
+
 use super::kind::{Abilities, LatentKind, MStep, ModelKind};
 use super::linear_gaussian_ssm::VectorKeys;
-use super::nonlinear::{Entries, NonlinearStateSpace, Settings};
 use super::{LikelihoodKind, Model};
 use crate::data::file::Asked;
 use crate::error::Fault;
 use crate::kind::{Declared, Example};
 use crate::math::nonlinear::Basis;
 use crate::{Error, Result, data::Dataset, data::source::Widths};
+use model::{Entries, NonlinearStateSpace, Settings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -298,6 +301,7 @@ impl ModelKind for NonlinearGaussianSsm {
             density: true,
             conditional: false,
             latent: LatentKind::Trajectory,
+            states: Some(1),
             exact_likelihood: false,
             exact_posterior: false,
             mean: false,

@@ -4,7 +4,7 @@
 //! the expected log joint under the smoother's beliefs, each sequence counted g_b times (Fisher's identity); with given
 //! beliefs it is the gradient of the expected log joint itself.
 
-use super::Core;
+use super::model::Core;
 use crate::Result;
 use crate::math::kalman::{Beliefs, ExpectedLog, Filtered, Sequences, Statistics, System, expected_logs};
 use crate::math::streams::Generator;

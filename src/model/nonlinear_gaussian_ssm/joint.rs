@@ -4,7 +4,7 @@
 //! The expected log joint is one operation on θ in one row `[P]`; its backward pass uses expected moments. There is no
 //! exact `log p_θ(o)`: [`Joint::log_prob_estimates`] are the estimates of independent bootstrap filters.
 
-use super::Settings;
+use super::model::Settings;
 use crate::Result;
 use crate::math::kalman::{Beliefs, ExpectedLog, Sequences};
 use crate::math::nonlinear::{BasisSystem, Dynamics, expected_logs, filter_repeatedly, statistics};

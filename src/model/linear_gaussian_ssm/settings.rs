@@ -5,7 +5,6 @@ use crate::data::Dataset;
 use crate::error::Fault;
 use crate::math::kalman::{Learning, Noise, NoiseForm, Regression, System, without_variance};
 use crate::math::streams::Generator;
-use crate::model::linear_gaussian_ssm::blank;
 use nalgebra::{Cholesky, DMatrix, DVector};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -208,14 +207,10 @@ impl Settings {
     pub(super) fn random(&self, data: &Dataset, rng: &mut Generator) -> System {
         let (x, o, u) = (self.states, self.outputs, self.inputs);
         let mut normal = || -> f64 { StandardNormal.sample(rng) };
-        let moments: Vec<(f64, f64)> = (0..o)
-            .map(|j| {
-                let present: Vec<f64> = data.observed.column(j).filter(|v| !v.is_nan()).collect();
-                let n = present.len().max(1) as f64;
-                let mean = present.iter().sum::<f64>() / n;
-                let variance = present.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
-                (mean, if variance > 0.0 { variance } else { 1.0 })
-            })
+        let columns = data.moments(&data.observed).into_iter();
+        let moments: Vec<(f64, f64)> = columns
+            .map(|column| column.unwrap_or((0.0, 0.0)))
+            .map(|(mean, variance)| (mean, if variance > 0.0 { variance } else { 1.0 }))
             .collect();
         let mut system = blank(x, o, u);
         let rule = self.rule(Field::Emission);
@@ -252,5 +247,21 @@ impl Settings {
             let values = values.zip_map(&rule.fixed, |v, fixed| if fixed.is_nan() { v } else { fixed });
             field.set(system, values);
         }
+    }
+}
+
+/// The default system: the identity for covariances, zero for the rest.
+pub(super) fn blank(x: usize, o: usize, u: usize) -> System {
+    System {
+        initial_mean: DVector::zeros(x),
+        initial_covariance: DMatrix::identity(x, x),
+        transition: DMatrix::zeros(x, x),
+        transition_input: DMatrix::zeros(x, u),
+        transition_offset: DVector::zeros(x),
+        transition_noise: DMatrix::identity(x, x),
+        emission: DMatrix::zeros(o, x),
+        emission_input: DMatrix::zeros(o, u),
+        emission_offset: DVector::zeros(o),
+        emission_noise: DMatrix::identity(o, o),
     }
 }
