@@ -4,7 +4,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 unsafe extern "C" {
-    /// mimalloc's own, which its crate does not bind.
+    /// A function of mimalloc that its crate does not bind.
     fn mi_option_set(option: std::ffi::c_int, value: std::ffi::c_long);
 }
 
@@ -13,7 +13,7 @@ const PURGE_DELAY: std::ffi::c_int = 15;
 
 #[cfg(target_os = "linux")]
 unsafe extern "C" {
-    /// The system's.
+    /// A function of the system.
     fn prctl(option: std::ffi::c_int, ...) -> std::ffi::c_int;
 }
 
@@ -29,14 +29,14 @@ fn main() -> std::process::ExitCode {
         std::env::set_var("CANDLE_NUM_THREADS", "1");
         std::env::set_var("RAYON_NUM_THREADS", "1");
     }
-    // Freed memory goes back to the system after ten times as many milliseconds, not after ten seconds: or the batches
-    // of evaluations and the pixels of figures add up to twice what is ever in use. Any sooner, and wide layers spend a
-    // twentieth of their time on getting it back.
+    // Return freed memory to the system after ten times this delay, 1 s, instead of after the default 10 s. With the
+    // default, the batches of evaluations and the pixels of figures add up to twice the memory in use. With a shorter
+    // delay, wide layers spend a twentieth of their time on getting memory back.
     // SAFETY: sets one number inside the allocator.
     unsafe { mi_option_set(PURGE_DELAY, 100) };
-    // A few bytes of each of many threads' sizes would cost two megabytes apiece, and no step is faster for it.
+    // Disable huge pages: they added 2 MB per thread and size class, and made no step faster.
     #[cfg(target_os = "linux")]
-    // SAFETY: a switch of this process; a system that does not know it says so, and nothing is lost.
+    // SAFETY: sets a flag of this process; a system without this flag returns an error and changes nothing.
     unsafe {
         let [yes, unused]: [std::ffi::c_ulong; 2] = [1, 0];
         prctl(DISABLE_HUGE_PAGES, yes, unused, unused, unused);

@@ -209,3 +209,63 @@ fn every_random_number_comes_from_a_named_stream() {
         }
     }
 }
+
+/// What a kind needs, can do and is stands in its own file. Elsewhere the registry is asked, never the kind's name. A lecture
+/// figure may ask for the options of the kind that it is about.
+#[test]
+fn no_module_decides_by_the_name_of_a_kind() {
+    let quoted: Vec<String> = [
+        latent_lab::model::KINDS
+            .iter()
+            .map(|entry| entry.name)
+            .collect::<Vec<_>>(),
+        latent_lab::posterior::KINDS.iter().map(|entry| entry.name).collect(),
+        latent_lab::objective::KINDS.iter().map(|entry| entry.name).collect(),
+    ]
+    .concat()
+    .into_iter()
+    .map(|name| format!("\"{name}\""))
+    .collect();
+    assert!(quoted.len() > 20, "the registries list {} kinds", quoted.len());
+    let is_own = |source: &Source| ["model", "posterior", "objective"].contains(&source.room.as_str());
+    // A description may name a kind in a text; a comparison may not.
+    let compares = |line: &str| {
+        quoted.iter().any(|name| {
+            [
+                format!("== {name}"),
+                format!("{name} =>"),
+                format!("{name} |"),
+                format!("| {name}"),
+            ]
+            .iter()
+            .any(|pattern| line.contains(pattern))
+        })
+    };
+    let mut offences = Vec::new();
+    for source in sources().iter().filter(|source| !is_own(source)) {
+        let code = source.code.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in code.lines().enumerate() {
+            let asks = line.contains(".get::<") && !source.path.starts_with("figure/lecture/");
+            if asks || compares(line) {
+                offences.push(format!("src/{}:{}: {}", source.path, number + 1, line.trim()));
+            }
+        }
+    }
+    assert_eq!(offences, [""; 0], "{}", offences.join("\n"));
+}
+
+/// No method of a trait exists to fail: a default that is an error would allow what cannot be asked.
+#[test]
+fn no_default_of_a_trait_is_an_error() {
+    let mut offences = Vec::new();
+    for source in sources() {
+        for part in source.code.split("pub trait ").skip(1) {
+            let body = part.split("\n}\n").next().unwrap_or_default();
+            if body.contains("Err(") {
+                let name = body.split([' ', ':', '{']).next().unwrap_or_default();
+                offences.push(format!("src/{}: {name}", source.path));
+            }
+        }
+    }
+    assert_eq!(offences, [""; 0], "{}", offences.join("\n"));
+}

@@ -14,6 +14,9 @@ pub struct Points {
     pub labels: Vec<usize>,
     /// The weight of each row, `[n]`, one on average; empty if all weights are one.
     pub weights: Vec<f64>,
+    /// The number of the demonstration that each row is a step of, `[n]`, if rows are steps of demonstrations that a model
+    /// takes for independent; empty otherwise.
+    pub episodes: Vec<usize>,
     /// The number of steps of each sequence, if rows are the steps of sequences, one sequence after another; empty if
     /// rows are independent.
     pub lengths: Vec<usize>,
@@ -24,8 +27,8 @@ pub struct Points {
 pub struct Reference {
     /// A name in snake case. `oracle` is the best that any model can expect; others are named baselines.
     pub name: &'static str,
-    /// For a [`Generator`] the expected log-likelihood, nats per datum; for an
-    /// [`Environment`](crate::Environment) the unit that `text` states.
+    /// For a [`Generator`] the expected log-likelihood, nats per datum; for an [`Environment`](crate::Environment) a mean
+    /// return in its unit, or a success rate.
     pub value: f64,
     /// The model or controller that attains the value.
     pub text: &'static str,

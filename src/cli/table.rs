@@ -1,8 +1,8 @@
 //! Aligned columns of text that fit the terminal.
 //!
-//! On a terminal a table is never wider than the terminal: long cells are wrapped at words, and columns that fit in no way
-//! beside each other are set below each other, with the first column repeated. Where the output is piped, each row is one
-//! line and everything but the texts themselves is ASCII, so that other programs can read it.
+//! On a terminal a table is never wider than the terminal: long cells are wrapped at words, and columns that fit in no
+//! way beside each other are set below each other, with the first column repeated. Where the output is piped, each row
+//! is one line and everything except the texts themselves is ASCII, so that other programs can read it.
 
 use super::screen::Screen;
 use unicode_width::UnicodeWidthStr;
@@ -24,7 +24,7 @@ pub(super) struct Table {
     is_spaced: bool,
 }
 
-/// A column in the making.
+/// A column that is being laid out.
 struct Column {
     /// Its cells, the heading first.
     cells: Vec<String>,
@@ -196,8 +196,8 @@ fn block_text(columns: &[Column], screen: &Screen, is_spaced: bool) -> String {
     text
 }
 
-/// The lines of `text` at most `width` columns wide, at least one. They are broken at blanks, and inside words only where a
-/// word is wider, then after a slash, hyphen or underscore where there is one.
+/// The lines of `text` at most `width` columns wide, at least one. They are broken at blanks, and inside words only
+/// where a word is wider, then after a slash, hyphen or underscore where there is one.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = vec![String::new()];
@@ -245,8 +245,8 @@ fn numbers(cell: &str) -> Option<Vec<&str>> {
 }
 
 /// Gives the numbers of a column, as [`number`] writes them, the same number of decimals: a tenth of a millionth beside
-/// numbers of four decimals is 0.0000. Numbers from 1e9 on keep their exponent, and so does a column of numbers that are
-/// all below 1e-9.
+/// numbers of four decimals is 0.0000. Numbers from 1e9 on keep their exponent, and so does a column of numbers that
+/// are all below 1e-9.
 fn align_decimals(cells: &mut [String]) {
     const HUGE: f64 = 1e9;
     let values: Vec<f64> = cells

@@ -17,6 +17,9 @@ pub struct Dataset {
     pub weights: Option<Vec<f64>>,
     /// The generator's component of each row: for scoring and plotting, never for training. `[N]`
     pub labels: Option<Vec<usize>>,
+    /// The demonstration that each row is a step of, if rows are steps of demonstrations that a model takes for
+    /// independent. `[N]`
+    pub episodes: Option<Vec<usize>>,
     /// The number of steps of each sequence, if rows are the steps of sequences, one sequence after another; NaN is
     /// then a missing value. None if rows are independent.
     pub lengths: Option<Vec<usize>>,
@@ -74,6 +77,7 @@ impl Dataset {
             given: self.given.as_ref().map(|given| given.select(indices)),
             weights: self.weights.as_ref().map(|w| indices.iter().map(|&i| w[i]).collect()),
             labels: self.labels.as_ref().map(|l| indices.iter().map(|&i| l[i]).collect()),
+            episodes: self.episodes.as_ref().map(|e| indices.iter().map(|&i| e[i]).collect()),
         }
     }
 }

@@ -4,6 +4,7 @@
 pub mod batch;
 pub mod batches;
 pub mod dataset;
+mod demonstrations;
 mod episodes;
 pub mod field;
 pub mod file;
@@ -17,6 +18,7 @@ pub mod table;
 pub use batch::Batch;
 pub use batches::Batches;
 pub use dataset::Dataset;
+pub use demonstrations::Demonstrations;
 pub use field::Field;
 pub use file::{Rows, SharedFile};
 pub use source::{DataConfig, Source, Splits};

@@ -21,8 +21,10 @@ const DEVIATION_FLOOR: f64 = 1e-4;
 
 /// The architecture of a recognition network; its parameters are in [`Parameters`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Recognition<'a> {
+pub struct Recognition<'a> {
+    /// Units of each hidden layer.
     pub hidden: &'a [usize],
+    /// The non-linearity between hidden layers.
     pub activation: Activation,
 }
 
@@ -32,9 +34,7 @@ impl Recognition<'_> {
             Latent::Finite(components) => components,
             Latent::Continuous(dimensions) => 2 * dimensions,
             Latent::Trajectory(_) => {
-                return Err(Error::Other(
-                    "a recognition network has no q(z|x) of trajectories".into(),
-                ));
+                return Err(Error::Lacking("q(z|x) of trajectories by a network of rows"));
             }
         };
         // Initially q hardly depends on x: it is close to N(0, I), or uniform.
@@ -122,9 +122,7 @@ impl Recognised {
             }
             (Self::Categorical { log_q }, Latents::All) => Ok(log_q.clone()),
             (Self::Categorical { log_q }, Latents::Index(index)) => Ok(log_q.contiguous()?.gather(index, 1)?),
-            _ => Err(Error::Other(
-                "expected latents of the kind of q(z|x), got another kind".into(),
-            )),
+            _ => Err(latents.unexpected("latents of the kind of q(z|x)")),
         }
     }
 

@@ -8,8 +8,8 @@ use crate::model::{EStep, ModelConfig, gaussian::Gaussian, linear_gaussian::Line
 use crate::train::evaluation::mean_log_likelihood;
 use candle_core::{DType, Device};
 
-/// `log_likelihood` of independent Bernoulli columns, a count of 1 added to the rows of either value, on the test rows (the
-/// training rows where there is no test), in nats per datum.
+/// `log_likelihood` of independent Bernoulli columns, with 1 added to the count of either value, on the test rows (the
+/// training rows where there are no test rows), in nats per datum.
 pub(super) fn binary_log_likelihood(splits: &Splits) -> (String, f64) {
     let (part, rows) = match &splits.test {
         Some(test) => ("test", test),
@@ -37,8 +37,8 @@ pub(super) fn log_likelihood(splits: &Splits, streams: &Streams) -> Result<Optio
         return Ok(value.is_finite().then(|| (format!("{part}/baseline"), value)));
     }
     let config = match splits.train.given {
-        Some(_) => ModelConfig::LinearGaussian(LinearGaussian::default()),
-        None => ModelConfig::Gaussian(Gaussian::default()),
+        Some(_) => ModelConfig::new(LinearGaussian::default())?,
+        None => ModelConfig::new(Gaussian::default())?,
     };
     let model = config.build(&splits.train)?;
     let first = model.initial(&splits.train, streams, 0, DType::F64, &Device::Cpu)?;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub struct Experiment {
     /// The experiment file.
     pub file: PathBuf,
-    /// What it says.
+    /// Its content.
     pub loaded: Loaded<Spec>,
     /// Where records go.
     pub results: PathBuf,
@@ -46,8 +46,8 @@ impl Experiment {
         self.runs_with(|_| Ok(self.loaded.seeds.clone()))
     }
 
-    /// Every run that the experiment's summary is of: the seeds of the file and those asked for, and every other seed that
-    /// a variant has finished with its present settings, in earlier commands. Seeds are in rising order.
+    /// Every run that the experiment's summary is of: the seeds of the file and those asked for, and every other seed
+    /// that a variant has finished with its present settings, in earlier commands. Seeds are in rising order.
     pub fn all_runs(&self) -> Result<Vec<PlannedRun>> {
         self.runs_with(|run| {
             let mut seeds = [self.loaded.file_seeds.as_slice(), &self.loaded.seeds].concat();
@@ -107,8 +107,8 @@ impl Experiment {
         Ok(runs)
     }
 
-    /// The hashes of the user's own data files: with other data it is another experiment. `known` are those of files that
-    /// have been read before.
+    /// The hashes of the user's own data files: with other data it is another experiment. `known` are those of files
+    /// that have been read before.
     fn files(&self, spec: &Spec, known: &mut HashMap<PathBuf, String>) -> Result<Files> {
         let Source::File(file) = &spec.data.source else {
             return Ok(Files::default());

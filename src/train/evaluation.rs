@@ -4,7 +4,7 @@ use super::Job;
 use crate::data::{Batch, Batches, Dataset};
 use crate::math::nonlinear::LogLikelihood;
 use crate::math::streams::Generator;
-use crate::model::{Joint, Latent, Latents, LikelihoodKind, Model};
+use crate::model::{Joint, Latent, Latents, LikelihoodKind, Model, provided};
 use crate::nn::{self, Parameters};
 use crate::posterior::POSTERIOR;
 use crate::{Error, Result};
@@ -39,10 +39,8 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
             value * train.data.total_weight(),
         ));
     }
-    if job.posterior.approximates_log_prob() {
-        let sum = sum_over(job.model, theta, train, ROWS, |joint, _| {
-            job.posterior.approximate_log_prob(joint)
-        })?;
+    if let Some(approximate) = job.posterior.approximate_likelihood() {
+        let sum = sum_over(job.model, theta, train, ROWS, |joint, _| approximate.log_prob(joint))?;
         metrics.push(train.metric("approximate_log_likelihood", sum.mean_log_density()));
     }
     if let Some(validation) = &job.splits.validation {
@@ -78,7 +76,7 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
             metrics.push(("test/mean_squared_error".to_owned(), error.sum.mean()));
         }
     }
-    let has_network = job.posterior.fit().is_some();
+    let has_network = job.posterior.network().is_some();
     if has_network || kind == LikelihoodKind::Bound {
         let part = test.as_ref().unwrap_or(train);
         let bounds = Bounds::new(job, theta, part, step).measure()?;
@@ -176,8 +174,9 @@ fn log_likelihood(
             let mut error = Sum::over(part);
             let sum = sum_over(job.model, theta, part, ROWS, |joint, batch| {
                 visit(joint, batch)?;
-                let value = joint.log_prob()?;
-                if let Some(errors) = joint.log_prob_error()? {
+                let marginal = provided(joint.marginal(), "log p(x)")?;
+                let value = marginal.log_prob()?;
+                if let Some(errors) = marginal.log_prob_error()? {
                     error.add_values(&errors);
                 }
                 Ok(value)
@@ -208,7 +207,8 @@ fn estimate(job: &Job, theta: &Parameters, data: &Dataset) -> Result<LogLikeliho
     let numbers = job.streams.named("likelihood");
     let logs = |data: &Dataset| {
         let rows = Batch::whole(data, theta.dtype(), &theta.device())?;
-        job.model.joint(theta, &rows)?.log_prob_estimates(&numbers)
+        let joint = job.model.joint(theta, &rows)?;
+        provided(joint.estimates(), "estimates of log p(x)")?.log_prob_estimates(&numbers)
     };
     let mut all = logs(&data.with_before().0)?;
     if let Some(before) = &data.before {

@@ -11,7 +11,7 @@ pub mod metrics;
 mod supported;
 
 pub use config::{AdamConfig, Device, EarlyStopping, EmConfig, LearningRateSchedule, Precision, TrainingConfig};
-pub use supported::{Combination, supported_combinations, unsupported};
+pub use supported::{Combination, OPTIMIZERS, supported_combinations, unsupported};
 
 use crate::data::Splits;
 use crate::math::streams::Streams;
@@ -49,10 +49,7 @@ impl Job<'_> {
     /// the learning rate. Rules that compare evaluations apply only after it. A learning rate that decays to 0 until
     /// the last step is not counted: it does not change the objective.
     pub fn schedules_end(&self) -> u64 {
-        let learning_rate = match self.training {
-            TrainingConfig::Adam(adam) => adam.warm_up_steps,
-            TrainingConfig::Em(_) => 0,
-        };
+        let learning_rate = self.training.warm_up_steps();
         let ends = self.schedules().into_iter().map(|(_, end)| end);
         ends.fold(learning_rate, u64::max)
     }
@@ -63,9 +60,7 @@ impl Job<'_> {
         if self.objective.needs_posterior() {
             all.push(("the temperature", self.posterior.common().temperature.ends_at()));
         }
-        if let ObjectiveConfig::Elbo(elbo) = self.objective {
-            all.push(("the warm-up of β", elbo.warm_up_steps));
-        }
+        all.extend(self.objective.schedule().map(|(name, _, end)| (name, end)));
         all
     }
 }

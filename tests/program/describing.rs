@@ -90,7 +90,7 @@ fn sources_of_data() {
 
 #[test]
 fn environments() {
-    describes("environment", 1);
+    describes("environment", 4);
 }
 
 /// `list` and `describe` without a kind say what there is.
@@ -167,7 +167,7 @@ fn keys_of_every_table_are_described() {
         (&["optimizer", "em"], &["k-means++"]),
         (
             &["evaluation"],
-            &["metrics", "rollouts", "horizon", "warm_up", "environment"],
+            &["metrics", "rollout", "episodes", "horizon", "warm_up", "environment"],
         ),
         (
             &["environment", "tree"],
@@ -178,6 +178,20 @@ fn keys_of_every_table_are_described() {
                 "oracle:",
                 "random:",
             ],
+        ),
+        (
+            &["environment", "pendulum_v1"],
+            &[
+                "θ̇'",
+                "torque from -2 to 2",
+                "longest episode: 200 steps",
+                "success: not declared",
+                "random:",
+            ],
+        ),
+        (
+            &["data", "demonstrations"],
+            &["environment", "\"cart_pole_v1\"", "count demonstrations"],
         ),
         (&["variant"], &["[[variant]]", "name"]),
         (&["grid"], &["training.learning_rate"]),

@@ -58,7 +58,12 @@ fn keys(schema: &Value, root: &Value, prefix: &str, found: &mut BTreeSet<String>
         let mut deeper = BTreeSet::new();
         keys(inner, root, &path, &mut deeper);
         let is_also_a_value = resolve(inner, root).get("properties").is_none();
-        if deeper.is_empty() || is_also_a_value && path.ends_with("temperature") {
+        if deeper.is_empty()
+            || is_also_a_value
+                && ["temperature", "rollout.environment"]
+                    .iter()
+                    .any(|end| path.ends_with(end))
+        {
             found.insert(path);
         }
         found.extend(deeper);

@@ -12,6 +12,7 @@ mod hard_inputs;
 mod images;
 mod keys;
 mod laboratory;
+mod older_names;
 mod records;
 mod schedules;
 mod supported;

@@ -42,7 +42,10 @@ fn on_a_linear_model_the_approximate_kalman_smoothers_are_the_exact_posterior() 
             bound[0]
         );
         let config: PosteriorConfig = toml::from_str(&format!("kind = {posterior}")).expect("a posterior");
-        let approximate = config.approximate_log_prob(joint.as_ref());
+        let approximate = config
+            .approximate_likelihood()
+            .expect("an approximation")
+            .log_prob(joint.as_ref());
         let approximate = approximate.and_then(|v| Ok(v.to_vec1::<f64>()?)).expect("values");
         assert!(
             distance(&approximate, &likelihood) < 1e-8 * norm(&likelihood),

@@ -50,7 +50,7 @@ pub(super) fn differences(summary: &Summary) -> String {
         .iter()
         .map(|found| (&found.variant, verdict(found)))
         .chain(unmeasured);
-    // Variants of which the same is said share a line.
+    // Variants with the same text share a line.
     let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
     for (name, words) in all {
         match groups.iter_mut().find(|(known, _)| *known == words) {

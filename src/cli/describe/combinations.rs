@@ -1,4 +1,4 @@
-//! The supported combinations of model, posterior, objective and optimizer, few lines for many.
+//! The supported combinations of model, posterior, objective and optimizer, as a short table.
 
 use crate::cli::kind::Kind;
 use crate::cli::screen::Screen;

@@ -1,8 +1,8 @@
-//! What no schema says: variants, grids, seeds, initial values, and the columns of generated data.
+//! Descriptions that are in no schema: variants, grids, seeds, initial values, and the columns of generated data.
 
-use crate::control::EnvironmentConfig;
 use crate::data::{DataConfig, Source};
-use latent_lab_envs::{Environment, Generator, Reference, Tree};
+use crate::environment::EnvironmentKind;
+use latent_lab_envs::{Generator, Reference};
 
 /// `[[variant]]`.
 pub(super) const VARIANT: &str = "\
@@ -94,7 +94,7 @@ pub(super) fn has_population(source: &str) -> bool {
 fn rows(config: &DataConfig, generator: &dyn Generator) -> String {
     if matches!(config.source, Source::Lgssm(_) | Source::Growth(_)) {
         "the steps of sequences; models of sequences take them".to_owned()
-    } else if matches!(config.source, Source::Tree(_)) {
+    } else if config.source.is_of_demonstrations() {
         "the steps of demonstrations; `train` and `test` count demonstrations".to_owned()
     } else if generator.population(2).is_some() {
         "independent draws, or a grid with `population = true`".to_owned()
@@ -110,33 +110,65 @@ fn references(references: Vec<Reference>) -> impl Iterator<Item = (&'static str,
     })
 }
 
-/// What is observed and done in an environment, and what scores are compared with.
-pub(super) fn environment(config: EnvironmentConfig) -> Vec<(&'static str, String)> {
-    let EnvironmentConfig::Tree = config;
-    let tree = Tree::default();
-    let bounds = tree.action_bounds().into_iter();
-    let bounds: Vec<String> = bounds.map(|(low, high)| format!("{low} to {high}")).collect();
+/// What is observed and done in an environment, what ends an episode, and what scores are compared with.
+pub(super) fn environment(environment: &dyn EnvironmentKind) -> Vec<(&'static str, String)> {
+    let declared = environment.declaration();
+    let numbers = |count: usize| format!("{count} number{}", if count == 1 { "" } else { "s" });
+    let controls = declared.action.iter();
+    let controls: Vec<String> = controls
+        .map(|control| format!("{} from {} to {}", control.name, control.low, control.high))
+        .collect();
     let mut facts = vec![
         (
             "observation",
-            format!("{} numbers: {}", tree.observation_size(), tree.given().join(", ")),
+            format!(
+                "{}: {}",
+                numbers(declared.observation.len()),
+                declared.observation.join(", ")
+            ),
         ),
         (
             "action",
-            format!(
-                "{} number: {}, from {}",
-                tree.action_size(),
-                tree.observed().join(", "),
-                bounds.join(", ")
-            ),
+            format!("{}: {}", numbers(controls.len()), controls.join(", ")),
         ),
-        ("longest episode", format!("{} steps", tree.horizon())),
+        ("longest episode", format!("{} steps", declared.horizon)),
+        ("return", format!("in {}", declared.reward_unit)),
         (
             "success",
-            "the car reaches y = 10 without touching the tree at (0, 5) and without leaving the road |x| ≤ 3"
+            declared
+                .success
+                .unwrap_or("not declared: only the return counts")
                 .to_owned(),
         ),
     ];
-    facts.extend(references(tree.yardsticks()));
+    if !declared.routes.is_empty() {
+        facts.push(("routes", declared.routes.join(", ")));
+    }
+    let expert = if declared.has_expert {
+        "scripted; `source = \"demonstrations\"` shows it"
+    } else {
+        "none"
+    };
+    facts.push(("expert", expert.to_owned()));
+    let yardsticks = declared.yardsticks;
+    let scores = yardsticks
+        .returns
+        .into_iter()
+        .chain(yardsticks.success_rates)
+        .map(|known| {
+            let name = if known.name == "expert" {
+                "expert's score"
+            } else {
+                known.name
+            };
+            (name, format!("{:.4}, {}", known.value, known.text))
+        });
+    let mut known: Vec<(&str, String)> = Vec::new();
+    for score in scores {
+        if !known.contains(&score) {
+            known.push(score);
+        }
+    }
+    facts.extend(known);
     facts
 }

@@ -15,16 +15,11 @@
 //! the machine has is chosen at run time. No fused multiply-add is used, so these versions agree bit for bit.
 
 use super::quads;
+pub(crate) use super::quads::{LANES, Lanes};
 use candle_core::{CpuStorage, Layout, Tensor, WithDType};
 use std::mem::MaybeUninit;
 use std::ops::Neg;
 use std::sync::atomic::{Ordering, compiler_fence};
-
-/// How many rows the kernels treat at once: one AVX-512 register of f32, or two of f64.
-pub(crate) const LANES: usize = 16;
-
-/// [`LANES`] rows of one column.
-pub(crate) type Lanes<T> = [T; LANES];
 
 /// Responsibilities and other probabilities below this count as 0.
 pub(crate) const NEGLIGIBLE_PROBABILITY: f64 = 1e-12;

@@ -7,11 +7,12 @@
 //! computes together with the value. The other gradients recompute values of their forward pass: an exponential is
 //! cheaper than storing it.
 
-use super::density::{RAW_LIMIT, deviation};
+use super::arguments::{ConditionalCovariance, MixtureShape, RAW_LIMIT};
+use super::density::deviation;
 use super::float::{Float, LANES, Lanes, vectorised};
 use super::log_sum_exp::{log_sum_exp_lanes, normalize, probability, softmax_gradient};
-use super::mixture::{ConditionalCovariance, MixtureShape};
 use super::tile::{accumulate, load, store};
+use crate::math::LN_2PI;
 
 /// Columns `offset..` of a `[B, width]` matrix, or of one row that all share.
 #[derive(Clone, Copy)]
@@ -182,7 +183,7 @@ impl<T: Float> Innovations<T> {
     /// `log N(y; μ_k, Σ_k)`, and with logits that are normalised, `+ log π_k`: `[K]` lanes.
     #[inline(always)]
     fn log_joint(&self, log_prior: Option<&[Lanes<T>]>, d: usize, joint: &mut [Lanes<T>]) {
-        let constant = T::of(-0.5 * (d as f64) * (2.0 * std::f64::consts::PI).ln());
+        let constant = T::of(-0.5 * (d as f64) * LN_2PI);
         let half = T::of(0.5);
         for (c, joint) in joint.iter_mut().enumerate() {
             let mut sum = [constant; LANES];

@@ -3,7 +3,8 @@
 //! Points `[B, S, Z]` are one batch of B·S rows to the decoder, every given row repeated S times. A draw from p(z) is a
 //! function of noise: `z = μ + σ ε`. If p(z) is a mixture, a uniform number chooses the component.
 
-use super::{DECODER, LatentGaussianModel, Likelihood, PRIOR, PRIOR_FLOOR, Prior};
+use super::model::{DECODER, PRIOR, PRIOR_FLOOR};
+use super::{LatentGaussianModel, Likelihood, Prior};
 use crate::data::Table;
 use crate::math::normal_quantile;
 use crate::model::predictive::choose;

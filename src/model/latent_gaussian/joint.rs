@@ -3,10 +3,12 @@
 //! Points `[B, S, Z]` are one batch of B·S rows to the decoder, every row of x (and every given row) repeated S times.
 
 use super::decoder::{Decoded, repeated};
-use super::{LatentGaussianModel, Likelihood, PRIOR_FLOOR, Prior};
+use super::model::PRIOR_FLOOR;
+use super::{LatentGaussianModel, Likelihood, Prior};
 use crate::data::Batch;
 use crate::math::quadrature::Evidence;
 use crate::math::streams::Generator;
+use crate::model::{Ancestral, Decoding, ExactPosterior, GaussianLatent, Marginal};
 use crate::model::{GaussianPosterior, Joint, Latent, Latents, Model};
 use crate::nn::{self, Parameters};
 use crate::{Error, Result};
@@ -28,9 +30,7 @@ pub(super) struct LatentGaussianJoint<'a> {
 fn points(latents: &Latents) -> Result<&Tensor> {
     match latents {
         Latents::Continuous(z) => Ok(z),
-        _ => Err(Error::Other(
-            "expected points of a continuous latent, got another kind of value".into(),
-        )),
+        other => Err(other.unexpected("points of a continuous latent")),
     }
 }
 
@@ -116,6 +116,34 @@ impl Joint for LatentGaussianJoint<'_> {
         self.log_prior_at(points(latents)?)
     }
 
+    fn observed(&self) -> &Tensor {
+        &self.batch.observed
+    }
+
+    fn given(&self) -> Option<&Tensor> {
+        self.batch.given.as_ref()
+    }
+
+    fn marginal(&self) -> Option<&dyn Marginal> {
+        let has = self.model.config.is_linear() || self.model.is_integrable();
+        has.then_some(self as &dyn Marginal)
+    }
+
+    fn ancestral(&self) -> Option<&dyn Ancestral> {
+        Some(self)
+    }
+
+    fn decoding(&self) -> Option<&dyn Decoding> {
+        Some(self)
+    }
+
+    fn exact_posterior(&self) -> Option<ExactPosterior<'_>> {
+        let is_linear = self.model.config.is_linear();
+        is_linear.then_some(ExactPosterior::Gaussian(self))
+    }
+}
+
+impl Marginal for LatentGaussianJoint<'_> {
     fn log_prob(&self) -> Result<Tensor> {
         if self.model.config.is_linear() {
             return self.linear_log_prob();
@@ -134,18 +162,9 @@ impl Joint for LatentGaussianJoint<'_> {
         let both = evidence.error.iter().zip(&evidence.edge);
         Ok(Some(both.map(|(error, edge)| error.abs() + edge).collect()))
     }
+}
 
-    fn gaussian_posterior(&self) -> Result<Option<GaussianPosterior>> {
-        match self.model.config.is_linear() {
-            true => Ok(Some(self.linear_posterior()?)),
-            false => Ok(None),
-        }
-    }
-
-    fn mean(&self) -> Result<Tensor> {
-        Err(Error::Other("a continuous latent has no closed form of E[y|x]".into()))
-    }
-
+impl Ancestral for LatentGaussianJoint<'_> {
     fn sample_latents(&self, samples: usize, generator: &mut Generator) -> Result<Latents> {
         let (b, dims) = (self.batch.len(), self.model.config.latent_dimensions);
         let (dtype, device) = (self.theta.dtype(), self.theta.device());
@@ -179,7 +198,9 @@ impl Joint for LatentGaussianJoint<'_> {
             }
         })
     }
+}
 
+impl Decoding for LatentGaussianJoint<'_> {
     fn decoded_mean(&self, latents: &Latents) -> Result<Tensor> {
         let z = points(latents)?;
         let location = self.model.decode(self.theta, self.given(), z)?.location; // [B·S, D]
@@ -189,12 +210,10 @@ impl Joint for LatentGaussianJoint<'_> {
         };
         Ok(mean.reshape((z.dim(0)?, z.dim(1)?, self.model.columns))?)
     }
+}
 
-    fn observed(&self) -> &Tensor {
-        &self.batch.observed
-    }
-
-    fn given(&self) -> Option<&Tensor> {
-        self.batch.given.as_ref()
+impl GaussianLatent for LatentGaussianJoint<'_> {
+    fn posterior(&self) -> Result<GaussianPosterior> {
+        self.linear_posterior()
     }
 }

@@ -2,7 +2,8 @@
 //! closed forms (probabilistic principal components, factor analysis).
 
 use super::joint::{LatentGaussianJoint, plain};
-use super::{DECODER, Deviation, LatentGaussianModel};
+use super::model::DECODER;
+use super::{Deviation, LatentGaussianModel};
 use crate::data::{Dataset, Field};
 use crate::math::linear_latent::{Learning, LinearLatent, Noise};
 use crate::math::rows::{Observations, Rows};

@@ -1,7 +1,7 @@
 //! Sums of expected second moments: outer products of the means in whole vectors, block by block, and covariances,
 //! chain by chain.
 
-use super::beliefs::Chain;
+use super::beliefs::{Beliefs, Chain};
 use super::lanes::{LANES, OuterProducts};
 use super::sequences::{Block, COMPLETE, Sequences};
 use super::small::{padded, zeros};
@@ -157,6 +157,26 @@ impl Sums {
                 .filter(|(mask, moments)| !mask.is_empty() && moments.count > 0.0)
                 .collect(),
         }
+    }
+}
+
+impl Statistics {
+    /// The moments of `sequences` under `beliefs`; where `weights` (≥ 0, one per sequence) are given, each sequence
+    /// counts that often.
+    pub fn new(sequences: &Sequences, beliefs: &Beliefs, weights: Option<&[f64]>) -> Result<Self> {
+        let mut sums = Sums::new(sequences, beliefs.states)?;
+        let weights: Vec<Vec<f64>> = sequences
+            .blocks
+            .iter()
+            .map(|block| block.members.iter().map(|&i| weights.map_or(1.0, |w| w[i])).collect())
+            .collect();
+        let blocks = || sequences.blocks.iter().zip(&beliefs.blocks).zip(&weights);
+        for ((block, own), weights) in blocks() {
+            sums.add(Sums::of_means(sequences, block, beliefs.states, &own.means, weights));
+        }
+        let chains = blocks().map(|((block, own), weights)| (block, &*own.chains, &**weights));
+        sums.add_chains(sequences, &beliefs.spreads, chains);
+        Ok(sums.finish(sequences))
     }
 }
 

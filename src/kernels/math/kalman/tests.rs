@@ -2,6 +2,7 @@
 //! draws; the plain recursion without sharing.
 
 use super::*;
+use crate::math::LN_2PI;
 use crate::math::linear_algebra::{cholesky, inverse_lower};
 use crate::math::streams::Streams;
 use crate::math::vectors::tests::on_every_set;
@@ -168,7 +169,7 @@ impl Dense {
         let (n, k) = (self.latent, self.values.len());
         let l = cholesky(self.covariance.view((n, n), (k, k)).into_owned()).expect("positive definite");
         let e = inverse_lower(&l) * (&self.values - self.mean.rows(n, k));
-        -0.5 * (e.norm_squared() + k as f64 * (2.0 * std::f64::consts::PI).ln()) - l.diagonal().map(f64::ln).sum()
+        -0.5 * (e.norm_squared() + k as f64 * LN_2PI) - l.diagonal().map(f64::ln).sum()
     }
 
     /// Mean and covariance of all latents given the observed.

@@ -4,6 +4,7 @@ use super::*;
 use crate::math::linear_algebra::matrix;
 use crate::math::linear_latent::LinearLatent;
 use crate::math::streams::Streams;
+use crate::math::{LN_2PI, softmax};
 use nalgebra::DMatrix;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -15,7 +16,7 @@ fn normals(name: &str, count: usize) -> Vec<f64> {
 }
 
 fn log_normal(x: f64, mean: f64, deviation: f64) -> f64 {
-    -0.5 * ((x - mean) / deviation).powi(2) - deviation.ln() - 0.5 * (2.0 * std::f64::consts::PI).ln()
+    -0.5 * ((x - mean) / deviation).powi(2) - deviation.ln() - 0.5 * LN_2PI
 }
 
 fn rows(values: &[f64], columns: usize) -> Rows<'_> {
@@ -139,7 +140,7 @@ fn the_expected_log_joint_and_the_entropy_are_the_evidence_less_the_divergence()
                 let spread: f64 = w.iter().zip(s).map(|(w, s)| (w * s).powi(2)).sum();
                 bound += log_normal(x[4 * b + j], decoded[j], psi.sqrt()) - 0.5 * spread / psi;
             }
-            let entropy = |s: &f64| 0.5 + 0.5 * (2.0 * std::f64::consts::PI).ln() + s.ln();
+            let entropy = |s: &f64| 0.5 + 0.5 * LN_2PI + s.ln();
             bound += s.iter().map(entropy).sum::<f64>();
             let kl = divergence.kl[b];
             assert!(
@@ -168,23 +169,22 @@ fn a_q_that_the_grid_cannot_see_shows_in_its_mass() {
 }
 
 #[test]
-fn posterior_weights_are_the_gaussian_posterior() {
+fn the_shares_of_the_nodes_are_the_gaussian_posterior() {
     let model = linear(2);
     let x = samples(&model, 3);
     let grid = Grid::new(2, 6.0, 121).unwrap();
     let nodes = linear_nodes(&model, &grid.nodes());
-    let weights = posterior_weights(log_joint(rows(&x, 4), &nodes).unwrap(), grid.count());
+    let log_joint = log_joint(rows(&x, 4), &nodes).unwrap();
     let posterior = model.posterior(rows(&x, 4), None).unwrap();
     let precision = matrix(&posterior.covariance, 2, 2).try_inverse().unwrap();
     let scale = (precision.determinant().sqrt() / (2.0 * std::f64::consts::PI)) * grid.log_cell().exp();
-    for (b, weights) in weights.chunks(grid.count()).enumerate() {
-        for (z, weight) in grid.nodes().chunks(2).zip(weights) {
+    for (b, log_joint) in log_joint.chunks(grid.count()).enumerate() {
+        for (z, weight) in grid.nodes().chunks(2).zip(softmax(log_joint)) {
             let e = DMatrix::from_fn(2, 1, |k, _| z[k] - posterior.means[2 * b + k]);
             let density = scale * (-0.5 * (e.transpose() * &precision * e)[(0, 0)]).exp();
             assert!((weight - density).abs() < 1e-12, "{weight} and {density}");
         }
     }
-    assert_eq!(posterior_weights(vec![f64::NEG_INFINITY; 3], 3), [0.0; 3]);
 }
 
 #[test]

@@ -19,20 +19,21 @@ mod decoder;
 mod integral;
 mod joint;
 mod linear;
+mod model;
 
-use super::{ClosedForm, Decoder, Joint, Latent, LikelihoodKind, Model};
-use crate::data::{Batch, Dataset, Field, source::Widths};
+pub use model::LatentGaussianModel;
+
+use super::kind::{Abilities, LatentKind, MStep, ModelKind};
+use super::{LikelihoodKind, Model};
+use crate::data::file::Asked;
+use crate::data::{Dataset, Field, source::Widths};
 use crate::error::Fault;
-use crate::math::streams::Streams;
-use crate::nn::{Activation, Parameters, Perceptron};
+use crate::kind::{Declared, Example};
+use crate::nn::{Activation, Perceptron};
 use crate::{Error, Result};
-use candle_core::{DType, Device, Tensor};
-use joint::LatentGaussianJoint;
-use rand_distr::{Distribution, StandardNormal};
+use model::pooled_deviation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::cell::OnceCell;
-use std::collections::BTreeMap;
 
 /// The form of p(z).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -234,152 +235,48 @@ impl LatentGaussian {
     }
 }
 
-/// The root of the mean variance of the observed columns; 1 if all are constant.
-fn pooled_deviation(train: &Dataset) -> f64 {
-    let variance = moments(train).iter().map(|(_, variance)| variance).sum::<f64>();
-    let deviation = (variance / train.observed.columns() as f64).sqrt();
-    if deviation > 0.0 { deviation } else { 1.0 }
+impl Declared for LatentGaussian {
+    const NAME: &'static str = "latent_gaussian";
+    const SUMMARY: &'static str = "A continuous latent variable: p(x) = ∫ p(x|z) p(z) dz, or p(y|x) = ∫ p(y|x,z) p(z|x) dz. With perceptrons it \
+         is the decoder of a variational autoencoder; with linear functions it is probabilistic principal component \
+         analysis.";
+    const EQUATION: &'static str = "log p(x, z) = log p(z) + log p(x|z), p(x) = ∫ p(x|z) p(z) dz";
+    const EXAMPLE: Example<'static> = Example::AMORTISED;
 }
 
-/// Weighted mean and variance of every observed column.
-fn moments(train: &Dataset) -> Vec<(f64, f64)> {
-    let total = train.total_weight();
-    let mean_of = |f: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
-        let sums = train.observed.sums(|i, j, v| train.weight(i) * f(j, v));
-        sums.into_iter().map(|sum| sum / total).collect()
-    };
-    let means = mean_of(&|_, v| v);
-    let variances = mean_of(&|j, v| (v - means[j]).powi(2));
-    means.into_iter().zip(variances).collect()
-}
-
-/// The prefix of the decoder's parameters.
-const DECODER: &str = "decoder";
-/// The prefix of the parameters of the network of p(z|x).
-const PRIOR: &str = "prior";
-/// The decoder's initial standard deviations, relative to the data's. At 1 the decoder explains the data without z. If
-/// p(x|z) varies at least as much as the data along every direction, ignoring z is a stable optimum of the evidence
-/// lower bound (Lucas et al. 2019, "Don't blame the ELBO!", section 4).
-const FIRST_DEVIATION: f64 = 0.25;
-/// The floor of the standard deviations of the prior; z has scale 1.
-const PRIOR_FLOOR: f64 = 1e-3;
-
-/// The model for data with given numbers of columns.
-#[derive(Debug)]
-pub struct LatentGaussianModel {
-    config: LatentGaussian,
-    decoder: Perceptron,
-    prior: Option<Perceptron>,
-    /// Observed columns, D.
-    columns: usize,
-    /// Given columns, C.
-    given: usize,
-    deviation_floor: f64,
-}
-
-impl LatentGaussianModel {
-    /// The initial bias of the decoder's last layer: the data's means. `[O]`
-    fn first_bias(&self, train: &Dataset) -> Vec<f64> {
-        let moments = moments(train);
-        let bias = moments.iter().map(|(mean, _)| match self.config.likelihood {
-            Likelihood::Gaussian => *mean,
-            Likelihood::Bernoulli => {
-                let p = mean.clamp(0.01, 0.99);
-                (p / (1.0 - p)).ln()
-            }
-        });
-        let raw =
-            (self.decoder.outputs() > self.columns).then(|| moments.iter().map(|(_, v)| self.first_raw(v.sqrt())));
-        bias.chain(raw.into_iter().flatten()).collect()
-    }
-
-    /// The raw number of a standard deviation: the inverse of `floor + exp(raw)`, at least a tenth above the floor.
-    fn raw(&self, deviation: f64) -> f64 {
-        let floor = self.deviation_floor;
-        (deviation - floor).max(0.1 * floor).max(1e-12).ln()
-    }
-
-    /// The initial raw number, for data with this standard deviation.
-    fn first_raw(&self, deviation: f64) -> f64 {
-        self.raw(FIRST_DEVIATION * deviation)
-    }
-}
-
-impl Model for LatentGaussianModel {
-    fn latent(&self) -> Latent {
-        Latent::Continuous(self.config.latent_dimensions)
-    }
-
-    fn likelihood(&self) -> LikelihoodKind {
-        self.config.likelihood_kind(self.given > 0)
-    }
-
-    fn initial(
-        &self,
-        data: &Dataset,
-        streams: &Streams,
-        start: u64,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Parameters> {
-        let mut theta = Parameters::new();
-        let tensor = |values: Vec<f64>, shape: (usize, usize)| -> Result<Tensor> {
-            Ok(Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?)
-        };
-        let stream = |name: &str| streams.named(&format!("initial/{name}/{start}"));
-        self.decoder
-            .initial(DECODER, &mut theta, dtype, device, &stream(DECODER))?;
-        let bias = self.first_bias(data);
-        let bias = tensor(bias, (1, self.decoder.outputs()))?.squeeze(0)?;
-        theta.insert(format!("{DECODER}.{}.bias", self.decoder.layers() - 1), &bias)?;
-        if self.config.likelihood == Likelihood::Gaussian && self.config.fixed_deviation.is_none() {
-            match self.config.deviation {
-                Deviation::Shared => theta.insert(
-                    "deviation",
-                    &tensor(vec![self.first_raw(pooled_deviation(data))], (1, 1))?,
-                )?,
-                Deviation::PerColumn => {
-                    let raw = moments(data).iter().map(|(_, v)| self.first_raw(v.sqrt())).collect();
-                    theta.insert("deviation", &tensor(raw, (1, self.columns))?)?;
-                }
-                Deviation::GivenZ => {}
-            }
+impl ModelKind for LatentGaussian {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            density: true,
+            conditional: true,
+            latent: LatentKind::Continuous,
+            exact_likelihood: self.is_linear(),
+            exact_posterior: self.is_linear(),
+            mean: false,
+            m_step: match self.is_linear() {
+                true => MStep::ExactPosterior,
+                false => MStep::None,
+            },
+            asked: match self.likelihood {
+                Likelihood::Bernoulli => Asked::Binary,
+                Likelihood::Gaussian => Asked::Varying,
+            },
+            has_one_start: false,
+            learns_prior: self.prior != Prior::StandardNormal,
+            has_weight_matrices: true,
+            has_named_parameters: false,
         }
-        if let Some(network) = &self.prior {
-            network.initial(PRIOR, &mut theta, dtype, device, &stream(PRIOR))?;
-        }
-        if self.config.prior == Prior::Mixture {
-            let (k, z) = (self.config.prior_components, self.config.latent_dimensions);
-            let normal = StandardNormal.sample_iter(stream("prior_means").at(0));
-            theta.insert("prior_logits", &tensor(vec![0.0; k], (1, k))?)?;
-            theta.insert("prior_means", &tensor(normal.take(k * z).collect(), (k, z))?)?;
-            theta.insert("prior_deviations", &tensor(vec![0.5f64.ln(); k * z], (k, z))?)?;
-        }
-        Ok(theta)
     }
 
-    fn joint<'a>(&'a self, theta: &'a Parameters, batch: &'a Batch) -> Result<Box<dyn Joint + 'a>> {
-        Ok(Box::new(LatentGaussianJoint {
-            model: self,
-            theta,
-            batch,
-            integral: OnceCell::new(),
-        }))
+    fn likelihood(&self, is_given: bool) -> LikelihoodKind {
+        self.likelihood_kind(is_given)
     }
 
-    fn natural(&self, _theta: &Parameters) -> Result<BTreeMap<String, Tensor>> {
-        Ok(BTreeMap::new())
+    fn check(&self, widths: Widths) -> Vec<Fault> {
+        Self::check(self, widths)
     }
 
-    fn decoder(&self) -> Option<&dyn Decoder> {
-        Some(self)
-    }
-
-    fn free_parameters(&self, theta: &Parameters) -> usize {
-        theta.count() - usize::from(self.config.prior == Prior::Mixture)
-    }
-
-    fn closed_form(&self) -> Option<&dyn ClosedForm> {
-        self.config.is_linear().then_some(self)
+    fn build(&self, train: &Dataset) -> Result<Box<dyn Model>> {
+        Ok(Box::new(Self::build(self, train)?))
     }
 }

@@ -1,4 +1,4 @@
-//! The true posterior on a grid, and Gaussians to compare with it.
+//! The Gaussians that are compared with the true posterior of a grid.
 
 use crate::{Error, Result};
 
@@ -34,20 +34,4 @@ impl Gaussians {
             ))),
         }
     }
-}
-
-/// Turns log joints `[B, G]` of a regular grid into `p(z_g | x_b)`, which sum to 1 over the nodes; divided by the
-/// volume of a cell they are the density. A row that no node explains keeps zeros.
-pub fn posterior_weights(mut log_joint: Vec<f64>, nodes: usize) -> Vec<f64> {
-    for row in log_joint.chunks_exact_mut(nodes) {
-        let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        if max == f64::NEG_INFINITY {
-            row.fill(0.0);
-            continue;
-        }
-        row.iter_mut().for_each(|t| *t = (*t - max).exp());
-        let sum: f64 = row.iter().sum();
-        row.iter_mut().for_each(|t| *t /= sum);
-    }
-    log_joint
 }

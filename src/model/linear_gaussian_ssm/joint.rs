@@ -4,13 +4,13 @@
 //! the expected log joint under the smoother's beliefs, each sequence counted g_b times (Fisher's identity); with given
 //! beliefs it is the gradient of the expected log joint itself.
 
-use super::Core;
+use super::model::Core;
+use crate::Result;
 use crate::math::kalman::{Beliefs, ExpectedLog, Filtered, Sequences, Statistics, System, expected_logs};
-use crate::math::nonlinear::Dynamics;
 use crate::math::streams::Generator;
 use crate::model::sequential::{Function, Operation, terms};
+use crate::model::{ExactPosterior, Marginal, StateSpaceOf};
 use crate::model::{Joint, Latent, Latents, Trajectories, TrajectoryPosterior};
-use crate::{Error, Result};
 use candle_core::{Shape, Tensor};
 use std::sync::Arc;
 
@@ -65,6 +65,10 @@ impl Joint for StateSpaceJoint<'_> {
         }))?)
     }
 
+    fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>> {
+        terms(&expected(&self.system, &self.sequences, latents.trajectories()?))
+    }
+
     fn log_prior(&self, latents: &Latents) -> Result<Tensor> {
         Ok(self.flat.apply_op1(Operation(LogJoint {
             core: self.core.clone(),
@@ -74,10 +78,31 @@ impl Joint for StateSpaceJoint<'_> {
         }))?)
     }
 
-    fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>> {
-        terms(&expected(&self.system, &self.sequences, latents.trajectories()?))
+    fn observed(&self) -> &Tensor {
+        self.observed
     }
 
+    fn given(&self) -> Option<&Tensor> {
+        None
+    }
+
+    fn marginal(&self) -> Option<&dyn Marginal> {
+        Some(self)
+    }
+
+    fn exact_posterior(&self) -> Option<ExactPosterior<'_>> {
+        Some(ExactPosterior::Trajectories(self))
+    }
+
+    fn state_space(&self) -> Option<StateSpaceOf<'_>> {
+        Some(StateSpaceOf {
+            dynamics: &self.system,
+            sequences: &self.sequences,
+        })
+    }
+}
+
+impl Marginal for StateSpaceJoint<'_> {
     fn log_prob(&self) -> Result<Tensor> {
         Ok(self.flat.apply_op1(Operation(LogJoint {
             core: self.core.clone(),
@@ -87,20 +112,8 @@ impl Joint for StateSpaceJoint<'_> {
         }))?)
     }
 
-    fn mean(&self) -> Result<Tensor> {
-        Err(Error::Other("a state space has no mean of independent rows".into()))
-    }
-
-    fn trajectories(&self) -> Option<&dyn Trajectories> {
-        Some(self)
-    }
-
-    fn dynamics(&self) -> Option<(&dyn Dynamics, &Sequences)> {
-        Some((&self.system, &self.sequences))
-    }
-
-    fn observed(&self) -> &Tensor {
-        self.observed
+    fn log_prob_error(&self) -> Result<Option<Vec<f64>>> {
+        Ok(None)
     }
 }
 

@@ -5,24 +5,18 @@
 //! All arithmetic is in f64, for any type of θ. Gradients come from expected moments by Fisher's identity, not from the
 //! graph: the forward pass filters, the backward pass filters and smooths.
 
-mod field;
-mod joint;
-mod settings;
-mod theta;
-
-pub use field::Field;
-pub use settings::Settings;
-
-use super::linear_gaussian_ssm::InitialValues;
-use super::sequential::{flat, floor_events, refuse_constant_columns, sequences};
-use super::{ClosedForm, EStep, Improvement, Joint, Latent, Model, Sweeps};
+use super::InitialValues;
+use super::field::Field;
+use super::joint::StateSpaceJoint;
+use super::settings::Settings;
 use crate::data::{Batch, Dataset};
 use crate::math::kalman::{Filtered, Learning, Sequences, Statistics, System, expectation};
 use crate::math::streams::{Generator, Streams};
+use crate::model::sequential::{flat, floor_events, refuse_constant_columns, sequences};
+use crate::model::{ClosedForm, EStep, Improvement, Joint, Latent, LikelihoodKind, Model, Sweeps};
 use crate::nn::Parameters;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
-use joint::StateSpaceJoint;
 use nalgebra::DVector;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -58,7 +52,7 @@ impl StateSpace {
         Ok(Self { core, source, is_asked })
     }
 
-    fn system(&self, theta: &Parameters) -> Result<System> {
+    pub(super) fn system(&self, theta: &Parameters) -> Result<System> {
         self.core.system(&self.core.flat(theta)?.to_vec1()?)
     }
 
@@ -89,7 +83,7 @@ fn refuse_empty_columns(train: &Dataset) -> Result<()> {
 
 impl Core {
     /// The system of θ in one row; an error if a number is not finite.
-    fn system(&self, flat: &[f64]) -> Result<System> {
+    pub(super) fn system(&self, flat: &[f64]) -> Result<System> {
         let system = self.settings.decode(flat);
         let check = system.check_sizes_and_numbers();
         check.map_err(|error| {
@@ -107,6 +101,10 @@ impl Core {
 }
 
 impl Model for StateSpace {
+    fn likelihood(&self) -> LikelihoodKind {
+        LikelihoodKind::Exact
+    }
+
     fn latent(&self) -> Latent {
         Latent::Trajectory(self.core.settings.states)
     }

@@ -1,90 +1,32 @@
 //! A linear-Gaussian state space (Kalman 1960; learning: Shumway & Stoffer 1982), for sequences with inputs and missing
 //! values: `x_1 ~ N(m₁, P₁)`, `x_{t+1} = A x_t + B u_t + b + w`, `o_t = C x_t + D u_t + d + v`, `w ~ N(0, Q)`,
-//! `v ~ N(0, R)`. This file is its table in an experiment file; the model is in `state_space`.
+//! `v ~ N(0, R)`. This file is its table in an experiment file; the model is in `model`.
 //!
 //! Every parameter can have a starting value, be fixed, or be fixed entry by entry. The latent coordinates are free: a
 //! system and its similarity transforms have the same likelihood.
 
-use super::state_space::{Field, Settings, StateSpace};
+mod field;
+mod joint;
+mod keys;
+mod model;
+mod settings;
+mod theta;
+
+pub use keys::{CovarianceKeys, Entry, Form, MatrixKeys, VectorKeys};
+
+use super::kind::{Abilities, LatentKind, MStep, ModelKind};
+use super::{LikelihoodKind, Model};
+use crate::data::file::Asked;
 use crate::error::Fault;
-use crate::math::kalman::{NoiseForm, System};
+use crate::kind::{Declared, Example};
+use crate::math::kalman::NoiseForm;
 use crate::{Error, Result, data::Dataset, data::source::Widths};
-use nalgebra::{DMatrix, DVector};
+use field::Field;
+use model::StateSpace;
+use nalgebra::DMatrix;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// The keys of a vector.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct VectorKeys {
-    /// Values that are not learnt; an entry `nan` is learnt.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fixed: Option<Vec<Entry>>,
-    /// Where learning starts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub start: Option<Vec<f64>>,
-}
-
-/// A number; `nan` if it is to be learnt.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(transparent, extend("nonFinite" = true))]
-pub struct Entry(pub f64);
-
-impl PartialEq for Entry {
-    /// Two learnt entries are equal.
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0 || (self.0.is_nan() && other.0.is_nan())
-    }
-}
-
-/// The keys of a matrix, as a list of rows.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct MatrixKeys {
-    /// Values that are not learnt; an entry `nan` is learnt.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fixed: Option<Vec<Vec<Entry>>>,
-    /// Where learning starts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub start: Option<Vec<Vec<f64>>>,
-}
-
-/// The form of a covariance in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Form {
-    /// Any covariance.
-    Full,
-    /// Independent entries.
-    Diagonal,
-    /// Independent entries with one variance.
-    Spherical,
-}
-
-/// The keys of a covariance, as a list of rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct CovarianceKeys {
-    /// Its form.
-    pub form: Form,
-    /// Values that are not learnt. Single entries can be learnt (`nan`) only on the diagonal of the diagonal form.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fixed: Option<Vec<Vec<Entry>>>,
-    /// Where learning starts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub start: Option<Vec<Vec<f64>>>,
-}
-
-impl Default for CovarianceKeys {
-    fn default() -> Self {
-        Self {
-            form: Form::Full,
-            fixed: None,
-            start: None,
-        }
-    }
-}
+use settings::Settings;
 
 /// Where initial values come from, unless `start` or `fixed` gives them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -382,18 +324,49 @@ impl LinearGaussianSsm {
     }
 }
 
-/// The default system: the identity for covariances, zero for the rest.
-pub(super) fn blank(x: usize, o: usize, u: usize) -> System {
-    System {
-        initial_mean: DVector::zeros(x),
-        initial_covariance: DMatrix::identity(x, x),
-        transition: DMatrix::zeros(x, x),
-        transition_input: DMatrix::zeros(x, u),
-        transition_offset: DVector::zeros(x),
-        transition_noise: DMatrix::identity(x, x),
-        emission: DMatrix::zeros(o, x),
-        emission_input: DMatrix::zeros(o, u),
-        emission_offset: DVector::zeros(o),
-        emission_noise: DMatrix::identity(o, o),
+impl Declared for LinearGaussianSsm {
+    const NAME: &'static str = "linear_gaussian_ssm";
+    const SUMMARY: &'static str = "A linear-Gaussian state space: x_{t+1} = A x_t + B u_t + b + w, o_t = C x_t + D u_t + d + v, for sequences with \
+         missing values.";
+    const EQUATION: &'static str = "log p(o, x | u) = log N(x_1; m₁, P₁) + Σ_t log N(x_{t+1}; A x_t + B u_t + b, Q) \
+         + Σ_t log N(o_t; C x_t + D u_t + d, R)";
+    const EXAMPLE: Example<'static> = Example {
+        data: "source = \"lgssm\"\ntrain = 200",
+        model: "kind = \"linear_gaussian_ssm\"",
+        ..Example::USUAL
+    };
+}
+
+impl ModelKind for LinearGaussianSsm {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            density: true,
+            conditional: false,
+            latent: LatentKind::Trajectory,
+            exact_likelihood: true,
+            exact_posterior: true,
+            mean: false,
+            m_step: MStep::AnyPosterior,
+            asked: match self.knows_emission_noise() {
+                true => Asked::Anything,
+                false => Asked::Varying,
+            },
+            has_one_start: self.gives_all_initial_values(),
+            learns_prior: self.learns_dynamics(),
+            has_weight_matrices: false,
+            has_named_parameters: false,
+        }
+    }
+
+    fn likelihood(&self, _is_given: bool) -> LikelihoodKind {
+        LikelihoodKind::Exact
+    }
+
+    fn check(&self, widths: Widths) -> Vec<Fault> {
+        Self::check(self, widths)
+    }
+
+    fn build(&self, train: &Dataset) -> Result<Box<dyn Model>> {
+        Ok(Box::new(Self::build(self, train)?))
     }
 }

@@ -4,18 +4,16 @@
 //! regressors; with particles it is the EM of Schön, Wills & Ninness (2011). θ holds the learnt parameters:
 //! coefficients and means directly, variances as logarithms.
 
-mod joint;
-
-use super::sequential::{flat, floor_events, refuse_constant_columns, sequences};
-use super::{ClosedForm, EStep, Improvement, Joint, Latent, LikelihoodKind, Model, Sweeps};
+use super::joint::NonlinearJoint;
 use crate::data::{Batch, Dataset};
 use crate::math::kalman::{Conditional, Learning, Noise, NoiseForm, Regression, Sequences};
 use crate::math::nonlinear::{Basis, BasisSystem, Predictor, statistics};
 use crate::math::streams::{Generator, Streams};
+use crate::model::sequential::{flat, floor_events, refuse_constant_columns, sequences};
+use crate::model::{ClosedForm, EStep, Improvement, Joint, Latent, LikelihoodKind, Model, Sweeps};
 use crate::nn::Parameters;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
-use joint::NonlinearJoint;
 use nalgebra::{DMatrix, DVector};
 use rand::RngExt;
 use std::collections::BTreeMap;
@@ -92,7 +90,7 @@ impl Settings {
     }
 
     /// The system of θ in one row.
-    fn decode(&self, flat: &[f64]) -> BasisSystem {
+    pub(super) fn decode(&self, flat: &[f64]) -> BasisSystem {
         let mut values: [Vec<f64>; 6] = std::array::from_fn(|n| self.entries[n].fixed.clone());
         let mut rest = flat;
         for number in self.learnt() {
@@ -106,7 +104,7 @@ impl Settings {
     }
 
     /// The gradient in θ, in one row, from the gradient in the entries of `system`.
-    fn pull_back(&self, system: &BasisSystem, gradient: &[Conditional; 3]) -> Vec<f64> {
+    pub(super) fn pull_back(&self, system: &BasisSystem, gradient: &[Conditional; 3]) -> Vec<f64> {
         let (values, gradients) = (values(&system.conditionals), values(gradient));
         let mut flat = Vec::new();
         for number in self.learnt() {

@@ -4,13 +4,14 @@
 //! The expected log joint is one operation on θ in one row `[P]`; its backward pass uses expected moments. There is no
 //! exact `log p_θ(o)`: [`Joint::log_prob_estimates`] are the estimates of independent bootstrap filters.
 
-use super::Settings;
+use super::model::Settings;
+use crate::Result;
 use crate::math::kalman::{Beliefs, ExpectedLog, Sequences};
 use crate::math::nonlinear::{BasisSystem, Dynamics, expected_logs, filter_repeatedly, statistics};
 use crate::math::streams::Stream;
 use crate::model::sequential::{Function, Operation, terms};
+use crate::model::{Estimates, StateSpaceOf};
 use crate::model::{Joint, Latent, Latents};
-use crate::{Error, Result};
 use candle_core::{Shape, Tensor};
 use std::sync::Arc;
 
@@ -56,6 +57,10 @@ impl Joint for NonlinearJoint<'_> {
         }))?)
     }
 
+    fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>> {
+        terms(&expected_logs(&self.system, &self.sequences, latents.trajectories()?))
+    }
+
     fn log_prior(&self, latents: &Latents) -> Result<Tensor> {
         Ok(self.flat.apply_op1(Operation(ExpectedLogJoint {
             settings: self.settings.clone(),
@@ -65,16 +70,27 @@ impl Joint for NonlinearJoint<'_> {
         }))?)
     }
 
-    fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>> {
-        terms(&expected_logs(&self.system, &self.sequences, latents.trajectories()?))
+    fn observed(&self) -> &Tensor {
+        self.observed
     }
 
-    fn log_prob(&self) -> Result<Tensor> {
-        Err(Error::Other(
-            "the likelihood of a nonlinear state space has no exact form; it is estimated by particles".into(),
-        ))
+    fn given(&self) -> Option<&Tensor> {
+        None
     }
 
+    fn estimates(&self) -> Option<&dyn Estimates> {
+        Some(self)
+    }
+
+    fn state_space(&self) -> Option<StateSpaceOf<'_>> {
+        Some(StateSpaceOf {
+            dynamics: &self.system,
+            sequences: &self.sequences,
+        })
+    }
+}
+
+impl Estimates for NonlinearJoint<'_> {
     fn log_prob_estimates(&self, numbers: &Stream) -> Result<Vec<Vec<f64>>> {
         filter_repeatedly(
             &self.system,
@@ -82,18 +98,6 @@ impl Joint for NonlinearJoint<'_> {
             self.settings.likelihood_particles,
             numbers,
         )
-    }
-
-    fn mean(&self) -> Result<Tensor> {
-        Err(Error::Other("a state space has no mean of independent rows".into()))
-    }
-
-    fn dynamics(&self) -> Option<(&dyn Dynamics, &Sequences)> {
-        Some((&self.system, &self.sequences))
-    }
-
-    fn observed(&self) -> &Tensor {
-        self.observed
     }
 }
 

@@ -5,11 +5,18 @@
 //! Every parameter is learnt from its start, fixed, or fixed entry by entry. The likelihood has no closed form: the
 //! bootstrap filter's estimate is reported. Posteriors linearise, use sigma points, or simulate particles.
 
+mod joint;
+mod model;
+
+use super::kind::{Abilities, LatentKind, MStep, ModelKind};
 use super::linear_gaussian_ssm::VectorKeys;
-use super::nonlinear::{Entries, NonlinearStateSpace, Settings};
+use super::{LikelihoodKind, Model};
+use crate::data::file::Asked;
 use crate::error::Fault;
+use crate::kind::{Declared, Example};
 use crate::math::nonlinear::Basis;
 use crate::{Error, Result, data::Dataset, data::source::Widths};
+use model::{Entries, NonlinearStateSpace, Settings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -272,4 +279,49 @@ fn entries(key: &str, keys: &VectorKeys, otherwise: &[f64], least: Option<f64>) 
         fixed: fixed.unwrap_or_else(|| vec![f64::NAN; otherwise.len()]),
         start: keys.start.clone().unwrap_or_else(|| otherwise.to_vec()),
     })
+}
+
+impl Declared for NonlinearGaussianSsm {
+    const NAME: &'static str = "nonlinear_gaussian_ssm";
+    const SUMMARY: &'static str = "A state space with Gaussian noise and named nonlinear means: x_{t+1} = f(x_t, t) + w, o_t = g(x_t) + v, for \
+         sequences with missing values.";
+    const EQUATION: &'static str =
+        "log p(o, x) = log N(x_1; m₁, P₁) + Σ_t log N(x_{t+1}; W φ(x_t, t), Q) + Σ_t log N(o_t; V ψ(x_t), R)";
+    const EXAMPLE: Example<'static> = Example {
+        data: "source = \"growth\"\ntrain = 200",
+        model: "kind = \"nonlinear_gaussian_ssm\"",
+        posterior: "kind = \"particle\"",
+        ..Example::USUAL
+    };
+}
+
+impl ModelKind for NonlinearGaussianSsm {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            density: true,
+            conditional: false,
+            latent: LatentKind::Trajectory,
+            exact_likelihood: false,
+            exact_posterior: false,
+            mean: false,
+            m_step: MStep::AnyPosterior,
+            asked: Asked::Varying,
+            has_one_start: self.initial_values == InitialValues::Given || self.spread == 0.0,
+            learns_prior: self.learns_dynamics(),
+            has_weight_matrices: false,
+            has_named_parameters: true,
+        }
+    }
+
+    fn likelihood(&self, _is_given: bool) -> LikelihoodKind {
+        LikelihoodKind::Estimate
+    }
+
+    fn check(&self, widths: Widths) -> Vec<Fault> {
+        Self::check(self, widths)
+    }
+
+    fn build(&self, train: &Dataset) -> Result<Box<dyn Model>> {
+        Ok(Box::new(Self::build(self, train)?))
+    }
 }

@@ -17,15 +17,18 @@
 //! `[K, D]`, scales `[K, F]`; and for free parts `logits` `[1, K]`, `means` `[1, K·D]`, `scales` `[1, K·F]` (`[1, F]`
 //! where tied).
 
-use super::{Joint, Latent, Latents, MixtureRows, Model, closed_form::ClosedForm};
+mod closed_form;
+mod joint;
+
+use super::{ClosedForm, Joint, Latent, LikelihoodKind, MixtureRows, Model, RowDensity};
 use crate::data::{Batch, Dataset, Field, Table};
 use crate::math::linear_mixture::Covariance;
 use crate::math::rows::Observations;
-use crate::math::streams::{Generator, Streams};
-use crate::nn::{self, Activation, ConditionalCovariance, Head, MixtureShape, Parameters, Perceptron};
+use crate::math::streams::Streams;
+use crate::nn::{Activation, ConditionalCovariance, Head, MixtureShape, Parameters, Perceptron};
 use crate::{Error, Result};
-use candle_core::{D, DType, Device, Tensor};
-use rand::RngExt;
+use candle_core::{DType, Device, Tensor};
+use joint::MixtureJoint;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
@@ -278,6 +281,10 @@ fn smallest_innovation(train: &Dataset) -> f64 {
 }
 
 impl Model for Mixture {
+    fn likelihood(&self) -> LikelihoodKind {
+        LikelihoodKind::Exact
+    }
+
     fn latent(&self) -> Latent {
         Latent::Finite(self.shape.components)
     }
@@ -349,14 +356,8 @@ impl Model for Mixture {
         self.natural_parts(theta)
     }
 
-    fn predict(&self, theta: &Parameters, given: Option<&Table>) -> Result<MixtureRows> {
-        let device = theta.device();
-        let x = given.map(|given| -> Result<Tensor> {
-            let shape = (given.rows(), given.columns());
-            Ok(Tensor::from_slice(given.values(), shape, &device)?.to_dtype(theta.dtype())?)
-        });
-        let parts = self.parts(theta, x.transpose()?.as_ref())?;
-        parts.rows(&self.shape)
+    fn row_density(&self) -> Option<&dyn RowDensity> {
+        Some(self)
     }
 
     fn free_parameters(&self, theta: &Parameters) -> usize {
@@ -367,7 +368,7 @@ impl Model for Mixture {
         if self.settings.prior == Part::Given || self.settings.fixed.means.is_none() {
             return Ok(None);
         }
-        let rows = self.predict(theta, None)?;
+        let rows = RowDensity::predict(self, theta, None)?;
         Ok(Some(rows.log_weights(0).iter().map(|w| w.exp()).collect()))
     }
 
@@ -379,102 +380,14 @@ impl Model for Mixture {
     }
 }
 
-/// A mixture conditioned on the rows of one batch.
-struct MixtureJoint<'a> {
-    parts: Parts,
-    shape: &'a MixtureShape,
-    batch: &'a Batch,
-    all: OnceCell<Tensor>,
-}
-
-impl MixtureJoint<'_> {
-    /// `log p(y, z)` for every z, computed once. `[B, K]`
-    fn all(&self) -> Result<&Tensor> {
-        if let Some(all) = self.all.get() {
-            return Ok(all);
-        }
-        let [logits, means, scales] = self.parts.heads();
-        let all = nn::mixture_log_joint(&self.batch.observed, logits, means, scales, self.shape)?;
-        Ok(self.all.get_or_init(|| all))
-    }
-}
-
-/// The values of `all` `[B, K]` at `latents`. `[B, S]`
-fn at(all: &Tensor, latents: &Latents) -> Result<Tensor> {
-    Ok(match latents {
-        Latents::All => all.clone(),
-        Latents::Index(index) => all.contiguous()?.gather(index, D::Minus1)?,
-        Latents::Continuous(_) | Latents::Trajectories(_) => {
-            return Err(Error::Other(
-                "expected values of a finite latent, got another kind of value".into(),
-            ));
-        }
-    })
-}
-
-impl Joint for MixtureJoint<'_> {
-    fn latent(&self) -> Latent {
-        Latent::Finite(self.shape.components)
-    }
-
-    fn log_joint(&self, latents: &Latents) -> Result<Tensor> {
-        at(self.all()?, latents)
-    }
-
-    fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>> {
-        let [logits, means, scales] = self.parts.heads();
-        let (prior, likelihood) = nn::mixture_terms(&self.batch.observed, logits, means, scales, self.shape)?;
-        let prior = prior.broadcast_as(likelihood.shape())?;
-        Ok(vec![
-            ("prior", at(&prior, latents)?),
-            ("likelihood", at(&likelihood, latents)?),
-        ])
-    }
-
-    fn log_prob(&self) -> Result<Tensor> {
-        if let Some(all) = self.all.get() {
-            return nn::log_sum_exp(all);
-        }
-        let [logits, means, scales] = self.parts.heads();
-        nn::mixture_log_prob(&self.batch.observed, logits, means, scales, self.shape)
-    }
-
-    fn mean(&self) -> Result<Tensor> {
-        let [logits, means, scales] = self.parts.heads();
-        nn::mixture_mean(&self.batch.observed, logits, means, scales, self.shape)
-    }
-
-    fn sample_latents(&self, samples: usize, generator: &mut Generator) -> Result<Latents> {
-        let (rows, mixture) = (self.batch.len(), self.parts.rows(self.shape)?);
-        let draw = |at: usize| {
-            let row = if mixture.rows() == 1 { 0 } else { at / samples };
-            mixture.component_at(row, generator.random()) as u32
-        };
-        let index: Vec<u32> = (0..rows * samples).map(draw).collect();
-        let device = self.batch.observed.device();
-        Ok(Latents::Index(Tensor::from_vec(index, (rows, samples), device)?))
-    }
-
-    fn sample_observed(&self, latents: &Latents, generator: &mut Generator) -> Result<Tensor> {
-        let Latents::Index(index) = latents else {
-            return Err(Error::Other("a mixture draws rows from latent values by number".into()));
-        };
-        let (index, mixture) = (index.flatten_all()?.to_vec1::<u32>()?, self.parts.rows(self.shape)?);
-        let draw = |(at, z): (usize, &u32)| {
-            let row = if mixture.rows() == 1 { 0 } else { at };
-            mixture.sample_from(row, *z as usize, generator)
-        };
-        let values: Vec<f64> = index.iter().enumerate().flat_map(draw).collect();
-        let observed = &self.batch.observed;
-        let values = Tensor::from_vec(values, observed.shape(), &Device::Cpu)?;
-        Ok(values.to_dtype(observed.dtype())?.to_device(observed.device())?)
-    }
-
-    fn observed(&self) -> &Tensor {
-        &self.batch.observed
-    }
-
-    fn given(&self) -> Option<&Tensor> {
-        self.batch.given.as_ref()
+impl RowDensity for Mixture {
+    fn predict(&self, theta: &Parameters, given: Option<&Table>) -> Result<MixtureRows> {
+        let device = theta.device();
+        let x = given.map(|given| -> Result<Tensor> {
+            let shape = (given.rows(), given.columns());
+            Ok(Tensor::from_slice(given.values(), shape, &device)?.to_dtype(theta.dtype())?)
+        });
+        let parts = self.parts(theta, x.transpose()?.as_ref())?;
+        parts.rows(&self.shape)
     }
 }

@@ -5,7 +5,6 @@ use crate::data::Dataset;
 use crate::error::Fault;
 use crate::math::kalman::{Learning, Noise, NoiseForm, Regression, System, without_variance};
 use crate::math::streams::Generator;
-use crate::model::linear_gaussian_ssm::blank;
 use nalgebra::{Cholesky, DMatrix, DVector};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -252,5 +251,21 @@ impl Settings {
             let values = values.zip_map(&rule.fixed, |v, fixed| if fixed.is_nan() { v } else { fixed });
             field.set(system, values);
         }
+    }
+}
+
+/// The default system: the identity for covariances, zero for the rest.
+pub(super) fn blank(x: usize, o: usize, u: usize) -> System {
+    System {
+        initial_mean: DVector::zeros(x),
+        initial_covariance: DMatrix::identity(x, x),
+        transition: DMatrix::zeros(x, x),
+        transition_input: DMatrix::zeros(x, u),
+        transition_offset: DVector::zeros(x),
+        transition_noise: DMatrix::identity(x, x),
+        emission: DMatrix::zeros(o, x),
+        emission_input: DMatrix::zeros(o, u),
+        emission_offset: DVector::zeros(o),
+        emission_noise: DMatrix::identity(o, o),
     }
 }

@@ -6,8 +6,8 @@
 
 use super::field::Field;
 use super::settings::Settings;
+use super::settings::blank;
 use crate::math::kalman::{NoiseForm, System};
-use crate::model::linear_gaussian_ssm::blank;
 use nalgebra::{DMatrix, DVector};
 
 /// Learnt variances start and stay above this, so that their logarithm is finite.
