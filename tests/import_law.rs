@@ -205,7 +205,11 @@ fn files_of_the_kernels_import_each_other_one_way() {
     let leaf = ("a::leaf", "use crate::b::far;");
     let good = [leaf, ("a::user", "use super::leaf::X;"), ("b::far", "")];
     assert!(circles(&good).is_empty());
-    let bad = [leaf, ("b::far", "fn f() { super::a::leaf::g() }"), ("a::user", "")];
+    let bad = [
+        leaf,
+        ("b::far", "fn f() { super::super::a::leaf::g() }"),
+        ("a::user", ""),
+    ];
     assert_eq!(circles(&bad), BTreeSet::from(["a::leaf", "b::far"]));
     let sources = sources();
     let own = sources
@@ -309,7 +313,7 @@ fn no_module_decides_by_the_name_of_a_kind() {
     .filter(|name| !others.iter().any(|other| other == name))
     .map(|name| format!("\"{name}\""))
     .collect();
-    assert!(quoted.len() > 20, "the registries list {} kinds", quoted.len());
+    assert!(quoted.len() > 15, "the registries list {} kinds", quoted.len());
     let is_own = |source: &Source| ["model", "posterior", "objective"].contains(&source.room.as_str());
     // A description may name a kind in a text; a comparison may not.
     let compares = |line: &str| {

@@ -26,11 +26,10 @@ pub struct Columns {
 impl Columns {
     fn fit(field: &Field, data: &Dataset) -> Self {
         let moments = data.moments(field).into_iter();
-        let (shift, scale) = moments
-            .map(|column| column.unwrap_or((0.0, 0.0)))
-            .map(|(mean, variance)| (mean, variance.sqrt()))
-            .map(|(mean, deviation)| (mean, if deviation > 0.0 { deviation } else { 1.0 }))
-            .unzip();
+        let moments: Vec<(f64, f64)> = moments.map(|column| column.unwrap_or((0.0, 0.0))).collect();
+        let deviations = moments.iter().map(|(_, variance)| variance.sqrt());
+        let scale = deviations.map(|s| if s > 0.0 { s } else { 1.0 }).collect();
+        let shift = moments.into_iter().map(|(mean, _)| mean).collect();
         Self { shift, scale }
     }
 

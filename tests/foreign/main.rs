@@ -125,7 +125,7 @@ fn foreign_kinds_train_with_those_of_the_crate() {
 fn metrics_of(folder: &std::path::Path, seed: u64) -> String {
     let mut folders = vec![folder.join("results")];
     while let Some(folder) = folders.pop() {
-        let path = folder.join(format!("seed-{seed}/metrics.jsonl"));
+        let path = folder.join(format!("seed-{seed:03}/metrics.jsonl"));
         if let Ok(text) = std::fs::read_to_string(path) {
             return text;
         }

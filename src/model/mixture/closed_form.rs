@@ -73,7 +73,12 @@ impl Mixture {
             }
         }
         if let Some(logits) = &fixed.first_logits {
-            let scaled: Vec<f64> = logits.iter().map(|l| self.settings.logit_scale * l).collect();
+            // The scale may be large: differences are scaled, so that the largest logit stays finite.
+            let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let scaled: Vec<f64> = logits
+                .iter()
+                .map(|l| self.settings.logit_scale * (l - largest))
+                .collect();
             mixture.weights = softmax(&scaled);
         } else if fixed.means.is_some() {
             mixture.weights = vec![1.0 / k as f64; k];
