@@ -25,11 +25,15 @@ pub struct Columns {
 
 impl Columns {
     fn fit(field: &Field, data: &Dataset) -> Self {
-        let moments = data.moments(field).into_iter();
-        let moments: Vec<(f64, f64)> = moments.map(|column| column.unwrap_or((0.0, 0.0))).collect();
-        let deviations = moments.iter().map(|(_, variance)| variance.sqrt());
+        // Collected from borrows: what is kept has no spare capacity, which matters for the columns of images.
+        let moments = data.moments(field);
+        let deviation = |column: &Option<(f64, f64)>| column.map_or(0.0, |(_, variance)| variance.sqrt());
+        let deviations = moments.iter().map(deviation);
         let scale = deviations.map(|s| if s > 0.0 { s } else { 1.0 }).collect();
-        let shift = moments.into_iter().map(|(mean, _)| mean).collect();
+        let shift = moments
+            .iter()
+            .map(|column| column.map_or(0.0, |(mean, _)| mean))
+            .collect();
         Self { shift, scale }
     }
 
