@@ -12,6 +12,7 @@ mod oracle;
 pub mod source;
 mod split;
 pub mod standardize;
+mod steps;
 mod stored;
 pub mod table;
 
@@ -23,4 +24,5 @@ pub use field::Field;
 pub use file::{Rows, SharedFile};
 pub use source::{DataConfig, Source, Splits};
 pub use standardize::Standardization;
+pub use steps::Steps;
 pub use table::Table;

@@ -223,6 +223,9 @@ impl ModelKind for ConditionalMixture {
             states: None,
             exact_likelihood: true,
             exact_posterior: true,
+            state_space: false,
+            paths: false,
+            linear_emission: false,
             mean: true,
             m_step: match self.has_closed_form() {
                 true => MStep::AnyPosterior,

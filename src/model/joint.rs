@@ -4,6 +4,7 @@
 //! have. A posterior or an objective declares which it needs ([`super::Need`]), so that a combination without it is refused
 //! before anything runs; [`provided`](crate::error::provided) is the answer to a caller that skipped this check.
 
+use super::Sequential;
 use crate::error::provided;
 use crate::math::kalman::{Beliefs, Sequences};
 use crate::math::nonlinear::Dynamics;
@@ -57,6 +58,8 @@ pub enum Latents {
     Index(Tensor),
     /// Points of a continuous latent. `[B, S, Z]`
     Continuous(Tensor),
+    /// Paths x_1 … x_T of every sequence, padded to the longest, with gradients. `[B, S, T, X]`
+    Paths(Tensor),
     /// S beliefs over the trajectories of all sequences. A joint is evaluated at a belief that is a point, and averaged
     /// in closed form over others.
     Trajectories(Arc<Vec<Beliefs>>),
@@ -67,6 +70,7 @@ impl Latents {
     pub fn detached(&self) -> Self {
         match self {
             Self::Continuous(z) => Self::Continuous(z.detach()),
+            Self::Paths(x) => Self::Paths(x.detach()),
             other => other.clone(),
         }
     }
@@ -85,6 +89,7 @@ impl Latents {
             Self::All => "all values of a finite latent",
             Self::Index(_) => "values of a finite latent",
             Self::Continuous(_) => "points of a continuous latent",
+            Self::Paths(_) => "paths of states",
             Self::Trajectories(_) => "trajectories",
         };
         Error::Latents { expected, found }
@@ -144,6 +149,11 @@ pub trait Joint {
 
     /// The state space with its sequences, if the latent is a trajectory.
     fn state_space(&self) -> Option<StateSpaceOf<'_>> {
+        None
+    }
+
+    /// The state space as tensors with gradients, if the joint is evaluated at [`Latents::Paths`].
+    fn sequential(&self) -> Option<Arc<dyn Sequential>> {
         None
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     LikelihoodKind, Model, conditional_mixture, gaussian, gaussian_mixture, latent_gaussian, linear_gaussian,
-    linear_gaussian_ssm, nonlinear_gaussian_ssm,
+    linear_gaussian_ssm, neural_ssm, nonlinear_gaussian_ssm,
 };
 use crate::Result;
 use crate::data::file::Asked;
@@ -21,6 +21,7 @@ pub const KINDS: &[Entry<dyn ModelKind>] = &[
     Entry::of::<latent_gaussian::LatentGaussian>(),
     Entry::of::<linear_gaussian_ssm::LinearGaussianSsm>(),
     Entry::of::<nonlinear_gaussian_ssm::NonlinearGaussianSsm>(),
+    Entry::of::<neural_ssm::NeuralSsm>(),
 ];
 
 /// The table `[model]`: a kind with its options.
@@ -108,6 +109,12 @@ pub struct Abilities {
     pub exact_likelihood: bool,
     /// p(z|x) is known in closed form.
     pub exact_posterior: bool,
+    /// It is a state space with Gaussian noise, whose joint is evaluated at beliefs over trajectories.
+    pub state_space: bool,
+    /// Its joint is evaluated at paths, with gradients, and hands out the state space as tensors.
+    pub paths: bool,
+    /// Its joint hands out paths, and p(o|x) is a linear Gaussian of constant noise.
+    pub linear_emission: bool,
     /// E\[y|x\] has a closed form.
     pub mean: bool,
     /// The closed-form M-step.
@@ -154,8 +161,11 @@ impl Abilities {
             Need::ExactPosterior => self.exact_posterior,
             Need::FiniteLatent => self.is_finite(),
             Need::ContinuousLatent => self.latent == LatentKind::Continuous,
-            Need::Trajectory => self.is_sequential(),
+            Need::Trajectory => self.state_space,
+            Need::Paths => self.paths,
+            Need::LinearEmission => self.linear_emission,
             Need::Rows => !self.is_sequential(),
+            Need::Network => !self.is_sequential() || self.paths,
         }
     }
 }
@@ -175,10 +185,16 @@ pub enum Need {
     FiniteLatent,
     /// A point of real numbers for each row.
     ContinuousLatent,
-    /// A trajectory for each sequence.
+    /// A state space with Gaussian noise, evaluated at beliefs over trajectories.
     Trajectory,
+    /// A state space evaluated at paths, with gradients.
+    Paths,
+    /// Paths, with a linear Gaussian emission.
+    LinearEmission,
     /// Independent rows.
     Rows,
+    /// Rows, or paths with gradients: latents that a network can infer.
+    Network,
 }
 
 impl Need {
@@ -197,7 +213,18 @@ impl Need {
             Self::ContinuousLatent => {
                 format!("`{who}` needs a continuous latent variable with a gradient, and this model has none")
             }
-            Self::Trajectory => format!("`{who}` needs a latent trajectory, and this model has none"),
+            Self::Trajectory => {
+                format!("`{who}` needs a state space whose noise is Gaussian and constant, and this model is none")
+            }
+            Self::LinearEmission => {
+                format!(
+                    "`{who}` needs paths of states and a linear Gaussian emission of constant noise, and this model has none"
+                )
+            }
+            Self::Paths => format!("`{who}` needs paths of states with gradients, and this model has none"),
+            Self::Network => {
+                format!("`{who}` infers latents by a network, and the trajectories of this model have no gradient")
+            }
             Self::Rows => format!("`{who}` is a posterior of independent rows, and this model is one of sequences"),
         }
     }

@@ -15,9 +15,13 @@ pub mod latent_gaussian;
 pub mod linear_gaussian;
 pub mod linear_gaussian_ssm;
 pub mod mixture;
+pub mod neural_ssm;
 pub mod nonlinear_gaussian_ssm;
+mod normal;
+mod particle_filter;
 mod predictive;
 mod sequential;
+mod sequential_paths;
 
 pub use closed_form::{ClosedForm, EStep, Improvement, Sweeps};
 pub use joint::{
@@ -25,7 +29,10 @@ pub use joint::{
     LikelihoodKind, Marginal, Regression, StateSpaceOf, Trajectories, TrajectoryPosterior,
 };
 pub use kind::{Abilities, KINDS, LatentKind, MStep, ModelConfig, ModelKind, Need};
+pub use normal::{Normal, repeated};
+pub use particle_filter::{Bootstrap, Filter, Filtered, Proposal};
 pub use predictive::{Decoder, MixtureRows};
+pub use sequential_paths::{Carried, LinearEmission, Sequential};
 
 use crate::Result;
 use crate::data::{Batch, Dataset, Table};

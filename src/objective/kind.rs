@@ -2,6 +2,7 @@
 
 use super::Elbo;
 use super::expected_log_likelihood::ExpectedLogLikelihood;
+use super::fivo::Fivo;
 use super::iwae::Iwae;
 use super::marginal_likelihood::MarginalLikelihood;
 use super::mean_squared_error::MeanSquaredError;
@@ -20,6 +21,7 @@ pub const KINDS: &[Entry<dyn ObjectiveKind>] = &[
     Entry::of::<ExpectedLogLikelihood>(),
     Entry::of::<Elbo>(),
     Entry::of::<Iwae>(),
+    Entry::of::<Fivo>(),
     Entry::of::<MeanSquaredError>(),
 ];
 

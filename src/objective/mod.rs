@@ -6,6 +6,7 @@
 //! | expected_log_likelihood | `Σ_s w_s log p_θ(x, z_s)` |
 //! | elbo | `Σ_s w_s [log p_θ(x given z_s) − β (log q(z_s) − log p_θ(z_s))]` |
 //! | iwae | `log 1/S Σ_s exp[log p_θ(x, z_s) − log q(z_s)]` |
+//! | fivo | `log p̂(o_1 … o_T)` of a particle filter |
 //! | mean_squared_error | `−‖y − E[y|x]‖²`, in squared units of y |
 //!
 //! An objective is added by a file with its options, which say what the kind needs of a model and of a posterior
@@ -13,6 +14,7 @@
 
 pub mod elbo;
 pub mod expected_log_likelihood;
+pub mod fivo;
 pub mod iwae;
 mod kind;
 pub mod marginal_likelihood;

@@ -12,7 +12,9 @@
 //! A continuous latent is drawn with a gradient (reparameterised). A finite one is enumerated, every value weighted by
 //! q, or drawn.
 
-use super::recognition::Recognition;
+use super::draws::Stepwise;
+use super::recognition::{Recognition, log_q};
+use super::sequence::SequenceKeys;
 use super::{Common, Draws, DrawsOf, Facts, Network, PosteriorKind};
 use crate::Result;
 use crate::error::Fault;
@@ -61,6 +63,9 @@ pub struct Amortised {
     pub hidden: Vec<usize>,
     /// The non-linearity between hidden layers.
     pub activation: Activation,
+    /// What a network of sequences is beside that.
+    #[serde(flatten)]
+    pub sequence: SequenceKeys,
     /// Options that every posterior has.
     #[serde(flatten)]
     pub common: Common,
@@ -73,6 +78,7 @@ impl Default for Amortised {
             fit: Fit::ReverseKl,
             hidden: vec![64, 64],
             activation: Activation::Tanh,
+            sequence: SequenceKeys::default(),
             common: Common::default(),
         }
     }
@@ -83,6 +89,7 @@ impl Amortised {
         Recognition {
             hidden: &self.hidden,
             activation: self.activation,
+            sequence: &self.sequence,
         }
     }
 
@@ -105,7 +112,7 @@ impl PosteriorKind for Amortised {
     }
 
     fn needs(&self) -> &'static [Need] {
-        &[Need::Rows]
+        &[Need::Network]
     }
 
     fn facts(&self) -> Facts {
@@ -113,9 +120,13 @@ impl PosteriorKind for Amortised {
             is_drawn: true,
             may_have_network: true,
             samples: self.samples,
-            draws: DrawsOf::Known {
-                finite: false,
-                continuous: true,
+            draws: match self.sequence.has_density() {
+                true => DrawsOf::Known {
+                    finite: false,
+                    continuous: true,
+                    paths: true,
+                },
+                false => DrawsOf::Unknown("a deterministic path has no density, so q has no entropy"),
             },
             ..Facts::PLAIN
         }
@@ -130,7 +141,8 @@ impl PosteriorKind for Amortised {
     }
 
     fn check(&self, model: &Abilities) -> Vec<Fault> {
-        let mut faults = Vec::new();
+        let mut faults = self.sequence.check(model);
+        faults.extend(self.sequence.check_fit(self.fit, model));
         if self.common != Common::default() {
             let key = match self.common.refresh_every {
                 1 => "temperature",
@@ -158,15 +170,20 @@ impl PosteriorKind for Amortised {
         let q = self.recognition().apply(joint, phi)?;
         let draws = match (self.samples, joint.latent()) {
             (None, Latent::Finite(_)) => {
-                let log_q = q.log_prob(&Latents::All)?;
+                let log_q = log_q(q.as_ref(), &Latents::All)?;
                 Draws::new(Latents::All, log_q.exp()?, log_q)
             }
             (samples, _) => {
                 let latents = q.draw(samples.unwrap_or(1), generator)?;
                 let log_q = q.log_prob(&latents)?;
-                Draws::equal(latents, log_q)?
+                Draws::of_equal_weight(latents, log_q)?
             }
         };
-        Ok(Draws { q: Some(q), ..draws })
+        let stepwise = q.proposal().map(|proposal| Stepwise::new(proposal, generator));
+        Ok(Draws {
+            q: Some(q),
+            stepwise,
+            ..draws
+        })
     }
 }

@@ -1,9 +1,12 @@
 //! Weighted samples of a latent variable: what a posterior hands to an objective.
 
-use super::Recognised;
-use crate::model::Latents;
+use super::Distribution;
+use crate::math::streams::Generator;
+use crate::model::{Latents, Proposal};
 use crate::{Error, Result, nn};
 use candle_core::{D, DType, Tensor};
+use rand::{RngExt, SeedableRng};
+use std::sync::Arc;
 
 /// Weighted samples of the latent of each row. Samples and weights carry no gradient, except those of a recognition
 /// network trained through them.
@@ -16,9 +19,38 @@ pub struct Draws {
     /// log q of each sample, in nats, if q has a tractable density. `[B, S]`
     pub log_q: Option<Tensor>,
     /// The distribution that continuous samples were drawn from, if gradients flow through them.
-    pub q: Option<Recognised>,
+    pub q: Option<Arc<dyn Distribution>>,
+    /// The distribution of one state after another, if the samples are paths: what moves the particles of a filter.
+    pub stepwise: Option<Stepwise>,
     /// Share of accepted proposals, if the samples come from Markov chains. `[B]`
     pub acceptance_rate: Option<Tensor>,
+}
+
+/// A distribution that moves particles, with random numbers for a filter.
+#[derive(Debug, Clone)]
+pub struct Stepwise {
+    /// The distribution.
+    pub proposal: Arc<dyn Proposal>,
+    /// Random numbers of their own: a filter takes from a clone.
+    pub generator: Generator,
+}
+
+impl Stepwise {
+    /// A proposal with numbers that `generator` seeds.
+    pub fn new(proposal: Arc<dyn Proposal>, generator: &mut Generator) -> Self {
+        Self {
+            proposal,
+            generator: Generator::from_seed(generator.random()),
+        }
+    }
+
+    /// The same, detached: no gradient reaches φ.
+    pub fn detached(&self) -> Self {
+        Self {
+            proposal: self.proposal.detached(),
+            generator: self.generator.clone(),
+        }
+    }
 }
 
 impl Draws {
@@ -29,6 +61,7 @@ impl Draws {
             weights,
             log_q: Some(log_q),
             q: None,
+            stepwise: None,
             acceptance_rate: None,
         }
     }
@@ -38,6 +71,19 @@ impl Draws {
         let samples = log_q.dim(D::Minus1)?;
         let weights = Tensor::full(1.0 / samples as f64, log_q.shape(), log_q.device())?.to_dtype(log_q.dtype())?;
         Ok(Self::new(latents, weights, log_q))
+    }
+
+    /// Equally weighted samples `[B, S, ..]`, with their log q if they have a density.
+    pub fn of_equal_weight(latents: Latents, log_q: Option<Tensor>) -> Result<Self> {
+        match (log_q, &latents) {
+            (Some(log_q), _) => Self::equal(latents, log_q),
+            (None, Latents::Paths(paths)) => {
+                let (b, s, ..) = paths.dims4()?;
+                let draws = Self::equal(latents.clone(), Tensor::zeros((b, s), paths.dtype(), paths.device())?)?;
+                Ok(Self { log_q: None, ..draws })
+            }
+            (None, _) => Err(Error::Lacking("a tractable log q")),
+        }
     }
 
     /// log q of each sample, in nats; an error if q has no tractable density. `[B, S]`
@@ -80,7 +126,8 @@ impl Draws {
             latents: self.latents.detached(),
             weights: self.weights.detach(),
             log_q: self.log_q.as_ref().map(Tensor::detach),
-            q: self.q.as_ref().map(Recognised::detached),
+            q: self.q.as_ref().map(|q| q.detached()),
+            stepwise: self.stepwise.as_ref().map(Stepwise::detached),
             acceptance_rate: self.acceptance_rate.clone(),
         }
     }
@@ -89,7 +136,7 @@ impl Draws {
     /// (Roeder, Wu & Duvenaud 2017, section 3). `[B, S]`
     pub fn path_log_q(&self) -> Result<Tensor> {
         match &self.q {
-            Some(q) => q.detached().log_prob(&self.latents),
+            Some(q) => super::recognition::log_q(q.detached().as_ref(), &self.latents),
             None => Ok(self.log_q()?.detach()),
         }
     }

@@ -116,6 +116,7 @@ impl Hamiltonian {
             log_q: None,
             acceptance_rate: Some((accepted.mean(D::Minus1)? / self.burn_in as f64)?),
             q: None,
+            stepwise: None,
         })
     }
 

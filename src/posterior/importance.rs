@@ -6,7 +6,8 @@
 
 use super::amortised::Phase;
 use super::amortised::{Amortised, Fit};
-use super::recognition::Recognition;
+use super::recognition::{Recognition, log_q};
+use super::sequence::SequenceKeys;
 use super::{Common, Draws, DrawsOf, Facts, Network, PosteriorKind};
 use crate::Result;
 use crate::error::Fault;
@@ -45,6 +46,9 @@ pub struct Importance {
     pub hidden: Vec<usize>,
     /// The non-linearity between hidden layers.
     pub activation: Activation,
+    /// What a network of sequences is beside that.
+    #[serde(flatten)]
+    pub sequence: SequenceKeys,
     /// Options that every posterior has.
     #[serde(flatten)]
     pub common: Common,
@@ -59,6 +63,7 @@ impl Default for Importance {
             phase: Phase::Wake,
             hidden,
             activation,
+            sequence: SequenceKeys::default(),
             common: Common::default(),
         }
     }
@@ -70,6 +75,7 @@ impl Importance {
         (self.proposal == Proposal::Amortised).then_some(Recognition {
             hidden: &self.hidden,
             activation: self.activation,
+            sequence: &self.sequence,
         })
     }
 }
@@ -91,7 +97,7 @@ impl PosteriorKind for Importance {
     }
 
     fn needs(&self) -> &'static [Need] {
-        &[Need::Rows]
+        &[Need::Network]
     }
 
     fn facts(&self) -> Facts {
@@ -153,7 +159,7 @@ pub(super) fn proposed(
         Some(recognition) => {
             let q = recognition.apply(joint, phi)?;
             let latents = q.draw(samples, generator)?.detached();
-            let log_q = q.log_prob(&latents)?;
+            let log_q = log_q(q.as_ref(), &latents)?;
             Ok((latents, log_q))
         }
         None => {

@@ -7,14 +7,16 @@ use super::filter::Filter;
 use super::hamiltonian::Hamiltonian;
 use super::hard::Hard;
 use super::importance::{Importance, proposed};
+use super::locally_optimal::LocallyOptimal;
 use super::particle::Particle;
+use super::prior::Prior;
 use super::sampled::Sampled;
 use super::{Common, Draws, Recognition};
 use crate::data::Dataset;
 use crate::error::Fault;
 use crate::kind::{Added, Chosen, Entry, Family, Holds};
 use crate::math::streams::{Generator, Streams};
-use crate::model::{Abilities, Joint, Latent, LatentKind, Latents, Need};
+use crate::model::{Abilities, Joint, LatentKind, Latents, Model, Need};
 use crate::nn::Parameters;
 use crate::{Error, Result};
 use candle_core::Tensor;
@@ -28,6 +30,8 @@ pub const KINDS: &[Entry<dyn PosteriorKind>] = &[
     Entry::of::<Hard>(),
     Entry::of::<Amortised>(),
     Entry::of::<Importance>(),
+    Entry::of::<Prior>(),
+    Entry::of::<LocallyOptimal>(),
     Entry::of::<Hamiltonian>(),
     Entry::of::<Filter>(),
     Entry::of::<ExtendedKalman>(),
@@ -110,6 +114,8 @@ pub enum DrawsOf {
         finite: bool,
         /// Of a continuous latent.
         continuous: bool,
+        /// Of paths of states.
+        paths: bool,
     },
     /// A distribution without a tractable density, for this reason.
     Unknown(&'static str),
@@ -120,6 +126,7 @@ impl DrawsOf {
     pub const WEIGHTED: Self = Self::Known {
         finite: false,
         continuous: false,
+        paths: false,
     };
 
     /// Whether the draws are independent, equally weighted and of known density.
@@ -127,6 +134,7 @@ impl DrawsOf {
         match (self, latent) {
             (Self::Known { finite, .. }, LatentKind::None | LatentKind::Finite) => finite,
             (Self::Known { continuous, .. }, LatentKind::Continuous) => continuous,
+            (Self::Known { paths, .. }, LatentKind::Trajectory) => paths,
             _ => false,
         }
     }
@@ -176,26 +184,25 @@ impl Default for Chosen<dyn PosteriorKind> {
 }
 
 impl Chosen<dyn PosteriorKind> {
-    /// Adds initial values of φ for a model with this latent and rows like `train`, where there is a network.
+    /// Adds initial values of φ beside θ, for rows like `train`, where there is a network.
     pub fn initial(
         &self,
-        latent: Latent,
+        model: &dyn Model,
         train: &Dataset,
         streams: &Streams,
         parameters: &mut Parameters,
     ) -> Result<()> {
-        let Some(Network { recognition, .. }) = self.network() else {
-            return Ok(());
-        };
-        let (dtype, device) = (parameters.dtype(), parameters.device());
-        let stream = streams.named("initial/posterior");
-        recognition.initial(latent, train, parameters, (dtype, &device), &stream)
+        match self.network() {
+            Some(Network { recognition, .. }) => recognition.initial(model, train, streams, parameters),
+            None => Ok(()),
+        }
     }
 
     /// `log q_φ(z|x)` at constant latents, with a gradient for φ; an error without a network. `[B, S]`
     pub fn log_q(&self, joint: &dyn Joint, phi: &Parameters, latents: &Latents) -> Result<Tensor> {
         let network = self.network().ok_or(Error::Lacking("a recognition network"))?;
-        network.recognition.apply(joint, phi)?.log_prob(&latents.detached())
+        let q = network.recognition.apply(joint, phi)?;
+        super::recognition::log_q(q.as_ref(), &latents.detached())
     }
 
     /// `samples` draws for each row from the network if there is one, else from p(z), equally weighted, with their log q:

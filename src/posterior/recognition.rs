@@ -1,21 +1,26 @@
-//! The recognition network: a distribution q_φ(z|x) whose parameters are a perceptron of x (and of given columns).
+//! The recognition network: a distribution q_φ(z|x) whose parameters are a network of x (and of given columns).
 //!
-//! A continuous latent gets a diagonal Gaussian `N(μ(x), diag σ(x)²)`, σ = floor + exp(raw), whose draws `z = μ + σ ε`
-//! carry a gradient (Kingma & Welling 2014, section 2.4); a finite one gets a categorical distribution. φ is stored
-//! beside θ, under `posterior.*`.
+//! Of rows, it is a perceptron: a continuous latent gets a diagonal Gaussian `N(μ(x), diag σ(x)²)`, σ = floor + exp(raw),
+//! whose draws `z = μ + σ ε` carry a gradient (Kingma & Welling 2014, section 2.4); a finite one gets a categorical
+//! distribution. Of sequences, it is one of the families of [`super::sequence`]. φ is stored beside θ, under
+//! `posterior.*`.
 
-use crate::data::Dataset;
-use crate::math::streams::{Generator, Stream};
-use crate::model::{Joint, Latent, Latents};
+use super::Distribution;
+use super::sequence::SequenceKeys;
+use crate::data::{Batches, Dataset};
+use crate::error::provided;
+use crate::math::streams::{Generator, Streams};
+use crate::model::{Joint, Latent, LatentKind, Latents, Model};
 use crate::nn::{self, Activation, Parameters, Perceptron};
 use crate::{Error, Result};
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
+use std::sync::Arc;
 
 /// The prefix of φ among all parameters.
 pub const POSTERIOR: &str = "posterior";
 
 /// The floor of the standard deviations of q, in units of z.
-const DEVIATION_FLOOR: f64 = 1e-4;
+pub(super) const DEVIATION_FLOOR: f64 = 1e-4;
 
 /// The architecture of a recognition network; its parameters are in [`Parameters`].
 #[derive(Debug, Clone, Copy)]
@@ -24,113 +29,141 @@ pub struct Recognition<'a> {
     pub hidden: &'a [usize],
     /// The non-linearity between hidden layers.
     pub activation: Activation,
+    /// What a network of sequences is beside that.
+    pub sequence: &'a SequenceKeys,
 }
 
 impl Recognition<'_> {
+    /// Whether draws of latents of this kind have a density.
+    pub fn has_density(&self, latent: LatentKind) -> bool {
+        latent != LatentKind::Trajectory || self.sequence.has_density()
+    }
+
     fn network(self, latent: Latent, inputs: usize) -> Result<Perceptron> {
         let outputs = match latent {
             Latent::Finite(components) => components,
-            Latent::Continuous(dimensions) => 2 * dimensions,
-            Latent::Trajectory(_) => {
-                return Err(Error::Lacking("q(z|x) of trajectories by a network of rows"));
-            }
+            Latent::Continuous(dimensions) | Latent::Trajectory(dimensions) => 2 * dimensions,
         };
         // Initially q hardly depends on x: it is close to N(0, I), or uniform.
         Ok(Perceptron::new(inputs, self.hidden, outputs, self.activation)?.with_output_scale(0.1))
     }
 
-    /// Adds initial values of φ for rows like `train`.
+    /// Adds initial values of φ beside θ, for rows like `train`.
     pub fn initial(
         self,
-        latent: Latent,
+        model: &dyn Model,
         train: &Dataset,
+        streams: &Streams,
         parameters: &mut Parameters,
-        (dtype, device): (DType, &Device),
-        stream: &Stream,
     ) -> Result<()> {
+        let (dtype, device) = (parameters.dtype(), parameters.device());
+        if let Latent::Trajectory(_) = model.latent() {
+            let theta = parameters.constant();
+            let batch = Batches::new(train, dtype, &device).narrow(0, train.len().min(256))?;
+            let joint = model.joint(&theta, &batch)?;
+            return super::sequence::initial(self, joint.as_ref(), streams, parameters);
+        }
         let inputs = train.observed.columns() + train.given.as_ref().map_or(0, |given| given.columns());
-        self.network(latent, inputs)?
-            .initial(POSTERIOR, parameters, dtype, device, stream)
+        let stream = streams.named("initial/posterior");
+        self.network(model.latent(), inputs)?
+            .initial(POSTERIOR, parameters, dtype, &device, &stream)
     }
 
     /// q_φ(z|x) for the rows of `joint`.
-    pub fn apply(self, joint: &dyn Joint, parameters: &Parameters) -> Result<Recognised> {
+    pub fn apply(self, joint: &dyn Joint, parameters: &Parameters) -> Result<Arc<dyn Distribution>> {
+        let latent = joint.latent();
+        if let Latent::Trajectory(_) = latent {
+            let model = provided(joint.sequential(), "paths of states")?;
+            return super::sequence::apply(self, model, parameters);
+        }
         let x = match joint.given() {
             Some(given) => Tensor::cat(&[joint.observed(), given], 1)?,
             None => joint.observed().clone(),
         };
-        let latent = joint.latent();
         let output = self.network(latent, x.dim(1)?)?.forward(parameters, POSTERIOR, &x)?;
         Ok(match latent {
-            Latent::Continuous(z) => Recognised::Gaussian {
+            Latent::Continuous(z) => Arc::new(DiagonalGaussian {
                 mean: output.narrow(1, 0, z)?,
                 raw: output.narrow(1, z, z)?,
-            },
-            _ => Recognised::Categorical {
+            }),
+            _ => Arc::new(Categorical {
                 log_q: nn::log_softmax(&output)?,
-            },
+            }),
         })
     }
 }
 
-/// q(z|x) of some rows.
+/// A diagonal Gaussian of a continuous latent for each row.
 #[derive(Debug, Clone)]
-pub enum Recognised {
-    /// A diagonal Gaussian of a continuous latent.
-    Gaussian {
-        /// `[B, Z]`
-        mean: Tensor,
-        /// Raw standard deviations, before exp and floor. `[B, Z]`
-        raw: Tensor,
-    },
-    /// A finite latent.
-    Categorical {
-        /// log q of every value, in nats. `[B, K]`
-        log_q: Tensor,
-    },
+struct DiagonalGaussian {
+    /// `[B, Z]`
+    mean: Tensor,
+    /// Raw standard deviations, before exp and floor. `[B, Z]`
+    raw: Tensor,
 }
 
-impl Recognised {
-    /// `samples` draws for each row; those of a Gaussian carry a gradient.
-    pub(super) fn draw(&self, samples: usize, generator: &mut Generator) -> Result<Latents> {
-        match self {
-            Self::Gaussian { mean, raw } => {
-                let (b, z) = mean.dims2()?;
-                let noise = nn::normal(generator, (b, samples, z), mean.dtype(), mean.device())?;
-                let z = nn::reparameterised(mean, raw, &noise, DEVIATION_FLOOR)?;
-                Ok(Latents::Continuous(z)) // [B, S, Z]
-            }
-            Self::Categorical { log_q } => Ok(Latents::Index(super::sampled::index(log_q, samples, generator)?)),
+impl Distribution for DiagonalGaussian {
+    fn draw(&self, samples: usize, generator: &mut Generator) -> Result<Latents> {
+        let (b, z) = self.mean.dims2()?;
+        let noise = nn::normal(generator, (b, samples, z), self.mean.dtype(), self.mean.device())?;
+        let z = nn::reparameterised(&self.mean, &self.raw, &noise, DEVIATION_FLOOR)?;
+        Ok(Latents::Continuous(z)) // [B, S, Z]
+    }
+
+    fn log_prob(&self, latents: &Latents) -> Result<Option<Tensor>> {
+        let Latents::Continuous(z) = latents else {
+            return Err(latents.unexpected("points of a continuous latent"));
+        };
+        let (b, s, dims) = z.dims3()?;
+        let rows = |parameter: &Tensor| -> Result<Tensor> {
+            let all = parameter.unsqueeze(1)?.broadcast_as((b, s, dims))?;
+            Ok(all.reshape((b * s, dims))?)
+        };
+        let z = z.reshape((b * s, dims))?;
+        let values = nn::gaussian_log_density(&z, &rows(&self.mean)?, &rows(&self.raw)?, DEVIATION_FLOOR)?;
+        Ok(Some(values.reshape((b, s))?))
+    }
+
+    fn detached(&self) -> Arc<dyn Distribution> {
+        Arc::new(Self {
+            mean: self.mean.detach(),
+            raw: self.raw.detach(),
+        })
+    }
+
+    fn mean(&self) -> Option<&Tensor> {
+        Some(&self.mean)
+    }
+}
+
+/// A finite latent for each row.
+#[derive(Debug, Clone)]
+struct Categorical {
+    /// log q of every value, in nats. `[B, K]`
+    log_q: Tensor,
+}
+
+impl Distribution for Categorical {
+    fn draw(&self, samples: usize, generator: &mut Generator) -> Result<Latents> {
+        Ok(Latents::Index(super::sampled::index(&self.log_q, samples, generator)?))
+    }
+
+    fn log_prob(&self, latents: &Latents) -> Result<Option<Tensor>> {
+        match latents {
+            Latents::All => Ok(Some(self.log_q.clone())),
+            Latents::Index(index) => Ok(Some(self.log_q.contiguous()?.gather(index, 1)?)),
+            _ => Err(latents.unexpected("values of a finite latent")),
         }
     }
 
-    /// log q at `latents`, in nats. `[B, S]`
-    pub(super) fn log_prob(&self, latents: &Latents) -> Result<Tensor> {
-        match (self, latents) {
-            (Self::Gaussian { mean, raw }, Latents::Continuous(z)) => {
-                let (b, s, dims) = z.dims3()?;
-                let rows = |parameter: &Tensor| -> Result<Tensor> {
-                    let all = parameter.unsqueeze(1)?.broadcast_as((b, s, dims))?;
-                    Ok(all.reshape((b * s, dims))?)
-                };
-                let z = z.reshape((b * s, dims))?;
-                let values = nn::gaussian_log_density(&z, &rows(mean)?, &rows(raw)?, DEVIATION_FLOOR)?;
-                Ok(values.reshape((b, s))?)
-            }
-            (Self::Categorical { log_q }, Latents::All) => Ok(log_q.clone()),
-            (Self::Categorical { log_q }, Latents::Index(index)) => Ok(log_q.contiguous()?.gather(index, 1)?),
-            _ => Err(latents.unexpected("latents of the kind of q(z|x)")),
-        }
+    fn detached(&self) -> Arc<dyn Distribution> {
+        Arc::new(Self {
+            log_q: self.log_q.detach(),
+        })
     }
+}
 
-    /// The same distribution, detached: no gradient reaches φ.
-    pub(super) fn detached(&self) -> Self {
-        match self {
-            Self::Gaussian { mean, raw } => Self::Gaussian {
-                mean: mean.detach(),
-                raw: raw.detach(),
-            },
-            Self::Categorical { log_q } => Self::Categorical { log_q: log_q.detach() },
-        }
-    }
+/// log q at `latents`, which have a density.
+pub(super) fn log_q(q: &dyn Distribution, latents: &Latents) -> Result<Tensor> {
+    q.log_prob(latents)?.ok_or(Error::Lacking("a tractable log q"))
 }

@@ -86,6 +86,7 @@ impl PosteriorKind for Sampled {
             draws: DrawsOf::Known {
                 finite: true,
                 continuous: true,
+                paths: false,
             },
             ..Facts::PLAIN
         }

@@ -12,7 +12,7 @@ use crate::error::Fault;
 use crate::kind;
 use crate::model::{LatentKind, LikelihoodKind};
 use crate::objective::Setting;
-use crate::posterior::{Common, PosteriorKind, Schedule};
+use crate::posterior::{Common, Network, PosteriorKind, Schedule};
 use crate::train::AdamConfig;
 
 /// One key with a value that would change nothing.
@@ -127,7 +127,7 @@ fn evaluation(spec: &Spec, found: &mut Found) {
     found.note(
         "evaluation.bound_samples",
         evaluation.bound_samples != defaults.bound_samples && !spec.has_bound(),
-        "no bound is estimated by draws: the latent variable is finite or a trajectory, or the likelihood needs no bound",
+        "no bound is estimated by draws: the latent variable is finite, there is no recognition network, or the likelihood needs no bound",
         "a continuous latent variable, with a recognition network or with more dimensions than a grid can cover",
     );
     for (key, is_given) in [
@@ -189,11 +189,16 @@ impl Spec {
         self.model.likelihood(self.data.is_given())
     }
 
-    /// Whether bounds of log p(x) are estimated by draws of z: for a continuous latent variable with a recognition
-    /// network, or of more dimensions than a grid can cover.
+    /// Whether bounds of log p(x) are estimated by draws of z: for a continuous latent variable or paths with a recognition
+    /// network, or for a latent of more dimensions than a grid can cover.
     pub(super) fn has_bound(&self) -> bool {
         let abilities = self.model.abilities();
         let is_continuous = abilities.latent == LatentKind::Continuous;
-        is_continuous && (self.posterior.network().is_some() || self.likelihood() == LikelihoodKind::Bound)
+        let network = self.posterior.network();
+        let is_bounded = |network: Network| network.recognition.has_density(abilities.latent);
+        match abilities.is_sequential() {
+            true => network.is_some_and(is_bounded),
+            false => is_continuous && (network.is_some() || self.likelihood() == LikelihoodKind::Bound),
+        }
     }
 }

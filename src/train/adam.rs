@@ -78,7 +78,7 @@ impl<'a> Run<'a> {
         let (dtype, device) = job.training.placement()?;
         let mut theta = job.model.initial(&job.splits.train, job.streams, 0, dtype, &device)?;
         job.posterior
-            .initial(job.model.latent(), &job.splits.train, job.streams, &mut theta)?;
+            .initial(job.model, &job.splits.train, job.streams, &mut theta)?;
         let settings = AdamSettings {
             weight_decay: config.weight_decay,
             ..AdamSettings::default()

@@ -3,5 +3,6 @@
 mod case;
 mod files;
 mod linear;
+mod neural;
 mod nonlinear;
 mod nonlinear_faults;

@@ -19,7 +19,6 @@ use crate::figure::chart::Panel;
 use crate::figure::layout::Figure;
 use crate::figure::theme::ColorMap;
 use crate::model::{Joint, Latents};
-use crate::posterior::Recognised;
 use crate::runner::{Experiment, Reloaded, reload, summarize};
 use candle_core::{DType, Tensor};
 
@@ -96,9 +95,9 @@ impl<'a> Trained<'a> {
     fn encoded(&self) -> Result<Tensor> {
         let generator = &mut self.loaded.streams.named("figure/encoded").at(0);
         let draws = (self.shown.run.spec.posterior).draws(self.joint()?.as_ref(), &self.loaded.theta, 0, generator)?;
-        match draws.q {
-            Some(Recognised::Gaussian { mean, .. }) => Ok(mean),
-            _ => Err(unexpected("digits", "`posterior.kind = \"amortised\"`")),
+        match draws.q.as_ref().and_then(|q| q.mean()) {
+            Some(mean) => Ok(mean.clone()),
+            None => Err(unexpected("digits", "`posterior.kind = \"amortised\"`")),
         }
     }
 

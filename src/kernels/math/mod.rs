@@ -8,6 +8,7 @@
 
 mod block;
 pub(crate) mod elementary;
+pub mod formula;
 mod hypercube;
 pub mod initial;
 mod k_means;

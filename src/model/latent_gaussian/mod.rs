@@ -253,6 +253,9 @@ impl ModelKind for LatentGaussian {
             states: None,
             exact_likelihood: self.is_linear(),
             exact_posterior: self.is_linear(),
+            state_space: false,
+            paths: false,
+            linear_emission: false,
             mean: false,
             m_step: match self.is_linear() {
                 true => MStep::ExactPosterior,

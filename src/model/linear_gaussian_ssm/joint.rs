@@ -4,19 +4,38 @@
 //! the expected log joint under the smoother's beliefs, each sequence counted g_b times (Fisher's identity); with given
 //! beliefs it is the gradient of the expected log joint itself.
 
-use super::model::Core;
-use crate::Result;
 use crate::math::kalman::{Beliefs, ExpectedLog, Filtered, Sequences, Statistics, System, expected_logs};
 use crate::math::streams::Generator;
 use crate::model::sequential::{Function, Operation, terms};
 use crate::model::{ExactPosterior, Marginal, StateSpaceOf};
 use crate::model::{Joint, Latent, Latents, Trajectories, TrajectoryPosterior};
+use crate::{Error, Result};
 use candle_core::{Shape, Tensor};
 use std::sync::Arc;
 
+/// A linear-Gaussian state space as a function of numbers in one row `[P]`.
+pub(in crate::model) trait Parametrisation: Send + Sync + 'static {
+    /// The system of these numbers.
+    fn system(&self, flat: &[f64]) -> Result<System>;
+
+    /// The gradient in the numbers, from the `gradient` in the entries of `system`. `[P]`
+    fn pull_back(&self, flat: &[f64], system: &System, gradient: &System) -> Vec<f64>;
+}
+
+/// `system`, if its numbers are finite.
+pub(in crate::model) fn finite(system: System) -> Result<System> {
+    let check = system.check_sizes_and_numbers();
+    check.map_err(|error| {
+        Error::Other(format!(
+            "θ is not finite: {error}; lower the learning rate, set `gradient_clip`, or rescale the data"
+        ))
+    })?;
+    Ok(system)
+}
+
 /// A batch of sequences under one θ.
-pub(super) struct StateSpaceJoint<'a> {
-    core: &'a Arc<Core>,
+pub(in crate::model) struct StateSpaceJoint<'a> {
+    parametrisation: Arc<dyn Parametrisation>,
     /// `[P]`
     flat: Tensor,
     system: System,
@@ -25,10 +44,16 @@ pub(super) struct StateSpaceJoint<'a> {
 }
 
 impl<'a> StateSpaceJoint<'a> {
-    pub fn new(core: &'a Arc<Core>, flat: Tensor, sequences: Arc<Sequences>, observed: &'a Tensor) -> Result<Self> {
-        let system = core.system(&flat.to_vec1::<f64>()?)?;
+    /// The joint of `sequences` under the system of `flat` `[P]`, in f64.
+    pub fn new(
+        parametrisation: Arc<dyn Parametrisation>,
+        flat: Tensor,
+        sequences: Arc<Sequences>,
+        observed: &'a Tensor,
+    ) -> Result<Self> {
+        let system = parametrisation.system(&flat.to_vec1::<f64>()?)?;
         Ok(Self {
-            core,
+            parametrisation,
             flat,
             system,
             sequences,
@@ -58,7 +83,7 @@ impl Joint for StateSpaceJoint<'_> {
 
     fn log_joint(&self, latents: &Latents) -> Result<Tensor> {
         Ok(self.flat.apply_op1(Operation(LogJoint {
-            core: self.core.clone(),
+            parametrisation: self.parametrisation.clone(),
             sequences: self.sequences.clone(),
             beliefs: Some(latents.trajectories()?.clone()),
             is_prior: false,
@@ -71,7 +96,7 @@ impl Joint for StateSpaceJoint<'_> {
 
     fn log_prior(&self, latents: &Latents) -> Result<Tensor> {
         Ok(self.flat.apply_op1(Operation(LogJoint {
-            core: self.core.clone(),
+            parametrisation: self.parametrisation.clone(),
             sequences: self.sequences.clone(),
             beliefs: Some(latents.trajectories()?.clone()),
             is_prior: true,
@@ -105,7 +130,7 @@ impl Joint for StateSpaceJoint<'_> {
 impl Marginal for StateSpaceJoint<'_> {
     fn log_prob(&self) -> Result<Tensor> {
         Ok(self.flat.apply_op1(Operation(LogJoint {
-            core: self.core.clone(),
+            parametrisation: self.parametrisation.clone(),
             sequences: self.sequences.clone(),
             beliefs: None,
             is_prior: false,
@@ -151,7 +176,7 @@ impl StateSpaceJoint<'_> {
 
 /// `[P] → [B]`: log p_θ(o); with S beliefs `[P] → [B, S]`: the expected log joint.
 struct LogJoint {
-    core: Arc<Core>,
+    parametrisation: Arc<dyn Parametrisation>,
     sequences: Arc<Sequences>,
     beliefs: Option<Arc<Vec<Beliefs>>>,
     /// With beliefs: only the terms `initial` and `transition`, `[P] → [B, S]`.
@@ -160,7 +185,7 @@ struct LogJoint {
 
 impl Function for LogJoint {
     fn values(&self, flat: &[f64]) -> Result<(Vec<f64>, Shape)> {
-        let system = self.core.system(flat)?;
+        let system = self.parametrisation.system(flat)?;
         let count = self.sequences.count();
         match &self.beliefs {
             None => {
@@ -179,7 +204,7 @@ impl Function for LogJoint {
     }
 
     fn gradient(&self, flat: &[f64], gradients: &[f64]) -> Result<Vec<f64>> {
-        let system = self.core.system(flat)?;
+        let system = self.parametrisation.system(flat)?;
         let exact;
         let beliefs: &[Beliefs] = match &self.beliefs {
             Some(beliefs) => beliefs,
@@ -206,6 +231,6 @@ impl Function for LogJoint {
             gradient.emission_offset.fill(0.0);
             gradient.emission_noise.fill(0.0);
         }
-        Ok(self.core.settings.pull_back(flat, &system, &gradient))
+        Ok(self.parametrisation.pull_back(flat, &system, &gradient))
     }
 }

@@ -12,6 +12,7 @@ mod model;
 mod settings;
 mod theta;
 
+pub(super) use joint::{Parametrisation, StateSpaceJoint, finite};
 pub use keys::{CovarianceKeys, Entry, Form, MatrixKeys, VectorKeys};
 
 use super::kind::{Abilities, LatentKind, MStep, ModelKind};
@@ -346,6 +347,9 @@ impl ModelKind for LinearGaussianSsm {
             states: Some(self.states),
             exact_likelihood: true,
             exact_posterior: true,
+            state_space: true,
+            paths: false,
+            linear_emission: false,
             mean: false,
             m_step: MStep::AnyPosterior,
             asked: match self.knows_emission_noise() {

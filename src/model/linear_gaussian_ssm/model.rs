@@ -7,7 +7,7 @@
 
 use super::InitialValues;
 use super::field::Field;
-use super::joint::StateSpaceJoint;
+use super::joint::{Parametrisation, StateSpaceJoint, finite};
 use super::settings::Settings;
 use crate::data::{Batch, Dataset};
 use crate::math::kalman::{Filtered, Learning, Sequences, Statistics, System, expectation};
@@ -81,19 +81,17 @@ fn refuse_empty_columns(train: &Dataset) -> Result<()> {
     }
 }
 
-impl Core {
-    /// The system of θ in one row; an error if a number is not finite.
-    pub(super) fn system(&self, flat: &[f64]) -> Result<System> {
-        let system = self.settings.decode(flat);
-        let check = system.check_sizes_and_numbers();
-        check.map_err(|error| {
-            Error::Other(format!(
-                "θ is not finite: {error}; lower the learning rate, set `gradient_clip`, or rescale the data"
-            ))
-        })?;
-        Ok(system)
+impl Parametrisation for Core {
+    fn system(&self, flat: &[f64]) -> Result<System> {
+        finite(self.settings.decode(flat))
     }
 
+    fn pull_back(&self, flat: &[f64], system: &System, gradient: &System) -> Vec<f64> {
+        self.settings.pull_back(flat, system, gradient)
+    }
+}
+
+impl Core {
     /// θ in one row, in f64 on the CPU. `[P]`
     fn flat(&self, theta: &Parameters) -> Result<Tensor> {
         flat(theta, self.settings.slots().into_iter().map(|slot| slot.name))
@@ -142,7 +140,7 @@ impl Model for StateSpace {
 
     fn joint<'a>(&'a self, theta: &'a Parameters, batch: &'a Batch) -> Result<Box<dyn Joint + 'a>> {
         let (flat, sequences) = (self.core.flat(theta)?, sequences(batch)?);
-        let joint = StateSpaceJoint::new(&self.core, flat, sequences, &batch.observed)?;
+        let joint = StateSpaceJoint::new(self.core.clone(), flat, sequences, &batch.observed)?;
         Ok(Box::new(joint))
     }
 

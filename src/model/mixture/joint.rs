@@ -36,7 +36,7 @@ fn at(all: &Tensor, latents: &Latents) -> Result<Tensor> {
     Ok(match latents {
         Latents::All => all.clone(),
         Latents::Index(index) => all.contiguous()?.gather(index, D::Minus1)?,
-        Latents::Continuous(_) | Latents::Trajectories(_) => {
+        Latents::Continuous(_) | Latents::Paths(_) | Latents::Trajectories(_) => {
             return Err(latents.unexpected("values of a finite latent"));
         }
     })

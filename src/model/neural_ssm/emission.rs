@@ -1,0 +1,303 @@
+//! p(o_t | x_t): Gaussians or Bernoulli variables whose parameters are functions of x.
+//!
+//! Gaussians are computed for standardised observations (o − m) / s, with m and s of the training steps: their floor is
+//! relative to the data's deviations, and f32 keeps its digits whatever the units. `Σ_d log s_d` turns the log-density
+//! into that of the data's units.
+
+use super::entries::Entries;
+use super::formula::Formulas;
+use super::transition::raw_deviations;
+use super::{EmissionFunction, Likelihood, NeuralSsm, NoiseForm};
+use crate::Result;
+use crate::error::Fault;
+use crate::math::streams::Stream;
+use crate::model::{LinearEmission, Normal};
+use crate::nn::{self, Parameters, Perceptron};
+use candle_core::{D, DType, Device, Tensor};
+
+/// The prefix of its parameters.
+const EMISSION: &str = "emission";
+/// The share of the data's variance that the emission leaves unexplained at the start.
+const FIRST_SHARE: f64 = 0.25;
+
+/// Mean and standard deviation of each observed column over the training steps; 0 and 1 where there are none.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Moments {
+    pub means: Vec<f64>,
+    pub deviations: Vec<f64>,
+}
+
+/// The parameters of p(o|x) as functions of x.
+#[derive(Debug, Clone)]
+pub(super) enum Function {
+    /// C x + d, in the data's units.
+    Linear { matrix: Entries, offset: Entries },
+    /// A network, in standardised units.
+    Perceptron(Perceptron),
+    /// Formulas, in the data's units.
+    Formula(Formulas),
+}
+
+/// p(o | x).
+#[derive(Debug, Clone)]
+pub(super) struct Emission {
+    pub function: Function,
+    pub likelihood: Likelihood,
+    /// Raw standard deviations of standardised observations; none if they are outputs of the network, or there are none.
+    /// `[1, O]`
+    pub raw: Option<Entries>,
+    pub moments: Moments,
+    pub floor: f64,
+}
+
+impl Emission {
+    /// The emission of a table, for columns with these moments. A network sees the state and this many deterministic
+    /// numbers, linear emissions and formulas the state alone. Random entries of a linear emission come from its
+    /// initial values, not from here.
+    pub fn new(keys: &NeuralSsm, moments: Moments, deterministic: usize) -> std::result::Result<Self, Fault> {
+        let (x, o) = (keys.states, moments.means.len());
+        let floor = keys.emission_deviation_floor;
+        let is_gaussian = keys.likelihood == Likelihood::Gaussian;
+        let is_constant = keys.emission_noise == NoiseForm::Constant;
+        if is_gaussian && !is_constant && !matches!(keys.emission, EmissionFunction::Perceptron(_)) {
+            return Err(Fault::new(
+                "emission_noise",
+                "this emission has no network for its standard deviations",
+                "`emission_noise = \"constant\"`",
+                "remove it, or set `emission.kind = \"perceptron\"`",
+            ));
+        }
+        let function = match &keys.emission {
+            EmissionFunction::Formula(own) => {
+                Function::Formula(Formulas::new("emission.parameters", "emission", own, (x, 0, o))?)
+            }
+            EmissionFunction::Linear(linear) => {
+                let start = moments.means.iter().map(|mean| match is_gaussian {
+                    true => *mean,
+                    false => logit(*mean),
+                });
+                let start: Vec<f64> = start.collect();
+                Function::Linear {
+                    matrix: Entries::matrix(
+                        "emission.matrix",
+                        "emission.matrix",
+                        &linear.matrix,
+                        (o, x),
+                        &vec![0.0; o * x],
+                    )?,
+                    offset: Entries::vector("emission.offset", "emission.offset", &linear.offset, &start)?,
+                }
+            }
+            EmissionFunction::Perceptron(own) => {
+                let outputs = o * if is_gaussian && !is_constant { 2 } else { 1 };
+                let network = Perceptron::new(x + deterministic, &own.hidden, outputs, own.activation);
+                let network = network.map_err(|error| {
+                    Fault::new("emission.hidden", error.to_string(), "layers of units", "list them")
+                })?;
+                Function::Perceptron(network)
+            }
+        };
+        let first: Vec<f64> = moments.deviations.iter().map(|s| FIRST_SHARE * s * s).collect();
+        let variances = Entries::vector("emission.raw", "emission_variances", &keys.emission_variances, &first)?;
+        let relative = variances.map(|at, variance| variance / moments.deviations[at].powi(2));
+        let raw = match is_gaussian && is_constant {
+            true => Some(raw_deviations(relative, "emission_variances", floor)?),
+            false => None,
+        };
+        Ok(Self {
+            function,
+            likelihood: keys.likelihood,
+            raw,
+            moments,
+            floor,
+        })
+    }
+
+    /// Adds the initial parameters.
+    pub fn initial(&self, theta: &mut Parameters, (dtype, device): (DType, &Device), stream: &Stream) -> Result<()> {
+        if let Some(raw) = &self.raw {
+            raw.initial(theta, dtype, device)?;
+        }
+        let columns = self.moments.means.len();
+        match &self.function {
+            Function::Linear { matrix, offset } => {
+                offset.initial(theta, dtype, device)?;
+                matrix.initial_scaled(theta, (dtype, device), stream, |row| match self.likelihood {
+                    Likelihood::Gaussian => self.moments.deviations[row],
+                    Likelihood::Bernoulli => 1.0,
+                })
+            }
+            Function::Formula(formulas) => formulas
+                .parameters
+                .iter()
+                .try_for_each(|own| own.initial(theta, dtype, device)),
+            Function::Perceptron(network) => {
+                network.initial(EMISSION, theta, dtype, device, stream)?;
+                let bias: Vec<f64> = (0..network.outputs())
+                    .map(|at| match self.likelihood {
+                        Likelihood::Bernoulli => logit(self.moments.means[at]),
+                        Likelihood::Gaussian if at < columns => 0.0,
+                        Likelihood::Gaussian => Normal::raw_of(FIRST_SHARE.sqrt(), self.floor),
+                    })
+                    .collect();
+                let name = format!("{EMISSION}.{}.bias", network.layers() - 1);
+                theta.insert(name, &Tensor::new(bias, device)?.to_dtype(dtype)?)
+            }
+        }
+    }
+
+    /// Fixed entries that are stored beside learnt ones.
+    pub fn fixed_beside_learnt(&self) -> usize {
+        let linear = match &self.function {
+            Function::Linear { matrix, offset } => vec![matrix, offset],
+            Function::Formula(formulas) => formulas.parameters.iter().collect(),
+            Function::Perceptron(_) => Vec::new(),
+        };
+        linear
+            .into_iter()
+            .chain(&self.raw)
+            .map(Entries::fixed_beside_learnt)
+            .sum()
+    }
+
+    /// Shift and scale of the observations, `[1, O]` each.
+    pub fn shift_and_scale(&self, dtype: DType) -> Result<[Tensor; 2]> {
+        let row = |values: &[f64]| -> Result<Tensor> {
+            Ok(Tensor::from_slice(values, (1, values.len()), &Device::Cpu)?.to_dtype(dtype)?)
+        };
+        Ok([row(&self.moments.means)?, row(&self.moments.deviations)?])
+    }
+
+    /// The location at states `[N, X]`: means of standardised observations or logits, and raw standard deviations of a
+    /// Gaussian. `[N, O]`, and `[N, O]` or `[1, O]`
+    pub fn apply(
+        &self,
+        theta: &Parameters,
+        state: &Tensor,
+        deterministic: Option<&Tensor>,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        let columns = self.moments.means.len();
+        let output = match &self.function {
+            Function::Linear { matrix, offset } => {
+                let location = state.matmul(&matrix.value(theta)?.t()?.contiguous()?)?;
+                self.standardized(location.broadcast_add(&offset.value(theta)?)?)?
+            }
+            Function::Formula(formulas) => self.standardized(formulas.apply(theta, state)?)?,
+            Function::Perceptron(network) => {
+                let input = match deterministic {
+                    Some(h) => Tensor::cat(&[state, h], 1)?,
+                    None => state.clone(),
+                };
+                network.forward(theta, EMISSION, &input)?
+            }
+        };
+        if self.likelihood == Likelihood::Bernoulli {
+            return Ok((output, None));
+        }
+        Ok(match &self.raw {
+            Some(raw) => (output, Some(raw.value(theta)?)),
+            None => {
+                let raw = output.narrow(1, columns, columns)?;
+                (output.narrow(1, 0, columns)?, Some(raw))
+            }
+        })
+    }
+
+    /// Means in the data's units as those of standardised observations; logits as they are.
+    fn standardized(&self, location: Tensor) -> Result<Tensor> {
+        match self.likelihood {
+            Likelihood::Bernoulli => Ok(location),
+            Likelihood::Gaussian => {
+                let [shift, scale] = self.shift_and_scale(location.dtype())?;
+                Ok(location.broadcast_sub(&shift)?.broadcast_div(&scale)?)
+            }
+        }
+    }
+
+    /// log p(o | x), in nats per row: `target` `[N, O]` holds standardised (or binary) observations, `present` 1 at
+    /// values that are there. `[N]`
+    pub fn log_density(
+        &self,
+        theta: &Parameters,
+        (state, deterministic): (&Tensor, Option<&Tensor>),
+        target: &Tensor,
+        present: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let (location, raw) = self.apply(theta, state, deterministic)?;
+        let density = match (raw, present) {
+            (Some(raw), None) => {
+                let log_scale: f64 = self.moments.deviations.iter().map(|s| s.ln()).sum();
+                return Ok((nn::gaussian_log_density(target, &location, &raw, self.floor)? - log_scale)?);
+            }
+            (None, None) => return nn::bernoulli_log_density(target, &location),
+            (Some(raw), Some(_)) => {
+                let normal = Normal {
+                    mean: location,
+                    raw,
+                    floor: self.floor,
+                };
+                let log_scale: Vec<f64> = self.moments.deviations.iter().map(|s| s.ln()).collect();
+                let log_scale = Tensor::new(log_scale, state.device())?.to_dtype(state.dtype())?;
+                normal.log_densities(target)?.broadcast_sub(&log_scale)?
+            }
+            (None, Some(_)) => {
+                let flat = (target.elem_count(), 1);
+                let values = nn::bernoulli_log_density(&target.reshape(flat)?, &location.reshape(flat)?)?;
+                values.reshape(target.shape())?
+            }
+        };
+        let present = present.map_or_else(|| target.ones_like(), |present| Ok(present.clone()))?;
+        Ok((density * present)?.sum(D::Minus1)?)
+    }
+
+    /// The same as a linear Gaussian, if it is one.
+    pub fn linear(&self, theta: &Parameters) -> Result<Option<LinearEmission>> {
+        let (Function::Linear { matrix, offset }, Some(raw)) = (&self.function, &self.raw) else {
+            return Ok(None);
+        };
+        let raw = raw.value(theta)?;
+        let [_, scale] = self.shift_and_scale(raw.dtype())?;
+        let normal = Normal {
+            mean: raw.zeros_like()?,
+            raw,
+            floor: self.floor,
+        };
+        Ok(Some(LinearEmission {
+            matrix: matrix.value(theta)?,
+            offset: offset.value(theta)?,
+            variances: (normal.deviation()? * scale)?.sqr()?,
+        }))
+    }
+
+    /// One observation for each state `[N, X]`, in the data's units, as functions of standard normal (or uniform) numbers
+    /// `[N, O]`.
+    pub fn sample(
+        &self,
+        theta: &Parameters,
+        (state, deterministic): (&Tensor, Option<&Tensor>),
+        noise: &Tensor,
+    ) -> Result<Tensor> {
+        let (location, raw) = self.apply(theta, state, deterministic)?;
+        match raw {
+            Some(raw) => {
+                let normal = Normal {
+                    mean: location,
+                    raw,
+                    floor: self.floor,
+                };
+                let [shift, scale] = self.shift_and_scale(state.dtype())?;
+                Ok(normal.draw(noise)?.broadcast_mul(&scale)?.broadcast_add(&shift)?)
+            }
+            None => {
+                let probability = (((location * 0.5)?.tanh()? + 1.0)? * 0.5)?;
+                Ok(noise.lt(&probability)?.to_dtype(noise.dtype())?)
+            }
+        }
+    }
+}
+
+/// The logit of a share, away from 0 and 1.
+fn logit(share: f64) -> f64 {
+    let p = share.clamp(0.01, 0.99);
+    (p / (1.0 - p)).ln()
+}

@@ -1,0 +1,433 @@
+//! A state space of neural networks, for sequences with inputs and missing values: p(x_1), p(x_{t+1} | x_t, u_t) and
+//! p(o_t | x_t), each a diagonal Gaussian (or Bernoulli variables for o) whose parameters are functions of its condition
+//! (Krishnan, Shalit & Sontag 2017). This file is its table in an experiment file.
+//!
+//! Every function is linear or a network; every part of the linear ones, and every constant variance, can be fixed, entry
+//! by entry. A model that is linear everywhere, with constant noise, has an exact likelihood by the Kalman filter; any
+//! other has estimates by particle filters.
+
+mod emission;
+mod entries;
+mod filter;
+mod formula;
+mod joint;
+mod linear;
+mod model;
+mod transition;
+
+use super::kind::{Abilities, LatentKind, MStep, ModelKind};
+use super::linear_gaussian_ssm::{MatrixKeys, VectorKeys};
+use super::{LikelihoodKind, Model};
+use crate::data::file::Asked;
+use crate::data::{Dataset, source::Widths};
+use crate::error::Fault;
+use crate::kind::{Declared, Example};
+use crate::nn::Activation;
+use crate::{Error, Result};
+use model::NeuralStateSpace;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The mean of the next state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum TransitionFunction {
+    /// A x + B u + b.
+    Linear(LinearTransition),
+    /// A network of x and u, added to x if it is residual.
+    Perceptron(PerceptronKeys),
+    /// (1 − g) (A x + b) + g h, with networks g and h of x and u (Krishnan et al. 2017, section 4).
+    Gated(GatedKeys),
+    /// A(x, u) x + B(x, u) u + o(x, u), each a mean of learnt matrices, weighted by a network of x and u (Karl et al. 2017,
+    /// equation 11).
+    LocallyLinear(LocallyLinearKeys),
+    /// A network of h_{t+1}, the state of a gated recurrent network of x and u: a deterministic path beside the
+    /// stochastic one, which a network of the emission sees, too (Hafner et al. 2019, equation 4).
+    Recurrent(RecurrentKeys),
+    /// Formulas of x1 … xX, u1 … uU (in the data's units) and named parameters.
+    Formula(FormulaKeys),
+}
+
+/// Keys of a linear transition.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct LinearTransition {
+    /// A, `[X, X]`: `fixed` and `start` as lists of rows; entries `nan` of `fixed` are learnt. Starts at 0.9 on the
+    /// diagonal.
+    pub matrix: MatrixKeys,
+    /// B, `[X, U]`: `fixed` and `start` as lists of rows. Starts at zero.
+    pub input: MatrixKeys,
+    /// b, `[X]`: `fixed` and `start`. Starts at zero.
+    pub offset: VectorKeys,
+}
+
+/// Keys of a network of the transition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct PerceptronKeys {
+    /// Units of each hidden layer.
+    #[schemars(inner(range(min = 1, max = 65_536)))]
+    pub hidden: Vec<usize>,
+    /// The non-linearity between hidden layers.
+    pub activation: Activation,
+    /// Whether the network is added to x.
+    pub residual: bool,
+}
+
+impl Default for PerceptronKeys {
+    fn default() -> Self {
+        Self {
+            hidden: vec![64],
+            activation: Activation::Tanh,
+            residual: true,
+        }
+    }
+}
+
+/// Keys of a gated transition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct GatedKeys {
+    /// Units of each hidden layer of both networks.
+    #[schemars(inner(range(min = 1, max = 65_536)))]
+    pub hidden: Vec<usize>,
+    /// The non-linearity between hidden layers.
+    pub activation: Activation,
+}
+
+impl Default for GatedKeys {
+    fn default() -> Self {
+        Self {
+            hidden: vec![64],
+            activation: Activation::Relu,
+        }
+    }
+}
+
+/// Keys of a locally linear transition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct LocallyLinearKeys {
+    /// The number of matrices that are averaged.
+    #[schemars(range(min = 1, max = 1024))]
+    pub matrices: usize,
+    /// Units of each hidden layer of the network of the weights.
+    #[schemars(inner(range(min = 1, max = 65_536)))]
+    pub hidden: Vec<usize>,
+}
+
+impl Default for LocallyLinearKeys {
+    fn default() -> Self {
+        Self {
+            matrices: 16,
+            hidden: vec![64],
+        }
+    }
+}
+
+/// Keys of a recurrent transition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RecurrentKeys {
+    /// Units of the recurrent network.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub units: usize,
+    /// Units of each hidden layer of the network of h.
+    #[schemars(inner(range(min = 1, max = 65_536)))]
+    pub hidden: Vec<usize>,
+}
+
+impl Default for RecurrentKeys {
+    fn default() -> Self {
+        Self {
+            units: 64,
+            hidden: vec![64],
+        }
+    }
+}
+
+/// The parameters of p(o | x).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum EmissionFunction {
+    /// C x + d.
+    Linear(LinearEmission),
+    /// A network of x.
+    Perceptron(EmissionPerceptron),
+    /// Formulas of x1 … xX and named parameters, in the data's units; logits of binary observations.
+    Formula(FormulaKeys),
+}
+
+/// Keys of formulas.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct FormulaKeys {
+    /// One formula for each number of the result, such as `"2 * sin(x1) + x1"`.
+    pub formulas: Vec<String>,
+    /// Names of the parameters.
+    pub parameters: Vec<String>,
+    /// Their values: `fixed` ones are not learnt, except entries `nan`; `start` is the initial value, 1 without it.
+    pub values: VectorKeys,
+}
+
+/// Keys of a linear emission.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct LinearEmission {
+    /// C, `[O, X]`: `fixed` and `start` as lists of rows; entries `nan` of `fixed` are learnt. Starts at random numbers.
+    pub matrix: MatrixKeys,
+    /// d, `[O]`: `fixed` and `start`. Starts at the means of the training steps.
+    pub offset: VectorKeys,
+}
+
+/// Keys of a network of the emission.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct EmissionPerceptron {
+    /// Units of each hidden layer.
+    #[schemars(inner(range(min = 1, max = 65_536)))]
+    pub hidden: Vec<usize>,
+    /// The non-linearity between hidden layers.
+    pub activation: Activation,
+}
+
+impl Default for EmissionPerceptron {
+    fn default() -> Self {
+        Self {
+            hidden: vec![64],
+            activation: Activation::Tanh,
+        }
+    }
+}
+
+/// The form of p(o|x).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Likelihood {
+    /// Independent Gaussians.
+    Gaussian,
+    /// Independent columns of 0 and 1.
+    Bernoulli,
+}
+
+/// Whether standard deviations depend on the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NoiseForm {
+    /// One for each dimension.
+    Constant,
+    /// Functions of the same condition as the means, by the same network.
+    StateDependent,
+}
+
+/// Keys of `kind = "neural_ssm"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct NeuralSsm {
+    /// Dimensions of the latent state, X.
+    #[schemars(range(min = 1, max = 4096))]
+    pub states: usize,
+    /// m₁, `[X]`: `fixed` values are not learnt, except entries `nan`; `start` is the initial value, 0 without it.
+    pub initial_mean: VectorKeys,
+    /// The diagonal of P₁, `[X]`: `fixed` and `start`, which is 1 without this key.
+    pub initial_variances: VectorKeys,
+    /// The mean of p(x_{t+1} | x_t, u_t).
+    pub transition: TransitionFunction,
+    /// Whether the standard deviations of the transition depend on the state.
+    pub transition_noise: NoiseForm,
+    /// The constant variances of the transition, `[X]`: `fixed` and `start`, which is 0.1 without this key.
+    pub transition_variances: VectorKeys,
+    /// The mean (or logits) of p(o_t | x_t).
+    pub emission: EmissionFunction,
+    /// The form of p(o_t | x_t).
+    pub likelihood: Likelihood,
+    /// Whether the standard deviations of a Gaussian emission depend on the state.
+    pub emission_noise: NoiseForm,
+    /// The constant variances of the emission, `[O]`: `fixed` and `start`, which is a quarter of the variance of the
+    /// training steps without this key.
+    pub emission_variances: VectorKeys,
+    /// The smallest standard deviation of the states.
+    #[schemars(range(min = 1e-9, max = 1e3))]
+    pub transition_deviation_floor: f64,
+    /// The smallest standard deviation of the observations, relative to the data's.
+    #[schemars(range(min = 1e-9, max = 1.0))]
+    pub emission_deviation_floor: f64,
+    /// Particles of the filter that estimates the log-likelihood in evaluations, if it has no closed form.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub likelihood_particles: usize,
+}
+
+impl Default for NeuralSsm {
+    fn default() -> Self {
+        Self {
+            states: 2,
+            initial_mean: VectorKeys::default(),
+            initial_variances: VectorKeys::default(),
+            transition: TransitionFunction::Perceptron(PerceptronKeys::default()),
+            transition_noise: NoiseForm::Constant,
+            transition_variances: VectorKeys::default(),
+            emission: EmissionFunction::Perceptron(EmissionPerceptron::default()),
+            likelihood: Likelihood::Gaussian,
+            emission_noise: NoiseForm::Constant,
+            emission_variances: VectorKeys::default(),
+            transition_deviation_floor: 1e-3,
+            emission_deviation_floor: 1e-3,
+            likelihood_particles: 128,
+        }
+    }
+}
+
+impl NeuralSsm {
+    /// Whether the model is a linear-Gaussian state space, whose likelihood and posterior are exact.
+    pub fn is_linear(&self) -> bool {
+        matches!(self.transition, TransitionFunction::Linear(_))
+            && matches!(self.emission, EmissionFunction::Linear(_))
+            && self.transition_noise == NoiseForm::Constant
+            && self.emission_noise == NoiseForm::Constant
+            && self.likelihood == Likelihood::Gaussian
+    }
+
+    /// Keys that have no effect beside the others.
+    fn unused(&self) -> Vec<Fault> {
+        let defaults = Self::default();
+        let is_given = |keys: &VectorKeys| *keys != VectorKeys::default();
+        let is_bernoulli = self.likelihood == Likelihood::Bernoulli;
+        let depends = |noise: NoiseForm| noise == NoiseForm::StateDependent;
+        let network = "the variances are outputs of a network";
+        let binary = "Bernoulli variables have no variance of their own";
+        let rows = [
+            (
+                "transition_variances",
+                is_given(&self.transition_variances) && depends(self.transition_noise),
+                network,
+                "`transition_noise = \"constant\"`",
+            ),
+            (
+                "emission_variances",
+                is_given(&self.emission_variances) && is_bernoulli,
+                binary,
+                "`likelihood = \"gaussian\"`",
+            ),
+            (
+                "emission_variances",
+                is_given(&self.emission_variances) && depends(self.emission_noise) && !is_bernoulli,
+                network,
+                "`emission_noise = \"constant\"`",
+            ),
+            (
+                "emission_noise",
+                self.emission_noise != defaults.emission_noise && is_bernoulli,
+                binary,
+                "`likelihood = \"gaussian\"`",
+            ),
+            (
+                "emission_deviation_floor",
+                self.emission_deviation_floor != defaults.emission_deviation_floor && is_bernoulli,
+                binary,
+                "`likelihood = \"gaussian\"`",
+            ),
+            (
+                "likelihood_particles",
+                self.likelihood_particles != defaults.likelihood_particles && self.is_linear(),
+                "this model is linear, so its likelihood is exact",
+                "a network for the transition or the emission",
+            ),
+        ];
+        let unused = rows.into_iter().filter(|(_, is_unused, ..)| *is_unused);
+        unused
+            .map(|(key, _, reason, acts)| Fault::unused(key, reason, acts))
+            .collect()
+    }
+
+    /// Whether any parameter of p(x_1 … x_T) is learnt.
+    fn learns_dynamics(&self) -> bool {
+        let is_learnt = |keys: &VectorKeys| {
+            let fixed = keys.fixed.as_ref();
+            fixed.is_none_or(|fixed| fixed.iter().any(|v| v.0.is_nan()))
+        };
+        let matrix = |keys: &MatrixKeys| {
+            let fixed = keys.fixed.as_ref();
+            fixed.is_none_or(|rows| rows.iter().flatten().any(|v| v.0.is_nan()))
+        };
+        is_learnt(&self.initial_mean)
+            || is_learnt(&self.initial_variances)
+            || match &self.transition {
+                TransitionFunction::Linear(keys) => {
+                    matrix(&keys.matrix) || is_learnt(&keys.offset) || is_learnt(&self.transition_variances)
+                }
+                TransitionFunction::Formula(keys) => {
+                    is_learnt(&self.transition_variances) || (!keys.parameters.is_empty() && is_learnt(&keys.values))
+                }
+                _ => true,
+            }
+    }
+
+    /// Whether any function is a network.
+    fn has_network(&self) -> bool {
+        let of_transition = matches!(
+            self.transition,
+            TransitionFunction::Linear(_) | TransitionFunction::Formula(_)
+        );
+        !of_transition || matches!(self.emission, EmissionFunction::Perceptron(_))
+    }
+}
+
+impl Declared for NeuralSsm {
+    const NAME: &'static str = "neural_ssm";
+    const SUMMARY: &'static str = "A state space whose transition and emission are linear or networks, with diagonal Gaussian noise (or binary \
+         observations), for sequences with inputs and missing values.";
+    const EQUATION: &'static str =
+        "log p(o, x | u) = log N(x_1; m₁, P₁) + Σ_t log N(x_{t+1}; f(x_t, u_t), Q(x_t, u_t)) + Σ_t log p(o_t | x_t)";
+    const EXAMPLE: Example<'static> = Example {
+        data: "source = \"lgssm\"\nlength = 20\ntrain = 400",
+        model: "kind = \"neural_ssm\"",
+        posterior: "kind = \"amortised\"\nhidden = [16]\nrecurrent_units = 16",
+        objective: "kind = \"elbo\"",
+        ..Example::USUAL
+    };
+}
+
+impl ModelKind for NeuralSsm {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            density: true,
+            conditional: false,
+            latent: LatentKind::Trajectory,
+            states: Some(self.states),
+            exact_likelihood: false,
+            exact_posterior: self.is_linear(),
+            state_space: self.is_linear(),
+            paths: true,
+            linear_emission: matches!(self.emission, EmissionFunction::Linear(_))
+                && self.likelihood == Likelihood::Gaussian,
+            mean: false,
+            m_step: MStep::None,
+            asked: match self.likelihood {
+                Likelihood::Bernoulli => Asked::Binary,
+                Likelihood::Gaussian => Asked::Anything,
+            },
+            has_one_start: false,
+            learns_prior: self.learns_dynamics(),
+            has_weight_matrices: self.has_network(),
+            has_named_parameters: false,
+        }
+    }
+
+    fn likelihood(&self, _is_given: bool) -> LikelihoodKind {
+        match self.is_linear() {
+            true => LikelihoodKind::Exact,
+            false => LikelihoodKind::Estimate,
+        }
+    }
+
+    fn check(&self, widths: Widths) -> Vec<Fault> {
+        let mut faults = self.unused();
+        faults.extend(NeuralStateSpace::settings(self, widths).err());
+        faults
+    }
+
+    fn build(&self, train: &Dataset) -> Result<Box<dyn Model>> {
+        let model = NeuralStateSpace::new(self.clone(), train);
+        Ok(Box::new(model.map_err(|fault| Error::Other(fault.to_string()))?))
+    }
+}

@@ -1,0 +1,214 @@
+//! The neural state space as a [`Model`]: its parts, its initial parameters, its joint.
+
+use super::emission::{Emission, Moments};
+use super::entries::Entries;
+use super::joint::{Conditioned, NeuralJoint};
+use super::linear::{Sizes, flat};
+use super::transition::{Transition, raw_deviations};
+use super::{Likelihood, NeuralSsm};
+use crate::Result;
+use crate::data::source::Widths;
+use crate::data::{Batch, Dataset};
+use crate::error::Fault;
+use crate::math::kalman::System;
+use crate::math::streams::Streams;
+use crate::model::linear_gaussian_ssm::Parametrisation;
+use crate::model::{Joint, Latent, LikelihoodKind, Model, ModelKind, Normal};
+use crate::nn::{GatedRecurrent, Parameters};
+use candle_core::{DType, Device, Tensor};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The parts of the model.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub sizes: Sizes,
+    pub is_linear: bool,
+    /// m₁. `[1, X]`
+    pub initial_mean: Entries,
+    /// Raw deviations of P₁. `[1, X]`
+    pub initial_raw: Entries,
+    pub transition: Transition,
+    pub emission: Emission,
+    /// Moments of the inputs.
+    pub inputs: Moments,
+    /// Whether values are missing in the training steps.
+    pub is_missing: bool,
+    pub likelihood_particles: usize,
+}
+
+impl Core {
+    /// p(x_1). `[1, X]`
+    pub fn initial(&self, theta: &Parameters) -> Result<Normal> {
+        Ok(Normal {
+            mean: self.initial_mean.value(theta)?,
+            raw: self.initial_raw.value(theta)?,
+            floor: self.transition.floor(),
+        })
+    }
+}
+
+/// A neural state space for sequences like those it was built for.
+#[derive(Debug)]
+pub struct NeuralStateSpace {
+    core: Arc<Core>,
+    likelihood: LikelihoodKind,
+}
+
+/// Means and deviations of columns, 0 and 1 where a column is empty or constant.
+fn moments(columns: Vec<Option<(f64, f64)>>) -> Moments {
+    let usable = |column: &Option<(f64, f64)>| column.unwrap_or((0.0, 1.0));
+    let deviation = |(_, variance): (f64, f64)| if variance > 0.0 { variance.sqrt() } else { 1.0 };
+    Moments {
+        means: columns.iter().map(|column| usable(column).0).collect(),
+        deviations: columns.iter().map(|column| deviation(usable(column))).collect(),
+    }
+}
+
+impl NeuralStateSpace {
+    /// The faults of a table for data with these numbers of columns, whose values are not known yet.
+    pub(super) fn settings(keys: &NeuralSsm, widths: Widths) -> std::result::Result<(), Fault> {
+        let standard = |columns| Moments {
+            means: vec![0.0; columns],
+            deviations: vec![1.0; columns],
+        };
+        // Fixed variances are compared with a floor relative to the data, which is not known yet.
+        let lenient = NeuralSsm {
+            emission_deviation_floor: 1e-9,
+            ..keys.clone()
+        };
+        Self::core(&lenient, standard(widths.observed), standard(widths.given), false).map(|_| ())
+    }
+
+    /// The model of a table, for sequences like `train`.
+    pub(super) fn new(keys: NeuralSsm, train: &Dataset) -> std::result::Result<Self, Fault> {
+        let observed = moments(train.moments(&train.observed));
+        let inputs = train.given.as_ref().map(|given| moments(train.moments(given)));
+        let is_missing = (0..train.observed.columns()).any(|j| train.observed.column(j).any(f64::is_nan));
+        Ok(Self {
+            core: Arc::new(Self::core(&keys, observed, inputs.unwrap_or_default(), is_missing)?),
+            likelihood: ModelKind::likelihood(&keys, false),
+        })
+    }
+
+    fn core(
+        keys: &NeuralSsm,
+        observed: Moments,
+        inputs: Moments,
+        is_missing: bool,
+    ) -> std::result::Result<Core, Fault> {
+        let (x, floor) = (keys.states, keys.transition_deviation_floor);
+        let variances = Entries::vector(
+            "initial.raw",
+            "initial_variances",
+            &keys.initial_variances,
+            &vec![1.0; x],
+        )?;
+        let transition = Transition::new(keys, inputs.means.len())?;
+        let deterministic = transition.cell().map_or(0, GatedRecurrent::units);
+        Ok(Core {
+            sizes: Sizes {
+                states: x,
+                inputs: inputs.means.len(),
+                outputs: observed.means.len(),
+            },
+            is_linear: keys.is_linear(),
+            initial_mean: Entries::vector("initial.mean", "initial_mean", &keys.initial_mean, &vec![0.0; x])?,
+            initial_raw: raw_deviations(variances, "initial_variances", floor)?,
+            transition,
+            emission: Emission::new(keys, observed, deterministic)?,
+            inputs,
+            is_missing,
+            likelihood_particles: keys.likelihood_particles,
+        })
+    }
+}
+
+impl Model for NeuralStateSpace {
+    fn latent(&self) -> Latent {
+        Latent::Trajectory(self.core.sizes.states)
+    }
+
+    fn likelihood(&self) -> LikelihoodKind {
+        self.likelihood
+    }
+
+    fn initial(
+        &self,
+        _data: &Dataset,
+        streams: &Streams,
+        start: u64,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Parameters> {
+        let mut theta = Parameters::new();
+        let stream = |name: &str| streams.named(&format!("initial/{name}/{start}"));
+        self.core.initial_mean.initial(&mut theta, dtype, device)?;
+        self.core.initial_raw.initial(&mut theta, dtype, device)?;
+        self.core.transition.initial(&mut theta, (dtype, device), &stream)?;
+        self.core
+            .emission
+            .initial(&mut theta, (dtype, device), &stream("emission"))?;
+        Ok(theta)
+    }
+
+    fn joint<'a>(&'a self, theta: &'a Parameters, batch: &'a Batch) -> Result<Box<dyn Joint + 'a>> {
+        let conditioned = Conditioned::new(self.core.clone(), theta.clone(), batch)?;
+        Ok(Box::new(NeuralJoint::new(conditioned, batch)))
+    }
+
+    fn natural(&self, theta: &Parameters) -> Result<BTreeMap<String, Tensor>> {
+        let theta = &theta.constant();
+        let wide = |tensor: Tensor| -> Result<Tensor> { Ok(tensor.to_dtype(DType::F64)?.squeeze(0)?) };
+        let initial = self.core.initial(theta)?;
+        let mut natural = BTreeMap::from([
+            ("initial_mean".to_owned(), wide(initial.mean.clone())?),
+            ("initial_variances".to_owned(), wide(initial.deviation()?.sqr()?)?),
+        ]);
+        let variances = |raw: Option<&Entries>, floor| -> Result<Option<Tensor>> {
+            raw.map(|raw| {
+                let raw = raw.value(theta)?;
+                let normal = Normal {
+                    mean: raw.zeros_like()?,
+                    raw,
+                    floor,
+                };
+                wide(normal.deviation()?.sqr()?)
+            })
+            .transpose()
+        };
+        if let Some(q) = variances(self.core.transition.raw.as_ref(), self.core.transition.floor())? {
+            natural.insert("transition_variances".to_owned(), q);
+        }
+        if let Some(r) = variances(self.core.emission.raw.as_ref(), self.core.emission.floor)? {
+            let [_, scale] = self.core.emission.shift_and_scale(DType::F64)?;
+            natural.insert("emission_variances".to_owned(), (r * scale.squeeze(0)?.sqr()?)?);
+        }
+        Ok(natural)
+    }
+
+    fn state_space(&self, theta: &Parameters) -> Result<Option<System>> {
+        if !self.core.is_linear {
+            return Ok(None);
+        }
+        let flat = flat(&self.core, theta)?.to_vec1::<f64>()?;
+        Ok(Some(self.core.sizes.system(&flat)?))
+    }
+
+    fn free_parameters(&self, theta: &Parameters) -> usize {
+        theta.count()
+            - [&self.core.initial_mean, &self.core.initial_raw]
+                .map(|own| own.fixed_beside_learnt())
+                .iter()
+                .sum::<usize>()
+            - self.core.transition.fixed_beside_learnt()
+            - self.core.emission.fixed_beside_learnt()
+    }
+}
+
+impl Core {
+    /// Whether the observations are columns of 0 and 1.
+    pub fn is_binary(&self) -> bool {
+        self.emission.likelihood == Likelihood::Bernoulli
+    }
+}

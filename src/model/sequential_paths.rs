@@ -1,0 +1,71 @@
+//! State spaces as tensors with gradients: what posteriors of paths need of a model.
+
+use super::Normal;
+use crate::Result;
+use crate::data::Steps;
+use candle_core::Tensor;
+use std::fmt::Debug;
+
+/// What a state space carries from step to step, for N = B·S rows: the state and, where the transition has one, its
+/// deterministic part.
+#[derive(Debug, Clone)]
+pub struct Carried {
+    /// x_t. `[N, X]`
+    pub state: Tensor,
+    /// h_t, a function of x_1 … x_{t−1} and the inputs. `[N, H]`
+    pub deterministic: Option<Tensor>,
+}
+
+/// p(x_1), p(x_{t+1} | x_t, u_t) and p(o_t | x_t) of the sequences of one batch under one θ. Steps count from 0. Rows are
+/// ordered by sequence, then by sample.
+pub trait Sequential: Debug {
+    /// X.
+    fn states(&self) -> usize;
+
+    /// The sequences.
+    fn steps(&self) -> &Steps;
+
+    /// What networks see of the observations: o_t, standardised over the training steps, missing values as 0; where the
+    /// training steps have missing values, followed by 1 for each value that is there. `[B, T, F]`
+    fn features(&self) -> &Tensor;
+
+    /// The inputs u_t, standardised over the training steps. `[B, T, U]`
+    fn standardized_inputs(&self) -> Option<&Tensor>;
+
+    /// p(x_1). `[1, X]`
+    fn initial(&self) -> Result<Normal>;
+
+    /// What is carried at step 0 with these states `[N, X]`.
+    fn begin(&self, states: Tensor) -> Result<Carried>;
+
+    /// p(x_{t+1} | x_t, u_t), and the deterministic part at t + 1.
+    fn transition(&self, t: usize, carried: &Carried) -> Result<(Normal, Option<Tensor>)>;
+
+    /// log p(o_t | x_t), in nats; 0 beyond the end of a sequence and where nothing is observed. `[N]`
+    fn emission(&self, t: usize, carried: &Carried) -> Result<Tensor>;
+
+    /// p(o_t | x_t) = N(C x_t + d, diag r), if it is that.
+    fn linear_emission(&self) -> Result<Option<LinearEmission>>;
+}
+
+/// A linear Gaussian emission, in the units of the observations.
+#[derive(Debug, Clone)]
+pub struct LinearEmission {
+    /// C. `[O, X]`
+    pub matrix: Tensor,
+    /// d. `[1, O]`
+    pub offset: Tensor,
+    /// r. `[1, O]`
+    pub variances: Tensor,
+}
+
+impl LinearEmission {
+    /// The same numbers, detached.
+    pub fn detached(&self) -> Self {
+        Self {
+            matrix: self.matrix.detach(),
+            offset: self.offset.detach(),
+            variances: self.variances.detach(),
+        }
+    }
+}

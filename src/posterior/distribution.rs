@@ -1,0 +1,30 @@
+//! A distribution over the latents of a batch that draws carry with them: q(z|x).
+
+use crate::Result;
+use crate::math::streams::Generator;
+use crate::model::{Latents, Proposal};
+use candle_core::Tensor;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// q(z|x) of the rows, or the sequences, of one batch.
+pub trait Distribution: Debug {
+    /// S = `samples` draws for each row; those of a continuous latent carry a gradient.
+    fn draw(&self, samples: usize, generator: &mut Generator) -> Result<Latents>;
+
+    /// log q at `latents`, in nats; none if draws have no density. `[B, S]`
+    fn log_prob(&self, latents: &Latents) -> Result<Option<Tensor>>;
+
+    /// The same distribution, detached: no gradient reaches φ.
+    fn detached(&self) -> Arc<dyn Distribution>;
+
+    /// The mean of a continuous latent, `[B, Z]`; none for others.
+    fn mean(&self) -> Option<&Tensor> {
+        None
+    }
+
+    /// The distribution of one state after another, if it is one of paths: it can move particles.
+    fn proposal(&self) -> Option<Arc<dyn Proposal>> {
+        None
+    }
+}

@@ -1,0 +1,225 @@
+//! Networks of sequences: q_φ(x_1 … x_T | o_1 … o_T, u) by family.
+//!
+//! | family | form |
+//! |---|---|
+//! | `deterministic` | x_t = g(o_t), or of a short window |
+//! | `single_step` | Π_t q(x_t given o_t) |
+//! | `mean_field` | Π_t q(x_t given o_1 … o_t), or given o_1 … o_T |
+//! | `filtering` | Π_t q(x_t given x_{t−1}, o_1 … o_t) |
+//! | `smoothing` | Π_t q(x_t given x_{t−1}, o_t … o_T), or o_1 … o_T (Krishnan, Shalit & Sontag 2017) |
+//! | `initial_only` | q(x_1 given o_1 … o_T), then the model's own transition |
+//! | `transition_noise` | the noise of the model's own transition, given o_t … o_T (Karl et al. 2017) |
+//!
+//! Every q is a Gaussian of x_t, given the state before it or not, whose parameters are a network of what the family sees:
+//! o_t and u_{t−1} themselves, the state of a recurrent network of the past (o and u_{t−1}, forwards) and that of one of the
+//! future (o and u_t, backwards). Observations and inputs are standardised over the training steps. The network's mean is
+//! in units of the states' size under the initial model, which φ may change; a linear layer beside its hidden layers lets
+//! it be linear from the start.
+
+mod chain;
+mod networks;
+
+use super::paths::Paths;
+use super::recognition::Recognition;
+use super::{Distribution, Fit};
+use crate::Result;
+use crate::error::Fault;
+use crate::math::streams::Streams;
+use crate::model::{Abilities, Joint, Sequential};
+use crate::nn::Parameters;
+use chain::Chain;
+use networks::Networks;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The form of q of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SequenceFamily {
+    /// x_t is a function of a window of observations that ends at o_t: a point without a density.
+    Deterministic,
+    /// Independent steps, each given its own observation.
+    SingleStep,
+    /// Independent steps, each given the observations that `sees` says.
+    MeanField,
+    /// A chain: each step given the one before it and the past.
+    Filtering,
+    /// A chain: each step given the one before it and the future, which is the form of the true posterior.
+    Smoothing,
+    /// The first state given all observations; the later ones by the model's own transition.
+    InitialOnly,
+    /// A chain: the noise of the model's own transition, given the state before it and the observations.
+    TransitionNoise,
+}
+
+/// The observations that a step of q is conditioned on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sees {
+    /// o_1 … o_t.
+    Past,
+    /// o_t … o_T.
+    Future,
+    /// o_1 … o_T.
+    All,
+}
+
+/// Keys of a network of sequences.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct SequenceKeys {
+    /// Of a model of sequences: the form of q. `smoothing` without this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family: Option<SequenceFamily>,
+    /// Of a model of sequences: the observations that a step of q is conditioned on. Without this key `all` for
+    /// `mean_field`, `past` for `filtering`, `future` for `smoothing`, `initial_only` and `transition_noise`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sees: Option<Sees>,
+    /// Of a model of sequences: units of each recurrent network; 64 without this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65_536))]
+    pub recurrent_units: Option<usize>,
+    /// Of the family `deterministic`: observations that x_t is a function of, o_{t−w+1} … o_t; 1 without this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub window: Option<usize>,
+}
+
+impl SequenceFamily {
+    /// What it may see; the first is the default.
+    fn sees(self) -> &'static [Sees] {
+        match self {
+            Self::Deterministic | Self::SingleStep => &[],
+            Self::MeanField => &[Sees::All, Sees::Past, Sees::Future],
+            Self::Filtering => &[Sees::Past],
+            Self::Smoothing => &[Sees::Future, Sees::All],
+            Self::InitialOnly => &[Sees::Future],
+            Self::TransitionNoise => &[Sees::Future, Sees::Past, Sees::All],
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Deterministic => "deterministic",
+            Self::SingleStep => "single_step",
+            Self::MeanField => "mean_field",
+            Self::Filtering => "filtering",
+            Self::Smoothing => "smoothing",
+            Self::InitialOnly => "initial_only",
+            Self::TransitionNoise => "transition_noise",
+        }
+    }
+}
+
+impl Sees {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Past => "past",
+            Self::Future => "future",
+            Self::All => "all",
+        }
+    }
+}
+
+impl SequenceKeys {
+    /// The family.
+    pub fn family(&self) -> SequenceFamily {
+        self.family.unwrap_or(SequenceFamily::Smoothing)
+    }
+
+    /// What it sees, if the family sees more than its own step.
+    pub fn sees(&self) -> Option<Sees> {
+        self.sees.or_else(|| self.family().sees().first().copied())
+    }
+
+    /// Whether paths of q have a density.
+    pub fn has_density(&self) -> bool {
+        self.family() != SequenceFamily::Deterministic
+    }
+
+    /// The faults of these keys beside a model that can do this and φ that is trained so.
+    pub fn check(&self, model: &Abilities) -> Vec<Fault> {
+        let given = [
+            ("family", self.family.is_some()),
+            ("sees", self.sees.is_some()),
+            ("recurrent_units", self.recurrent_units.is_some()),
+            ("window", self.window.is_some()),
+        ];
+        let given = given.into_iter().filter(|(_, is_given)| *is_given);
+        if !model.is_sequential() {
+            let reason = "it is for networks of sequences, and this is a model of rows";
+            return given
+                .map(|(key, _)| Fault::unused(key, reason, "a model of sequences"))
+                .collect();
+        }
+        let family = self.family();
+        let mut faults = Vec::new();
+        if let Some(sees) = self.sees
+            && !family.sees().contains(&sees)
+        {
+            let names: Vec<String> = family
+                .sees()
+                .iter()
+                .map(|own| format!("`sees = {:?}`", own.name()))
+                .collect();
+            faults.push(Fault::new(
+                "sees",
+                format!("the family `{}` does not see `{}`", family.name(), sees.name()),
+                if names.is_empty() {
+                    "no such key".to_owned()
+                } else {
+                    names.join(" or ")
+                },
+                "change it, or choose another `family`",
+            ));
+        }
+        if self.recurrent_units.is_some() && family.sees().is_empty() {
+            let reason = "this family sees its own step only, without a recurrent network";
+            faults.push(Fault::unused("recurrent_units", reason, "another `family`"));
+        }
+        if self.window.is_some() && family != SequenceFamily::Deterministic {
+            faults.push(Fault::unused(
+                "window",
+                "only a deterministic path has one",
+                "`family = \"deterministic\"`",
+            ));
+        }
+        faults
+    }
+
+    /// The fault of a deterministic path whose network is trained by a bound that needs its density.
+    pub fn check_fit(&self, fit: Fit, model: &Abilities) -> Option<Fault> {
+        let is_unfit = model.is_sequential() && !self.has_density() && fit != Fit::Objective;
+        is_unfit.then(|| {
+            Fault::new(
+                "fit",
+                "a deterministic path has no density, which this way of training needs",
+                "`fit = \"objective\"`",
+                "set it, or choose another `family`",
+            )
+        })
+    }
+}
+
+/// Adds initial values of φ, for sequences like those of `joint`.
+pub(super) fn initial(
+    recognition: Recognition,
+    joint: &dyn Joint,
+    streams: &Streams,
+    parameters: &mut Parameters,
+) -> Result<()> {
+    let model = crate::error::provided(joint.sequential(), "paths of states")?;
+    Networks::new(recognition, model.as_ref())?.initial(joint, streams, parameters)
+}
+
+/// q_φ of the sequences of `model`.
+pub(super) fn apply(
+    recognition: Recognition,
+    model: Arc<dyn Sequential>,
+    parameters: &Parameters,
+) -> Result<Arc<dyn Distribution>> {
+    let networks = Networks::new(recognition, model.as_ref())?;
+    let proposal = Arc::new(Chain::new(networks, model.as_ref(), parameters)?);
+    Ok(Arc::new(Paths { model, proposal }))
+}

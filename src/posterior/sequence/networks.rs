@@ -1,0 +1,205 @@
+//! The networks of q of a path: recurrent ones over the steps, and the head that gives each step's Gaussian.
+
+use super::{Recognition, Sees, SequenceFamily};
+use crate::Result;
+use crate::math::streams::Streams;
+use crate::model::{Joint, Latents, Normal, Sequential};
+use crate::nn::{Activation, Direction, GatedRecurrent, Parameters, Perceptron};
+use crate::posterior::recognition::DEVIATION_FLOOR;
+use candle_core::{D, DType, Tensor};
+
+/// Units of a recurrent network without a key.
+const UNITS: usize = 64;
+/// The scale of the head's outputs at the start: q hardly depends on the observations.
+const FIRST_OUTPUT: f64 = 0.1;
+
+/// The architecture.
+#[derive(Debug, Clone)]
+pub(super) struct Networks {
+    pub family: SequenceFamily,
+    past: Option<GatedRecurrent>,
+    future: Option<GatedRecurrent>,
+    window: usize,
+    head: Perceptron,
+    /// Beside the hidden layers, if there are any.
+    skip: Option<Perceptron>,
+    states: usize,
+}
+
+/// The names of the parameters.
+const PAST: &str = "posterior.past";
+const FUTURE: &str = "posterior.future";
+const HEAD: &str = "posterior.head";
+const SKIP: &str = "posterior.skip";
+const FIRST: &str = "posterior.first";
+const LOG_SCALE: &str = "posterior.log_scale";
+
+impl Networks {
+    pub fn new(recognition: Recognition, model: &dyn Sequential) -> Result<Self> {
+        let keys = recognition.sequence;
+        let family = keys.family();
+        let (states, features) = (model.states(), model.features().dim(D::Minus1)?);
+        let inputs = model
+            .standardized_inputs()
+            .map_or(Ok(0), |inputs| inputs.dim(D::Minus1))?;
+        let units = keys.recurrent_units.unwrap_or(UNITS);
+        let sees = keys.sees();
+        let recurrent = |is_seen| match is_seen {
+            true => GatedRecurrent::new(features + inputs, units).map(Some),
+            false => Ok(None),
+        };
+        let past = recurrent(matches!(sees, Some(Sees::Past | Sees::All)))?;
+        let future = recurrent(matches!(sees, Some(Sees::Future | Sees::All)))?;
+        let window = keys.window.unwrap_or(1);
+        let seen = [&past, &future].into_iter().flatten().count() * units;
+        // A deterministic path and single steps see observations alone.
+        let own = match family {
+            SequenceFamily::Deterministic => window * features,
+            SequenceFamily::SingleStep => features,
+            _ => features + inputs,
+        };
+        let width = seen + own + if family.is_chain() { states } else { 0 };
+        let network = |hidden: &[usize], activation| {
+            let network = Perceptron::new(width, hidden, 2 * states, activation)?;
+            Ok::<_, crate::Error>(network.with_output_scale(FIRST_OUTPUT))
+        };
+        Ok(Self {
+            family,
+            past,
+            future,
+            window,
+            head: network(recognition.hidden, recognition.activation)?,
+            skip: match recognition.hidden.is_empty() {
+                true => None,
+                false => Some(network(&[], Activation::Identity)?),
+            },
+            states,
+        })
+    }
+
+    /// Adds initial parameters. The scale of the states is that of paths drawn from the model.
+    pub fn initial(&self, joint: &dyn Joint, streams: &Streams, parameters: &mut Parameters) -> Result<()> {
+        let (dtype, device) = (parameters.dtype(), parameters.device());
+        let stream = |name: &str| streams.named(&format!("initial/{name}"));
+        for (name, network) in [(PAST, &self.past), (FUTURE, &self.future)] {
+            if let Some(network) = network {
+                network.initial(name, parameters, dtype, &device, &stream(name))?;
+            }
+        }
+        self.head.initial(HEAD, parameters, dtype, &device, &stream(HEAD))?;
+        if let Some(skip) = &self.skip {
+            skip.initial(SKIP, parameters, dtype, &device, &stream(SKIP))?;
+        }
+        if self.family.is_chain() {
+            parameters.insert(FIRST, &Tensor::zeros((1, self.states), dtype, &device)?)?;
+        }
+        let log_scale = match joint.sample_latents(1, &mut stream(LOG_SCALE).at(0))? {
+            Latents::Paths(paths) => {
+                let squares = paths.to_dtype(DType::F64)?.sqr()?.flatten_to(2)?.mean(0)?;
+                let squares = squares.to_vec1::<f64>()?.into_iter();
+                let usable = squares.map(|v| if v.is_finite() && v > 1e-12 { 0.5 * v.ln() } else { 0.0 });
+                usable.collect()
+            }
+            _ => vec![0.0; self.states],
+        };
+        let log_scale = Tensor::from_vec(log_scale, (1, self.states), &device)?;
+        parameters.insert(LOG_SCALE, &log_scale.to_dtype(dtype)?)
+    }
+
+    /// What every step sees beside the state before it. `[B, T, C]`
+    pub fn context(&self, model: &dyn Sequential, parameters: &Parameters) -> Result<Tensor> {
+        let features = model.features();
+        let inputs = model.standardized_inputs();
+        let (_, steps, _) = features.dims3()?;
+        let before = |tensor: &Tensor, lag: usize| -> Result<Tensor> {
+            let kept = steps.saturating_sub(lag);
+            let padded = tensor.narrow(1, 0, kept)?.pad_with_zeros(1, steps - kept, 0)?;
+            Ok(padded)
+        };
+        if self.family == SequenceFamily::Deterministic {
+            let window = (0..self.window)
+                .map(|lag| before(features, lag))
+                .collect::<Result<Vec<_>>>()?;
+            return Ok(Tensor::cat(&window, D::Minus1)?);
+        }
+        let last_inputs = inputs.map(|inputs| before(inputs, 1)).transpose()?;
+        let joined = |more: Option<&Tensor>| -> Result<Tensor> {
+            Ok(match more {
+                Some(more) => Tensor::cat(&[features, more], D::Minus1)?,
+                None => features.clone(),
+            })
+        };
+        let mut parts = Vec::new();
+        let lengths = model.steps().mask.as_ref().map(|_| &*model.steps().lengths);
+        let rows = [
+            (PAST, &self.past, last_inputs.as_ref(), Direction::Forward),
+            (FUTURE, &self.future, inputs, Direction::Backward),
+        ];
+        for (name, network, more, direction) in rows {
+            if let Some(network) = network {
+                parts.push(network.sweep(parameters, name, &joined(more)?, None, lengths, direction)?);
+            }
+        }
+        parts.push(match self.family {
+            SequenceFamily::SingleStep => features.clone(),
+            _ => joined(last_inputs.as_ref())?,
+        });
+        Ok(Tensor::cat(&parts, D::Minus1)?)
+    }
+
+    /// The Gaussians of rows of the context `[N, C]`, given the states before them `[N, X]` where the family is a chain; in
+    /// units of 1 with `is_relative`, else in those of the states.
+    pub fn gaussian(
+        &self,
+        parameters: &Parameters,
+        context: &Tensor,
+        previous: Option<&Tensor>,
+        is_relative: bool,
+    ) -> Result<Normal> {
+        let log_scale = parameters.get(LOG_SCALE)?;
+        let scale = log_scale.exp()?;
+        let input = match self.family.is_chain() {
+            false => context.clone(),
+            true => {
+                let rows = context.dim(0)?;
+                let previous = match previous {
+                    Some(previous) => previous.broadcast_div(&scale)?,
+                    None => parameters.get(FIRST)?.broadcast_as((rows, self.states))?.contiguous()?,
+                };
+                Tensor::cat(&[context, &previous], 1)?
+            }
+        };
+        let mut output = self.head.forward(parameters, HEAD, &input)?;
+        if let Some(skip) = &self.skip {
+            output = (output + skip.forward(parameters, SKIP, &input)?)?;
+        }
+        let (mean, raw) = (
+            output.narrow(1, 0, self.states)?,
+            output.narrow(1, self.states, self.states)?,
+        );
+        Ok(match is_relative {
+            true => Normal {
+                mean,
+                raw,
+                floor: DEVIATION_FLOOR,
+            },
+            false => Normal {
+                mean: mean.broadcast_mul(&scale)?,
+                raw: raw.broadcast_add(log_scale)?,
+                floor: DEVIATION_FLOOR,
+            },
+        })
+    }
+}
+
+impl SequenceFamily {
+    /// Whether the network of a step is given the state before it.
+    pub(super) fn is_chain(self) -> bool {
+        matches!(self, Self::Filtering | Self::Smoothing | Self::TransitionNoise)
+    }
+
+    /// Whether the model's own transition is part of q.
+    pub(super) fn uses_transition(self) -> bool {
+        matches!(self, Self::InitialOnly | Self::TransitionNoise)
+    }
+}

@@ -1,0 +1,477 @@
+//! Neural state spaces: paths against the linear oracle, the families of q, filters, and gradients against differences.
+
+use crate::case::{Case, assert_unbiased, distance, norm, splits};
+use candle_core::{DType, Device, Tensor};
+use latent_lab::data::{Batch, Dataset};
+use latent_lab::math::streams::Streams;
+use latent_lab::model::{Joint, Latents, Model, ModelConfig};
+use latent_lab::nn::{Parameters, backward};
+use latent_lab::objective::ObjectiveConfig;
+use latent_lab::posterior::{Distribution, PosteriorConfig};
+
+const DATA: &str = "source = 'lgssm'\nlength = 6\ntrain = 40\nmissing = 0.2";
+
+const LINEAR: &str =
+    "kind = 'neural_ssm'\nstates = 2\ntransition = { kind = 'linear' }\nemission = { kind = 'linear' }";
+
+/// Every form of transition and emission.
+const MODELS: &[&str] = &[
+    LINEAR,
+    "kind = 'neural_ssm'\nstates = 2\ntransition = { kind = 'perceptron', hidden = [3] }\nemission = { kind = 'perceptron', \
+     hidden = [3] }",
+    "kind = 'neural_ssm'\nstates = 2\ntransition = { kind = 'perceptron', hidden = [3], residual = false }\n\
+     transition_noise = 'state_dependent'\nemission_noise = 'state_dependent'",
+    "kind = 'neural_ssm'\nstates = 2\ntransition = { kind = 'gated', hidden = [3], activation = 'tanh' }\nemission = { kind = 'linear' }",
+    "kind = 'neural_ssm'\nstates = 2\ntransition = { kind = 'gated', hidden = [3], activation = 'tanh' }\ntransition_noise = 'state_dependent'",
+    "kind = 'neural_ssm'\nstates = 2\ntransition = { kind = 'locally_linear', matrices = 3, hidden = [3] }",
+    "kind = 'neural_ssm'\nstates = 2\ntransition = { kind = 'recurrent', units = 3, hidden = [3] }",
+    "kind = 'neural_ssm'\nstates = 2\ntransition = { kind = 'recurrent', units = 3, hidden = [] }\n\
+     transition_noise = 'state_dependent'\nemission.kind = 'linear'",
+    "kind = 'neural_ssm'\nstates = 2\ntransition = { kind = 'formula', formulas = ['a * sin(x1) + u1', 'x2 * b + tanh(x1)'], \
+     parameters = ['a', 'b'] }\nemission = { kind = 'formula', formulas = ['c * x1^2 + x2'], parameters = ['c'] }",
+    "kind = 'neural_ssm'\nstates = 2\ntransition = { kind = 'locally_linear', matrices = 3, hidden = [3] }\n\
+     transition_noise = 'state_dependent'",
+];
+
+/// Every family with what it may see.
+const FAMILIES: &[&str] = &[
+    "family = 'single_step'",
+    "family = 'mean_field'\nsees = 'all'",
+    "family = 'mean_field'\nsees = 'past'",
+    "family = 'filtering'",
+    "family = 'smoothing'\nsees = 'future'",
+    "family = 'smoothing'\nsees = 'all'",
+    "family = 'initial_only'",
+    "family = 'transition_noise'",
+    "family = 'transition_noise'\nsees = 'past'",
+];
+
+/// A model with initial values of θ and φ that are moved by noise, so that no gradient is zero by accident.
+struct Neural {
+    model: Box<dyn Model>,
+    posterior: PosteriorConfig,
+    train: Dataset,
+    theta: Parameters,
+}
+
+fn amortised(family: &str) -> PosteriorConfig {
+    let text = format!("kind = 'amortised'\nhidden = [3]\nrecurrent_units = 3\n{family}");
+    toml::from_str(&text).expect("a posterior")
+}
+
+impl Neural {
+    fn new(model: &str, posterior: PosteriorConfig) -> Self {
+        let (train, streams) = (splits(DATA).train, Streams::new(3));
+        let config: ModelConfig = toml::from_str(model).expect("a model");
+        let model = config.build(&train).expect("a model");
+        let (dtype, device) = (DType::F64, Device::Cpu);
+        let mut theta = model
+            .initial(&train, &streams, 0, dtype, &device)
+            .expect("initial values");
+        posterior
+            .initial(model.as_ref(), &train, &streams, &mut theta)
+            .expect("initial values");
+        for (number, (_, var)) in theta.iter().enumerate() {
+            let noise = latent_lab::nn::normal(streams.named("noise").at(number as u64), var.shape(), dtype, &device);
+            let moved = (var.as_tensor() + (noise.expect("noise") * 0.1).expect("noise")).expect("a sum");
+            var.set(&moved).expect("the same shape");
+        }
+        Self {
+            model,
+            posterior,
+            train,
+            theta,
+        }
+    }
+
+    fn batch(&self) -> Batch {
+        Batch::whole(&self.train, DType::F64, &Device::Cpu).expect("a batch")
+    }
+
+    /// The objective of every sequence, with the random numbers of `index`.
+    fn values(&self, theta: &Parameters, objective: &str, index: u64) -> Tensor {
+        let objective: ObjectiveConfig = toml::from_str(objective).expect("an objective");
+        let batch = self.batch();
+        let joint = self.model.joint(theta, &batch).expect("a joint");
+        let generator = &mut Streams::new(9).named("draws").at(index);
+        let draws = || self.posterior.draws(joint.as_ref(), theta, 0, generator);
+        objective.value(joint.as_ref(), 0, draws).expect("values")
+    }
+
+    fn mean(&self, theta: &Parameters, objective: &str, index: u64) -> f64 {
+        let values = self.values(theta, objective, index).to_vec1::<f64>().expect("numbers");
+        values.iter().sum::<f64>() / values.len() as f64
+    }
+
+    /// The gradient of the mean in all parameters of which `is_asked`.
+    fn gradient(&self, objective: &str, index: u64, is_asked: fn(&str) -> bool) -> Vec<f64> {
+        let mean = self.values(&self.theta, objective, index).mean(0).expect("a mean");
+        let gradients = backward(&mean).expect("gradients");
+        let asked = self.theta.iter().filter(|(name, _)| is_asked(name));
+        asked
+            .flat_map(|(_, var)| match gradients.get(var) {
+                Some(gradient) => gradient
+                    .flatten_all()
+                    .and_then(|g| g.to_vec1::<f64>())
+                    .expect("numbers"),
+                None => vec![0.0; var.elem_count()],
+            })
+            .collect()
+    }
+
+    /// The same by central differences.
+    fn differences(&self, objective: &str, index: u64) -> Vec<f64> {
+        let mut all = Vec::new();
+        for (name, var) in self.theta.iter() {
+            for i in 0..var.elem_count() {
+                let nudged = |amount: f64| {
+                    let theta = self.theta.snapshot().expect("a copy");
+                    let (_, var) = theta.iter().find(|(other, _)| *other == name).expect("a parameter");
+                    let mut values = var.flatten_all().and_then(|v| v.to_vec1::<f64>()).expect("numbers");
+                    values[i] += amount;
+                    var.set(&Tensor::from_vec(values, var.shape(), &Device::Cpu).expect("a tensor"))
+                        .expect("the same shape");
+                    self.mean(&theta, objective, index)
+                };
+                all.push((nudged(1e-6) - nudged(-1e-6)) / 2e-6);
+            }
+        }
+        all
+    }
+}
+
+fn numbers(tensor: &Tensor) -> Vec<f64> {
+    let flat = tensor.to_dtype(DType::F64).and_then(|tensor| tensor.flatten_all());
+    flat.and_then(|flat| flat.to_vec1()).expect("numbers")
+}
+
+fn everything(_: &str) -> bool {
+    true
+}
+
+fn is_of_the_model(name: &str) -> bool {
+    !name.starts_with("posterior.")
+}
+
+#[test]
+fn gradients_of_every_family_are_those_of_finite_differences() {
+    for family in FAMILIES {
+        let case = Neural::new(MODELS[1], amortised(family));
+        let (exact, differences) = (
+            case.gradient("kind = 'elbo'", 1, everything),
+            case.differences("kind = 'elbo'", 1),
+        );
+        let error = distance(&exact, &differences) / norm(&differences);
+        assert!(error < 1e-6, "{family}: {error:e}");
+    }
+}
+
+#[test]
+fn gradients_of_every_transition_are_those_of_finite_differences() {
+    for model in MODELS {
+        let case = Neural::new(model, amortised("family = 'transition_noise'"));
+        let (exact, differences) = (
+            case.gradient("kind = 'elbo'", 1, everything),
+            case.differences("kind = 'elbo'", 1),
+        );
+        let error = distance(&exact, &differences) / norm(&differences);
+        assert!(error < 1e-6, "{model}: {error:e}");
+    }
+}
+
+/// The linear model's joint at a path, drawn by the exact posterior, is that of the closed form at the same path.
+#[test]
+fn paths_and_beliefs_have_the_same_density_in_a_linear_model() {
+    let case = Neural::new(
+        LINEAR,
+        toml::from_str("kind = 'sampled'\nsamples = 3").expect("a posterior"),
+    );
+    let batch = case.batch();
+    let joint = case.model.joint(&case.theta, &batch).expect("a joint");
+    let generator = &mut Streams::new(4).named("paths").at(0);
+    let paths = joint.sample_latents(1, generator).expect("paths");
+    let Latents::Paths(x) = &paths else { panic!("paths") };
+    let system = case.model.state_space(&case.theta).expect("numbers").expect("a system");
+    let values = numbers(&joint.log_joint(&paths).expect("values"));
+    let (x, lengths) = (
+        x.squeeze(1).expect("one sample").to_vec3::<f64>().expect("numbers"),
+        &case.train.lengths,
+    );
+    let lengths = lengths.as_ref().expect("sequences");
+    let inputs = case.train.given.as_ref().expect("inputs");
+    let gauss =
+        |error: f64, variance: f64| -0.5 * (error * error / variance + (2.0 * std::f64::consts::PI * variance).ln());
+    let mut row = 0;
+    for (b, length) in lengths.iter().enumerate() {
+        let mut sum = 0.0;
+        for t in 0..*length {
+            let now = nalgebra::DVector::from_row_slice(&x[b][t]);
+            let (mean, covariance) = match t {
+                0 => (system.initial_mean.clone(), &system.initial_covariance),
+                _ => {
+                    let before = nalgebra::DVector::from_row_slice(&x[b][t - 1]);
+                    let u = nalgebra::DVector::from_element(1, inputs.value(row - 1, 0));
+                    let mean = &system.transition * before + &system.transition_input * u + &system.transition_offset;
+                    (mean, &system.transition_noise)
+                }
+            };
+            sum += (0..2).map(|d| gauss(now[d] - mean[d], covariance[(d, d)])).sum::<f64>();
+            let observed = case.train.observed.value(row, 0);
+            if !observed.is_nan() {
+                let mean = (&system.emission * &now + &system.emission_offset)[0];
+                sum += gauss(observed - mean, system.emission_noise[(0, 0)]);
+            }
+            row += 1;
+        }
+        assert!((sum - values[b]).abs() < 1e-8, "sequence {b}: {sum} {}", values[b]);
+    }
+}
+
+#[test]
+fn the_bound_of_the_exact_smoother_is_the_log_likelihood() {
+    let case = Neural::new(LINEAR, toml::from_str("kind = 'exact'").expect("a posterior"));
+    let batch = case.batch();
+    let exact = numbers(
+        &case
+            .model
+            .joint(&case.theta, &batch)
+            .and_then(|joint| joint.log_prob())
+            .expect("values"),
+    );
+    let bound = numbers(&case.values(&case.theta, "kind = 'elbo'", 0));
+    assert!(distance(&exact, &bound) < 1e-8, "{exact:?} {bound:?}");
+    let gradients =
+        ["elbo", "marginal_likelihood"].map(|kind| case.gradient(&format!("kind = '{kind}'"), 0, everything));
+    assert!(distance(&gradients[0], &gradients[1]) < 1e-8 * norm(&gradients[1]));
+}
+
+#[test]
+fn the_bounds_of_every_family_lie_below_the_log_likelihood() {
+    for family in FAMILIES {
+        let case = Neural::new(LINEAR, amortised(family));
+        let batch = case.batch();
+        let exact = numbers(
+            &case
+                .model
+                .joint(&case.theta, &batch)
+                .and_then(|joint| joint.log_prob())
+                .expect("values"),
+        );
+        let exact = exact.iter().sum::<f64>() / exact.len() as f64;
+        let estimates: Vec<f64> = (0..200)
+            .map(|index| case.mean(&case.theta, "kind = 'elbo'", index))
+            .collect();
+        let mean = estimates.iter().sum::<f64>() / 200.0;
+        let variance = estimates.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 199.0;
+        let error = (variance / 200.0).sqrt();
+        assert!(mean < exact + 6.0 * error, "{family}: {mean} ± {error} {exact}");
+        assert!(mean.is_finite() && error > 0.0);
+    }
+}
+
+#[test]
+fn the_importance_weighted_bound_of_one_path_is_the_lower_bound() {
+    for family in FAMILIES {
+        let case = Neural::new(MODELS[1], amortised(family));
+        let [iwae, elbo] =
+            ["iwae", "elbo"].map(|kind| numbers(&case.values(&case.theta, &format!("kind = '{kind}'"), 2)));
+        assert!(distance(&iwae, &elbo) < 1e-9, "{family}: {iwae:?} {elbo:?}");
+    }
+}
+
+#[test]
+fn the_gradient_of_theta_is_that_of_the_lower_bound() {
+    // Of families whose q has no parameter of the model.
+    for family in &FAMILIES[..6] {
+        let case = Neural::new(MODELS[1], amortised(family));
+        let [joint, bound] = ["expected_log_likelihood", "elbo"]
+            .map(|kind| case.gradient(&format!("kind = '{kind}'"), 2, is_of_the_model));
+        // The reparameterised path depends on φ alone, so θ has the same gradient.
+        assert!(distance(&joint, &bound) < 1e-9 * norm(&bound), "{family}");
+    }
+}
+
+/// log p̂ of the particle filter: without resampling the bound of as many paths, and unbiased with it.
+#[test]
+fn filters_without_resampling_are_importance_weighted_bounds() {
+    let never = "kind = 'fivo'\nparticles = 50\nresample_below = 0.0";
+    for family in [
+        "family = 'filtering'",
+        "family = 'smoothing'",
+        "family = 'transition_noise'",
+    ] {
+        let case = Neural::new(LINEAR, amortised(family));
+        let posterior = format!("kind = 'amortised'\nhidden = [3]\nrecurrent_units = 3\nsamples = 50\n{family}");
+        let many = Neural {
+            posterior: toml::from_str(&posterior).expect("a posterior"),
+            ..Neural::new(LINEAR, amortised(family))
+        };
+        let estimates = |case: &Neural, objective: &str| -> Vec<Vec<f64>> {
+            let one = |index| numbers(&case.values(&case.theta, objective, index));
+            (0..300).map(one).collect()
+        };
+        let mean = |all: &[Vec<f64>]| -> Vec<f64> {
+            let sequences = all[0].len();
+            (0..sequences)
+                .map(|b| all.iter().map(|one| one[b]).sum::<f64>() / all.len() as f64)
+                .collect()
+        };
+        let (filters, bounds) = (estimates(&case, never), estimates(&many, "kind = 'iwae'"));
+        // Both means have errors: √2 of one.
+        assert_unbiased(&filters, &mean(&bounds), 0.01, family);
+    }
+}
+
+#[test]
+fn the_estimates_of_filters_are_unbiased_on_the_scale_of_the_likelihood() {
+    let one = LINEAR.replace("states = 2", "states = 1");
+    let proposals = [
+        (LINEAR, "kind = 'prior'", 0.5),
+        (LINEAR, "kind = 'prior'", 1.0),
+        (one.as_str(), "kind = 'locally_optimal'", 0.5),
+        (
+            LINEAR,
+            "kind = 'amortised'\nfamily = 'transition_noise'\nhidden = []\nrecurrent_units = 2",
+            0.5,
+        ),
+    ];
+    for (model, posterior, below) in proposals {
+        let case = Neural::new(model, toml::from_str(posterior).expect("a posterior"));
+        let batch = case.batch();
+        let exact = numbers(
+            &case
+                .model
+                .joint(&case.theta, &batch)
+                .and_then(|joint| joint.log_prob())
+                .expect("values"),
+        );
+        let objective = format!("kind = 'fivo'\nparticles = 64\nresample_below = {below}");
+        let ratios: Vec<Vec<f64>> = (0..300)
+            .map(|index| {
+                let logs = numbers(&case.values(&case.theta, &objective, index));
+                logs.iter()
+                    .zip(&exact)
+                    .map(|(log, exact)| (log - exact).exp())
+                    .collect()
+            })
+            .collect();
+        assert_unbiased(&ratios, &vec![1.0; exact.len()], 0.0, posterior);
+    }
+}
+
+#[test]
+fn the_gradient_of_a_filter_is_that_of_finite_differences() {
+    // Of a filter that never resamples: ancestors jump with the parameters.
+    let objective = "kind = 'fivo'\nparticles = 3\nresample_below = 0.0";
+    let case = Neural::new(MODELS[1], amortised("family = 'filtering'"));
+    let (exact, differences) = (case.gradient(objective, 1, everything), case.differences(objective, 1));
+    assert!(distance(&exact, &differences) < 1e-6 * norm(&differences));
+}
+
+/// The score of the ancestors makes the gradient that of the expected value.
+#[test]
+fn the_score_of_the_ancestors_removes_the_bias_of_the_gradient() {
+    let case = Neural::new(
+        LINEAR,
+        toml::from_str("kind = 'prior'\nsamples = 1").expect("a posterior"),
+    );
+    let objective = |gradient: &str| {
+        format!("kind = 'fivo'\nparticles = 2\nresample_below = 1.0\nancestor_gradient = '{gradient}'")
+    };
+    let name = "emission.raw";
+    let is_asked: fn(&str) -> bool = |other| other == "emission.raw";
+    let step = 0.05;
+    let count = 1000;
+    let difference = |index: u64| {
+        let nudged = |amount: f64| {
+            let theta = case.theta.snapshot().expect("a copy");
+            let (_, var) = theta.iter().find(|(other, _)| *other == name).expect("a parameter");
+            var.set(&(var.as_tensor() + amount).expect("a sum"))
+                .expect("the same shape");
+            case.mean(&theta, &objective("none"), index)
+        };
+        (nudged(step) - nudged(-step)) / (2.0 * step)
+    };
+    let differences: Vec<f64> = (0..count).map(difference).collect();
+    let exact = differences.iter().sum::<f64>() / f64::from(count as u32);
+    let scored: Vec<Vec<f64>> = (count..3 * count)
+        .map(|index| case.gradient(&objective("score"), index, is_asked))
+        .collect();
+    assert_unbiased(&scored, &[exact], 0.03, "with the score");
+    eprintln!("exact {exact}");
+}
+
+/// A sequence whose last steps are missing is the shorter sequence, to every family and to the model.
+#[test]
+fn missing_steps_at_the_end_change_no_bound() {
+    for model in [LINEAR, MODELS[1]] {
+        let short = Neural::new(model, amortised("family = 'smoothing'"));
+        let batch = short.batch();
+        let joint = short.model.joint(&short.theta, &batch).expect("a joint");
+        let full = numbers(
+            &joint
+                .estimates()
+                .expect("estimates")
+                .log_prob_estimates(&Streams::new(1).named("a"))
+                .map(|e| Tensor::new(e[0].clone(), &Device::Cpu).expect("numbers"))
+                .expect("estimates"),
+        );
+        // Sequences of other lengths in the same batch are padded, which changes nothing.
+        let one = batch.narrow(0, 1).expect("a sequence");
+        let alone = short.model.joint(&short.theta, &one).expect("a joint");
+        let values = |joint: &dyn Joint| {
+            let generator = &mut Streams::new(2).named("paths").at(0);
+            let paths = joint.sample_latents(1, generator).expect("paths");
+            let Latents::Paths(paths) = paths else { panic!("paths") };
+            paths
+        };
+        let path = values(alone.as_ref());
+        let (_, _, steps, states) = path.dims4().expect("paths");
+        let others = batch.len() - 1;
+        let longest = values(joint.as_ref()).dims4().expect("paths").2;
+        let filler = Tensor::ones((others, 1, longest, states), DType::F64, &Device::Cpu).expect("numbers");
+        let padded = path.pad_with_zeros(2, 0, longest - steps).expect("padding");
+        let padded = Tensor::cat(&[padded, filler], 0).expect("paths");
+        let alone = numbers(&alone.log_joint(&Latents::Paths(path)).expect("values"))[0];
+        let among = numbers(&joint.log_joint(&Latents::Paths(padded)).expect("values"))[0];
+        assert!((alone - among).abs() < 1e-9, "{model}: {alone} {among}");
+        assert!(full.iter().all(|v| v.is_finite()));
+    }
+}
+
+#[test]
+fn the_density_of_draws_is_that_of_the_distribution_that_they_carry() {
+    for family in FAMILIES {
+        let case = Neural::new(LINEAR, amortised(family));
+        let batch = case.batch();
+        let joint = case.model.joint(&case.theta, &batch).expect("a joint");
+        let posterior = format!("kind = 'amortised'\nhidden = [3]\nrecurrent_units = 3\nsamples = 5\n{family}");
+        let posterior: PosteriorConfig = toml::from_str(&posterior).expect("a posterior");
+        let generator = &mut Streams::new(5).named("draws").at(0);
+        let draws = posterior
+            .draws(joint.as_ref(), &case.theta, 0, generator)
+            .expect("draws");
+        let q: &dyn Distribution = draws.q.as_deref().expect("a distribution");
+        let again = q.log_prob(&draws.latents).expect("values").expect("a density");
+        assert!(distance(&numbers(&again), &numbers(draws.log_q().expect("values"))) < 1e-6);
+    }
+}
+
+#[test]
+fn a_case_of_sequences_is_trained_by_the_objectives_without_a_change() {
+    // The same objectives as for rows, on the same joint: their values differ as the theory says.
+    let case = Neural::new(LINEAR, amortised("family = 'smoothing'"));
+    let mean = |objective: &str| {
+        (0..50)
+            .map(|index| case.mean(&case.theta, objective, index))
+            .sum::<f64>()
+            / 50.0
+    };
+    let (plain, weighted) = (mean("kind = 'elbo'"), mean("kind = 'elbo'\nbeta = 2.0"));
+    assert!(weighted < plain, "KL(q ‖ p) is positive: {plain} {weighted}");
+    let exact = Case::new((LINEAR, DATA));
+    assert_eq!(
+        exact.ascend("marginal_likelihood", "'exact'", 0).len(),
+        exact.theta.count() + 1
+    );
+}
