@@ -33,11 +33,14 @@ vectorised! {
                 let (state, first) = (h * row + at, 4 * h * row + at);
                 let before = load(previous, state, width);
                 if is_padding(step, row) {
-                    (0..4).for_each(|block| store(gates, first + block * h, width, &[T::zero(); LANES]));
+                    for block in 0..4 {
+                        store(gates, first + block * h, width, &[T::zero(); LANES]);
+                    }
                     store(next, state, width, &before);
                     continue;
                 }
-                let [mut n, mut r, mut z, c] = [0, 1, 2, 3].map(|block| load(gates, first + block * h, width));
+                let (mut n, mut r) = (load(gates, first, width), load(gates, first + h, width));
+                let (mut z, c) = (load(gates, first + 2 * h, width), load(gates, first + 3 * h, width));
                 let mut after = before;
                 for l in 0..LANES {
                     r[l] = sigmoid(r[l]);
@@ -67,17 +70,20 @@ vectorised! {
         let (one, (g, stride)) = (T::one(), g);
         for at in (0..h).step_by(LANES) {
             let width = LANES.min(h - at);
-            let mut totals = [0, 1, 2, 3].map(|block| load(sums, at + block * h, width));
+            let mut totals = [[T::zero(); LANES]; 4];
             for row in 0..carried.len() / h {
                 let (state, first) = (h * row + at, 4 * h * row + at);
                 let (mut d, g) = (load(carried, state, width), load(g, stride * row + at, width));
                 if is_padding(step, row) {
-                    (0..LANES).for_each(|l| d[l] += g[l]);
+                    for l in 0..LANES {
+                        d[l] += g[l];
+                    }
                     store(carried, state, width, &d);
                     continue;
                 }
                 let before = load(previous, state, width);
-                let [mut n, mut r, mut z, mut c] = [0, 1, 2, 3].map(|block| load(gates, first + block * h, width));
+                let (mut n, mut r) = (load(gates, first, width), load(gates, first + h, width));
+                let (mut z, mut c) = (load(gates, first + 2 * h, width), load(gates, first + 3 * h, width));
                 for l in 0..LANES {
                     let total = flushed(d[l] + g[l]);
                     d[l] = total * z[l];
@@ -90,12 +96,22 @@ vectorised! {
                     c[l] = dc;
                 }
                 store(carried, state, width, &d);
-                for (block, lanes) in [n, r, z, c].iter().enumerate() {
-                    store(gates, first + block * h, width, lanes);
-                    (0..LANES).for_each(|l| totals[block][l] += lanes[l]);
+                for l in 0..LANES {
+                    totals[0][l] += n[l];
+                    totals[1][l] += r[l];
+                    totals[2][l] += z[l];
+                    totals[3][l] += c[l];
+                }
+                store(gates, first, width, &n);
+                store(gates, first + h, width, &r);
+                store(gates, first + 2 * h, width, &z);
+                store(gates, first + 3 * h, width, &c);
+            }
+            for (block, total) in totals.iter().enumerate() {
+                for (sum, total) in sums[at + block * h..][..width].iter_mut().zip(total) {
+                    *sum += *total;
                 }
             }
-            (0..4).for_each(|block| store(sums, at + block * h, width, &totals[block]));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::arguments::RAW_LIMIT;
 use super::density::deviation;
-use super::float::{Float, LANES, vectorised};
+use super::float::{LANES, vectorised};
 use super::lanes::{flushed, load, store};
 
 vectorised! {
@@ -32,7 +32,9 @@ vectorised! {
             let (mut m, mut r, e) = (load(mean, at, width), load(raw, at, width), load(noise, at, width));
             if let Some(shift) = shift {
                 let shift = load(shift, at, width);
-                (0..LANES).for_each(|l| m[l] += shift[l]);
+                for l in 0..LANES {
+                    m[l] += shift[l];
+                }
             }
             let (mut slope, mut x) = (e, m);
             for l in 0..LANES {

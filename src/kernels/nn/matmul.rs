@@ -46,8 +46,13 @@ impl<'a, T> Matrix<'a, T> {
     where
         T: Copy,
     {
-        let at = |j: usize| (0..self.rows).map(move |i| self.data[i * self.row_stride + j * self.column_stride]);
-        (0..self.columns).flat_map(at).collect()
+        let mut elements = Vec::with_capacity(self.rows * self.columns);
+        for j in 0..self.columns {
+            for i in 0..self.rows {
+                elements.push(self.data[i * self.row_stride + j * self.column_stride]);
+            }
+        }
+        elements
     }
 
     /// The transpose, a view.
