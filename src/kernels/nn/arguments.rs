@@ -25,6 +25,27 @@ pub enum Activation {
     Silu,
 }
 
+/// The order in which a recurrent network visits the steps of a sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// From the first step to the last: a state depends on the past.
+    #[default]
+    Forward,
+    /// From the last step to the first: a state depends on the future.
+    Backward,
+}
+
+impl Direction {
+    /// The `visit`-th step visited of `steps`, both counted from 0.
+    pub(crate) fn step(self, visit: usize, steps: usize) -> usize {
+        match self {
+            Self::Forward => visit,
+            Self::Backward => steps - 1 - visit,
+        }
+    }
+}
+
 /// The activations whose gradient is a function of their value, so that only the value is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Saturation {

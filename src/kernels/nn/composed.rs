@@ -94,7 +94,7 @@ pub(crate) fn weighted_sum(x: &Tensor, weights: &Tensor) -> Result<Tensor> {
 }
 
 /// `floor + exp raw`, raw clamped to its limits.
-fn deviation(raw: &Tensor, floor: f64) -> Result<Tensor> {
+pub(crate) fn deviation(raw: &Tensor, floor: f64) -> Result<Tensor> {
     Ok((raw.clamp(-RAW_LIMIT, RAW_LIMIT)?.exp()? + floor)?)
 }
 

@@ -16,7 +16,7 @@ thread_local! {
 
 /// The gradients of the scalar `loss` with respect to every variable behind it.
 ///
-/// Tensors that depend on a [`super::Perceptron`] need this in place of candle's method of the same name.
+/// Tensors that depend on a [`super::Perceptron`] or a [`super::GatedRecurrent`] need this in place of candle's method of the same name.
 pub fn backward(loss: &Tensor) -> Result<GradStore> {
     struct Restore(Option<Vec<(Tensor, Tensor)>>);
     impl Drop for Restore {
@@ -44,7 +44,7 @@ pub(crate) fn hand_over(gradients: Vec<(Tensor, Tensor)>) -> candle_core::Result
             Ok(())
         }
         None => candle_core::bail!(
-            "the gradients of a perceptron's parameters would be lost; call nn::backward(&loss), not loss.backward()"
+            "the gradients of a network's parameters would be lost; call nn::backward(&loss), not loss.backward()"
         ),
     })
 }

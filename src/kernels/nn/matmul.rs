@@ -29,6 +29,32 @@ impl<'a, T> Matrix<'a, T> {
         }
     }
 
+    /// A row-major matrix whose rows begin `row_stride` elements apart.
+    pub(crate) fn strided(data: &'a [T], rows: usize, columns: usize, row_stride: usize) -> Self {
+        assert_fits(data.len(), rows, columns, row_stride);
+        Self {
+            data,
+            rows,
+            columns,
+            row_stride,
+            column_stride: 1,
+        }
+    }
+
+    /// The elements of the transpose, row-major.
+    pub(crate) fn to_transposed(self) -> Vec<T>
+    where
+        T: Copy,
+    {
+        let mut elements = Vec::with_capacity(self.rows * self.columns);
+        for j in 0..self.columns {
+            for i in 0..self.rows {
+                elements.push(self.data[i * self.row_stride + j * self.column_stride]);
+            }
+        }
+        elements
+    }
+
     /// The transpose, a view.
     pub(crate) fn transposed(self) -> Self {
         Self {
@@ -38,6 +64,42 @@ impl<'a, T> Matrix<'a, T> {
             column_stride: self.row_stride,
             ..self
         }
+    }
+}
+
+/// Whether a slice of `len` elements holds these rows, which must not overlap.
+fn assert_fits(len: usize, rows: usize, columns: usize, row_stride: usize) {
+    assert!(columns <= row_stride && (rows == 0 || (rows - 1) * row_stride + columns <= len));
+}
+
+/// `out += a b`: `[M, K] [K, N]`; the rows of `out` `[M, N]` begin `row_stride` elements apart.
+pub(crate) fn add_product<T: Float>(out: &mut [T], row_stride: usize, a: Matrix<T>, b: Matrix<T>) {
+    assert_eq!(a.columns, b.rows);
+    let (m, n, k) = (a.rows, b.columns, a.columns);
+    assert_fits(out.len(), m, n, row_stride);
+    // SAFETY: the sizes checked here and by the constructors of `Matrix` keep all accesses inside the slices.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            row_stride as isize,
+            true,
+            a.data.as_ptr(),
+            a.column_stride as isize,
+            a.row_stride as isize,
+            b.data.as_ptr(),
+            b.column_stride as isize,
+            b.row_stride as isize,
+            T::one(),
+            T::one(),
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
     }
 }
 

@@ -3,18 +3,27 @@
 //! A training step of plain tensor operations creates hundreds of small arrays. Here it is a few custom operations,
 //! each a few passes over its data with a hand-written backward pass: [`Perceptron`], [`dense()`],
 //! [`mixture_log_joint`], [`log_sum_exp()`], [`weighted_sum()`], [`probabilities()`], log-densities,
-//! [`reparameterised()`], [`select_rows()`], [`Adam`]; [`backward()`] collects their gradients. They support f32 and
-//! f64 on the CPU, use one thread, and choose AVX-512, AVX2, NEON or baseline code at run time. Elsewhere, or inside
+//! [`reparameterised()`], [`select_rows()`], [`Adam`], and over sequences [`GatedRecurrent`] and [`GaussianRecursion`],
+//! whose back-propagation through time is inside; [`backward()`] collects their gradients. They support f32 and f64 on
+//! the CPU, use one thread, and choose AVX-512, AVX2, NEON or baseline code at run time. Elsewhere, or inside
 //! [`with_composed`], the same functions are composed of plain tensor operations.
 
 mod activation;
 pub mod adam;
 mod arguments;
 mod composed;
+mod composed_sequences;
 mod dense;
 mod density;
 mod float;
+mod gated_recurrent;
+mod gated_recurrent_kernel;
+mod gated_recurrent_operation;
+mod gaussian_recursion;
+mod gaussian_recursion_kernel;
+mod gaussian_recursion_operation;
 mod gradients;
+mod lanes;
 mod layers;
 mod log_sum_exp;
 mod matmul;
@@ -36,10 +45,12 @@ mod tile;
 mod weighted_sum;
 
 pub use adam::{Adam, AdamSettings};
-pub use arguments::{Activation, ConditionalCovariance, Head, MixtureShape, RAW_LIMIT};
+pub use arguments::{Activation, ConditionalCovariance, Direction, Head, MixtureShape, RAW_LIMIT};
 pub use composed::with_composed;
 pub use dense::dense;
 pub use density::{bernoulli_log_density, gaussian_log_density};
+pub use gated_recurrent::GatedRecurrent;
+pub use gaussian_recursion::{GaussianPaths, GaussianRecursion, RecursionWeights};
 pub use gradients::backward;
 pub use log_sum_exp::{log_softmax, log_sum_exp};
 pub use mean::mean;

@@ -3,6 +3,8 @@
 mod adam;
 mod edges;
 mod perceptron;
+mod recurrent;
+mod recursion;
 mod twins;
 
 use crate::Result;

@@ -44,7 +44,9 @@ fn value_and_gradients(
         .sweep(parameters, "encoder", x, Some(initial), lengths, direction)
         .unwrap();
     let gradients = backward(&loss(&value)).unwrap();
-    let vars = [x, initial].into_iter().chain(parameters.iter().map(|(_, var)| var.as_tensor()));
+    let vars = [x, initial]
+        .into_iter()
+        .chain(parameters.iter().map(|(_, var)| var.as_tensor()));
     let gradients: Vec<_> = vars.map(|var| gradients.get(var).unwrap().clone()).collect();
     [vec![value], gradients].concat()
 }
@@ -57,7 +59,10 @@ fn fused_sweeps_are_composed_ones() {
             let var = |name, shape: &[usize]| Var::from_tensor(&normal(name, shape).to_dtype(dtype).unwrap()).unwrap();
             let (x, initial) = (var("x", &[b, t, i]), var("initial", &[b, h]));
             let lengths = ragged(b, t);
-            for (direction, lengths) in DIRECTIONS.into_iter().flat_map(|d| [(d, None), (d, Some(&lengths[..]))]) {
+            for (direction, lengths) in DIRECTIONS
+                .into_iter()
+                .flat_map(|d| [(d, None), (d, Some(&lengths[..]))])
+            {
                 let run = || value_and_gradients(&network, [&x, &initial], lengths, direction);
                 let what = format!("{dtype:?} {b} {t} {i} {h} {direction:?} {lengths:?}");
                 let (sets, composed) = (on_every_set(run), with_composed(run));
@@ -88,12 +93,16 @@ fn gradients_are_central_differences() {
                 let total = |h: f64| {
                     let mut moved = values.clone();
                     moved[j] += h;
-                    var.set(&Tensor::from_vec(moved, var.shape(), &Device::Cpu).unwrap()).unwrap();
+                    var.set(&Tensor::from_vec(moved, var.shape(), &Device::Cpu).unwrap())
+                        .unwrap();
                     loss(&run()[0]).to_scalar::<f64>().unwrap()
                 };
                 let want = (total(1e-5) - total(-1e-5)) / 2e-5;
                 total(0.0);
-                assert!((got - want).abs() < 1e-7 * (1.0 + want.abs()), "{direction:?} {j}: {got}, want {want}");
+                assert!(
+                    (got - want).abs() < 1e-7 * (1.0 + want.abs()),
+                    "{direction:?} {j}: {got}, want {want}"
+                );
             }
         }
     }
@@ -112,7 +121,10 @@ fn a_sweep_cut_in_two_is_the_whole_sweep() {
             .unwrap()
     };
     let [early, late] = [(0, cut), (cut, t - cut)].map(|(start, len)| {
-        let lengths: Vec<usize> = lengths.iter().map(|&length: &usize| length.saturating_sub(start).min(len)).collect();
+        let lengths: Vec<usize> = lengths
+            .iter()
+            .map(|&length: &usize| length.saturating_sub(start).min(len))
+            .collect();
         (x.narrow(1, start, len).unwrap(), lengths)
     });
     for direction in DIRECTIONS {
@@ -145,14 +157,24 @@ fn a_backward_sweep_is_a_forward_sweep_over_the_reversed_sequence() {
     let (network, parameters) = example(3, 6, DType::F64);
     let (x, initial) = (normal("x", (4, 7, 3)), normal("initial", (4, 6)));
     let reversed = |x: &Tensor| {
-        let steps: Vec<_> = (0..x.dim(1).unwrap()).rev().map(|t| x.narrow(1, t, 1).unwrap()).collect();
+        let steps: Vec<_> = (0..x.dim(1).unwrap())
+            .rev()
+            .map(|t| x.narrow(1, t, 1).unwrap())
+            .collect();
         Tensor::cat(&steps, 1).unwrap()
     };
     let sweep = |x: &Tensor, direction| {
-        network.sweep(&parameters, "encoder", x, Some(&initial), None, direction).unwrap()
+        network
+            .sweep(&parameters, "encoder", x, Some(&initial), None, direction)
+            .unwrap()
     };
     let backward = sweep(&x, Direction::Backward);
-    close(&reversed(&backward), &sweep(&reversed(&x), Direction::Forward), 0.0, "states");
+    close(
+        &reversed(&backward),
+        &sweep(&reversed(&x), Direction::Forward),
+        0.0,
+        "states",
+    );
 }
 
 /// Every sequence of a padded batch has the states and gradients that it has alone, whatever the padding holds.
@@ -175,22 +197,40 @@ fn padding_is_never_read() {
         for (spoilt, clean) in spoilt.iter().zip(&clean) {
             close(spoilt, clean, 0.0, "NaN in padding");
         }
-        close(&with_composed(|| run(&filled(f64::NAN)))[0], &clean[0], 1e-5, "composed, NaN in padding");
+        close(
+            &with_composed(|| run(&filled(f64::NAN)))[0],
+            &clean[0],
+            1e-5,
+            "composed, NaN in padding",
+        );
         for (row, length) in lengths.into_iter().enumerate() {
-            let [x, initial] = [filled(f64::NAN).as_tensor(), initial.as_tensor()].map(|x| x.narrow(0, row, 1).unwrap());
+            let [x, initial] =
+                [filled(f64::NAN).as_tensor(), initial.as_tensor()].map(|x| x.narrow(0, row, 1).unwrap());
             let states = clean[0].narrow(0, row, 1).unwrap();
             let before = match (direction, length) {
                 (Direction::Forward, 1..) => states.narrow(1, length - 1, 1).unwrap(),
                 _ => initial.unsqueeze(1).unwrap(),
             };
             for step in length..t {
-                close(&states.narrow(1, step, 1).unwrap(), &before, 0.0, "padding hands on the state");
+                close(
+                    &states.narrow(1, step, 1).unwrap(),
+                    &before,
+                    0.0,
+                    "padding hands on the state",
+                );
             }
-            close(&clean[1].get(row).unwrap().narrow(0, length, t - length).unwrap(),
-                &Tensor::zeros((t - length, 3), dtype, &Device::Cpu).unwrap(), 0.0, "gradient of padding");
+            close(
+                &clean[1].get(row).unwrap().narrow(0, length, t - length).unwrap(),
+                &Tensor::zeros((t - length, 3), dtype, &Device::Cpu).unwrap(),
+                0.0,
+                "gradient of padding",
+            );
             if length > 0 {
                 let x = x.narrow(1, 0, length).unwrap();
-                let alone = network.0.sweep(&network.1, "encoder", &x, Some(&initial), None, direction).unwrap();
+                let alone = network
+                    .0
+                    .sweep(&network.1, "encoder", &x, Some(&initial), None, direction)
+                    .unwrap();
                 close(&states.narrow(1, 0, length).unwrap(), &alone, 1e-6, "a sequence alone");
             }
         }
@@ -202,7 +242,11 @@ fn no_initial_state_is_a_state_of_zeros() {
     let (network, parameters) = example(2, 5, DType::F32);
     let x = normal("x", (3, 4, 2)).to_dtype(DType::F32).unwrap();
     let zeros = Tensor::zeros((3, 5), DType::F32, &Device::Cpu).unwrap();
-    let sweep = |initial| network.sweep(&parameters, "encoder", &x, initial, None, Direction::Forward).unwrap();
+    let sweep = |initial| {
+        network
+            .sweep(&parameters, "encoder", &x, initial, None, Direction::Forward)
+            .unwrap()
+    };
     close(&sweep(None), &sweep(Some(&zeros)), 0.0, "states");
 }
 
@@ -212,7 +256,11 @@ fn backward_passes_repeat_and_constants_get_nothing() {
     let (network, parameters) = example(2, 5, DType::F32);
     let x = Var::from_tensor(&normal("x", (3, 4, 2)).to_dtype(DType::F32).unwrap()).unwrap();
     let sweep = |parameters: &Parameters| {
-        loss(&network.sweep(parameters, "encoder", &x, None, None, Direction::Forward).unwrap())
+        loss(
+            &network
+                .sweep(parameters, "encoder", &x, None, None, Direction::Forward)
+                .unwrap(),
+        )
     };
     let value = sweep(&parameters);
     let (first, second) = (backward(&value).unwrap(), backward(&value).unwrap());
@@ -231,7 +279,9 @@ fn initial_recurrent_weights_are_orthogonal() {
     let network = GatedRecurrent::new(2, 7).unwrap();
     let mut parameters = Parameters::new();
     let stream = Streams::new(1).named("weights");
-    network.initial("encoder", &mut parameters, DType::F64, &Device::Cpu, &stream).unwrap();
+    network
+        .initial("encoder", &mut parameters, DType::F64, &Device::Cpu, &stream)
+        .unwrap();
     let weight = parameters.get("encoder.recurrent.weight").unwrap();
     for gate in 0..3 {
         let w = weight.narrow(1, 7 * gate, 7).unwrap().contiguous().unwrap();
