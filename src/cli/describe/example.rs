@@ -35,7 +35,9 @@ pub(super) fn example(kind: Kind, name: &str) -> String {
             (name, "kind = \"conditional_mixture\"\ncomponents = 3", "exact")
         }
         "demonstrations" => (name, "kind = \"conditional_mixture\"\ncomponents = 3", "exact"),
-        "lgssm" => (name, "kind = \"linear_gaussian_ssm\"", "exact"),
+        "lgssm" | "krishnan_linear" | "krishnan_nonlinear" | "lorenz" | "piano_roll" => {
+            (name, "kind = \"linear_gaussian_ssm\"", "exact")
+        }
         "growth" => (name, "kind = \"nonlinear_gaussian_ssm\"", "particle"),
         _ => (name, Example::USUAL.model, "exact"),
     };
