@@ -52,6 +52,11 @@ pub(super) fn example(kind: Kind, name: &str) -> String {
             String::new(),
             "source = \"demonstrations\"\nenvironment = \"pendulum_v1\"\ntrain = 10\ntest = 5".to_owned(),
         ),
+        // Keys that are struck often enough for a Gaussian model of them.
+        "piano_roll" => (
+            String::new(),
+            "source = \"piano_roll\"\nnotes = 12\nlowest = 60\nchord_tone = 0.3\nother_tone = 0.05\ntrain = 640".to_owned(),
+        ),
         source => (String::new(), format!("source = {source:?}\ntrain = 200")),
     };
     let posterior = format!("kind = {posterior:?}");

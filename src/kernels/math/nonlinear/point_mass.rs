@@ -13,7 +13,7 @@ use super::predict::reached;
 use crate::math::LN_2PI;
 use crate::math::kalman::{Horizon, Sequences};
 use crate::{Error, Result};
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ const HALVINGS: usize = 9;
 const REACH: f64 = 12.0;
 /// Points with a smaller share of the largest probability are left out.
 const SHARE: f64 = 1e-30;
-/// Points of a belief before giving up.
+/// Points of the grid before giving up.
 const POINTS: f64 = 1e6;
 
 /// Mean and variance of a Gaussian of one dimension.
@@ -65,13 +65,30 @@ struct Belief {
     masses: Vec<f64>,
 }
 
+impl Belief {
+    /// The number after that of the last point.
+    fn end(&self) -> i64 {
+        self.first + self.masses.len() as i64
+    }
+}
+
 /// A grid with the transitions and emissions of the points that were needed so far.
 struct Grid<'a> {
     system: &'a ScalarSystem,
     /// h.
     width: f64,
-    transitions: HashMap<i64, Belief>,
-    emissions: HashMap<i64, Moments>,
+    /// The number of the first of `points`.
+    first: i64,
+    points: VecDeque<Point>,
+}
+
+/// A point of the grid.
+#[derive(Debug, Default, Clone)]
+struct Point {
+    /// The belief about the next state; none until it is needed.
+    transition: Option<Belief>,
+    /// Mean and variance of the observation.
+    emission: Option<Moments>,
 }
 
 impl ScalarSystem {
@@ -110,7 +127,7 @@ impl ScalarSystem {
             .collect()
     }
 
-    /// A width of the grid that is fine enough, and the log-likelihoods on it.
+    /// A width of the grid that is fine enough, and the log-likelihoods on the grid of half that width.
     fn converged(&self, sequences: &Sequences) -> Result<(f64, Vec<f64>)> {
         if sequences.inputs() > 0 || sequences.outputs() != 1 {
             return Err(Error::Other(format!(
@@ -132,7 +149,7 @@ impl ScalarSystem {
                     .all(|((a, b), steps)| (a - b).abs() < TOLERANCE * *steps as f64)
             };
             if coarse.as_ref().is_some_and(is_near) {
-                return Ok((width, fine));
+                return Ok((2.0 * width, fine));
             }
             coarse = Some(fine);
             width *= 0.5;
@@ -148,13 +165,32 @@ impl<'a> Grid<'a> {
         Self {
             system,
             width,
-            transitions: HashMap::new(),
-            emissions: HashMap::new(),
+            first: 0,
+            points: VecDeque::new(),
         }
     }
 
-    fn point(&self, k: i64) -> f64 {
+    /// The state at point k.
+    fn state(&self, k: i64) -> f64 {
         self.system.initial.mean + k as f64 * self.width
+    }
+
+    /// Makes the grid cover the points from `first` to before `end`.
+    fn cover(&mut self, first: i64, end: i64) -> Result<()> {
+        if self.points.is_empty() {
+            self.first = first;
+        }
+        let last = end.max(self.first + self.points.len() as i64);
+        if (last - first.min(self.first)) as f64 > POINTS {
+            return Err(Error::Other("a grid of the state would have too many points".into()));
+        }
+        while self.first > first {
+            self.points.push_front(Point::default());
+            self.first -= 1;
+        }
+        let count = usize::try_from(last - self.first).unwrap_or(0);
+        self.points.resize(count, Point::default());
+        Ok(())
     }
 
     fn log_likelihoods(&mut self, sequences: &Sequences) -> Result<Vec<f64>> {
@@ -184,7 +220,7 @@ impl<'a> Grid<'a> {
         }
         let (first, last) = ((centre - reach).floor() as i64, (centre + reach).ceil() as i64);
         let scale = self.width / (deviation * LN_2PI.exp().sqrt());
-        let mass = |k: i64| scale * (-0.5 * ((self.point(k) - mean) / deviation).powi(2)).exp();
+        let mass = |k: i64| scale * (-0.5 * ((self.state(k) - mean) / deviation).powi(2)).exp();
         Ok(Belief {
             first,
             masses: (first..=last).map(mass).collect(),
@@ -194,36 +230,36 @@ impl<'a> Grid<'a> {
     /// The belief about the first state, or about the state one step after `belief`.
     fn next(&mut self, belief: Option<&Belief>) -> Result<Belief> {
         let Some(belief) = belief else {
-            return match self.system.initial.variance {
-                0.0 => Ok(Belief {
+            let first = match self.system.initial.variance {
+                0.0 => Belief {
                     first: 0,
                     masses: vec![1.0],
-                }),
-                _ => self.gaussian(self.system.initial),
+                },
+                _ => self.gaussian(self.system.initial)?,
             };
+            self.cover(first.first, first.end())?;
+            return Ok(first);
         };
         let least = SHARE * belief.masses.iter().copied().fold(0.0, f64::max);
-        let points = || belief.masses.iter().enumerate().filter(|(_, mass)| **mass > least);
-        let (mut first, mut last) = (i64::MAX, i64::MIN);
-        for (k, _) in points() {
-            let k = belief.first + k as i64;
-            if !self.transitions.contains_key(&k) {
-                let next = self.gaussian((self.system.transition)(self.point(k)))?;
-                self.transitions.insert(k, next);
+        let places = || (belief.first..).zip(&belief.masses).filter(|(_, mass)| **mass > least);
+        self.cover(belief.first, belief.end())?;
+        let (mut first, mut end) = (i64::MAX, i64::MIN);
+        for (k, _) in places() {
+            let place = (k - self.first) as usize;
+            if self.points[place].transition.is_none() {
+                self.points[place].transition = Some(self.gaussian((self.system.transition)(self.state(k)))?);
             }
-            let next = &self.transitions[&k];
-            (first, last) = (first.min(next.first), last.max(next.first + next.masses.len() as i64));
+            if let Some(next) = &self.points[place].transition {
+                (first, end) = (first.min(next.first), end.max(next.end()));
+            }
         }
-        if (last as f64 - first as f64) > POINTS {
-            return Err(Error::Other(
-                "a belief covers too many points of the grid of the state".into(),
-            ));
-        }
-        let mut masses = vec![0.0; usize::try_from(last - first).unwrap_or(0)];
-        for (k, mass) in points() {
-            let next = &self.transitions[&(belief.first + k as i64)];
-            let to = masses[(next.first - first) as usize..].iter_mut();
-            to.zip(&next.masses).for_each(|(to, p)| *to += mass * p);
+        self.cover(first, end)?;
+        let mut masses = vec![0.0; usize::try_from(end - first).unwrap_or(0)];
+        for (k, mass) in places() {
+            if let Some(next) = &self.points[(k - self.first) as usize].transition {
+                let to = masses[(next.first - first) as usize..].iter_mut();
+                to.zip(&next.masses).for_each(|(to, p)| *to += mass * p);
+            }
         }
         Ok(Belief { first, masses })
     }
@@ -253,9 +289,11 @@ impl<'a> Grid<'a> {
         Ok(top + total.ln())
     }
 
+    /// Mean and variance of the observation at point k, which the grid covers.
     fn emission(&mut self, k: i64) -> Moments {
-        let x = self.point(k);
-        *self.emissions.entry(k).or_insert_with(|| (self.system.emission)(x))
+        let x = self.state(k);
+        let point = &mut self.points[(k - self.first) as usize];
+        *point.emission.get_or_insert_with(|| (self.system.emission)(x))
     }
 
     /// Writes the expectations of the steps that `horizon` predicts from the first `seen` observations, which gave

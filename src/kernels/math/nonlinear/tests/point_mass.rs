@@ -103,7 +103,7 @@ fn on_a_nonlinear_system_the_grid_agrees_with_a_fixed_fine_grid() {
             };
             let ahead = (start..t).fold(belief, |belief, t| grid.advance(t, &belief));
             let exact = mean_of(&grid.outputs(t), &ahead);
-            assert!((found - exact).abs() < 1e-5, "{horizon:?}, step {t}: {found} {exact}");
+            assert!((found - exact).abs() < 1e-4, "{horizon:?}, step {t}: {found} {exact}");
         }
     }
 }
