@@ -62,6 +62,17 @@ pub trait Generator: Send + Sync {
         None
     }
 
+    /// The steps of the longest sequence among `rows` rows, if rows are the steps of sequences; `None` if rows are
+    /// independent, or steps of demonstrations.
+    fn longest_sequence(&self, _rows: usize) -> Option<usize> {
+        None
+    }
+
+    /// The true log-density of all steps of one sequence, nats; `None` if this crate cannot compute it.
+    fn sequence_log_prob(&self, _observed: &[f64], _given: &[f64]) -> Option<f64> {
+        None
+    }
+
     /// The oracle, if it is known, then baselines: exact expectations, closed-form or by quadrature.
     fn references(&self) -> Vec<Reference> {
         Vec::new()

@@ -102,6 +102,10 @@ impl Generator for Growth {
         vec!["y".to_owned()]
     }
 
+    fn longest_sequence(&self, rows: usize) -> Option<usize> {
+        Some(self.length.map_or(rows, |length| length.min(rows)))
+    }
+
     fn draw(&self, rows: usize, rng: &mut dyn Rng) -> Points {
         self.draw_with_states(rows, rng).0
     }

@@ -184,6 +184,10 @@ impl Generator for Lgssm {
         Ok(())
     }
 
+    fn longest_sequence(&self, rows: usize) -> Option<usize> {
+        Some(self.length.map_or(rows, |length| length.min(rows)))
+    }
+
     fn draw(&self, rows: usize, rng: &mut dyn Rng) -> Points {
         self.draw_with_states(rows, rng).0
     }

@@ -1,8 +1,8 @@
 //! Every generator keeps the promises of the trait; a new one is tested by its line in `all`.
 
 use latent_lab_envs::{
-    GaussianBlob, Generator, Growth, InverseSinusoid, Lgssm, LinearGaussian, MixtureOfTwenty, Ring, ThreeClusters,
-    Tree, TwoMoons,
+    GaussianBlob, Generator, Growth, InverseSinusoid, KrishnanLinear, KrishnanNonlinear, Lgssm, LinearGaussian, Lorenz,
+    MixtureOfTwenty, PianoRoll, Ring, ThreeClusters, Tree, TwoMoons,
 };
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use schemars::JsonSchema;
@@ -20,6 +20,10 @@ fn all() -> Vec<Box<dyn Generator>> {
         Box::new(Tree::default()),
         Box::new(Lgssm::default()),
         Box::new(Growth::default()),
+        Box::new(KrishnanLinear::default()),
+        Box::new(KrishnanNonlinear::default()),
+        Box::new(Lorenz::default()),
+        Box::new(PianoRoll::default()),
     ]
 }
 
@@ -102,6 +106,29 @@ fn columns_rows_and_labels_agree() {
     }
 }
 
+/// The declared length of sequences is that of the drawn ones, and the density of a sequence is that of its steps.
+#[test]
+fn sequences_are_as_long_as_declared() {
+    for generator in all() {
+        for rows in [1, 10, 150] {
+            let points = generator.draw(rows, &mut ChaCha8Rng::seed_from_u64(15));
+            let longest = points.lengths.iter().copied().max();
+            assert_eq!(generator.longest_sequence(rows), longest, "{}", generator.name());
+            let total: usize = points.lengths.iter().sum();
+            assert!(longest.is_none() || total == rows, "{}", generator.name());
+            let first = longest.and_then(|longest| {
+                let (observed, given) = (generator.observed().len(), generator.given().len());
+                generator.sequence_log_prob(&points.observed[..longest * observed], &points.given[..longest * given])
+            });
+            assert!(
+                first.is_none_or(|value| value.is_finite() && value < 0.0),
+                "{}",
+                generator.name()
+            );
+        }
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
     let bits = |generator: &dyn Generator, seed| -> Vec<u64> {
@@ -161,4 +188,8 @@ fn structs_are_their_own_tables_of_keys() {
     keys::<TwoMoons>();
     keys::<Tree>();
     keys::<Growth>();
+    keys::<KrishnanLinear>();
+    keys::<KrishnanNonlinear>();
+    keys::<Lorenz>();
+    keys::<PianoRoll>();
 }

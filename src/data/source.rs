@@ -5,7 +5,7 @@
 
 use super::demonstrations::Demonstrations;
 use super::file::{Asked, Contents, FileConfig, Rows, SharedFile};
-use super::oracle::{oracle, sequence_oracle, true_growth, true_system};
+use super::oracle::{oracle, sequence_oracle, truth};
 use super::split::{Parts, check_drawn, check_weights, held_out, split};
 use super::{Dataset, Field, Standardization, Table};
 use crate::environment::EnvironmentKind;
@@ -18,9 +18,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Particles of each estimate of the oracle of a nonlinear generator.
-const ORACLE_PARTICLES: usize = 10_000;
-
 /// The table `[data]`: the rows for training and testing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DataConfig {
@@ -28,12 +25,12 @@ pub struct DataConfig {
     #[serde(flatten)]
     pub source: Source,
     /// How many rows a generator draws for training: for `tree` and `demonstrations`
-    /// demonstrations, for `lgssm` and `growth` steps.
+    /// demonstrations, for sources of sequences steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000), extend("x-default" = "1000"))]
     pub train: Option<usize>,
     /// How many rows a generator draws for testing: for `tree` and `demonstrations`
-    /// demonstrations, for `lgssm` and `growth` steps.
+    /// demonstrations, for sources of sequences steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000), extend("x-default" = "as many as `train`"))]
     pub test: Option<usize>,
@@ -80,6 +77,15 @@ pub enum Source {
     Lgssm(envs::Lgssm),
     /// Sequences from the growth model: a state that jumps between two wells, of which the square is observed.
     Growth(envs::Growth),
+    /// Sequences from the linear system of Krishnan, Shalit & Sontag (2017): a random walk with drift, observed with
+    /// noise.
+    KrishnanLinear(envs::KrishnanLinear),
+    /// Sequences from the nonlinear system of Krishnan, Shalit & Sontag (2017): z' = 2 sin z + z with noise.
+    KrishnanNonlinear(envs::KrishnanNonlinear),
+    /// Sequences of noisy coordinates of the Lorenz attractor, by default only the first.
+    Lorenz(envs::Lorenz),
+    /// Binary piano rolls from a hidden Markov chain of chords, whose likelihood is known.
+    PianoRoll(envs::PianoRoll),
     /// The user's own file: a table (CSV) or NumPy's arrays.
     File(FileConfig),
 }
@@ -99,7 +105,8 @@ pub struct Splits {
     pub true_prior: Option<Vec<f64>>,
     /// The generator's state space, in the data's units, if it is one.
     pub truth: Option<Predictor>,
-    /// Mean log-density of the test rows under the generator, in nats per datum in the data's units.
+    /// Mean log-density of the test rows under the generator, in nats per datum in the data's units: exact, summed over a
+    /// grid, or a particle estimate.
     pub oracle: Option<f64>,
     /// Standard error of [`Splits::oracle`] if it is a particle estimate, in nats per datum.
     pub oracle_standard_error: Option<f64>,
@@ -139,6 +146,10 @@ impl Source {
             Self::Demonstrations(generator) => generator,
             Self::Lgssm(generator) => generator,
             Self::Growth(generator) => generator,
+            Self::KrishnanLinear(generator) => generator,
+            Self::KrishnanNonlinear(generator) => generator,
+            Self::Lorenz(generator) => generator,
+            Self::PianoRoll(generator) => generator,
             Self::File(_) => return None,
         })
     }
@@ -298,11 +309,7 @@ impl DataConfig {
             ));
         }
         let steps = self.test.unwrap_or(rows);
-        let longest = match &self.source {
-            Source::Lgssm(generator) => Some(generator.length.map_or(steps, |length| length.min(steps))),
-            Source::Growth(generator) => Some(generator.length.map_or(steps, |length| length.min(steps))),
-            _ => None,
-        };
+        let longest = generator.longest_sequence(steps);
         let widths = Widths {
             observed: generator.observed().len(),
             given: generator.given().len(),
@@ -356,11 +363,7 @@ impl DataConfig {
             }
             (_, None) => unreachable!("every source but a file is a generator"),
         };
-        let truth = match &self.source {
-            Source::Lgssm(generator) => Some(Predictor::Kalman(true_system(generator))),
-            Source::Growth(generator) => Some(Predictor::Particles(true_growth(generator), ORACLE_PARTICLES)),
-            _ => None,
-        };
+        let truth = truth(&self.source);
         let oracle = match (&truth, self.source.generator(), &test) {
             (Some(truth), _, Some(test)) => sequence_oracle(truth, test, streams),
             (None, Some(generator), Some(test)) => oracle(generator, test).map(|value| (value, None)),

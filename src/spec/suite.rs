@@ -121,7 +121,7 @@ fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
             (
                 "this model needs sequences, but these rows are independent",
                 "the steps of sequences",
-                "choose the source `lgssm` or `growth`, or a file",
+                "choose a source of sequences such as `lgssm`, or a file",
             )
         } else {
             (

@@ -5,7 +5,7 @@
 //! observations of the warm-up (and the steps before a part that was cut from a single sequence) and then only inputs.
 //! If the generator's system is known, its errors on the same steps are the best that can be expected, and ratios to
 //! them are reported. Expectations come from the Kalman filter for a linear system. For a nonlinear one they come from
-//! a bootstrap filter whose particles are simulated onwards.
+//! a bootstrap filter whose particles are simulated onwards, or from a grid of a state of one dimension.
 
 use super::Job;
 use crate::Result;

@@ -364,8 +364,9 @@ pub const METRICS: &[Metric] = &[
     metric(
         ["test/oracle", "oracle (test log-likelihood)"],
         "mean log-density of the test rows under the generator that made them. For `growth` it is the estimate by 8 \
-         bootstrap particle filters of 2,500 particles each, with test/oracle_standard_error. In roll-outs the \
-         oracle is the success rate of the expert",
+         bootstrap particle filters of 2,500 particles each, with test/oracle_standard_error. For \
+         `krishnan_nonlinear` it is summed over a grid of the state that is refined until no sequence changes by \
+         1e-5 nats per step. For others it is exact. In roll-outs the oracle is the success rate of the expert",
         "a generator with a known density as `data.source`",
         PER_DATUM,
         None,
@@ -529,8 +530,8 @@ pub const METRICS: &[Metric] = &[
             "one-step prediction error, relative to the generator's",
         ],
         "test/one_step_error of the model / test/one_step_error of the generator's own state space on the same steps, \
-         by the Kalman filter or by 10,000 particles",
-        "`data.source` `lgssm` or `growth`, a model of sequences",
+         by the Kalman filter, on a grid of the state or by 10,000 particles",
+        "`data.source` `lgssm`, `growth`, `krishnan_linear` or `krishnan_nonlinear`, a model of sequences",
         "fraction",
         Some(false),
     ),
@@ -540,8 +541,8 @@ pub const METRICS: &[Metric] = &[
             "k-step prediction error, relative to the generator's",
         ],
         "test/k_step_error of the model / test/k_step_error of the generator's own state space on the same steps, by \
-         the Kalman filter or by 10,000 particles",
-        "`data.source` `lgssm` or `growth`, a model of sequences",
+         the Kalman filter, on a grid of the state or by 10,000 particles",
+        "`data.source` `lgssm`, `growth`, `krishnan_linear` or `krishnan_nonlinear`, a model of sequences",
         "fraction",
         Some(false),
     ),
@@ -551,8 +552,8 @@ pub const METRICS: &[Metric] = &[
             "free-run prediction error, relative to the generator's",
         ],
         "test/free_run_error of the model / test/free_run_error of the generator's own state space on the same steps, \
-         by the Kalman filter or by 10,000 particles",
-        "`data.source` `lgssm` or `growth`, a model of sequences",
+         by the Kalman filter, on a grid of the state or by 10,000 particles",
+        "`data.source` `lgssm`, `growth`, `krishnan_linear` or `krishnan_nonlinear`, a model of sequences",
         "fraction",
         Some(false),
     ),

@@ -13,6 +13,7 @@ mod images;
 mod keys;
 mod laboratory;
 mod older_names;
+mod piano_rolls;
 mod records;
 mod schedules;
 mod supported;

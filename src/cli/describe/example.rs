@@ -35,7 +35,9 @@ pub(super) fn example(kind: Kind, name: &str) -> String {
             (name, "kind = \"conditional_mixture\"\ncomponents = 3", "exact")
         }
         "demonstrations" => (name, "kind = \"conditional_mixture\"\ncomponents = 3", "exact"),
-        "lgssm" => (name, "kind = \"linear_gaussian_ssm\"", "exact"),
+        "lgssm" | "krishnan_linear" | "krishnan_nonlinear" | "lorenz" | "piano_roll" => {
+            (name, "kind = \"linear_gaussian_ssm\"", "exact")
+        }
         "growth" => (name, "kind = \"nonlinear_gaussian_ssm\"", "particle"),
         _ => (name, Example::USUAL.model, "exact"),
     };
@@ -49,6 +51,11 @@ pub(super) fn example(kind: Kind, name: &str) -> String {
         "demonstrations" => (
             String::new(),
             "source = \"demonstrations\"\nenvironment = \"pendulum_v1\"\ntrain = 10\ntest = 5".to_owned(),
+        ),
+        // Keys that are struck often enough for a Gaussian model of them.
+        "piano_roll" => (
+            String::new(),
+            "source = \"piano_roll\"\nnotes = 12\nlowest = 60\nchord_tone = 0.3\nother_tone = 0.05\ntrain = 640".to_owned(),
         ),
         source => (String::new(), format!("source = {source:?}\ntrain = 200")),
     };

@@ -1,6 +1,6 @@
 //! Descriptions that are in no schema: variants, grids, seeds, initial values, and the columns of generated data.
 
-use crate::data::{DataConfig, Source};
+use crate::data::DataConfig;
 use crate::environment::EnvironmentKind;
 use latent_lab_envs::{Generator, Reference};
 
@@ -102,7 +102,7 @@ pub(super) fn has_population(source: &str) -> bool {
 }
 
 fn rows(config: &DataConfig, generator: &dyn Generator) -> String {
-    if matches!(config.source, Source::Lgssm(_) | Source::Growth(_)) {
+    if generator.longest_sequence(1).is_some() {
         "the steps of sequences; models of sequences take them".to_owned()
     } else if config.source.is_of_demonstrations() {
         OF_DEMONSTRATIONS.to_owned()

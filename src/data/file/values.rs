@@ -44,11 +44,13 @@ pub(super) fn check_varying(path: &Path, rows: &Dataset, labels: &[(usize, Strin
     Ok(())
 }
 
-/// Checks that values are 0 or 1, as a Bernoulli likelihood requires.
+/// Checks that values are 0 or 1, as a Bernoulli likelihood requires. Values of sequences may be missing.
 pub(super) fn check_binary(path: &Path, rows: &Dataset, labels: &[(usize, String)]) -> Result<(), Fault> {
     let columns = rows.observed.columns();
     let mut values = rows.observed.iter().enumerate();
-    let Some((at, value)) = values.find(|(_, value)| *value != 0.0 && *value != 1.0) else {
+    let may_miss = rows.lengths.is_some();
+    let is_binary = |value: f64| value == 0.0 || value == 1.0 || (may_miss && value.is_nan());
+    let Some((at, value)) = values.find(|(_, value)| !is_binary(*value)) else {
         return Ok(());
     };
     let (number, label) = &labels[at % columns];
@@ -83,4 +85,64 @@ pub(super) fn check_sizes(key: &str, labels: &[(usize, String)], field: &Field, 
         format!("numbers of size up to {LARGEST:e}"),
         "measure the column in larger units",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::data::file::{Asked, FileConfig, Rows};
+    use crate::data::{DataConfig, Dataset, Source};
+
+    fn notes() -> Vec<String> {
+        (21..=108).map(|note| format!("note_{note}")).collect()
+    }
+
+    /// The cells of the 88 columns where these notes sound.
+    fn cells(sounding: &[usize]) -> Vec<&'static str> {
+        let cell = |note| if sounding.contains(&note) { "1" } else { "0" };
+        (21..=108).map(cell).collect()
+    }
+
+    /// A piano roll of three steps in two sequences as it is read, and the fault of values that are not binary.
+    fn read(steps: [Vec<&str>; 3]) -> (Dataset, Option<String>) {
+        let lines = steps.iter().zip(["a", "a", "b"]);
+        let lines = lines.map(|(cells, episode)| format!("{episode},{}\n", cells.join(",")));
+        let header = format!("episode,{}\n", notes().join(","));
+        let text: String = std::iter::once(header).chain(lines).collect();
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("roll.csv"), text).expect("a file");
+        let keys = format!(
+            "source = 'file'\npath = 'roll.csv'\nepisode = 'episode'\nobserved = {:?}",
+            notes()
+        );
+        let data: DataConfig = toml::from_str(&keys).expect("keys");
+        let file: &FileConfig = match &data.source {
+            Source::File(file) => file,
+            other => panic!("{other:?}"),
+        };
+        let contents = file.read(folder.path(), Rows::Steps).expect("a table");
+        let fault = file.check_values(folder.path(), &contents, Asked::Binary).err();
+        (contents.rows, fault.map(|fault| fault.to_string()))
+    }
+
+    /// Most of the 88 columns are constant, which binary columns may be. A missing value is no fault of a sequence; 2 is.
+    #[test]
+    fn a_table_of_88_binary_columns_and_an_episode_is_read_as_sequences() {
+        let (data, fault) = read([cells(&[60, 64]), cells(&[]), cells(&[21, 108])]);
+        assert_eq!((fault, data.lengths.as_deref()), (None, Some(&[2, 1][..])));
+        let expected = [cells(&[60, 64]), cells(&[]), cells(&[21, 108])].concat();
+        assert!(
+            data.observed
+                .iter()
+                .eq(expected.iter().map(|cell| f64::from(u8::from(*cell == "1"))))
+        );
+        let change = |cell: &'static str| {
+            let mut second = cells(&[]);
+            second[0] = cell;
+            read([cells(&[60]), second, cells(&[])])
+        };
+        let (data, fault) = change("");
+        assert!(fault.is_none() && data.observed.value(1, 0).is_nan(), "{fault:?}");
+        let fault = change("2").1.expect("a fault");
+        assert!(fault.contains("`note_21` holds 2"), "{fault}");
+    }
 }

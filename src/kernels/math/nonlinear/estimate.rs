@@ -24,9 +24,9 @@ pub const FILTERS: usize = 8;
 pub struct LogLikelihood {
     /// l.
     pub value: f64,
-    /// s; 0 where the value is exact.
+    /// s; 0 where the value is exact or summed over a grid.
     pub standard_error: f64,
-    /// E\[l\] − log p(o) = −s²/2, summed; 0 where the value is exact.
+    /// E\[l\] − log p(o) = −s²/2, summed; 0 where the value is exact or summed over a grid.
     pub bias: f64,
 }
 

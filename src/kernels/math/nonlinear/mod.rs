@@ -6,13 +6,15 @@
 //! Inference uses a system through [`Dynamics`]. The linear [`System`] implements it too: there the Gaussian smoothers
 //! are exact and the particles converge to them. Two methods give beliefs over trajectories: `gaussian` (linearisation
 //! or sigma points) and `particle` (simulation). Where f and g are linear in their coefficients ([`BasisSystem`]),
-//! learning again uses second moments (`moments`), and the M-step is that of the linear system.
+//! learning again uses second moments (`moments`), and the M-step is that of the linear system. A state of one dimension
+//! can be summed over a grid (`point_mass`).
 
 mod basis;
 mod estimate;
 mod gaussian;
 mod moments;
 mod particle;
+mod point_mass;
 mod predict;
 mod sigma;
 mod simulate;
@@ -25,6 +27,7 @@ pub use estimate::{FILTERS, LogLikelihood, filter_repeatedly};
 pub use gaussian::{Approximation, GaussianFiltered};
 pub use moments::{expected_logs, statistics};
 pub use particle::{BootstrapFilter, Cloud};
+pub use point_mass::{MomentFunction, Moments, ScalarSystem, TOLERANCE};
 pub use predict::{Ensemble, Predictor};
 pub use sigma::SigmaPoints;
 pub use system::BasisSystem;

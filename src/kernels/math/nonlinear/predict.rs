@@ -5,7 +5,7 @@
 //! has mean 0 and drops out. Nothing is linearised; the error falls as 1/√N.
 
 use super::particle::{Cloud, disturb, fill_normal};
-use super::{BasisSystem, BootstrapFilter, LogLikelihood, filter_repeatedly};
+use super::{BasisSystem, BootstrapFilter, LogLikelihood, ScalarSystem, filter_repeatedly};
 use crate::Result;
 use crate::math::kalman::{Filtered, Horizon, Sequences, System};
 use crate::math::linear_algebra::square_root;
@@ -14,17 +14,19 @@ use rand::Rng;
 use std::ops::Range;
 
 /// A state space and the method that predicts with it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Predictor {
     /// The Kalman filter: exact.
     Kalman(System),
     /// A bootstrap filter of this many particles: without bias in p(o_1 … o_T), and with errors of order 1/√N.
     Particles(BasisSystem, usize),
+    /// A sum over a grid of the state, refined until it changes by less than [`TOLERANCE`](super::TOLERANCE).
+    Grid(ScalarSystem),
 }
 
 impl Predictor {
-    /// Σ log p(o_1 … o_T) over all sequences, in nats: exact by the Kalman filter, otherwise estimated by several
-    /// particle filters, each with a quarter of the particles, that draw from `numbers`.
+    /// Σ log p(o_1 … o_T) over all sequences, in nats: exact by the Kalman filter, summed over a grid, or
+    /// estimated by several particle filters, each with a quarter of the particles, that draw from `numbers`.
     pub fn log_likelihood(&self, sequences: &Sequences, numbers: &Stream) -> Result<LogLikelihood> {
         match self {
             Self::Kalman(system) => Ok(LogLikelihood {
@@ -35,6 +37,10 @@ impl Predictor {
                 let logs = filter_repeatedly(system, sequences, (count / 4).max(1), numbers)?;
                 Ok(LogLikelihood::of_filters(&logs))
             }
+            Self::Grid(system) => Ok(LogLikelihood {
+                value: system.log_likelihood(sequences)?.iter().sum(),
+                ..LogLikelihood::default()
+            }),
         }
     }
 
@@ -56,6 +62,7 @@ impl Predictor {
                 let one = |horizon: &Horizon| filter.expected(*horizon, |i| numbers.at(i));
                 horizons.iter().map(one).collect()
             }
+            Self::Grid(system) => system.expected(sequences, horizons),
         }
     }
 }
@@ -190,7 +197,7 @@ impl BootstrapFilter<'_> {
 }
 
 /// The steps (from 0) whose observations are predicted from the first `seen`.
-fn reached(horizon: Horizon, seen: usize, length: usize) -> Range<usize> {
+pub(super) fn reached(horizon: Horizon, seen: usize, length: usize) -> Range<usize> {
     let steps = match horizon {
         Horizon::Steps(k) if seen == 0 => 0..k,
         Horizon::Steps(k) => seen + k - 1..seen + k,

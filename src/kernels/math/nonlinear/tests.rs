@@ -2,6 +2,7 @@
 //! finite differences; counting.
 
 mod particles;
+mod point_mass;
 mod predictions;
 
 use super::*;

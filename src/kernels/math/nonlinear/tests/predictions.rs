@@ -8,7 +8,7 @@ use crate::math::kalman::{Filtered, Horizon};
 use crate::math::streams::Streams;
 use nalgebra::DVector;
 
-const HORIZONS: [Horizon; 4] = [
+pub(super) const HORIZONS: [Horizon; 4] = [
     Horizon::Steps(1),
     Horizon::Steps(3),
     Horizon::FreeRun { warm_up: 0 },
