@@ -3,16 +3,15 @@
 mod adam;
 mod config;
 mod em;
-pub mod estimator;
 pub mod evaluation;
 mod fit;
-pub mod forecast;
 pub mod metrics;
 mod supported;
 
 pub use config::{AdamConfig, Device, EarlyStopping, EmConfig, LearningRateSchedule, Precision, TrainingConfig};
 pub use supported::{Combination, OPTIMIZERS, supported_combinations, unsupported};
 
+use metrics::EvaluationConfig;
 use crate::data::Splits;
 use crate::math::streams::Streams;
 use crate::model::Model;
@@ -40,8 +39,8 @@ pub struct Job<'a> {
     pub streams: &'a Streams,
     /// Threads that one closed-form sweep may use; results do not depend on it.
     pub threads: usize,
-    /// Draws per row for bounds of a likelihood without a closed form.
-    pub bound_samples: usize,
+    /// How the model is evaluated.
+    pub evaluation: &'a EvaluationConfig,
 }
 
 impl Job<'_> {
