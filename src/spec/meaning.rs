@@ -28,9 +28,7 @@ pub fn load_experiment(path: &Path, overrides: &[String]) -> Result<Loaded<Spec>
 /// Every semantic fault. `folder` is the folder of the experiment file; `file` holds what the variants share.
 fn check(spec: &Spec, file: &SharedFile, folder: &Path) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let shape = spec
-        .data
-        .check(file, folder, spec.rows(), spec.model.abilities().asked);
+    let shape = spec.data.check(file, folder, spec.rows(), spec.model.abilities().asked);
     match &shape {
         Err(fault) => faults.push(fault.clone().within("data")),
         Ok(Shape { widths, longest }) => {

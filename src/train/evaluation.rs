@@ -51,7 +51,9 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
         let mut visitors: Vec<_> = visitors.collect();
         if !visitors.is_empty() {
             for_each_joint(job.model, evaluation.theta, part.data, ROWS, |joint, rows| {
-                visitors.iter_mut().try_for_each(|visitor| visitor.visit(part, joint, rows))
+                visitors
+                    .iter_mut()
+                    .try_for_each(|visitor| visitor.visit(part, joint, rows))
             })?;
         }
         for evaluator in &mut evaluators {

@@ -11,7 +11,6 @@ mod supported;
 pub use config::{AdamConfig, Device, EarlyStopping, EmConfig, LearningRateSchedule, Precision, TrainingConfig};
 pub use supported::{Combination, OPTIMIZERS, supported_combinations, unsupported};
 
-use metrics::EvaluationConfig;
 use crate::data::Splits;
 use crate::math::streams::Streams;
 use crate::model::Model;
@@ -20,6 +19,7 @@ use crate::objective::ObjectiveConfig;
 use crate::posterior::PosteriorConfig;
 use crate::{Error, Result};
 use candle_core::Tensor;
+use metrics::EvaluationConfig;
 use std::collections::BTreeMap;
 
 /// One training run: the model, the method and the data.

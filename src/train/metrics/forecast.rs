@@ -16,6 +16,7 @@ use crate::error::Fault;
 use crate::math::kalman::{Horizon, squared_errors};
 use crate::math::nonlinear::Predictor;
 use crate::math::streams::Stream;
+use crate::nn::Parameters;
 use crate::train::{Job, Trained};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -130,7 +131,7 @@ impl Family for Forecast {
     }
 
     fn of_trained(&self, job: &Job, trained: &Trained, _tables: &Tables) -> Result<Vec<(String, f64)>> {
-        measure(job, trained)
+        prediction_errors(job, &trained.theta)
     }
 }
 
@@ -170,9 +171,12 @@ fn key_faults(tables: &Tables, longest: Option<usize>) -> Vec<Fault> {
     faults
 }
 
-/// The errors on the test sequences; none without test sequences.
-fn measure(job: &Job, trained: &Trained) -> Result<Vec<(String, f64)>> {
-    let (Some(test), Some(model)) = (&job.splits.test, job.model.predictor(&trained.theta)?) else {
+/// The prediction errors of `theta` on the test sequences, by name; none without test sequences.
+///
+/// # Errors
+/// If an expectation cannot be computed.
+pub fn prediction_errors(job: &Job, theta: &Parameters) -> Result<Vec<(String, f64)>> {
+    let (Some(test), Some(model)) = (&job.splits.test, job.model.predictor(theta)?) else {
         return Ok(Vec::new());
     };
     let settings = &job.evaluation.forecast;

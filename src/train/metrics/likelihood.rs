@@ -51,7 +51,8 @@ const ESTIMATE_ERROR: Condition = Condition {
 /// Needed by all metrics of an exact likelihood, in words.
 pub(super) const EXACT_MODEL: &str =
     "a model whose likelihood is exact: any but `nonlinear_gaussian_ssm` and a `latent_gaussian` that is not linear";
-const GRID_MODEL: &str = "a `latent_gaussian` that is not linear, with at most 2 latent dimensions (1 where x is given)";
+const GRID_MODEL: &str =
+    "a `latent_gaussian` that is not linear, with at most 2 latent dimensions (1 where x is given)";
 
 const METRICS: &[Declared] = &[
     Declared {

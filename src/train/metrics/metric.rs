@@ -120,7 +120,11 @@ impl Declared {
     /// The metrics, one per part.
     pub fn metrics(&self) -> Vec<Metric> {
         match self.parts {
-            [] => vec![self.of_part(&DataPart { name: "", rows: "", ..TRAIN })],
+            [] => vec![self.of_part(&DataPart {
+                name: "",
+                rows: "",
+                ..TRAIN
+            })],
             parts => parts.iter().map(|part| self.of_part(part)).collect(),
         }
     }

@@ -29,7 +29,7 @@ mod rollout;
 pub use bounds::BoundsConfig;
 pub use config::{EvaluationConfig, Tables};
 pub use estimator::EstimatorConfig;
-pub use forecast::ForecastConfig;
+pub use forecast::{ForecastConfig, prediction_errors};
 pub use likelihood::mean_log_likelihood;
 pub(super) use likelihood::{score, validation};
 pub use metric::{Condition, DataPart, Declared, Metric};
@@ -130,4 +130,54 @@ pub fn find(name: &str) -> Option<&'static Metric> {
     let called = |name: &str| METRICS.iter().find(|metric| metric.name == name);
     let groups = ["test", "rollout", "train", "estimator", "posterior"];
     called(name).or_else(|| groups.iter().find_map(|group| called(&format!("{group}/{name}"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_metric_has_its_own_name_and_complete_texts() {
+        let names: BTreeSet<&str> = METRICS.iter().map(|metric| metric.name.as_str()).collect();
+        assert_eq!(names.len(), METRICS.len());
+        for metric in METRICS.iter() {
+            let Metric {
+                name,
+                title,
+                formula,
+                needs,
+                ..
+            } = metric;
+            for text in [name, title, formula, needs] {
+                assert!(!text.is_empty() && !text.starts_with(' '), "{name}: {text:?}");
+                assert!(!text.contains("{part}") && !text.contains("{rows}"), "{name}: {text}");
+            }
+        }
+    }
+
+    /// A name with a part says in its texts which part it is of.
+    #[test]
+    fn metrics_of_a_part_are_declared_once_and_read_as_if_written_for_it() {
+        let metric = |name: &str| find(name).unwrap_or_else(|| panic!("no {name}"));
+        let error = metric("validation/log_likelihood_bound_standard_error");
+        assert_eq!(error.title, "standard error of the validation lower bound");
+        assert!(
+            error
+                .formula
+                .starts_with("standard error of validation/log_likelihood_bound over")
+        );
+        assert!(
+            error.needs.ends_with("can cover, `data.validation_fraction`"),
+            "{}",
+            error.needs
+        );
+        assert_eq!(
+            metric("train/elbo").needs,
+            "a posterior with a recognition network, and no test rows"
+        );
+        assert_eq!(metric("train/baseline").needs, "no test rows");
+        assert_eq!(metric("elbo").name, "test/elbo");
+        assert!(find("validation/elbo").is_none());
+    }
 }
