@@ -133,11 +133,8 @@ const METRICS: &[Declared] = &[
         formula: "log-likelihood of the training sequences per observed step as the extended or unscented Kalman filter of the \
                   posterior approximates it. The error has either sign and is not known; it is 0 where the model is linear",
         needs: "`posterior.kind` `extended_kalman` or `unscented_kalman`",
-        conditions: &[Condition {
-            what: "a posterior that approximates the likelihood",
-            write: "`posterior.kind` `extended_kalman` or `unscented_kalman`",
-            holds: |tables| tables.posterior.approximate_likelihood().is_some(),
-        }],
+        // Variants with another posterior are compared with those that have it, which is why they are not refused.
+        conditions: &[],
         unit: PER_DATUM,
         larger_is_better: None,
     },
