@@ -5,10 +5,10 @@
 //! independent modules implement it: [`model`] defines `log p_θ(x, z)`, [`posterior`] provides values of `z` with
 //! weights, and [`objective`] combines the two into one number to maximise.
 //!
-//! Data flow one way: experiment file → [`spec`] → [`data`] → [`model`] + [`posterior`] → [`objective`] → [`train`] →
-//! [`control`] → [`record`] → [`stats`] → [`runner`] → [`figure`] → [`cli`]. A module imports only from modules before
+//! Data flow one way: experiment file → [`spec`] → [`data`] → [`model`] + [`posterior`] → [`objective`] → [`control`] →
+//! [`train`] → [`record`] → [`stats`] → [`runner`] → [`figure`] → [`cli`]. A module imports only from modules before
 //! it, and a test reads this order: [`error`], [`math`], [`nn`], [`kind`], [`environment`], [`data`], [`model`],
-//! [`posterior`], [`objective`], [`train`], [`control`], [`spec`], [`record`], [`stats`], [`runner`], [`figure`], [`cli`].
+//! [`posterior`], [`objective`], [`control`], [`train`], [`spec`], [`record`], [`stats`], [`runner`], [`figure`], [`cli`].
 //! The first three are the crate `latent-lab-kernels`.
 
 pub mod cli;

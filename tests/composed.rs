@@ -47,7 +47,7 @@ fn trained(device: &str, [model, data, posterior, objective]: [&str; 4]) -> Outc
         splits: &splits,
         streams: &streams,
         threads: 1,
-        bound_samples: 10,
+        evaluation: &toml::from_str("bounds.samples = 10").expect("an evaluation"),
     };
     let mut last = Last::default();
     let trained = train(&job, None, &mut last).expect("training");

@@ -103,7 +103,7 @@ fn of_name(word: &str) -> Result<Page, Stop> {
     }
     if meanings.is_empty() {
         if let Some(metric) = metrics::find(word) {
-            return Ok(entry(Kind::Metric, metric.name));
+            return Ok(entry(Kind::Metric, &metric.name));
         }
         let kinds = Kind::value_variants().iter();
         let mut known: Vec<String> = kinds.flat_map(|kind| kind.entries()).map(|(name, _)| name).collect();
@@ -147,7 +147,7 @@ fn of_both(kind: Kind, words: &[&str]) -> Result<Page, Stop> {
     if kind == Kind::Metric
         && let Some(metric) = metrics::find(&word)
     {
-        return Ok(entry(Kind::Metric, metric.name));
+        return Ok(entry(Kind::Metric, &metric.name));
     }
     Err(unknown(&format!("{} `{word}`", kind.name()), &word, &names))
 }
@@ -280,12 +280,12 @@ fn metric(page: Page, name: &str) -> Page {
         Some(false) => "smaller is better",
         None => "neither larger nor smaller is better",
     };
-    page.with("title", Block::Paragraphs(vec![metric.title.to_owned()]))
+    page.with("title", Block::Paragraphs(vec![metric.title.clone()]))
         .with("text", Block::Paragraphs(vec![format!("{}.", metric.formula)]))
         .with(
             "facts",
             Block::Facts(vec![
-                ("needs", metric.needs.to_owned()),
+                ("needs", metric.needs.clone()),
                 ("unit", metric.unit.to_owned()),
                 ("better", better.to_owned()),
             ]),

@@ -1,7 +1,6 @@
 //! What `list` and `describe` know: the parts of an experiment file with their kinds and keys, metrics, environments
 //! and figures.
 
-use crate::control::EvaluationConfig;
 use crate::data::DataConfig;
 use crate::environment::EnvironmentKind;
 use crate::figure::lecture;
@@ -11,7 +10,8 @@ use crate::objective::ObjectiveConfig;
 use crate::posterior::PosteriorConfig;
 use crate::spec::describe::{Description, KeyDescription, file_keys, kinds, section};
 use crate::spec::{Spec, describe};
-use crate::train::{TrainingConfig, metrics};
+use crate::train::TrainingConfig;
+use crate::train::metrics::{self, EvaluationConfig};
 use clap::ValueEnum;
 
 /// What can be listed and described.
@@ -197,7 +197,7 @@ fn metric_line(metric: &metrics::Metric) -> Entry {
         None => "",
     };
     (
-        metric.name.to_owned(),
+        metric.name.clone(),
         format!("{}, in {}{better}", metric.title, metric.unit),
     )
 }

@@ -34,7 +34,7 @@ pub fn with_unit(quantity: &str, unit: &str) -> String {
 /// The metric called `name` in words, as in "test log-likelihood".
 pub fn title(name: &str) -> String {
     match metrics::find(name) {
-        Some(metric) => metric.title.to_owned(),
+        Some(metric) => metric.title.clone(),
         None => spelled_out(name),
     }
 }
@@ -61,8 +61,8 @@ mod tests {
 
     #[test]
     fn no_title_is_an_identifier() {
-        for metric in metrics::METRICS {
-            let title = title(metric.name);
+        for metric in metrics::METRICS.iter() {
+            let title = title(&metric.name);
             assert!(!title.contains(['_', '/']), "{title}");
         }
         assert_eq!(title("test/log_likelihood"), "test log-likelihood");

@@ -10,7 +10,7 @@ use super::sequence::SequenceKeys;
 use crate::data::{Batches, Dataset};
 use crate::error::provided;
 use crate::math::streams::{Generator, Streams};
-use crate::model::{Joint, Latent, LatentKind, Latents, Model};
+use crate::model::{Joint, Latent, Latents, Model};
 use crate::nn::{self, Activation, Parameters, Perceptron};
 use crate::{Error, Result};
 use candle_core::Tensor;
@@ -34,9 +34,9 @@ pub struct Recognition<'a> {
 }
 
 impl Recognition<'_> {
-    /// Whether draws of latents of this kind have a density.
-    pub fn has_density(&self, latent: LatentKind) -> bool {
-        latent != LatentKind::Trajectory || self.sequence.has_density()
+    /// Whether its draws have a density: paths of states need not.
+    pub fn has_density(&self, of_paths: bool) -> bool {
+        !of_paths || self.sequence.has_density()
     }
 
     fn network(self, latent: Latent, inputs: usize) -> Result<Perceptron> {

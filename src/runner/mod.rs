@@ -2,7 +2,6 @@
 //!
 //! One run is one thread; parallelism is over runs. A run that fails does not affect the others.
 
-mod baseline;
 mod benchmark;
 mod execute;
 mod experiment;

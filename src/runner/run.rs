@@ -1,13 +1,12 @@
 //! One run: load the rows, train (or go on training), evaluate, record.
 
 use super::recorder::{Ending, Recorder};
-use super::{Fresh, Standing, baseline};
-use crate::control::{self, Policy};
+use super::{Fresh, Standing};
 use crate::data::{SharedFile, Splits};
 use crate::math::streams::Streams;
 use crate::record::{Checkpoint, Identity, Run, RunAddress, Status};
 use crate::spec::Spec;
-use crate::train::{self, Job, State, Trained, estimator, evaluation, forecast};
+use crate::train::{self, Job, State, evaluation};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -218,43 +217,9 @@ impl PlannedRun {
             splits: &splits,
             streams: &streams,
             threads,
-            bound_samples: self.spec.evaluation.bound_samples,
+            evaluation: &self.spec.evaluation,
         };
-        let Trained { theta, steps, metrics } = train::train(&job, resume, recorder)?;
-        let mut metrics = match metrics {
-            Some(metrics) => metrics,
-            None => evaluation::evaluate(&job, &theta, steps)?,
-        };
-        metrics.push(("steps".to_owned(), steps as f64));
-        metrics.extend(match self.spec.model.abilities().is_binary() {
-            true => Some(baseline::binary_log_likelihood(&splits)),
-            false => baseline::log_likelihood(&splits, &streams)?,
-        });
-        let horizons = forecast::Settings {
-            warm_up: self.spec.evaluation.warm_up,
-            horizon: self.spec.evaluation.horizon,
-        };
-        metrics.extend(forecast::measure(&job, &theta, horizons)?);
-        if let (Some(rollout), Some(environment)) = (&self.spec.evaluation.rollout, self.spec.environment()?) {
-            let policy = Policy {
-                model: model.as_ref(),
-                theta: &theta,
-                standardization: &splits.standardization,
-                action: rollout.action,
-                latent: rollout.latent,
-            };
-            let episodes = control::roll_out(&*environment, &policy, rollout.episodes, &streams)?;
-            metrics.extend(control::score(&environment.declaration(), &episodes));
-            metrics.extend(control::references(&*environment, rollout.episodes, &streams)?);
-        }
-        if self.spec.evaluation.estimator_repeats > 0 {
-            metrics.extend(estimator::measure(
-                &job,
-                &theta,
-                steps,
-                self.spec.evaluation.estimator_repeats,
-            )?);
-        }
-        Ok(metrics)
+        let trained = train::train(&job, resume, recorder)?;
+        evaluation::evaluate_trained(&job, trained, &self.spec.tables())
     }
 }

@@ -57,7 +57,7 @@ training.starts: n_init n_starts restarts num_restarts n_restarts random_restart
 evaluation.rollout.environment: env env_id gym_env environment_id
 evaluation.rollout.episodes: n_episodes num_episodes n_rollouts eval_episodes num_rollouts
 evaluation.metrics: metric scores scoring measures
-evaluation.bound_samples: eval_samples iwae_samples num_eval_samples n_importance_samples
+evaluation.bounds.samples: eval_samples iwae_samples num_eval_samples n_importance_samples
 ";
 
 /// Names of values.

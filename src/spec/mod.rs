@@ -14,6 +14,7 @@ pub mod diagnostic;
 pub mod experiment;
 mod foreign;
 mod header;
+mod meaning;
 pub mod merge;
 mod overrides;
 mod renamed;
@@ -28,6 +29,7 @@ pub mod variants;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use experiment::{FILE_KEYS, Loaded, Variant, load};
+pub use meaning::load_experiment;
 pub use renamed::with_new_names;
 pub use seeds::Seeds;
-pub use suite::{Spec, load_experiment};
+pub use suite::Spec;

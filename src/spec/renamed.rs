@@ -18,11 +18,15 @@ const fn renamed(table: &'static str, old: &'static str, new: &'static str) -> R
     Renamed { table, old, new }
 }
 
-const RENAMED: [Renamed; 5] = [
+const RENAMED: [Renamed; 9] = [
     renamed("evaluation", "environment", "rollout.environment"),
     renamed("evaluation", "rollouts", "rollout.episodes"),
     renamed("evaluation", "action", "rollout.action"),
     renamed("evaluation", "latent", "rollout.latent"),
+    renamed("evaluation", "bound_samples", "bounds.samples"),
+    renamed("evaluation", "warm_up", "forecast.warm_up"),
+    renamed("evaluation", "horizon", "forecast.horizon"),
+    renamed("evaluation", "estimator_repeats", "estimator.repeats"),
     renamed("model", "first_values", "initial_values"),
 ];
 
@@ -93,13 +97,16 @@ mod tests {
     fn older_settings_have_new_names() {
         let read = |text: &str| text.parse::<Table>().unwrap();
         let old = "[model]\nkind = 'm'\nfirst_values = 'random'\n[evaluation]\nmetrics = ['a']\nenvironment = 'tree'\n\
-                   rollouts = 9\naction = 'mean'\nlatent = 'per_step'\nhorizon = 3\n";
-        let new = "[model]\nkind = 'm'\ninitial_values = 'random'\n[evaluation]\nmetrics = ['a']\nhorizon = 3\n\
+                   rollouts = 9\naction = 'mean'\nlatent = 'per_step'\nestimator_repeats = 0\nbound_samples = 7\nwarm_up = 2\n\
+                   horizon = 3\n";
+        let new = "[model]\nkind = 'm'\ninitial_values = 'random'\n[evaluation]\nmetrics = ['a']\n\
+                   bounds = { samples = 7 }\nforecast = { warm_up = 2, horizon = 3 }\nestimator = { repeats = 0 }\n\
                    [evaluation.rollout]\nenvironment = 'tree'\nepisodes = 9\naction = 'mean'\nlatent = 'per_step'\n";
         assert_eq!(with_new_names(&read(old)), Some(read(new)));
         assert_eq!(with_new_names(&read(new)), None);
         // Without an environment nothing was rolled out.
         let old = read("[evaluation]\nrollouts = 200\naction = 'sample'\nlatent = 'per_step'\nhorizon = 3\n");
-        assert_eq!(with_new_names(&old), Some(read("[evaluation]\nhorizon = 3\n")));
+        let new = read("[evaluation.forecast]\nhorizon = 3\n");
+        assert_eq!(with_new_names(&old), Some(new));
     }
 }

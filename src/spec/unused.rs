@@ -1,18 +1,16 @@
 //! Keys without effect: each is a fault that says what would give it an effect.
 //!
 //! A key that silently changes nothing makes two equal variants look different. Rules within one kind are checked in
-//! its file (`fixed_deviation` beside a standard deviation per column); the rules across tables are here. A key with
-//! its default value is never refused. A key that variants share is refused if it has no effect in any of them.
+//! its file (`fixed_deviation` beside a standard deviation per column), those of `[evaluation]` by the families of metrics;
+//! other rules across tables are here. A key with its default value is never refused. A key that variants share is refused if it has no effect in any of them.
 
 use super::Spec;
-use crate::control::{EvaluationConfig, LatentRule, RolloutConfig};
 use crate::data::Source;
 use crate::data::source::Widths;
 use crate::error::Fault;
 use crate::kind;
-use crate::model::{LatentKind, LikelihoodKind};
 use crate::objective::Setting;
-use crate::posterior::{Common, Network, PosteriorKind, Schedule};
+use crate::posterior::{Common, PosteriorKind, Schedule};
 use crate::train::AdamConfig;
 
 /// One key with a value that would change nothing.
@@ -46,7 +44,6 @@ pub(super) fn unused(spec: &Spec, widths: Widths) -> Vec<Fault> {
     let mut found = Found::default();
     posterior(spec, &mut found);
     training(spec, widths, &mut found);
-    evaluation(spec, &mut found);
     if let Source::Lgssm(generator) = &spec.data.source {
         found.note(
             "data.input_range",
@@ -121,35 +118,6 @@ fn training(spec: &Spec, widths: Widths, found: &mut Found) {
     );
 }
 
-fn evaluation(spec: &Spec, found: &mut Found) {
-    let (evaluation, defaults) = (&spec.evaluation, EvaluationConfig::default());
-    let abilities = spec.model.abilities();
-    found.note(
-        "evaluation.bound_samples",
-        evaluation.bound_samples != defaults.bound_samples && !spec.has_bound(),
-        "no bound is estimated by draws: the latent variable is finite, there is no recognition network, or the likelihood needs no bound",
-        "a continuous latent variable, with a recognition network or with more dimensions than a grid can cover",
-    );
-    for (key, is_given) in [
-        ("evaluation.warm_up", evaluation.warm_up != defaults.warm_up),
-        ("evaluation.horizon", evaluation.horizon != defaults.horizon),
-    ] {
-        found.note(
-            key,
-            is_given && abilities.is_sequential() && !spec.has_test_rows(),
-            "predictions are scored on test sequences, and there are none",
-            "`data.test_fraction` or `data.test_path`",
-        );
-    }
-    let is_kept = |rollout: &RolloutConfig| rollout.latent == LatentRule::PerEpisode;
-    found.note(
-        "evaluation.rollout.latent",
-        evaluation.rollout.as_ref().is_some_and(is_kept) && spec.model.abilities().has_no_latent(),
-        NO_LATENT,
-        MORE_COMPONENTS,
-    );
-}
-
 /// Schedules that are longer than training, and so would never reach their final value.
 pub(super) fn unfinished_schedules(spec: &Spec) -> Vec<Fault> {
     let steps = spec.training.steps();
@@ -173,32 +141,4 @@ pub(super) fn unfinished_schedules(spec: &Spec) -> Vec<Fault> {
         check(&format!("objective.{key}"), name, length);
     }
     faults
-}
-
-impl Spec {
-    /// Whether there are rows to test on.
-    pub fn has_test_rows(&self) -> bool {
-        match &self.data.source {
-            Source::File(file) => file.test_fraction > 0.0 || file.test_path.is_some(),
-            _ => true,
-        }
-    }
-
-    /// How log p(x) is computed.
-    pub fn likelihood(&self) -> LikelihoodKind {
-        self.model.likelihood(self.data.is_given())
-    }
-
-    /// Whether bounds of log p(x) are estimated by draws of z: for a continuous latent variable or paths with a recognition
-    /// network, or for a latent of more dimensions than a grid can cover.
-    pub(super) fn has_bound(&self) -> bool {
-        let abilities = self.model.abilities();
-        let is_continuous = abilities.latent == LatentKind::Continuous;
-        let network = self.posterior.network();
-        let is_bounded = |network: Network| network.recognition.has_density(abilities.latent);
-        match abilities.is_sequential() {
-            true => network.is_some_and(is_bounded),
-            false => is_continuous && (network.is_some() || self.likelihood() == LikelihoodKind::Bound),
-        }
-    }
 }

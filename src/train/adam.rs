@@ -4,7 +4,7 @@
 //! not used in that pass. Draws of the posterior at step t come from stream `posterior`, index t. So the only state of
 //! a run is its step, its parameters and the optimiser's moments.
 
-use super::{AdamConfig, Job, Observer, State, Trained, evaluation, fact, fit, note_schedules, store, stored};
+use super::{AdamConfig, Job, Observer, State, Trained, evaluation, fact, fit, metrics, note_schedules, store, stored};
 use crate::data::{Batch, Batches};
 use crate::math::streams::Stream;
 use crate::nn::{Adam, AdamSettings, Parameters, backward, normal};
@@ -228,7 +228,7 @@ impl<'a> Run<'a> {
         let metrics = evaluation::evaluate(self.job, self.current(), self.step)?;
         // While a schedule changes the objective, evaluations cannot be compared, so none of them is the best so far.
         if self.config.early_stopping.is_some() && self.step >= self.job.schedules_end() {
-            let value = evaluation::validation(self.job, &metrics)?;
+            let value = metrics::validation(self.job, &metrics)?;
             match &mut self.best {
                 Some(best) if value <= best.value || value.is_nan() => best.evaluations_since += 1,
                 _ => {

@@ -9,7 +9,7 @@
 //! With several starts, each is first run to its end without a record. The one with the largest training likelihood is
 //! then run again with a record. A run that is interrupted before that continues with the first unexplored start.
 
-use super::{EmConfig, Job, Observer, State, Trained, evaluation, fact, note_schedules, store, stored};
+use super::{EmConfig, Job, Observer, State, Trained, evaluation, fact, metrics, note_schedules, store, stored};
 use crate::data::Batch;
 use crate::model::{EStep, Improvement, Latent, Latents, Sweeps};
 use crate::nn::Parameters;
@@ -209,7 +209,7 @@ impl Run<'_> {
         while progress.explored < self.config.starts {
             let start = progress.explored;
             let end = self.climb(start, self.first(start)?, 0, None, None, |_, _| Ok(()))?;
-            let value = evaluation::score(self.job, &end.theta)?;
+            let value = metrics::score(self.job, &end.theta)?;
             if value > progress.best_value {
                 (progress.best_start, progress.best_value) = (start, value);
             }

@@ -3,10 +3,8 @@
 mod adam;
 mod config;
 mod em;
-pub mod estimator;
 pub mod evaluation;
 mod fit;
-pub mod forecast;
 pub mod metrics;
 mod supported;
 
@@ -21,6 +19,7 @@ use crate::objective::ObjectiveConfig;
 use crate::posterior::PosteriorConfig;
 use crate::{Error, Result};
 use candle_core::Tensor;
+use metrics::EvaluationConfig;
 use std::collections::BTreeMap;
 
 /// One training run: the model, the method and the data.
@@ -40,8 +39,8 @@ pub struct Job<'a> {
     pub streams: &'a Streams,
     /// Threads that one closed-form sweep may use; results do not depend on it.
     pub threads: usize,
-    /// Draws per row for bounds of a likelihood without a closed form.
-    pub bound_samples: usize,
+    /// How the model is evaluated.
+    pub evaluation: &'a EvaluationConfig,
 }
 
 impl Job<'_> {

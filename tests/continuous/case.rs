@@ -50,7 +50,7 @@ impl Case {
             .initial(&data, &streams, 0, DType::F64, &Device::Cpu)
             .expect("first parameters");
         posterior
-            .initial(model.latent(), &data, &streams, &mut theta)
+            .initial(model.as_ref(), &data, &streams, &mut theta)
             .expect("a network");
         let noise = &mut streams.named("noise").at(0);
         for (_, var) in theta.iter() {

@@ -54,7 +54,7 @@ fn trained_by(model: &str, posterior: &str, objective: &str, training: &str) -> 
         splits: &splits,
         streams: &streams,
         threads: 1,
-        bound_samples: 2,
+        evaluation: &toml::from_str("bounds.samples = 2").expect("an evaluation"),
     };
     let theta = train(&job, None, &mut Nobody).expect("training").theta;
     Trained {

@@ -122,8 +122,8 @@ evaluate_every = 10
 averaging = 0.9
 early_stopping = { patience = 40 }
 
-[evaluation]
-bound_samples = 5
+[evaluation.bounds]
+samples = 5
 "#;
 
 /// How a run is stopped.

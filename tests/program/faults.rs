@@ -357,6 +357,13 @@ fn evaluation() {
         ("an older name of the episodes", tree("rollouts = 10")),
         ("an older name of the action", tree("action = \"mean\"")),
         ("an older name of the latent", tree("latent = \"per_episode\"")),
+        ("an older name of the draws of a bound", tree("bound_samples = 10")),
+        ("an older name of the warm-up", tree("warm_up = 3")),
+        ("an older name of the horizon", tree("horizon = 3")),
+        (
+            "an older name of the repeated estimates",
+            tree("estimator_repeats = 10")
+        ),
         (
             "an older name of the initial values",
             of(
@@ -385,7 +392,7 @@ fn evaluation() {
                 FILE,
                 DENSITY,
                 ADAM,
-                "estimator_repeats = 3\n[posterior]\nkind = \"sampled\"\n[objective]\nkind = \"iwae\"",
+                "estimator.repeats = 3\n[posterior]\nkind = \"sampled\"\n[objective]\nkind = \"iwae\"",
             )
         ),
         (
@@ -395,7 +402,7 @@ fn evaluation() {
                     FILE,
                     DENSITY,
                     ADAM,
-                    "[objective]\nkind = \"marginal_likelihood\"\n[evaluation]\nestimator_repeats = 3"
+                    "[objective]\nkind = \"marginal_likelihood\"\n[evaluation]\nestimator.repeats = 3"
                 ),
                 CSV,
             ),
@@ -410,7 +417,7 @@ fn slips_in_every_section() {
             "source = \"inverse_sinusoid\"\ntrain = 20",
             CONDITIONAL,
             ADAM,
-            "[posterior]\nkind = \"sampled\"\nsamples = 3\n[objective]\nkind = \"elbo\"\nbeta = 1\n[evaluation]\nestimator_repeats = 1",
+            "[posterior]\nkind = \"sampled\"\nsamples = 3\n[objective]\nkind = \"elbo\"\nbeta = 1\n[evaluation]\nestimator.repeats = 1",
         );
         assert!(text.contains(from));
         shown(&text.replace(from, to), CSV)
@@ -426,7 +433,7 @@ fn slips_in_every_section() {
         ("optimizer", slip("\"adam\"", "\"adm\"")),
         ("posterior", slip("samples =", "sample =")),
         ("objective", slip("beta =", "betta =")),
-        ("evaluation", slip("estimator_repeats", "estimator_repeat")),
+        ("evaluation", slip("estimator.repeats", "estimator.repeat")),
         ("section", slip("[evaluation]", "[evalution]")),
         ("another section's key", slip("steps = 3", "steps = 3\nhidden = [3]")),
     ]);

@@ -3,7 +3,7 @@
 use crate::laboratory::Laboratory;
 use proptest::prelude::*;
 
-const HEAD: &str = "question = \"?\"\nseeds = 1\n[evaluation]\nestimator_repeats = 0\n";
+const HEAD: &str = "question = \"?\"\nseeds = 1\n[evaluation.estimator]\nrepeats = 0\n";
 const FILE: &str = "source = \"file\"\npath = \"p.csv\"\nobserved = [\"x\", \"y\"]";
 const EM: &str = "optimizer = \"em\"\nsteps = 4";
 const ADAM: &str = "optimizer = \"adam\"\nsteps = 3\nevaluate_every = 2";
@@ -473,7 +473,8 @@ proptest! {
             "training.steps", "training.starts", "training.tolerance", "training.batch_size", "training.learning_rate",
             "training.warm_up_steps", "training.learning_rate_schedule", "training.early_stopping", "training.averaging",
             "evaluation.metrics", "evaluation.rollout", "evaluation.rollout.environment", "evaluation.rollout.episodes",
-            "evaluation.rollout.action", "evaluation.rollout.latent", "evaluation.rollouts",
+            "evaluation.rollout.action", "evaluation.rollout.latent", "evaluation.rollouts", "evaluation.bounds", "evaluation.bounds.samples",
+            "evaluation.forecast.warm_up", "evaluation.estimator.repeats", "evaluation.horizon",
         ]), value()), 0..4),
     ) {
         let text = format!("{HEAD}[data]\nsource = {source:?}\n[model]\nkind = {model:?}\n[training]\noptimizer = \"adam\"\n");

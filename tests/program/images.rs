@@ -31,7 +31,7 @@ fn experiment(path: &str) -> String {
         "question = \"Do images train?\"\nseeds = 1\n[data]\nsource = \"file\"\npath = {path:?}\nobserved = [\"array\"]\n\
          test_fraction = 0.2\n[model]\nkind = \"latent_gaussian\"\nlatent_dimensions = 2\nhidden = [8]\n[posterior]\n\
          kind = \"amortised\"\nhidden = [8]\n[objective]\nkind = \"elbo\"\n[training]\noptimizer = \"adam\"\n\
-         batch_size = 16\nsteps = 20\nevaluate_every = 10\n[evaluation]\nbound_samples = 5\n"
+         batch_size = 16\nsteps = 20\nevaluate_every = 10\n[evaluation.bounds]\nsamples = 5\n"
     )
 }
 

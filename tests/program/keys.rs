@@ -169,7 +169,7 @@ fn left(run: &latent_lab::runner::PlannedRun) -> Left {
     };
     let record = record::read_run(&dir).expect("a record");
     for name in record.manifest.metrics.keys() {
-        let known = metrics::find(name).is_some_and(|metric| metric.name == name);
+        let known = metrics::find(name).is_some_and(|metric| metric.name == *name);
         assert!(known, "`describe metric` does not know {name}");
     }
     let lines: Vec<String> = record.metrics.iter().map(|line| format!("{line:?}")).collect();

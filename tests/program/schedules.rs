@@ -194,7 +194,7 @@ fn the_last_notes_stand_before_the_last_checkpoint_however_often_one_is_kept() {
             splits: &splits,
             streams: &streams,
             threads: 1,
-            bound_samples: 1,
+            evaluation: &spec.evaluation,
         };
         let mut strict = Strict::default();
         train(&job, None, &mut strict).expect("training");

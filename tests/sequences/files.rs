@@ -91,7 +91,10 @@ fn faults_of_sequences_are_found_before_anything_runs() {
     );
     assert_eq!(faults(csv, "time = 't'", &starts("sampled")), "");
     let test = "time = 't'\ntest_fraction = 0.5";
-    for keys in ["warm_up = 3", "warm_up = 5\nmetrics = ['test/one_step_error']"] {
+    for keys in [
+        "forecast.warm_up = 3",
+        "forecast.warm_up = 5\nmetrics = ['test/one_step_error']",
+    ] {
         expect(
             test,
             &format!("{model}[evaluation]\n{keys}\n"),

@@ -8,7 +8,7 @@ use latent_lab::math::kalman::{Filtered, System};
 use latent_lab::math::streams::Streams;
 use latent_lab::model::{EStep, ModelConfig};
 use latent_lab::spec::load_experiment;
-use latent_lab::train::evaluation::mean_log_likelihood;
+use latent_lab::train::metrics::mean_log_likelihood;
 use std::path::Path;
 
 /// Sequences of two outputs and one input, some of them short, a fifth of the entries missing.

@@ -6,7 +6,8 @@ use candle_core::{DType, Device};
 use latent_lab::nn::Parameters;
 use latent_lab::objective::ObjectiveConfig;
 use latent_lab::posterior::PosteriorConfig;
-use latent_lab::train::{Job, evaluation, forecast};
+use latent_lab::train::metrics::prediction_errors;
+use latent_lab::train::{Job, evaluation};
 use std::collections::BTreeMap;
 
 const LINEAR: (&str, &str) = (
@@ -156,7 +157,7 @@ fn evaluated(case: &Case) -> BTreeMap<String, f64> {
         splits: &case.splits,
         streams: &case.streams,
         threads: 1,
-        bound_samples: 1,
+        evaluation: &toml::from_str("bounds.samples = 1").expect("an evaluation"),
     };
     evaluation::evaluate(&job, &case.theta, 0)
         .expect("metrics")
@@ -290,7 +291,7 @@ fn fixed_entries_stay_fixed_and_initial_values_lie_where_the_file_says() {
 }
 
 /// One-step, k-step and free-run errors and their ratios to those of the generator's own system, of initial values.
-fn prediction_errors(case: &Case) -> Vec<(String, f64)> {
+fn errors_of(case: &Case) -> Vec<(String, f64)> {
     let job = Job {
         model: case.model.as_ref(),
         posterior: &toml::from_str("kind = 'particle'").expect("a posterior"),
@@ -299,24 +300,23 @@ fn prediction_errors(case: &Case) -> Vec<(String, f64)> {
         splits: &case.splits,
         streams: &case.streams,
         threads: 1,
-        bound_samples: 1,
+        evaluation: &toml::from_str("forecast = { warm_up = 3, horizon = 4 }").expect("an evaluation"),
     };
-    let settings = forecast::Settings { warm_up: 3, horizon: 4 };
-    forecast::measure(&job, &case.theta, settings).expect("errors")
+    prediction_errors(&job, &case.theta).expect("errors")
 }
 
 #[test]
 fn predictions_are_scored_as_those_of_linear_models() {
-    let linear = prediction_errors(&Case::new(LINEAR));
+    let linear = errors_of(&Case::new(LINEAR));
     // Started at the generator's own parameters: the particles of both differ in number and chance alone.
     let truth = Case::new((
         "kind = 'nonlinear_gaussian_ssm'\ninitial_values = 'given'\nlikelihood_particles = 10000",
         "source = 'growth'\ntrain = 20\ntest = 200\nlength = 50\nmissing = 0.1",
     ));
-    let errors = prediction_errors(&truth);
+    let errors = errors_of(&truth);
     let names = |errors: &[(String, f64)]| errors.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&errors), names(&linear));
-    assert_eq!(errors, prediction_errors(&truth));
+    assert_eq!(errors, errors_of(&truth));
     let at = |name: &str| errors.iter().find(|(own, _)| own == name).expect("a metric").1;
     for (name, value) in &errors {
         let is_ratio = name.ends_with("_ratio");
@@ -335,7 +335,7 @@ fn predictions_are_scored_as_those_of_linear_models() {
         "kind = 'nonlinear_gaussian_ssm'\ninitial_values = 'given'\ntransition.start = [0.6, 20.0, 6.0]",
         "source = 'growth'\ntrain = 20\ntest = 200\nlength = 50\nmissing = 0.1",
     ));
-    let errors = prediction_errors(&wrong);
+    let errors = errors_of(&wrong);
     let ratios = errors.iter().filter(|(name, _)| name.ends_with("_ratio"));
     assert!(
         ratios.clone().count() == 3 && ratios.clone().all(|(_, ratio)| *ratio > 1.05),

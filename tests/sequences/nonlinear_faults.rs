@@ -51,7 +51,7 @@ fn faults_name_the_key_and_what_to_try() {
         ("emission_variances.fixed = [0.0]", particle, "it holds 0"),
         (
             "",
-            "[posterior]\nkind = \"particle\"\n[evaluation]\nestimator_repeats = 5\n",
+            "[posterior]\nkind = \"particle\"\n[evaluation.estimator]\nrepeats = 5\n",
             "no exact posterior to compare",
         ),
         (

@@ -204,9 +204,9 @@ mod tests {
                 ("\nseeds =", "seeds = 3"),
                 ("\ntrain =", "data.train = 100"),
                 ("\ntest =", "data.test = 100"),
-                ("\nbound_samples =", "evaluation.bound_samples = 10"),
+                ("\n[evaluation.bounds]", "evaluation.bounds.samples = 10"),
                 ("\nepisodes =", "evaluation.rollout.episodes = 20"),
-                ("\nestimator_repeats =", "evaluation.estimator_repeats = 3"),
+                ("\n[evaluation.estimator]", "evaluation.estimator.repeats = 3"),
             ];
             let stated = smaller.into_iter().filter(|(key, _)| text.contains(key));
             let overrides: Vec<String> = stated.map(|(_, smaller)| smaller.to_owned()).collect();

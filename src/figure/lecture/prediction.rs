@@ -78,7 +78,7 @@ mod tests {
     use crate::data::Dataset;
     use crate::math::streams::Streams;
     use crate::model::ModelConfig;
-    use crate::train::evaluation::mean_log_likelihood;
+    use crate::train::metrics::mean_log_likelihood;
     use approx::assert_relative_eq;
     use candle_core::{DType, Device};
 

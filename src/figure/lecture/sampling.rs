@@ -62,7 +62,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         .loaded
         .variants
         .first()
-        .map_or(0, |variant| variant.spec.evaluation.estimator_repeats);
+        .map_or(0, |variant| variant.spec.evaluation.estimator.repeats);
     Ok(Figure::new(&summary.question, 2, panels)
         .caption(format!(
             "Expected log-likelihood of S posterior samples per datum at the parameters of {} seeds (a line or a dot each), \

@@ -5,7 +5,7 @@
 use super::prediction::Prediction;
 use super::{first_seed, sentence_case, unexpected};
 use crate::Result;
-use crate::control::{Policy, RolloutConfig, play, starts};
+use crate::control::{Policy, play, starts};
 use crate::data::Table;
 use crate::figure::Anchor;
 use crate::figure::axis::Axis;
@@ -15,6 +15,7 @@ use crate::figure::layout::Figure;
 use crate::figure::number::fixed;
 use crate::figure::theme::{BASELINE, BLACK, Color, FAILED, MODEL, OBSERVED, VARIANTS};
 use crate::runner::{Experiment, PlannedRun, Reloaded, VariantSummary, reload, summarize};
+use crate::train::metrics::RolloutConfig;
 use latent_lab_envs::Batch;
 use latent_lab_envs::Tree;
 use latent_lab_envs::tree::{GOAL, ROAD_HALF_WIDTH, State, TREE, TREE_RADIUS};

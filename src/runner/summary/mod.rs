@@ -82,9 +82,9 @@ pub struct MetricDocument {
 impl From<&Metric> for MetricDocument {
     fn from(metric: &Metric) -> Self {
         Self {
-            name: metric.name.to_owned(),
-            title: metric.title.to_owned(),
-            formula: metric.formula.to_owned(),
+            name: metric.name.clone(),
+            title: metric.title.clone(),
+            formula: metric.formula.clone(),
             unit: metric.unit.to_owned(),
             larger_is_better: metric.larger_is_better,
         }
@@ -228,7 +228,7 @@ pub fn summarize_runs(experiment: &Experiment, runs: &[PlannedRun], curves: Curv
     }
     let spec = &experiment.loaded.variants[0].spec;
     let metric = references::chosen_metric(spec, &variants);
-    let (oracle, baseline) = references::references(experiment, &variants, metric.name);
+    let (oracle, baseline) = references::references(experiment, &variants, &metric.name);
     let mut summary = Summary {
         format: FORMAT,
         experiment: experiment.loaded.name.clone(),

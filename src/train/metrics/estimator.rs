@@ -14,16 +14,141 @@
 //! `Σ_j λ_j = 1`, a single square has the heaviest tail beyond 1.54 (Székely & Bakirov 2003, "Extremal probabilities
 //! for Gaussian quadratic forms").
 
-use super::{Job, evaluation::scalar};
+use super::metric::PER_DATUM;
+use super::{Condition, Declared, Family, Tables};
 use crate::Result;
 use crate::data::Batches;
-use crate::nn::{Parameters, backward};
+use crate::data::source::Shape;
+use crate::error::Fault;
+use crate::nn::backward;
 use crate::posterior::PosteriorConfig;
+use crate::train::evaluation::scalar;
+use crate::train::{Job, Trained};
 use candle_core::DType;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-/// The metrics `estimator/…` of `repeats` estimates on (at most the first 256) training rows, for the objective and the
-/// temperature after `steps` steps.
-pub fn measure(job: &Job, theta: &Parameters, steps: u64, repeats: u64) -> Result<Vec<(String, f64)>> {
+/// The table `[evaluation.estimator]`: bias and variance of the objective's estimate at the trained parameters.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct EstimatorConfig {
+    /// Repetitions over which the objective's estimate is compared with its exact value; 0 skips this.
+    #[schemars(range(max = 10_000_000))]
+    pub repeats: u64,
+}
+
+/// A statistic of repeated estimates.
+const fn statistic(
+    name: &'static str,
+    title: &'static str,
+    formula: &'static str,
+    unit: &'static str,
+    larger_is_better: Option<bool>,
+) -> Declared {
+    Declared {
+        parts: &[],
+        name,
+        title,
+        formula,
+        needs: "`evaluation.estimator.repeats` above 0",
+        conditions: &[Condition {
+            what: "repeated estimates",
+            write: "`estimator.repeats` above 0",
+            holds: |tables| tables.evaluation.estimator.repeats > 0,
+        }],
+        unit,
+        larger_is_better,
+    }
+}
+
+const STANDARD_ERRORS: &str = "standard errors";
+const OF_GRADIENT: &str = "nats per datum and unit of θ";
+
+const METRICS: &[Declared] = &[
+    statistic(
+        "estimator/value_bias",
+        "bias of the estimated objective",
+        "(mean of the estimated objectives − exact value) / standard error of that mean, over repeated draws from the \
+         posterior at the final θ. Within ±1.96 in 95 % of cases where there is no bias",
+        STANDARD_ERRORS,
+        None,
+    ),
+    statistic(
+        "estimator/value_deviation",
+        "standard deviation of the estimated objective",
+        "standard deviation of the estimated objective over repeated draws from the posterior at the final θ",
+        PER_DATUM,
+        Some(false),
+    ),
+    statistic(
+        "estimator/gradient_bias",
+        "bias of the estimated gradient",
+        "‖mean of the estimated gradients − exact gradient‖ / standard error of that mean, over repeated draws from the \
+         posterior at the final θ; the standard error is the root of the summed variances over the number of estimates. 1 \
+         in root mean square where there is no bias",
+        STANDARD_ERRORS,
+        Some(false),
+    ),
+    statistic(
+        "estimator/gradient_deviation",
+        "standard deviation of the estimated gradient",
+        "root of the summed variances of the estimated gradient over repeated draws from the posterior at the final θ",
+        OF_GRADIENT,
+        Some(false),
+    ),
+    statistic(
+        "estimator/gradient_norm",
+        "norm of the exact gradient",
+        "Euclidean norm of the exact gradient at the final θ",
+        OF_GRADIENT,
+        None,
+    ),
+];
+
+/// The family.
+pub(super) struct Estimator;
+
+impl Family for Estimator {
+    fn declared(&self) -> &'static [Declared] {
+        METRICS
+    }
+
+    fn faults(&self, tables: &Tables, _shape: Option<&Shape>) -> Vec<Fault> {
+        let reasons = [
+            (
+                !tables.model.abilities().exact_posterior,
+                "this model has no exact posterior to compare estimates with",
+                "remove it, or choose a model with a posterior in closed form",
+            ),
+            (
+                !tables.objective.needs_posterior(),
+                "this objective is exact: there is nothing to estimate",
+                "choose `expected_log_likelihood` with a `sampled` posterior",
+            ),
+            (
+                !tables.objective.is_unbiased(),
+                "the mean of the importance-weighted bound over draws has no exact value to compare with",
+                "choose `expected_log_likelihood` or `elbo`",
+            ),
+        ];
+        let is_asked = tables.evaluation.estimator.repeats > 0;
+        let reason = reasons.into_iter().find(|(applies, ..)| is_asked && *applies);
+        let fault = |(_, message, help)| Fault::new("evaluation.estimator.repeats", message, "0", help);
+        reason.map(fault).into_iter().collect()
+    }
+
+    fn of_trained(&self, job: &Job, trained: &Trained, _tables: &Tables) -> Result<Vec<(String, f64)>> {
+        match job.evaluation.estimator.repeats {
+            0 => Ok(Vec::new()),
+            repeats => measure(job, trained, repeats),
+        }
+    }
+}
+
+/// The metrics of `repeats` estimates on (at most the first 256) training rows, for the objective and the temperature
+/// after training.
+fn measure(job: &Job, trained: &Trained, repeats: u64) -> Result<Vec<(String, f64)>> {
+    let (theta, steps) = (&trained.theta, trained.steps);
     let rows = Batches::new(&job.splits.train, theta.dtype(), &theta.device());
     let rows = rows.narrow(0, rows.len().min(256))?;
     let estimate = |posterior: &PosteriorConfig, repeat: u64| -> Result<(f64, Vec<f64>)> {

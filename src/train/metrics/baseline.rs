@@ -1,20 +1,59 @@
 //! The baseline of every log-likelihood: one Gaussian (linear in x, where x is given), fitted in closed form; for sequences
 //! and images one Gaussian per column, independent over time; for binary rows independent Bernoulli columns.
 
+use super::metric::{PER_DATUM, TEST, TRAIN_WITHOUT_TEST};
+use super::{Declared, Family, Tables, mean_log_likelihood};
 use crate::Result;
 use crate::data::{Dataset, Splits};
 use crate::math::streams::Streams;
 use crate::model::{EStep, ModelConfig, gaussian::Gaussian, linear_gaussian::LinearGaussian};
-use crate::train::evaluation::mean_log_likelihood;
+use crate::train::{Job, Trained};
 use candle_core::{DType, Device};
 
-/// `log_likelihood` of independent Bernoulli columns, with 1 added to the count of either value, on the test rows (the
-/// training rows where there are no test rows), in nats per datum.
-pub(super) fn binary_log_likelihood(splits: &Splits) -> (String, f64) {
-    let (part, rows) = match &splits.test {
-        Some(test) => ("test", test),
-        None => ("train", &splits.train),
-    };
+const METRICS: &[Declared] = &[Declared {
+    parts: &[TEST, TRAIN_WITHOUT_TEST],
+    name: "{part}/baseline",
+    title: "baseline ({rows} log-likelihood)",
+    formula: "log-likelihood of a simple model on the {rows} rows. One Gaussian fitted to the training rows in closed form \
+              (linear in x where x is given); for sequences one Gaussian per column, independent over time; for images one \
+              Gaussian per pixel, independent of the other pixels, and no baseline where a pixel is constant; for binary \
+              columns independent Bernoulli variables with a count of 1 added to either value. In roll-outs the baseline is \
+              the success rate of uniformly random actions",
+    needs: "",
+    conditions: &[],
+    unit: PER_DATUM,
+    larger_is_better: None,
+}];
+
+/// The family.
+pub(super) struct Baseline;
+
+impl Family for Baseline {
+    fn declared(&self) -> &'static [Declared] {
+        METRICS
+    }
+
+    fn of_trained(&self, job: &Job, _trained: &Trained, tables: &Tables) -> Result<Vec<(String, f64)>> {
+        let value = match tables.model.abilities().is_binary() {
+            true => Some(binary_log_likelihood(job.splits)),
+            false => log_likelihood(job.splits, job.streams)?,
+        };
+        let name = |value| (format!("{}/baseline", scored(job.splits).0), value);
+        Ok(value.map(name).into_iter().collect())
+    }
+}
+
+/// The rows that are scored: the test rows, or the training rows where there are no test rows.
+fn scored(splits: &Splits) -> (&'static str, &Dataset) {
+    match &splits.test {
+        Some(test) => (TEST.name, test),
+        None => (TRAIN_WITHOUT_TEST.name, &splits.train),
+    }
+}
+
+/// The log-likelihood of independent Bernoulli columns, with 1 added to the count of either value, in nats per datum.
+fn binary_log_likelihood(splits: &Splits) -> f64 {
+    let (_, rows) = scored(splits);
     let train = &splits.train;
     let mut sum = 0.0;
     let ones = |data: &Dataset| data.observed.sums(|i, _, v| data.weight(i) * v);
@@ -22,19 +61,16 @@ pub(super) fn binary_log_likelihood(splits: &Splits) -> (String, f64) {
         let p = (own + 1.0) / (train.total_weight() + 2.0);
         sum += present * p.ln() + (rows.total_weight() - present) * (1.0 - p).ln();
     }
-    (format!("{part}/baseline"), sum / rows.total_weight())
+    sum / rows.total_weight()
 }
 
-/// `log_likelihood` of the baseline on the test rows (the training rows where there is no test), in nats per datum in the
-/// data's units; none where a column of sequences or images is constant and has no Gaussian.
-pub(super) fn log_likelihood(splits: &Splits, streams: &Streams) -> Result<Option<(String, f64)>> {
-    let (part, rows) = match &splits.test {
-        Some(test) => ("test", test),
-        None => ("train", &splits.train),
-    };
+/// The log-likelihood of the Gaussian baseline in nats per datum in the data's units; none where a column of sequences or
+/// images is constant and has no Gaussian.
+fn log_likelihood(splits: &Splits, streams: &Streams) -> Result<Option<f64>> {
+    let (_, rows) = scored(splits);
     if rows.lengths.is_some() || rows.observed.is_images() {
         let value = independent_columns(&splits.train, rows) - splits.standardization.observed.log_scale_of(rows);
-        return Ok(value.is_finite().then(|| (format!("{part}/baseline"), value)));
+        return Ok(value.is_finite().then_some(value));
     }
     let config = match splits.train.given {
         Some(_) => ModelConfig::new(LinearGaussian::default())?,
@@ -53,7 +89,7 @@ pub(super) fn log_likelihood(splits: &Splits, streams: &Streams) -> Result<Optio
         None => first,
     };
     let value = mean_log_likelihood(model.as_ref(), &theta, rows)? - splits.standardization.observed.log_scale();
-    Ok(Some((format!("{part}/baseline"), value)))
+    Ok(Some(value))
 }
 
 /// Log-likelihood of `rows` in nats per datum, every entry drawn from its column's Gaussian, fitted to `train`.
