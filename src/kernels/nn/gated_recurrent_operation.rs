@@ -44,7 +44,7 @@ struct Values<T> {
     states: Vec<T>,
 }
 
-/// Gradients of a sweep; of inputs and initial state only where wanted.
+/// Gradients of a sweep; those of the inputs only where wanted.
 struct Gradients<T> {
     inputs: Option<Vec<T>>,
     initial: Vec<T>,
