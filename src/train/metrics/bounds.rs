@@ -134,7 +134,9 @@ const METRICS: &[Declared] = &[
 
 /// Whether there is a recognition network whose draws have a density.
 fn has_density(posterior: &PosteriorConfig, of_paths: bool) -> bool {
-    posterior.network().is_some_and(|network| network.recognition.has_density(of_paths))
+    posterior
+        .network()
+        .is_some_and(|network| network.recognition.has_density(of_paths))
 }
 
 /// Whether evidence lower bounds of paths are estimated by draws.
@@ -239,7 +241,11 @@ fn measure(evaluation: &Evaluation, part: &Part) -> Result<Measured> {
     let [mut evidence, mut tight, mut entropy] = [Sum::default(), Sum::default(), Sum::default()];
     let [mut evidence_spread, mut tight_spread] = [Spread::default(), Spread::default()];
     // Of paths, every step of every draw is a row.
-    let steps = data.lengths.as_ref().and_then(|lengths| lengths.iter().max()).unwrap_or(&1);
+    let steps = data
+        .lengths
+        .as_ref()
+        .and_then(|lengths| lengths.iter().max())
+        .unwrap_or(&1);
     let size = (DRAWS / (samples * steps)).clamp(1, ROWS);
     for_each_joint(job.model, theta, data, size, |joint, _| {
         if let Latent::Finite(_) = joint.latent() {

@@ -1,6 +1,6 @@
 //! Neural state spaces: paths against the linear oracle, the families of q, filters, and gradients against differences.
 
-use crate::case::{Case, assert_unbiased, distance, norm, splits};
+use crate::sequences::case::{Case, assert_unbiased, distance, norm, splits};
 use candle_core::{DType, Device, Tensor};
 use latent_lab::data::{Batch, Dataset};
 use latent_lab::math::streams::Streams;

@@ -1,6 +1,6 @@
 //! A policy with a continuous latent: how long a latent lasts, the mean action, and refused settings.
 
-use crate::case::{Case, agrees, rows};
+use crate::continuous::case::{Case, agrees, rows};
 use latent_lab::control::{ActionRule, Agent, LatentRule, Policy};
 use latent_lab::data::Standardization;
 use latent_lab::math::streams::Streams;

@@ -1,6 +1,6 @@
 //! Training of a recognition network, in whole runs.
 
-use crate::case::{mean_and_error, numbers};
+use crate::continuous::case::{mean_and_error, numbers};
 use candle_core::{DType, Device};
 use latent_lab::data::{Batch, DataConfig, Splits};
 use latent_lab::math::linear_latent::LinearLatent;
@@ -79,7 +79,7 @@ fn reverse_kl_trains_the_same_by_either_objective() {
     // With β = 1 + ε the bound is split into likelihood and divergence, and training ends at the same place.
     let apart = trained(model, posterior, "kind = 'elbo'\nbeta = 1.000000000001", 20);
     for ((name, a), (_, b)) in one.theta.iter().zip(apart.theta.iter()) {
-        crate::case::close(&numbers(a.as_tensor()), &numbers(b.as_tensor()), 1e-7, name);
+        crate::continuous::case::close(&numbers(a.as_tensor()), &numbers(b.as_tensor()), 1e-7, name);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Gradients of log p(x, z) against finite differences, for every setting of the model.
 
-use crate::case::{Case, close, numbers, rows};
+use crate::continuous::case::{Case, close, numbers, rows};
 use candle_core::{DType, Tensor, Var};
 use latent_lab::data::source::Widths;
 use latent_lab::math::streams::Streams;

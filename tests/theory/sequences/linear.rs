@@ -1,7 +1,7 @@
 //! The linear-Gaussian state space in all modules: the identities of the expected log-likelihood, fixed entries, the
 //! Nile, an autoregression, data far from zero.
 
-use crate::case::{Case, assert_unbiased, distance, norm, splits};
+use crate::sequences::case::{Case, assert_unbiased, distance, norm, splits};
 use candle_core::{DType, Device, Tensor};
 use latent_lab::data::{Batch, DataConfig, Dataset, Splits};
 use latent_lab::math::kalman::{Filtered, System};

@@ -26,7 +26,7 @@ struct Case {
 
 #[test]
 fn every_covariance_follows_the_same_path() {
-    let fixture: Fixture = serde_json::from_str(include_str!("fixtures/sklearn_mixture.json")).unwrap();
+    let fixture: Fixture = serde_json::from_str(include_str!("../fixtures/sklearn_mixture.json")).unwrap();
     let (k, d) = (fixture.weights.len(), fixture.columns);
     let data = Observations::new(
         Rows {

@@ -1,7 +1,7 @@
 //! The nonlinear state space in all modules: gradients, fixed entries, initial values. On a linear model, the exact
 //! posterior is the oracle of the approximate posteriors.
 
-use crate::case::{Case, assert_unbiased, distance, norm};
+use crate::sequences::case::{Case, assert_unbiased, distance, norm};
 use candle_core::{DType, Device};
 use latent_lab::nn::Parameters;
 use latent_lab::objective::ObjectiveConfig;

@@ -1,6 +1,6 @@
 //! The evidence lower bound and the importance-weighted bound: their relations, what they bound, β and free nats.
 
-use crate::case::{Case, agrees, close, mean_and_error, numbers, objective, rows};
+use crate::continuous::case::{Case, agrees, close, mean_and_error, numbers, objective, rows};
 use candle_core::Tensor;
 use latent_lab::math::streams::Streams;
 use latent_lab::objective::{Gradient, Iwae, ObjectiveConfig, ObjectiveKind};

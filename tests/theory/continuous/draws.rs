@@ -1,8 +1,8 @@
 //! Samples against their distributions: ancestral samples against the joint by quadrature, importance samples against
 //! the posterior in closed form, and a decoder's points against both.
 
-use crate::case::{Case, agrees, close, numbers, rows};
-use crate::gradients::settings;
+use crate::continuous::case::{Case, agrees, close, numbers, rows};
+use crate::continuous::gradients::settings;
 use candle_core::{DType, Device, Tensor};
 use latent_lab::data::{Batch, Dataset, Field, Table};
 use latent_lab::math::latin_hypercube;
@@ -228,7 +228,7 @@ fn a_decoder_agrees_with_the_joint() {
                 // Stratified points vary less than independent ones, so their mean counts as known.
                 let mean = placed.chunks(2).map(|z| z[i].powi(power)).sum::<f64>() / (placed.len() / 2) as f64;
                 let values: Vec<f64> = numbers(&drawn).chunks(2).map(|z| z[i].powi(power)).collect();
-                let (found, error) = crate::case::mean_and_error(&values);
+                let (found, error) = crate::continuous::case::mean_and_error(&values);
                 let of_points = error * (values.len() as f64 / (placed.len() / 2) as f64).sqrt();
                 assert!(
                     (found - mean).abs() < 6.0 * (error.hypot(of_points)),

@@ -1,6 +1,6 @@
 //! Sequences from files: faults of tables and of models that do not fit them; tables and arrays of the same sequences.
 
-use crate::case::splits;
+use crate::sequences::case::splits;
 use candle_core::{DType, Device, Tensor};
 use latent_lab::data::{DataConfig, Dataset};
 use latent_lab::math::streams::Streams;

@@ -1,6 +1,6 @@
 //! Hamiltonian chains against the posterior: in closed form, and by quadrature where it has two modes.
 
-use crate::case::{Case, agrees, mean_and_error, numbers, rows};
+use crate::continuous::case::{Case, agrees, mean_and_error, numbers, rows};
 use candle_core::{Device, Tensor};
 use latent_lab::math::streams::Streams;
 use latent_lab::model::Latents;
