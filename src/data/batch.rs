@@ -138,7 +138,7 @@ impl Batch {
             // A row of weight 0 does not count, even if its value is −∞.
             Some(weights) => crate::nn::weighted_sum(
                 &values.reshape((1, ()))?,
-                &(weights.reshape((1, ()))? / self.len() as f64)?,
+                &(weights.reshape((1, ()))? / self.len() as f64)?.to_dtype(values.dtype())?,
             )?
             .squeeze(0)?,
             None => crate::nn::mean(values)?,

@@ -16,7 +16,7 @@ const PARTICLES: usize = 10_000;
 pub(super) fn truth(source: &Source) -> Option<Predictor> {
     match source {
         Source::Lgssm(generator) => Some(Predictor::Kalman(true_system(generator))),
-        Source::Growth(generator) => Some(Predictor::Particles(true_growth(generator), PARTICLES)),
+        Source::Growth(generator) => Some(Predictor::Particles(Arc::new(true_growth(generator)), PARTICLES)),
         Source::KrishnanLinear(_) => Some(Predictor::Kalman(true_krishnan_linear())),
         Source::KrishnanNonlinear(_) => Some(Predictor::Grid(true_krishnan_nonlinear())),
         _ => None,

@@ -224,6 +224,7 @@ impl ModelKind for ConditionalMixture {
             exact_likelihood: true,
             exact_posterior: true,
             state_space: false,
+            particles: false,
             paths: false,
             linear_emission: false,
             mean: true,

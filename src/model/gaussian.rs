@@ -86,6 +86,7 @@ impl ModelKind for Gaussian {
             exact_likelihood: true,
             exact_posterior: true,
             state_space: false,
+            particles: false,
             paths: false,
             linear_emission: false,
             mean: false,

@@ -165,6 +165,7 @@ impl ModelKind for GaussianMixture {
             exact_likelihood: true,
             exact_posterior: true,
             state_space: false,
+            particles: false,
             paths: false,
             linear_emission: false,
             mean: false,

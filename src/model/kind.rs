@@ -111,6 +111,8 @@ pub struct Abilities {
     pub exact_posterior: bool,
     /// It is a state space with Gaussian noise, whose joint is evaluated at beliefs over trajectories.
     pub state_space: bool,
+    /// It is a state space with constant Gaussian noise, whose joint is evaluated at simulated trajectories.
+    pub particles: bool,
     /// Its joint is evaluated at paths, with gradients, and hands out the state space as tensors.
     pub paths: bool,
     /// Its joint hands out paths, and p(o|x) is a linear Gaussian of constant noise.
@@ -162,6 +164,7 @@ impl Abilities {
             Need::FiniteLatent => self.is_finite(),
             Need::ContinuousLatent => self.latent == LatentKind::Continuous,
             Need::Trajectory => self.state_space,
+            Need::Particles => self.particles,
             Need::Paths => self.paths,
             Need::LinearEmission => self.linear_emission,
             Need::Rows => !self.is_sequential(),
@@ -187,6 +190,8 @@ pub enum Need {
     ContinuousLatent,
     /// A state space with Gaussian noise, evaluated at beliefs over trajectories.
     Trajectory,
+    /// A state space with constant Gaussian noise, evaluated at simulated trajectories.
+    Particles,
     /// A state space evaluated at paths, with gradients.
     Paths,
     /// Paths, with a linear Gaussian emission.
@@ -214,7 +219,12 @@ impl Need {
                 format!("`{who}` needs a continuous latent variable with a gradient, and this model has none")
             }
             Self::Trajectory => {
-                format!("`{who}` needs a state space whose noise is Gaussian and constant, and this model is none")
+                format!(
+                    "`{who}` gives Gaussian beliefs over trajectories, at which this model has no expected log-density"
+                )
+            }
+            Self::Particles => {
+                format!("`{who}` simulates a state space of constant Gaussian noise, and this model is none")
             }
             Self::LinearEmission => {
                 format!(

@@ -68,6 +68,7 @@ impl ModelKind for LinearGaussian {
             exact_likelihood: true,
             exact_posterior: true,
             state_space: false,
+            particles: false,
             paths: false,
             linear_emission: false,
             mean: true,

@@ -60,7 +60,7 @@ impl PosteriorKind for Particle {
     }
 
     fn needs(&self) -> &'static [Need] {
-        &[Need::Trajectory]
+        &[Need::Particles]
     }
 
     fn facts(&self) -> Facts {

@@ -57,6 +57,7 @@ impl ModelKind for StudentTMixture {
             exact_likelihood: true,
             exact_posterior: true,
             state_space: false,
+            particles: false,
             paths: false,
             linear_emission: false,
             mean: false,

@@ -254,6 +254,7 @@ impl ModelKind for LatentGaussian {
             exact_likelihood: self.is_linear(),
             exact_posterior: self.is_linear(),
             state_space: false,
+            particles: false,
             paths: false,
             linear_emission: false,
             mean: false,

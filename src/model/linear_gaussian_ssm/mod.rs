@@ -348,6 +348,7 @@ impl ModelKind for LinearGaussianSsm {
             exact_likelihood: true,
             exact_posterior: true,
             state_space: true,
+            particles: true,
             paths: false,
             linear_emission: false,
             mean: false,

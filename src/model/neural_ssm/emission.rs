@@ -203,6 +203,13 @@ impl Emission {
         })
     }
 
+    /// E[o | x] of a Gaussian, in the data's units. `[N, O]`
+    pub fn mean(&self, theta: &Parameters, state: &Tensor) -> Result<Tensor> {
+        let (location, _) = self.apply(theta, state, None)?;
+        let [shift, scale] = self.shift_and_scale(location.dtype())?;
+        Ok(location.broadcast_mul(&scale)?.broadcast_add(&shift)?)
+    }
+
     /// Means in the data's units as those of standardised observations; logits as they are.
     fn standardized(&self, location: Tensor) -> Result<Tensor> {
         match self.likelihood {

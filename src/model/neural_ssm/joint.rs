@@ -1,11 +1,13 @@
 //! `log p_θ(o, x)` of a batch of sequences as a function of paths x, with gradients of θ and x; in a model that is linear
 //! everywhere also at Gaussian beliefs, with log p_θ(o) and the true posterior in closed form.
 
+use super::dynamics::NeuralDynamics;
 use super::linear::flat;
 use super::model::Core;
 use super::transition::Condition;
 use crate::data::{Batch, Steps};
 use crate::error::provided;
+use crate::math::kalman::Sequences;
 use crate::math::streams::Generator;
 use crate::model::linear_gaussian_ssm::StateSpaceJoint;
 use crate::model::sequential::sequences;
@@ -265,6 +267,8 @@ pub(super) struct NeuralJoint<'a> {
     batch: &'a Batch,
     /// The same as a linear-Gaussian state space, if it is one.
     linear: OnceCell<StateSpaceJoint<'a>>,
+    /// The same for particles, if its noise is constant and Gaussian.
+    simulated: OnceCell<Option<(NeuralDynamics, Arc<Sequences>)>>,
 }
 
 impl<'a> NeuralJoint<'a> {
@@ -273,6 +277,7 @@ impl<'a> NeuralJoint<'a> {
             conditioned: Arc::new(conditioned),
             batch,
             linear: OnceCell::new(),
+            simulated: OnceCell::new(),
         }
     }
 
@@ -290,6 +295,40 @@ impl<'a> NeuralJoint<'a> {
         Ok(self.linear.get_or_init(|| joint))
     }
 
+    /// The paths of latents: tensors, or, where the model is not linear, simulated trajectories. None for beliefs of a
+    /// linear model, which are evaluated in closed form.
+    fn paths(&self, latents: &Latents) -> Result<Option<Tensor>> {
+        let beliefs = match latents {
+            Latents::Paths(paths) => return Ok(Some(paths.clone())),
+            Latents::Trajectories(beliefs) if !self.conditioned.core.is_linear => beliefs,
+            _ => return Ok(None),
+        };
+        let sequences = sequences(self.batch)?;
+        let (b, longest) = self.conditioned.steps.dims();
+        let x = self.conditioned.core.sizes.states;
+        let mut values = vec![0.0; b * beliefs.len() * longest * x];
+        for i in 0..b {
+            for (s, belief) in beliefs.iter().enumerate() {
+                for t in 0..sequences.lengths()[i] {
+                    let at = ((i * beliefs.len() + s) * longest + t) * x;
+                    values[at..at + x].copy_from_slice(belief.mean(&sequences, i, t).as_slice());
+                }
+            }
+        }
+        let paths = Tensor::from_vec(values, (b, beliefs.len(), longest, x), self.conditioned.target.device())?;
+        Ok(Some(paths.to_dtype(self.conditioned.target.dtype())?))
+    }
+
+    /// The terms at paths, in the type of their weights: f64 for trajectories.
+    fn terms_at(&self, paths: &Tensor, latents: &Latents, with_emission: bool) -> Result<[Option<Tensor>; 3]> {
+        let [initial, transition, emission] = self.conditioned.terms(paths, with_emission)?;
+        let wide = |term: Option<Tensor>| match latents {
+            Latents::Trajectories(_) => term.map(|term| term.to_dtype(DType::F64)).transpose(),
+            _ => Ok(term),
+        };
+        Ok([wide(initial)?, wide(transition)?, wide(emission)?])
+    }
+
     /// The sum of terms, each `[B, S]`.
     fn sum(&self, terms: [Option<Tensor>; 3]) -> Result<Tensor> {
         let mut terms = terms.into_iter().flatten();
@@ -304,27 +343,27 @@ impl Joint for NeuralJoint<'_> {
     }
 
     fn log_joint(&self, latents: &Latents) -> Result<Tensor> {
-        match latents {
-            Latents::Paths(paths) => self.sum(self.conditioned.terms(paths, true)?),
-            other => self.linear()?.log_joint(other),
+        match self.paths(latents)? {
+            Some(paths) => self.sum(self.terms_at(&paths, latents, true)?),
+            None => self.linear()?.log_joint(latents),
         }
     }
 
     fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>> {
-        match latents {
-            Latents::Paths(paths) => {
+        match self.paths(latents)? {
+            Some(paths) => {
                 let names = ["initial", "transition", "emission"];
-                let terms = names.into_iter().zip(self.conditioned.terms(paths, true)?);
+                let terms = names.into_iter().zip(self.terms_at(&paths, latents, true)?);
                 Ok(terms.filter_map(|(name, term)| Some((name, term?))).collect())
             }
-            other => self.linear()?.terms(other),
+            None => self.linear()?.terms(latents),
         }
     }
 
     fn log_prior(&self, latents: &Latents) -> Result<Tensor> {
-        match latents {
-            Latents::Paths(paths) => self.sum(self.conditioned.terms(paths, false)?),
-            other => self.linear()?.log_prior(other),
+        match self.paths(latents)? {
+            Some(paths) => self.sum(self.terms_at(&paths, latents, false)?),
+            None => self.linear()?.log_prior(latents),
         }
     }
 
@@ -353,7 +392,15 @@ impl Joint for NeuralJoint<'_> {
     }
 
     fn state_space(&self) -> Option<StateSpaceOf<'_>> {
-        self.linear().ok()?.state_space()
+        if let Ok(linear) = self.linear() {
+            return linear.state_space();
+        }
+        let simulated = self.simulated.get_or_init(|| {
+            let dynamics = NeuralDynamics::new(&self.conditioned.core, &self.conditioned.theta).ok()??;
+            Some((dynamics, sequences(self.batch).ok()?))
+        });
+        let (dynamics, sequences) = simulated.as_ref()?;
+        Some(StateSpaceOf { dynamics, sequences })
     }
 
     fn sequential(&self) -> Option<Arc<dyn Sequential>> {

@@ -6,6 +6,7 @@
 //! by entry. A model that is linear everywhere, with constant noise, has an exact likelihood by the Kalman filter; any
 //! other has estimates by particle filters.
 
+mod dynamics;
 mod emission;
 mod entries;
 mod filter;
@@ -287,6 +288,14 @@ impl NeuralSsm {
             && self.likelihood == Likelihood::Gaussian
     }
 
+    /// Whether it is a state space with constant Gaussian noise, whose state is x alone.
+    fn is_state_space(&self) -> bool {
+        self.transition_noise == NoiseForm::Constant
+            && self.emission_noise == NoiseForm::Constant
+            && self.likelihood == Likelihood::Gaussian
+            && !matches!(self.transition, TransitionFunction::Recurrent(_))
+    }
+
     /// Keys that have no effect beside the others.
     fn unused(&self) -> Vec<Fault> {
         let defaults = Self::default();
@@ -397,6 +406,7 @@ impl ModelKind for NeuralSsm {
             exact_likelihood: false,
             exact_posterior: self.is_linear(),
             state_space: self.is_linear(),
+            particles: self.is_state_space(),
             paths: true,
             linear_emission: matches!(self.emission, EmissionFunction::Linear(_))
                 && self.likelihood == Likelihood::Gaussian,

@@ -1,5 +1,6 @@
 //! The neural state space as a [`Model`]: its parts, its initial parameters, its joint.
 
+use super::dynamics::NeuralDynamics;
 use super::emission::{Emission, Moments};
 use super::entries::Entries;
 use super::joint::{Conditioned, NeuralJoint};
@@ -11,6 +12,7 @@ use crate::data::source::Widths;
 use crate::data::{Batch, Dataset};
 use crate::error::Fault;
 use crate::math::kalman::System;
+use crate::math::nonlinear::Predictor;
 use crate::math::streams::Streams;
 use crate::model::linear_gaussian_ssm::Parametrisation;
 use crate::model::{Joint, Latent, LikelihoodKind, Model, ModelKind, Normal};
@@ -195,6 +197,14 @@ impl Model for NeuralStateSpace {
         Ok(Some(self.core.sizes.system(&flat)?))
     }
 
+    fn predictor(&self, theta: &Parameters) -> Result<Option<Predictor>> {
+        if let Some(system) = self.state_space(theta)? {
+            return Ok(Some(Predictor::Kalman(system)));
+        }
+        let dynamics = NeuralDynamics::new(&self.core, theta)?;
+        Ok(dynamics.map(|dynamics| Predictor::Particles(Arc::new(dynamics), self.core.likelihood_particles)))
+    }
+
     fn free_parameters(&self, theta: &Parameters) -> usize {
         theta.count()
             - [&self.core.initial_mean, &self.core.initial_raw]
@@ -207,6 +217,11 @@ impl Model for NeuralStateSpace {
 }
 
 impl Core {
+    /// Whether it is a state space with constant Gaussian noise, whose state is x alone.
+    pub fn is_state_space(&self) -> bool {
+        self.transition.raw.is_some() && self.emission.raw.is_some() && self.transition.cell().is_none()
+    }
+
     /// Whether the observations are columns of 0 and 1.
     pub fn is_binary(&self) -> bool {
         self.emission.likelihood == Likelihood::Bernoulli

@@ -305,6 +305,7 @@ impl ModelKind for NonlinearGaussianSsm {
             exact_likelihood: false,
             exact_posterior: false,
             state_space: true,
+            particles: true,
             paths: false,
             linear_emission: false,
             mean: false,

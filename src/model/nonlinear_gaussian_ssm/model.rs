@@ -256,7 +256,7 @@ impl Model for NonlinearStateSpace {
 
     fn predictor(&self, theta: &Parameters) -> Result<Option<Predictor>> {
         let particles = self.settings.likelihood_particles;
-        Ok(Some(Predictor::Particles(self.system(theta)?, particles)))
+        Ok(Some(Predictor::Particles(Arc::new(self.system(theta)?), particles)))
     }
 
     fn free_parameters(&self, _theta: &Parameters) -> usize {

@@ -7,11 +7,12 @@ use crate::figure::chart::{Dot, Panel, Stroke};
 use crate::figure::frame::Point;
 use crate::figure::theme::{MODEL, OBSERVED, ORACLE};
 use crate::math::kalman::{Horizon, Sequences, squared_errors};
-use crate::math::nonlinear::{BasisSystem, BootstrapFilter, Predictor};
+use crate::math::nonlinear::{BootstrapFilter, Dynamics, Predictor};
 use crate::math::streams::Streams;
 use crate::runner::Reloaded;
 use crate::{Error, Result};
 use latent_lab_envs::{Generator, Growth};
+use std::sync::Arc;
 
 /// Observed steps, the last of them that are shown, and forecast steps.
 const SEEN: usize = 60;
@@ -33,13 +34,13 @@ pub(super) fn panels(loaded: &Reloaded, generator: &Growth, streams: &Streams) -
     let first = test.lengths.as_ref().map_or(test.observed.rows(), |lengths| lengths[0]);
     let observed = &test.observed.values()[..first];
     Ok([
-        fan(&model, observed, streams)?,
+        fan(model.as_ref(), observed, streams)?,
         errors(&model, truth, generator, streams)?,
     ])
 }
 
 /// The next observations of the test sequence `observed`.
-fn fan(model: &BasisSystem, observed: &[f64], streams: &Streams) -> Result<Panel> {
+fn fan(model: &dyn Dynamics, observed: &[f64], streams: &Streams) -> Result<Panel> {
     let seen = SEEN.min(observed.len() * 3 / 4).max(1);
     let ahead = AHEAD.min(observed.len() - seen);
     let head = Sequences::new(&observed[..seen], 1, &[], 0, &[seen])?;
@@ -69,7 +70,12 @@ fn fan(model: &BasisSystem, observed: &[f64], streams: &Streams) -> Result<Panel
 }
 
 /// Root mean square errors of fresh sequences of `generator`.
-fn errors(model: &BasisSystem, truth: &BasisSystem, generator: &Growth, streams: &Streams) -> Result<Panel> {
+fn errors(
+    model: &Arc<dyn Dynamics>,
+    truth: &Arc<dyn Dynamics>,
+    generator: &Growth,
+    streams: &Streams,
+) -> Result<Panel> {
     let generator = Growth {
         length: Some(100),
         ..generator.clone()
@@ -77,7 +83,7 @@ fn errors(model: &BasisSystem, truth: &BasisSystem, generator: &Growth, streams:
     let points = generator.draw(100 * SEQUENCES, &mut streams.named("figure").at(3));
     let sequences = Sequences::new(&points.observed, 1, &[], 0, &points.lengths)?;
     let horizons: Vec<Horizon> = (1..=HORIZONS).map(Horizon::Steps).collect();
-    let curve = |system: &BasisSystem| -> Result<Vec<Point>> {
+    let curve = |system: &Arc<dyn Dynamics>| -> Result<Vec<Point>> {
         let predictor = Predictor::Particles(system.clone(), PARTICLES);
         let all = predictor.expected(&sequences, &horizons, &streams.named("figure/errors"))?;
         let error = |(k, expected): (usize, &Vec<Vec<f64>>)| {

@@ -37,7 +37,7 @@ use nalgebra::{DMatrix, DVector};
 
 /// The interface of a state space with Gaussian noise to inference. Many states are passed side by side, feature-major
 /// `[X, n]`.
-pub trait Dynamics: std::fmt::Debug {
+pub trait Dynamics: std::fmt::Debug + Send + Sync {
     /// X.
     fn states(&self) -> usize;
 

@@ -5,13 +5,14 @@
 //! has mean 0 and drops out. Nothing is linearised; the error falls as 1/√N.
 
 use super::particle::{Cloud, disturb, fill_normal};
-use super::{BasisSystem, BootstrapFilter, LogLikelihood, ScalarSystem, filter_repeatedly};
+use super::{BootstrapFilter, Dynamics, LogLikelihood, ScalarSystem, filter_repeatedly};
 use crate::Result;
 use crate::math::kalman::{Filtered, Horizon, Sequences, System};
 use crate::math::linear_algebra::square_root;
 use crate::math::streams::{Generator, Stream};
 use rand::Rng;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A state space and the method that predicts with it.
 #[derive(Debug, Clone)]
@@ -19,7 +20,7 @@ pub enum Predictor {
     /// The Kalman filter: exact.
     Kalman(System),
     /// A bootstrap filter of this many particles: without bias in p(o_1 … o_T), and with errors of order 1/√N.
-    Particles(BasisSystem, usize),
+    Particles(Arc<dyn Dynamics>, usize),
     /// A sum over a grid of the state, refined until it changes by less than [`TOLERANCE`](super::TOLERANCE).
     Grid(ScalarSystem),
 }
@@ -34,7 +35,7 @@ impl Predictor {
                 ..LogLikelihood::default()
             }),
             Self::Particles(system, count) => {
-                let logs = filter_repeatedly(system, sequences, (count / 4).max(1), numbers)?;
+                let logs = filter_repeatedly(system.as_ref(), sequences, (count / 4).max(1), numbers)?;
                 Ok(LogLikelihood::of_filters(&logs))
             }
             Self::Grid(system) => Ok(LogLikelihood {
@@ -58,7 +59,7 @@ impl Predictor {
                 Ok(horizons.iter().map(|horizon| filtered.expected(*horizon)).collect())
             }
             Self::Particles(system, count) => {
-                let filter = BootstrapFilter::new(system, sequences, *count)?;
+                let filter = BootstrapFilter::new(system.as_ref(), sequences, *count)?;
                 let one = |horizon: &Horizon| filter.expected(*horizon, |i| numbers.at(i));
                 horizons.iter().map(one).collect()
             }
