@@ -1,45 +1,28 @@
 //! The `latent-lab` program.
 
+use libmimalloc_sys::{mi_option_set, mi_option_t};
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-unsafe extern "C" {
-    /// mimalloc's own, which its crate does not bind.
-    fn mi_option_set(option: std::ffi::c_int, value: std::ffi::c_long);
-}
-
-/// `mi_option_purge_delay` of mimalloc 2 and 3.
-const PURGE_DELAY: std::ffi::c_int = 15;
-
-#[cfg(target_os = "linux")]
-unsafe extern "C" {
-    /// The system's.
-    fn prctl(option: std::ffi::c_int, ...) -> std::ffi::c_int;
-}
-
-/// `PR_SET_THP_DISABLE` of Linux.
-#[cfg(target_os = "linux")]
-const DISABLE_HUGE_PAGES: std::ffi::c_int = 41;
+/// `mi_option_purge_delay` of mimalloc 2 and 3, which the binding leaves out.
+const PURGE_DELAY: mi_option_t = 15;
 
 fn main() -> std::process::ExitCode {
-    // One run is one thread. Candle would start threads of its own inside a run (a spinning pool for large element-wise
-    // operations, rayon for matrix products) and reads how many from these variables.
+    // One run is one thread, so candle must not start its own for large element-wise operations and matrix products; it
+    // reads how many from these variables.
     // SAFETY: no other thread exists yet, so nothing reads the environment meanwhile.
     unsafe {
         std::env::set_var("CANDLE_NUM_THREADS", "1");
         std::env::set_var("RAYON_NUM_THREADS", "1");
     }
-    // Freed memory goes back to the system after ten times as many milliseconds, not after ten seconds: or the batches
-    // of evaluations and the pixels of figures add up to twice what is ever in use. Any sooner, and wide layers spend a
-    // twentieth of their time on getting it back.
+    // Freed memory goes back to the system after 1 s (mimalloc multiplies the 100 ms by ten), because after the usual 10 s
+    // evaluations and figures hold twice what is ever in use, and sooner wide layers lose a twentieth of their time.
     // SAFETY: sets one number inside the allocator.
     unsafe { mi_option_set(PURGE_DELAY, 100) };
-    // A few bytes of each of many threads' sizes would cost two megabytes apiece, and no step is faster for it.
+    // Huge pages are disabled because they added 2 MB per thread and size class and made no step faster; a system without
+    // this switch loses nothing.
     #[cfg(target_os = "linux")]
-    // SAFETY: a switch of this process; a system that does not know it says so, and nothing is lost.
-    unsafe {
-        let [yes, unused]: [std::ffi::c_ulong; 2] = [1, 0];
-        prctl(DISABLE_HUGE_PAGES, yes, unused, unused, unused);
-    }
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     latent_lab::cli::main()
 }

@@ -7,10 +7,11 @@ use super::theme::Page;
 use super::words::{quantity, quantity_and_direction, sentence_case, title};
 use crate::Result;
 use crate::objective::ObjectiveConfig;
-use crate::runner::{Experiment, Summary, VariantSummary, agreed};
+use crate::runner::{Experiment, MetricDocument, Summary, VariantSummary, agreed};
 use crate::spec::Spec;
-use crate::stats::{self, LEVEL, mean_interval};
+use crate::stats::{LEVEL, mean_interval};
 use crate::train::TrainingConfig;
+use crate::train::metrics::find;
 use std::path::{Path, PathBuf};
 
 /// The interval that tables and figures give.
@@ -66,7 +67,10 @@ fn row(variant: &VariantSummary, summary: &Summary) -> Row {
             against: difference.against.clone(),
             values: values.collect(),
             mean: difference.difference.mean,
-            interval: difference.difference.interval.map(|interval| interval.bounds()),
+            interval: difference
+                .difference
+                .interval
+                .map(|interval| summary.metric.clip_difference(interval.bounds())),
         })
     });
     Row {
@@ -75,7 +79,7 @@ fn row(variant: &VariantSummary, summary: &Summary) -> Row {
         finished: variant.seeds.iter().filter(|seed| seed.status == "done").count(),
         failed: variant.failed(),
         mean: statistics.and_then(|statistics| statistics.mean),
-        interval: statistics.and_then(bounds),
+        interval: bounds(variant, metric),
         difference,
     }
 }
@@ -152,8 +156,10 @@ fn curves_of(summary: &Summary, experiment: &Experiment) -> Result<Option<Figure
             sentence_case(&title(&metric.name))
         ),
     };
-    let document = crate::train::metrics::find(name).map(crate::runner::MetricDocument::from);
-    let words = document.map_or_else(|| title(name), |document| quantity_and_direction(&document));
+    let document = find(name).map(MetricDocument::from);
+    let words = document
+        .as_ref()
+        .map_or_else(|| title(name), |document| quantity_and_direction(document));
     caption += &sentence_case(&words);
     caption += &match curves.iter().map(|curve| curve.values.len()).max() {
         Some(seeds @ 3..) => format!(": mean over {seeds} seeds with {INTERVAL}."),
@@ -166,7 +172,11 @@ fn curves_of(summary: &Summary, experiment: &Experiment) -> Result<Option<Figure
         x: steps(shown.iter().filter_map(|variant| spec(variant))).to_owned(),
         y: quantity(name),
     };
-    let mut figure = learning_curves(&curves, oracle, baseline, &interval, &labels)?;
+    let shown = |values: &[f64]| {
+        let clip = |interval| document.as_ref().map_or(interval, |document| document.clip(interval));
+        interval(values).map(clip)
+    };
+    let mut figure = learning_curves(&curves, oracle, baseline, &shown, &labels)?;
     if !omitted.is_empty() {
         let names: Vec<&str> = omitted.iter().map(|variant| variant.name.as_str()).collect();
         figure = figure.note(format!(
@@ -221,12 +231,66 @@ pub(super) fn curve(variant: &VariantSummary, metric: &str) -> Curve {
     }
 }
 
-/// The ends of the interval of the mean.
-pub(super) fn bounds(summary: &stats::Summary) -> Option<(f64, f64)> {
-    summary.bounds()
+/// The ends of the interval of a variant's mean, as tables show them.
+pub(super) fn bounds(variant: &VariantSummary, metric: &str) -> Option<(f64, f64)> {
+    let bounds = variant.summary.get(metric)?.bounds()?;
+    Some(find(metric).map_or(bounds, |metric| MetricDocument::from(metric).clip(bounds)))
 }
 
 /// Student's t interval of the mean at 95 %, as in tables.
 pub(super) fn interval(values: &[f64]) -> Option<(f64, f64)> {
     mean_interval(values, LEVEL).map(|interval| interval.bounds())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figure::drawn::{Drawn, hex};
+    use crate::figure::theme::MODEL;
+
+    /// A comparison of success rates, one variant near 1 and one near 0.
+    fn rates() -> Summary {
+        let variant = |name: &str, rates: [f64; 3]| {
+            let seeds = (0..).zip(rates);
+            let seeds = seeds.map(
+                |(seed, rate)| serde_json::json!({"seed": seed, "status": "done", "metrics": {"rollout/success_rate": rate}}),
+            );
+            serde_json::json!({
+                "name": name, "variant": name, "point": "", "changes": [], "settings": {}, "seeds": seeds.collect::<Vec<_>>(),
+                "summary": {"rollout/success_rate": crate::stats::Summary::new(&rates, 0).unwrap()},
+            })
+        };
+        let metric = MetricDocument::from(find("rollout/success_rate").unwrap());
+        let summary = serde_json::json!({
+            "format": 2, "experiment": "e", "question": "Which arrives?", "metric": metric, "also": [], "level": 0.95,
+            "oracle": null, "baseline": null, "reference": null, "differences": [],
+            "variants": [variant("high", [1.0, 1.0, 0.9]), variant("low", [0.0, 0.1, 0.0])],
+        });
+        serde_json::from_value(summary).unwrap()
+    }
+
+    #[test]
+    fn intervals_of_rates_are_drawn_and_written_up_to_where_rates_end() {
+        let comparison = comparison(&rates());
+        let intervals: Vec<_> = comparison.rows.iter().filter_map(|row| row.interval).collect();
+        assert!(
+            matches!(intervals[..], [(low, 1.0), (0.0, high)] if low > 0.0 && high < 1.0),
+            "{intervals:?}"
+        );
+        let drawn = Drawn::read(&comparison.draw().unwrap().svg().unwrap());
+        let axes = drawn.axes(0.0, 1600.0);
+        let bars = drawn.lines.iter().filter(|line| line.color == hex(MODEL));
+        let ends: Vec<f64> = bars
+            .flat_map(|line| &line.points)
+            .map(|p| axes.read(0, false, p.0))
+            .collect();
+        assert_eq!(ends.len(), 4);
+        assert!(ends.iter().all(|end| (-1e-3..=1.0 + 1e-3).contains(end)), "{ends:?}");
+        assert!(
+            drawn.words().contains(", 1.00") && drawn.words().contains("[0.00"),
+            "{}",
+            drawn.words()
+        );
+        assert!(!drawn.words().contains("clipped"), "{}", drawn.words());
+    }
 }

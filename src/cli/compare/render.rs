@@ -3,7 +3,7 @@
 use super::verdicts;
 use crate::cli::table::{Table, number};
 use crate::runner::{Best, MetricDocument, Summary, VariantSummary};
-use crate::stats::{self, Estimand, Interval, IntervalMethod};
+use crate::stats::{self, Estimand, IntervalMethod};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -17,7 +17,7 @@ pub(in crate::cli) fn render(summary: &Summary) -> String {
         text.push_str(&choices(best));
     }
     let _ = write!(text, "\n{}\n", heading(&summary.metric));
-    let mut table = scores(summary, &summary.metric.name);
+    let mut table = scores(summary, &summary.metric);
     for (name, value) in [("oracle", summary.oracle), ("baseline", summary.baseline)] {
         if let Some(value) = value {
             let cells = [
@@ -36,12 +36,7 @@ pub(in crate::cli) fn render(summary: &Summary) -> String {
     text.push_str(&verdicts::differences(summary));
     text.push_str(&single_runs(summary));
     for metric in &summary.also {
-        let _ = write!(
-            text,
-            "\n{}\n{}",
-            heading(metric),
-            scores(summary, &metric.name).render()
-        );
+        let _ = write!(text, "\n{}\n{}", heading(metric), scores(summary, metric).render());
     }
     for lines in [summary.warnings(), summary.failures()] {
         if !lines.is_empty() {
@@ -100,16 +95,16 @@ fn heading(metric: &MetricDocument) -> String {
 }
 
 /// Variants as rows: how many seeds finished, the mean of `metric` with its interval, the standard deviation over seeds.
-fn scores(summary: &Summary, metric: &str) -> Table {
+fn scores(summary: &Summary, metric: &MetricDocument) -> Table {
     let mut table = Table::new(&["variant", "seeds", "mean", "95 % interval", "std. dev."]);
     for variant in &summary.variants {
         let blank = || "–".to_owned();
-        let numbers = match variant.summary.get(metric) {
+        let numbers = match variant.summary.get(&metric.name) {
             Some(scores) => [
                 scores.mean.map_or_else(blank, number),
                 match scores.identical {
                     true => "same in all seeds".to_owned(),
-                    false => interval(scores.mean_interval),
+                    false => interval(scores.bounds().map(|found| metric.clip(found))),
                 },
                 scores.standard_deviation.map_or_else(blank, number),
             ],
@@ -136,9 +131,10 @@ fn seeds(variant: &VariantSummary) -> String {
     text
 }
 
-pub(super) fn interval(interval: Option<Interval>) -> String {
-    interval.map_or("–".to_owned(), |interval| {
-        format!("[{}, {}]", number(interval.low), number(interval.high))
+/// An interval from its lower to its upper end.
+pub(super) fn interval(bounds: Option<(f64, f64)>) -> String {
+    bounds.map_or("–".to_owned(), |(low, high)| {
+        format!("[{}, {}]", number(low), number(high))
     })
 }
 
@@ -175,8 +171,16 @@ fn explanations(summary: &Summary) -> String {
     let method = with_interval().find_map(|(_, scores)| Some(scores.mean_interval?.method));
     let method = method.unwrap_or(IntervalMethod::StudentT);
     if with_interval().next().is_some() {
+        let mut bounds = with_interval().filter_map(|(_, scores)| scores.bounds());
+        let clipped = match summary.metric.range() {
+            Some((least, largest)) if bounds.any(|found| summary.metric.clip(found) != found) => match largest {
+                f64::INFINITY => format!(", clipped at {least}"),
+                _ => format!(", clipped to [{least}, {largest}]"),
+            },
+            _ => String::new(),
+        };
         line(&format!(
-            "intervals: {}, for the mean over seeds; std. dev.: over seeds",
+            "intervals: {}, for the mean over seeds{clipped}; std. dev.: over seeds",
             method.title()
         ));
     }
@@ -299,6 +303,38 @@ pub(super) fn wrapped(words: &str, indent: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A comparison of success rates, one variant near 1 and one near 0.
+    fn rates() -> Summary {
+        let variant = |name: &str, rates: [f64; 3]| {
+            let seeds = (0..).zip(rates);
+            let seeds = seeds.map(
+                |(seed, rate)| serde_json::json!({"seed": seed, "status": "done", "metrics": {"rollout/success_rate": rate}}),
+            );
+            serde_json::json!({
+                "name": name, "variant": name, "point": "", "changes": [], "settings": {}, "seeds": seeds.collect::<Vec<_>>(),
+                "summary": {"rollout/success_rate": stats::Summary::new(&rates, 0).unwrap()},
+            })
+        };
+        let metric = MetricDocument::from(crate::train::metrics::find("rollout/success_rate").unwrap());
+        let summary = serde_json::json!({
+            "format": 2, "experiment": "e", "question": "Which arrives?", "metric": metric, "also": [], "level": 0.95,
+            "oracle": null, "baseline": null, "reference": null, "differences": [],
+            "variants": [variant("high", [1.0, 1.0, 0.9]), variant("low", [0.0, 0.1, 0.0])],
+        });
+        serde_json::from_value(summary).unwrap()
+    }
+
+    #[test]
+    fn intervals_of_rates_end_where_rates_end_and_the_note_says_so() {
+        let text = render(&rates());
+        assert!(text.contains(", 1.0000]") && text.contains("[0, "), "{text}");
+        assert!(text.contains("clipped to [0, 1]"), "{text}");
+        let mut inside = rates();
+        inside.metric.unit = "bits".to_owned();
+        let text = render(&inside);
+        assert!(text.contains(", 1.1") && !text.contains("clipped"), "{text}");
+    }
 
     #[test]
     fn words_are_wrapped_and_none_is_lost() {

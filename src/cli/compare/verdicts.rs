@@ -29,7 +29,11 @@ pub(super) fn differences(summary: &Summary) -> String {
             let paired = &found.difference;
             let interval = match paired.identical {
                 true => "same in all seeds".to_owned(),
-                false => interval(paired.interval),
+                false => interval(
+                    paired
+                        .interval
+                        .map(|found| summary.metric.clip_difference(found.bounds())),
+                ),
             };
             table.row(&[
                 found.variant.clone(),

@@ -75,7 +75,7 @@ fn title(variant: &VariantSummary, metric: &str) -> String {
     if let Some(mean) = summary.and_then(|summary| summary.mean) {
         text += &format!(": {}", fixed(mean, 3));
     }
-    if let Some((low, high)) = summary.and_then(bounds) {
+    if let Some((low, high)) = bounds(variant, metric) {
         text += &format!(" [{}, {}]", fixed(low, 3), fixed(high, 3));
     }
     text

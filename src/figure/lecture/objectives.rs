@@ -154,7 +154,7 @@ fn margin(variant: &VariantSummary, metric: &str) -> String {
     let summary = variant.summary.get(metric);
     let mean = summary.and_then(|summary| summary.mean);
     let text = |value: f64| fixed(value, 4);
-    match (mean, summary.and_then(bounds)) {
+    match (mean, bounds(variant, metric)) {
         (Some(mean), Some((low, high))) => format!("{} [{}, {}]", text(mean), text(low), text(high)),
         (Some(mean), None) => text(mean),
         _ => "no finished seed".to_owned(),

@@ -50,7 +50,7 @@ pub(super) fn shown<'a>(experiment: &Experiment, summary: &'a Summary) -> Result
 /// The mean of a metric in nats over seeds, with its 95 % interval where there is one.
 pub(super) fn nats(variant: &VariantSummary, metric: &str) -> String {
     let summary = variant.summary.get(metric);
-    match summary.map(|summary| (summary.mean, bounds(summary))) {
+    match summary.map(|summary| (summary.mean, bounds(variant, metric))) {
         Some((Some(mean), Some((low, high)))) => {
             format!("{} [{}, {}] nats", fixed(mean, 3), fixed(low, 3), fixed(high, 3))
         }

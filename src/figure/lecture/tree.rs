@@ -90,14 +90,15 @@ fn wilson(successes: f64, trials: f64) -> (f64, f64) {
 /// Wilson's interval of all roll-outs.
 fn title(variant: &VariantSummary, rollouts: usize) -> String {
     let name = sentence_case(&variant.name);
-    let summary = variant.summary.get("rollout/success_rate");
+    const METRIC: &str = "rollout/success_rate";
+    let summary = variant.summary.get(METRIC);
     match summary.and_then(|summary| Some((summary, summary.mean?))) {
         None => name,
         Some((summary, mean)) => {
             let all = (summary.count * rollouts) as f64;
-            let over_seeds = bounds(summary).filter(|(low, high)| low < high);
+            let over_seeds = bounds(variant, METRIC).filter(|(low, high)| low < high);
             let (low, high) = over_seeds.unwrap_or_else(|| wilson(mean * all, all));
-            let [mean, low, high] = [mean, low.max(0.0), high.min(1.0)].map(|rate| fixed(100.0 * rate, 1));
+            let [mean, low, high] = [mean, low, high].map(|rate| fixed(100.0 * rate, 1));
             format!("{name}: {mean} % [{low}, {high}]")
         }
     }

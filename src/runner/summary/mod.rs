@@ -5,6 +5,7 @@ mod differences;
 mod document;
 mod intervals;
 mod notes;
+mod range;
 mod read;
 mod references;
 
