@@ -1,8 +1,8 @@
 //! Tells the program which git revision it is built from: `LATENT_LAB_COMMIT` (the commit's full hash) and
 //! `LATENT_LAB_DIRTY` (whether a file that the program is made of differs from that commit).
 //!
-//! Both are absent where the sources are in no git repository of their own, as in an unpacked archive. A package made by
-//! `cargo package` names its commit in `.cargo_vcs_info.json`.
+//! Both are absent where the sources are in no git repository of their own, as in an unpacked archive. A package made
+//! by `cargo package` names its commit in `.cargo_vcs_info.json`.
 
 use std::path::Path;
 use std::process::Command;
@@ -45,7 +45,8 @@ fn checked_out() -> Option<(String, bool)> {
         let Some(path) = git(&["rev-parse", "--git-path", name]) else {
             continue;
         };
-        // A path that does not exist would run this script before every build; the folder that it would appear in does.
+        // Cargo would run this script before every build if a path did not exist, so its existing parent is watched
+        // instead.
         let found = Path::new(&path).ancestors().find(|path| path.exists());
         if let Some(path) = found.filter(|path| name.starts_with("refs/") || path.is_file()) {
             println!("cargo:rerun-if-changed={}", path.display());
@@ -65,10 +66,10 @@ fn packaged() -> Option<(String, bool)> {
     is_hash.then(|| (commit.to_owned(), text.contains("\"dirty\": true")))
 }
 
-/// What git answers, without the line's end; none without git, or where it refuses.
+/// The output of git, without the final newline; none without git, or if it fails.
 fn git(arguments: &[&str]) -> Option<String> {
     let mut command = Command::new("git");
-    // No optional lock and no file monitor: asking must not change or start anything.
+    // No optional lock and no file monitor: the query must not change or start anything.
     command
         .args(["--no-optional-locks", "-c", "core.fsmonitor=false"])
         .args(arguments);

@@ -11,12 +11,12 @@ const STEPS: u64 = 1000;
 
 fn single<E: Environment>(criterion: &mut Criterion, name: &str, environment: &E) {
     let rng = &mut ChaCha8Rng::seed_from_u64(0);
-    let bounds = environment.action_bounds();
+    let bounds = environment.action();
     let actions: Vec<Vec<f64>> = (0..STEPS)
         .map(|_| {
             bounds
                 .iter()
-                .map(|(low, high)| rng.random_range(*low..=*high))
+                .map(|control| rng.random_range(control.low..=control.high))
                 .collect()
         })
         .collect();

@@ -21,8 +21,62 @@ pub trait Declared: Serialize + DeserializeOwned + JsonSchema + fmt::Debug + Sen
     const SUMMARY: &'static str;
     /// Its equation, in one or a few lines.
     const EQUATION: &'static str;
-    /// An experiment file that runs it.
-    const EXAMPLE: &'static str;
+    /// An experiment that runs it.
+    const EXAMPLE: Example<'static>;
+}
+
+/// The tables of a small experiment file.
+#[derive(Debug, Clone, Copy)]
+pub struct Example<'a> {
+    /// Keys of `[data]`.
+    pub data: &'a str,
+    /// Keys of `[model]`.
+    pub model: &'a str,
+    /// Keys of `[posterior]`.
+    pub posterior: &'a str,
+    /// Keys of `[objective]`.
+    pub objective: &'a str,
+    /// Keys of `[training]`.
+    pub training: &'a str,
+    /// Further tables.
+    pub further: &'a str,
+}
+
+impl Example<'_> {
+    /// A mixture of three Gaussians, by gradient ascent on the expected log-likelihood under its exact posterior.
+    pub const USUAL: Example<'static> = Example {
+        data: "source = \"three_clusters\"\ntrain = 200",
+        model: "kind = \"gaussian_mixture\"\ncomponents = 3",
+        posterior: "kind = \"exact\"",
+        objective: "kind = \"expected_log_likelihood\"",
+        training: "optimizer = \"adam\"\nsteps = 200\nevaluate_every = 50",
+        further: "",
+    };
+
+    /// A decoder with a recognition network.
+    pub const AMORTISED: Example<'static> = Example {
+        data: "source = \"ring\"\ntrain = 200",
+        model: "kind = \"latent_gaussian\"",
+        posterior: "kind = \"amortised\"",
+        objective: "kind = \"elbo\"",
+        ..Self::USUAL
+    };
+
+    /// The file, which asks what `name` does.
+    pub fn file(&self, name: &str) -> String {
+        let Self {
+            data,
+            model,
+            posterior,
+            objective,
+            training,
+            further,
+        } = self;
+        format!(
+            "question = \"What does {name} do?\"\nseeds = 3\n\n[data]\n{data}\n\n[model]\n{model}\n\n[posterior]\n{posterior}\n\n\
+             [objective]\n{objective}\n\n[training]\n{training}\n{further}"
+        )
+    }
 }
 
 /// A trait of which kinds are the implementations, such as `dyn ModelKind`.
@@ -57,7 +111,7 @@ pub struct Entry<F: ?Sized> {
     /// [`Declared::EQUATION`].
     pub equation: &'static str,
     /// [`Declared::EXAMPLE`].
-    pub example: &'static str,
+    pub example: Example<'static>,
     read: fn(toml::Table) -> Result<Kept<F>, toml::de::Error>,
     schema: fn(&mut SchemaGenerator) -> Schema,
 }
@@ -99,7 +153,15 @@ impl<F: Family + ?Sized> Entry<F> {
     /// # Errors
     /// If a key has no default.
     pub fn default_options(&self) -> crate::Result<Chosen<F>> {
-        self.options(toml::Table::new())
+        self.with_options(toml::Table::new())
+    }
+
+    /// The kind with the options of these keys, without the key that names the kind.
+    ///
+    /// # Errors
+    /// If the keys are not those of the kind.
+    pub fn with_options(&self, keys: toml::Table) -> crate::Result<Chosen<F>> {
+        self.options(keys)
             .map_err(|error| Error::Other(format!("`{}`: {error}", self.name)))
     }
 
@@ -161,9 +223,28 @@ impl<F: ?Sized> Chosen<F> {
         })
     }
 
+    /// A kind with its default options, which TOML can always hold.
+    pub fn of_default<T: Declared + Default>() -> Self
+    where
+        F: Holds<T>,
+    {
+        let keys = toml::Table::try_from(T::default()).unwrap_or_default();
+        Self {
+            name: T::NAME,
+            keys,
+            options: F::hold(T::default()),
+        }
+    }
+
     /// The kind's name.
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The options, if this is the kind `T`.
+    pub fn get<T: Declared>(&self) -> Option<T> {
+        let is_it = self.name == T::NAME;
+        is_it.then(|| self.keys.clone().try_into().ok()).flatten()
     }
 
     /// Its options as TOML, defaults included.

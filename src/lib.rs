@@ -7,13 +7,14 @@
 //!
 //! Data flow one way: experiment file → [`spec`] → [`data`] → [`model`] + [`posterior`] → [`objective`] → [`train`] →
 //! [`control`] → [`record`] → [`stats`] → [`runner`] → [`figure`] → [`cli`]. A module imports only from modules before
-//! it, and a test reads this order: [`error`], [`math`], [`nn`], [`kind`], [`data`], [`model`], [`posterior`],
-//! [`objective`], [`train`], [`control`], [`spec`], [`record`], [`stats`], [`runner`], [`figure`], [`cli`]. The first three
-//! are the crate `latent-lab-kernels`.
+//! it, and a test reads this order: [`error`], [`math`], [`nn`], [`kind`], [`environment`], [`data`], [`model`],
+//! [`posterior`], [`objective`], [`train`], [`control`], [`spec`], [`record`], [`stats`], [`runner`], [`figure`], [`cli`].
+//! The first three are the crate `latent-lab-kernels`.
 
 pub mod cli;
 pub mod control;
 pub mod data;
+pub mod environment;
 pub mod figure;
 pub mod kind;
 pub mod model;

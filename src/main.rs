@@ -9,19 +9,20 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PURGE_DELAY: mi_option_t = 15;
 
 fn main() -> std::process::ExitCode {
-    // One run is one thread, so candle must not start its own for large element-wise operations and matrix products; it
-    // reads how many from these variables.
+    // One run is one thread. Candle would start threads of its own inside a run (a spinning pool for large element-wise
+    // operations, rayon for matrix products) and reads how many from these variables.
     // SAFETY: no other thread exists yet, so nothing reads the environment meanwhile.
     unsafe {
         std::env::set_var("CANDLE_NUM_THREADS", "1");
         std::env::set_var("RAYON_NUM_THREADS", "1");
     }
-    // Freed memory goes back to the system after 1 s (mimalloc multiplies the 100 ms by ten), because after the usual 10 s
-    // evaluations and figures hold twice what is ever in use, and sooner wide layers lose a twentieth of their time.
+    // Return freed memory to the system after ten times this delay, 1 s, instead of after the default 10 s. With the
+    // default, the batches of evaluations and the pixels of figures add up to twice the memory in use. With a shorter
+    // delay, wide layers spend a twentieth of their time on getting memory back.
     // SAFETY: sets one number inside the allocator.
     unsafe { mi_option_set(PURGE_DELAY, 100) };
-    // Huge pages are disabled because they added 2 MB per thread and size class and made no step faster; a system without
-    // this switch loses nothing.
+    // Disable huge pages: they added 2 MB per thread and size class, and made no step faster. A system without this flag
+    // returns an error and changes nothing.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
     latent_lab::cli::main()

@@ -9,7 +9,7 @@ use latent_lab::model::ModelConfig;
 use latent_lab::nn::{Parameters, with_composed};
 use latent_lab::objective::ObjectiveConfig;
 use latent_lab::posterior::PosteriorConfig;
-use latent_lab::train::{Job, Observer, State, TrainingConfig, train};
+use latent_lab::train::{Job, Observer, TrainingConfig, train};
 use std::path::Path;
 
 /// Remembers the last evaluation.
@@ -20,20 +20,6 @@ impl Observer for Last {
     fn evaluated(&mut self, _: u64, metrics: &[(String, f64)]) -> Result<()> {
         self.0 = metrics.to_vec();
         Ok(())
-    }
-
-    fn noted(&mut self, _: u64, _: &str) -> Result<()> {
-        Ok(())
-    }
-
-    fn checkpoint(&mut self, _: bool, _: &dyn Fn() -> Result<State>) -> Result<()> {
-        Ok(())
-    }
-
-    fn progressed(&mut self, _: u64, _: u64) {}
-
-    fn interrupted(&self) -> bool {
-        false
     }
 }
 

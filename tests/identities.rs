@@ -4,7 +4,7 @@ use candle_core::{DType, Device};
 use latent_lab::data::{Batch, Splits};
 use latent_lab::math::streams::Streams;
 use latent_lab::model::{EStep, Latent, Latents, Model, ModelConfig};
-use latent_lab::nn::{Parameters, backward};
+use latent_lab::nn::{Parameters, backward, normal};
 use latent_lab::objective::ObjectiveConfig;
 use latent_lab::posterior::PosteriorConfig;
 use std::path::Path;
@@ -86,15 +86,9 @@ fn cases() -> impl Iterator<Item = Case> {
             .expect("first parameters");
         let noise = &mut streams.named("noise").at(0);
         for (_, var) in theta.iter() {
-            use rand_distr::{Distribution, StandardNormal};
-            let noise: Vec<f64> = StandardNormal
-                .sample_iter(&mut *noise)
-                .take(var.elem_count())
-                .map(|v: f64| 0.2 * v)
-                .collect();
-            let noise = candle_core::Tensor::from_vec(noise, var.shape(), &Device::Cpu).expect("noise");
-            var.set(&(var.as_tensor() + noise).expect("a sum"))
-                .expect("the same shape");
+            let noise = normal(&mut *noise, var.shape(), DType::F64, &Device::Cpu).expect("noise");
+            let moved = (noise * 0.2).and_then(|noise| var.as_tensor() + noise).expect("a sum");
+            var.set(&moved).expect("the same shape");
         }
         Case {
             name: format!("{config:?}"),

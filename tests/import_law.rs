@@ -150,6 +150,85 @@ fn a_module_imports_only_from_modules_before_it() {
     });
 }
 
+/// Every path below the crate's root that the module `own` names in `code`, by `crate::` or by `super::`.
+fn all_paths(own: &str, code: &str) -> Vec<String> {
+    let mut all = paths(code);
+    for (at, _) in code.match_indices("super::") {
+        if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+            continue; // Another word, or a later `super` of the same path.
+        }
+        let (mut base, mut rest): (Vec<&str>, _) = (own.split("::").collect(), &code[at..]);
+        while let Some(deeper) = rest.strip_prefix("super::") {
+            base.pop();
+            rest = deeper;
+        }
+        all.extend(expand(&base.join("::"), rest).0);
+    }
+    all
+}
+
+#[test]
+fn the_reader_of_relative_paths_reads_them() {
+    let code = "use super::{a::B, super_c};\npub(super) fn f() { super::super::g::h(); crate::i(); }";
+    assert_eq!(
+        all_paths("x::y::z", code),
+        ["i", "x::y::a::B", "x::y::super_c", "x::g::h"]
+    );
+}
+
+/// Files that import each other in a circle, and those that import such files; what a folder's `mod.rs` hands on is left
+/// out.
+fn circles<'a>(files: &[(&'a str, &str)]) -> BTreeSet<&'a str> {
+    let names: BTreeSet<&str> = files.iter().map(|(name, _)| *name).collect();
+    let imports = |own: &str, code: &str| -> BTreeSet<&'a str> {
+        let all = all_paths(own, code.split("#[cfg(test)]").next().unwrap_or_default());
+        let file = |path: String| {
+            let holds = |name: &&&'a str| path == **name || path.starts_with(&format!("{name}::"));
+            names.iter().filter(holds).max_by_key(|name| name.len()).copied()
+        };
+        all.into_iter().filter_map(file).filter(|name| *name != own).collect()
+    };
+    let mut left: Vec<_> = files.iter().map(|(own, code)| (*own, imports(own, code))).collect();
+    // What imports nothing that is left is in no circle.
+    loop {
+        let rest: BTreeSet<&str> = left.iter().map(|(own, _)| *own).collect();
+        let before = left.len();
+        left.retain(|(_, imports)| !imports.is_disjoint(&rest));
+        if left.len() == before {
+            return rest;
+        }
+    }
+}
+
+#[test]
+fn files_of_the_kernels_import_each_other_one_way() {
+    let leaf = ("a::leaf", "use crate::b::far;");
+    let good = [leaf, ("a::user", "use super::leaf::X;"), ("b::far", "")];
+    assert!(circles(&good).is_empty());
+    let bad = [
+        leaf,
+        ("b::far", "fn f() { super::super::a::leaf::g() }"),
+        ("a::user", ""),
+    ];
+    assert_eq!(circles(&bad), BTreeSet::from(["a::leaf", "b::far"]));
+    let sources = sources();
+    let own = sources
+        .iter()
+        .filter(|source| ["math", "nn"].contains(&source.room.as_str()));
+    let own = own.filter(|source| !source.path.ends_with("mod.rs") && !source.path.contains("tests"));
+    let named: Vec<(String, &str)> = own
+        .map(|source| {
+            (
+                source.path.trim_end_matches(".rs").replace('/', "::"),
+                source.code.as_str(),
+            )
+        })
+        .collect();
+    let files: Vec<(&str, &str)> = named.iter().map(|(name, code)| (name.as_str(), *code)).collect();
+    assert!(files.len() > 50, "the reader found only {files:?}");
+    assert_eq!(circles(&files), BTreeSet::new());
+}
+
 /// A model, a posterior and an objective may use only the items of each other's `mod.rs`.
 #[test]
 fn model_posterior_and_objective_meet_only_in_their_traits() {
@@ -208,4 +287,72 @@ fn every_random_number_comes_from_a_named_stream() {
             }
         }
     }
+}
+
+/// What a kind needs, can do and is stands in its own file. Elsewhere the registry is asked, never the kind's name. A lecture
+/// figure may ask for the options of the kind that it is about.
+#[test]
+fn no_module_decides_by_the_name_of_a_kind() {
+    // Metrics and sources of data may have the same names.
+    let metrics = latent_lab::train::metrics::METRICS.iter();
+    let metrics = metrics
+        .filter_map(|metric| metric.name.split('/').nth(1))
+        .map(str::to_owned);
+    let data = latent_lab::spec::describe::kinds::<latent_lab::data::DataConfig>();
+    let others: Vec<String> = metrics.chain(data.into_iter().map(|source| source.name)).collect();
+    let quoted: Vec<String> = [
+        latent_lab::model::KINDS
+            .iter()
+            .map(|entry| entry.name)
+            .collect::<Vec<_>>(),
+        latent_lab::posterior::KINDS.iter().map(|entry| entry.name).collect(),
+        latent_lab::objective::KINDS.iter().map(|entry| entry.name).collect(),
+    ]
+    .concat()
+    .into_iter()
+    .filter(|name| !others.iter().any(|other| other == name))
+    .map(|name| format!("\"{name}\""))
+    .collect();
+    assert!(quoted.len() > 15, "the registries list {} kinds", quoted.len());
+    let is_own = |source: &Source| ["model", "posterior", "objective"].contains(&source.room.as_str());
+    // A description may name a kind in a text; a comparison may not.
+    let compares = |line: &str| {
+        quoted.iter().any(|name| {
+            [
+                format!("== {name}"),
+                format!("{name} =>"),
+                format!("{name} |"),
+                format!("| {name}"),
+            ]
+            .iter()
+            .any(|pattern| line.contains(pattern))
+        })
+    };
+    let mut offences = Vec::new();
+    for source in sources().iter().filter(|source| !is_own(source)) {
+        let code = source.code.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in code.lines().enumerate() {
+            let asks = line.contains(".get::<") && !source.path.starts_with("figure/lecture/");
+            if asks || compares(line) {
+                offences.push(format!("src/{}:{}: {}", source.path, number + 1, line.trim()));
+            }
+        }
+    }
+    assert_eq!(offences, [""; 0], "{}", offences.join("\n"));
+}
+
+/// No method of a trait exists to fail: a default that is an error would allow what cannot be asked.
+#[test]
+fn no_default_of_a_trait_is_an_error() {
+    let mut offences = Vec::new();
+    for source in sources() {
+        for part in source.code.split("pub trait ").skip(1) {
+            let body = part.split("\n}\n").next().unwrap_or_default();
+            if body.contains("Err(") {
+                let name = body.split([' ', ':', '{']).next().unwrap_or_default();
+                offences.push(format!("src/{}: {name}", source.path));
+            }
+        }
+    }
+    assert_eq!(offences, [""; 0], "{}", offences.join("\n"));
 }

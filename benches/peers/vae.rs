@@ -43,12 +43,8 @@ impl Request {
         let x = array(&file, "x")?;
         let values = x.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
         let data = Dataset {
-            observed: Table::new(values, x.dim(1)?),
-            given: None,
-            weights: None,
-            labels: None,
-            lengths: None,
-            before: None,
+            observed: Table::new(values, x.dim(1)?).into(),
+            ..Dataset::default()
         };
         let hidden = vec![self.hidden, self.hidden];
         let config = LatentGaussian {
@@ -58,17 +54,17 @@ impl Request {
             ..LatentGaussian::default()
         };
         let model = config.build(&data)?;
-        let posterior = PosteriorConfig::Amortised(Amortised {
+        let posterior = PosteriorConfig::new(Amortised {
             hidden,
             ..Amortised::default()
-        });
+        })?;
         let starts = (0..x.dim(0)? / self.batch).map(|i| i * self.batch);
         let batches = starts.map(|start| {
             Ok(Batch {
                 observed: x.narrow(0, start, self.batch)?,
                 given: None,
                 weights: None,
-                sequences: None,
+                lengths: None,
             })
         });
         let batches = batches.collect::<Result<Vec<_>>>()?;
@@ -148,7 +144,7 @@ impl<'a> Run<'a> {
     }
 
     fn train(mut self, batches: &[Batch], steps: usize) -> Result<Vec<f32>> {
-        let objective = ObjectiveConfig::Elbo(Elbo::default());
+        let objective = ObjectiveConfig::of_default::<Elbo>();
         let mut losses = Vec::with_capacity(steps);
         for (t, batch) in (0..steps as u64).zip(batches.iter().cycle()) {
             let joint = self.model.joint(&self.parameters, batch)?;

@@ -1,7 +1,8 @@
 //! The trait of environments. Parameters, state and randomness are separate, so states can be stepped in batches.
 //!
 //! The environment holds only parameters and never changes. Everything that changes is in `State`. Random numbers come
-//! from an argument.
+//! from an argument. What an environment declares (success, routes, an expert, reference scores) is a required method:
+//! "none" is written down, never assumed.
 
 use rand::Rng;
 
@@ -25,35 +26,93 @@ impl Step {
     }
 }
 
+/// One number of an action.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Control {
+    /// Its name in snake case, as the columns of demonstrations have it.
+    pub name: &'static str,
+    /// The lowest value; lower ones are clamped.
+    pub low: f64,
+    /// The highest value; higher ones are clamped.
+    pub high: f64,
+}
+
+/// Scores to compare a controller with. A list is empty if no such score is known.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Yardsticks {
+    /// Mean returns: `oracle` is the best known, `random` that of uniform actions.
+    pub returns: Vec<Reference>,
+    /// Shares of successful episodes, by the same names.
+    pub success_rates: Vec<Reference>,
+}
+
+/// The controller of one episode, with its own memory: from an observation and random numbers to an action.
+pub type Controller<'a> = Box<dyn FnMut(&[f64], &mut dyn Rng) -> Vec<f64> + Send + 'a>;
+
+/// A scripted controller that solves the task.
+pub trait Expert: Send + Sync {
+    /// A controller for a new episode; whatever it decides once per episode is drawn from `rng`.
+    fn begin<'a>(&'a self, rng: &mut dyn Rng) -> Controller<'a>;
+}
+
 /// A task controlled by actions.
 pub trait Environment: Send + Sync {
     /// Everything that changes during an episode.
     type State: Clone + Send;
 
-    /// Length of an observation.
-    fn observation_size(&self) -> usize;
+    /// The first fault that the ranges of single keys do not cover: the key in backquotes, what is expected, what came,
+    /// what to try. The other methods are meaningful only if there is none; they never panic.
+    fn fault(&self) -> Option<String>;
 
-    /// Length of an action.
-    fn action_size(&self) -> usize;
+    /// The names of the numbers of an observation, in snake case, as the columns of demonstrations have them.
+    fn observation(&self) -> Vec<&'static str>;
 
-    /// Lowest and highest value of each action entry. Actions beyond them are clamped; a NaN ends the episode as a
-    /// failure. If the environment's documentation says that actions are discrete, the value is rounded to a whole
-    /// number.
-    fn action_bounds(&self) -> Vec<(f64, f64)>;
+    /// The numbers of an action. Values beyond the bounds are clamped; a NaN ends the episode as a failure. If the
+    /// environment's documentation says that actions are discrete, a value is rounded to a whole number.
+    fn action(&self) -> Vec<Control>;
 
     /// Steps after which an episode is truncated.
     fn horizon(&self) -> usize;
 
+    /// The unit of the reward, such as "points" or "steps".
+    fn reward_unit(&self) -> &'static str;
+
+    /// What a successful episode is, in words; none if the environment has only rewards.
+    fn success_rule(&self) -> Option<&'static str>;
+
+    /// Whether `state` is a success; none if and only if there is no [`success_rule`](Self::success_rule). The end of the
+    /// time limit alone is no success.
+    fn success(&self, state: &Self::State) -> Option<bool>;
+
+    /// The names of the ways in which the task can be solved; empty if they are not told apart.
+    fn routes(&self) -> Vec<&'static str>;
+
+    /// The index into [`routes`](Self::routes) of the way that `state` has taken; none if it has taken none yet.
+    fn route(&self, state: &Self::State) -> Option<usize>;
+
+    /// A scripted controller that solves the task; none if nobody has written one.
+    fn expert(&self) -> Option<&dyn Expert>;
+
+    /// Scores to compare with.
+    fn yardsticks(&self) -> Yardsticks;
+
     /// A fresh episode.
     fn reset(&self, rng: &mut dyn Rng) -> Self::State;
 
-    /// Writes the observation of `state` into `into`, `[observation_size]`.
+    /// Writes the observation of `state` into `into`, as long as [`observation`](Self::observation).
     fn observe(&self, state: &Self::State, into: &mut [f64]);
 
-    /// Moves `state` by one action, `[action_size]`. A state whose episode is over does not change, and its reward is
-    /// 0.
+    /// Moves `state` by one action, as long as [`action`](Self::action). A state whose episode is over does not change,
+    /// and its reward is 0.
     fn step(&self, state: &mut Self::State, action: &[f64]) -> Step;
 
-    /// Values to compare a score with: the best known and the random controller. The text states the unit.
-    fn yardsticks(&self) -> Vec<Reference>;
+    /// Length of an observation.
+    fn observation_size(&self) -> usize {
+        self.observation().len()
+    }
+
+    /// Length of an action.
+    fn action_size(&self) -> usize {
+        self.action().len()
+    }
 }

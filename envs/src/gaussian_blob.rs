@@ -35,10 +35,6 @@ impl Generator for GaussianBlob {
         vec!["x1".into(), "x2".into()]
     }
 
-    fn given(&self) -> Vec<String> {
-        vec![]
-    }
-
     fn check(&self) -> Result<(), String> {
         self.mean.iter().try_for_each(|&m| check::finite("mean", m))?;
         let [[a, b], [c, d]] = self.covariance;

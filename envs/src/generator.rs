@@ -14,6 +14,9 @@ pub struct Points {
     pub labels: Vec<usize>,
     /// The weight of each row, `[n]`, one on average; empty if all weights are one.
     pub weights: Vec<f64>,
+    /// The number of the demonstration that each row is a step of, `[n]`, if rows are steps of demonstrations that a model
+    /// takes for independent; empty otherwise.
+    pub episodes: Vec<usize>,
     /// The number of steps of each sequence, if rows are the steps of sequences, one sequence after another; empty if
     /// rows are independent.
     pub lengths: Vec<usize>,
@@ -24,8 +27,8 @@ pub struct Points {
 pub struct Reference {
     /// A name in snake case. `oracle` is the best that any model can expect; others are named baselines.
     pub name: &'static str,
-    /// For a [`Generator`] the expected log-likelihood, nats per datum; for an
-    /// [`Environment`](crate::Environment) the unit that `text` states.
+    /// For a [`Generator`] the expected log-likelihood, nats per datum; for an [`Environment`](crate::Environment) a mean
+    /// return in its unit, or a success rate.
     pub value: f64,
     /// The model or controller that attains the value.
     pub text: &'static str,
@@ -40,7 +43,9 @@ pub trait Generator: Send + Sync {
     fn observed(&self) -> Vec<String>;
 
     /// Names of the C columns to condition on; empty for densities.
-    fn given(&self) -> Vec<String>;
+    fn given(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// The first fault that the ranges of single keys do not cover: the key, what is expected, what came, what to try.
     /// The other methods are meaningful only if this is `Ok`; they never panic.
@@ -52,11 +57,15 @@ pub trait Generator: Send + Sync {
     fn draw(&self, rows: usize, rng: &mut dyn Rng) -> Points;
 
     /// The true log-density of one row, nats: log p(observed) or log p(observed | given). −∞ for a row that cannot
-    /// occur, `None` if the density cannot be computed.
-    fn log_prob(&self, observed: &[f64], given: &[f64]) -> Option<f64>;
+    /// occur, `None` if the density cannot be computed: one row of a sequence has none of its own.
+    fn log_prob(&self, _observed: &[f64], _given: &[f64]) -> Option<f64> {
+        None
+    }
 
     /// The oracle, if it is known, then baselines: exact expectations, closed-form or by quadrature.
-    fn references(&self) -> Vec<Reference>;
+    fn references(&self) -> Vec<Reference> {
+        Vec::new()
+    }
 
     /// The true probabilities of the components that [`Points::labels`] number, if there are components.
     fn prior(&self) -> Option<Vec<f64>> {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::numeric::standard_normal;
-use crate::{Generator, Points, Reference};
+use crate::{Generator, Points};
 
 /// Sequences from the growth model; learn p(y_1 … y_T).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -102,20 +102,8 @@ impl Generator for Growth {
         vec!["y".to_owned()]
     }
 
-    fn given(&self) -> Vec<String> {
-        Vec::new()
-    }
-
     fn draw(&self, rows: usize, rng: &mut dyn Rng) -> Points {
         self.draw_with_states(rows, rng).0
-    }
-
-    fn log_prob(&self, _observed: &[f64], _given: &[f64]) -> Option<f64> {
-        None // One row of a sequence has no density of its own.
-    }
-
-    fn references(&self) -> Vec<Reference> {
-        Vec::new()
     }
 }
 

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::numeric::standard_normal;
-use crate::{Generator, Points, Reference};
+use crate::{Generator, Points};
 
 /// Rows of a matrix.
 pub type Rows = Vec<Vec<f64>>;
@@ -186,14 +186,6 @@ impl Generator for Lgssm {
 
     fn draw(&self, rows: usize, rng: &mut dyn Rng) -> Points {
         self.draw_with_states(rows, rng).0
-    }
-
-    fn log_prob(&self, _observed: &[f64], _given: &[f64]) -> Option<f64> {
-        None // One row of a sequence has no density of its own.
-    }
-
-    fn references(&self) -> Vec<Reference> {
-        Vec::new()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Simulators, experts and data generators: no tensors, no models.
 //!
 //! A [`Generator`] draws rows of a data set whose true density is known, so that a model can be compared with the
-//! oracle. An [`Environment`] is controlled by actions. Each is one struct in one file, and the struct is also its
+//! oracle. An [`Environment`] is controlled by actions; a [`Task`] is one whose type the caller does not know. Each is one struct in one file, and the struct is also its
 //! table of keys in an experiment file: its fields are the keys, its `Default` gives their defaults, and its field docs
 //! are the help. Randomness is always an argument.
 //!
@@ -16,6 +16,7 @@
 //! assert!((mean - 1.28).abs() < 0.1);
 //! ```
 
+mod batch;
 mod cart_pole_v1;
 mod check;
 mod environment;
@@ -34,8 +35,9 @@ mod three_clusters;
 pub mod tree;
 mod two_moons;
 
+pub use batch::{Batch, Declaration, Episode, Episodes, Observations, Task};
 pub use cart_pole_v1::{CartPoleBatch, CartPoleState, CartPoleV1};
-pub use environment::{Environment, Step};
+pub use environment::{Control, Controller, Environment, Expert, Step, Yardsticks};
 pub use gaussian_blob::GaussianBlob;
 pub use generator::{Generator, Points, Reference};
 pub use growth::Growth;

@@ -68,10 +68,6 @@ impl Generator for MixtureOfTwenty {
         vec!["x".into()]
     }
 
-    fn given(&self) -> Vec<String> {
-        vec![]
-    }
-
     fn check(&self) -> Result<(), String> {
         check::positive("spacing", self.spacing, 10.0)?;
         check::positive("deviation", self.deviation, 5.0)

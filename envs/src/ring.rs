@@ -83,10 +83,6 @@ impl Generator for Ring {
         vec!["x1".into(), "x2".into()]
     }
 
-    fn given(&self) -> Vec<String> {
-        vec![]
-    }
-
     fn check(&self) -> Result<(), String> {
         check::positive("radius", self.radius, 1.0)?;
         check::positive("noise", self.noise, 0.1)

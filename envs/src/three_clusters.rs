@@ -72,10 +72,6 @@ impl Generator for ThreeClusters {
         vec!["x1".into(), "x2".into()]
     }
 
-    fn given(&self) -> Vec<String> {
-        vec![]
-    }
-
     fn check(&self) -> Result<(), String> {
         let w = self.weights;
         let total: f64 = w.iter().sum();

@@ -23,7 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::numeric::standard_normal;
-use crate::{Environment, Generator, Points, Reference, Step, check};
+use crate::{Control, Controller, Environment, Expert, Generator, Points, Reference, Step, Yardsticks, check};
 
 /// Position of the tree, m.
 pub const TREE: [f64; 2] = [0.0, 5.0];
@@ -92,6 +92,11 @@ pub enum Side {
 }
 
 impl Side {
+    /// Either side by a fair coin.
+    fn by_coin(rng: &mut dyn Rng) -> Self {
+        if rng.random() { Side::Right } else { Side::Left }
+    }
+
     /// −1 for left, +1 for right.
     pub fn sign(self) -> f64 {
         match self {
@@ -163,9 +168,9 @@ impl State {
 }
 
 impl Tree {
-    /// The expert's action in `state` to pass on `side`.
-    pub fn expert(&self, state: &State, side: Side, rng: &mut dyn Rng) -> f64 {
-        let Waypoint { x, y, heading } = state.car;
+    /// The expert's action with the car here, to pass on `side`.
+    pub fn expert_action(&self, car: Waypoint, side: Side, rng: &mut dyn Rng) -> f64 {
+        let Waypoint { x, y, heading } = car;
         let beside = side.sign() * 2.2; // m
         let (towards, ahead): (f64, f64) = match y {
             y if y < 2.2 => (0.0, 1.5),
@@ -186,12 +191,12 @@ impl Tree {
 
     /// One demonstration: the expert's episode, its observations `[n, C]` and actions `[n, 1]`.
     fn demonstrate(&self, rng: &mut dyn Rng) -> (State, Points) {
-        let side = if rng.random() { Side::Right } else { Side::Left };
+        let side = Side::by_coin(rng);
         let mut state = self.reset(rng);
         let mut points = Points::default();
         let mut observation = vec![0.0; self.observation_size()];
         while state.outcome.is_none() {
-            let action = self.expert(&state, side, rng);
+            let action = self.expert_action(state.car, side, rng);
             self.observe(&state, &mut observation);
             points.given.extend_from_slice(&observation);
             points.observed.push(action);
@@ -206,8 +211,9 @@ impl Tree {
     /// second.
     pub fn demonstrations(&self, count: usize, rng: &mut dyn Rng) -> Points {
         let mut all = Points::default();
-        for _ in 0..count {
+        for episode in 0..count {
             let (_, points) = self.demonstrate(rng);
+            all.episodes.extend(points.observed.iter().map(|_| episode));
             all.observed.extend(points.observed);
             all.given.extend(points.given);
             all.labels.extend(points.labels);
@@ -224,27 +230,56 @@ impl Tree {
 impl Environment for Tree {
     type State = State;
 
-    fn observation_size(&self) -> usize {
+    fn fault(&self) -> Option<String> {
+        Generator::check(self).err()
+    }
+
+    fn observation(&self) -> Vec<&'static str> {
         match self.action {
-            Action::Heading => 2,
-            Action::TurnRate => 3,
+            Action::Heading => vec!["x", "y"],
+            Action::TurnRate => vec!["x", "y", "heading"],
         }
     }
 
-    fn action_size(&self) -> usize {
-        1
-    }
-
-    fn action_bounds(&self) -> Vec<(f64, f64)> {
-        let limit = match self.action {
-            Action::Heading => LARGEST_HEADING,
-            Action::TurnRate => LARGEST_TURN_RATE,
+    fn action(&self) -> Vec<Control> {
+        let name = match self.action {
+            Action::Heading => "heading",
+            Action::TurnRate => "turn_rate",
         };
-        vec![(-limit, limit)]
+        let limit = self.largest_action();
+        vec![Control {
+            name,
+            low: -limit,
+            high: limit,
+        }]
     }
 
     fn horizon(&self) -> usize {
         (TIME_LIMIT / self.control_interval).ceil() as usize
+    }
+
+    fn reward_unit(&self) -> &'static str {
+        "arrivals"
+    }
+
+    fn success_rule(&self) -> Option<&'static str> {
+        Some("the car reaches y = 10 without touching the tree at (0, 5) and without leaving the road |x| ≤ 3")
+    }
+
+    fn success(&self, state: &State) -> Option<bool> {
+        Some(state.success())
+    }
+
+    fn routes(&self) -> Vec<&'static str> {
+        vec!["left", "right"]
+    }
+
+    fn route(&self, state: &State) -> Option<usize> {
+        state.side.map(|side| side as usize)
+    }
+
+    fn expert(&self) -> Option<&dyn Expert> {
+        Some(self)
     }
 
     fn reset(&self, rng: &mut dyn Rng) -> State {
@@ -253,7 +288,7 @@ impl Environment for Tree {
 
     fn observe(&self, state: &State, into: &mut [f64]) {
         let Waypoint { x, y, heading } = state.car;
-        into.copy_from_slice(&[x, y, heading][..self.observation_size()]);
+        into.copy_from_slice(&[x, y, heading][..into.len()]);
     }
 
     fn step(&self, state: &mut State, action: &[f64]) -> Step {
@@ -269,7 +304,7 @@ impl Environment for Tree {
 
     /// Success rates. The random one was measured over 10⁶ episodes (headings) and 10⁵ (turn rates), standard errors
     /// 0.0003 and 0.0007, and is omitted for other control intervals.
-    fn yardsticks(&self) -> Vec<Reference> {
+    fn yardsticks(&self) -> Yardsticks {
         let random = match self.action {
             Action::Heading if self.control_interval == 1.0 => Some(0.073),
             Action::TurnRate if self.control_interval == 0.1 => Some(0.048),
@@ -285,11 +320,39 @@ impl Environment for Tree {
             value: 1.0,
             text: "success rate of the expert",
         };
-        [expert].into_iter().chain(random).collect()
+        let success_rates: Vec<Reference> = [expert].into_iter().chain(random).collect();
+        // The reward is 1 on success, so the mean return is the success rate.
+        Yardsticks {
+            returns: success_rates.clone(),
+            success_rates,
+        }
+    }
+}
+
+impl Expert for Tree {
+    fn begin<'a>(&'a self, rng: &mut dyn Rng) -> Controller<'a> {
+        let side = Side::by_coin(rng);
+        Box::new(move |observation, rng| {
+            let at = |i: usize| observation.get(i).copied().unwrap_or(0.0);
+            let car = Waypoint {
+                x: at(0),
+                y: at(1),
+                heading: at(2),
+            };
+            vec![self.expert_action(car, side, rng)]
+        })
     }
 }
 
 impl Tree {
+    /// Largest action to either side, rad or rad/s.
+    fn largest_action(&self) -> f64 {
+        match self.action {
+            Action::Heading => LARGEST_HEADING,
+            Action::TurnRate => LARGEST_TURN_RATE,
+        }
+    }
+
     fn ending(&self, state: &State) -> Step {
         let truncated = state.outcome == Some(Outcome::OutOfTime);
         Step {
@@ -306,10 +369,8 @@ impl Tree {
             state.outcome = Some(Outcome::InvalidAction);
             return;
         }
-        let [(low, high)] = self.action_bounds()[..] else {
-            return;
-        };
-        let action = action.clamp(low, high);
+        let limit = self.largest_action();
+        let action = action.clamp(-limit, limit);
         if self.action == Action::Heading {
             state.car.heading = action;
         }
@@ -356,15 +417,13 @@ impl Generator for Tree {
     }
 
     fn observed(&self) -> Vec<String> {
-        match self.action {
-            Action::Heading => vec!["heading".into()],
-            Action::TurnRate => vec!["turn_rate".into()],
-        }
+        let controls = Environment::action(self).into_iter();
+        controls.map(|control| control.name.to_owned()).collect()
     }
 
     fn given(&self) -> Vec<String> {
-        let names = ["x", "y", "heading"].map(String::from);
-        names[..self.observation_size()].to_vec()
+        let names = self.observation().into_iter();
+        names.map(String::from).collect()
     }
 
     fn check(&self) -> Result<(), String> {
@@ -384,10 +443,6 @@ impl Generator for Tree {
     }
 
     /// None: the side is hidden, and its probability given a state has no closed form.
-    fn log_prob(&self, _observed: &[f64], _given: &[f64]) -> Option<f64> {
-        None
-    }
-
     fn references(&self) -> Vec<Reference> {
         vec![]
     }

@@ -103,10 +103,6 @@ impl Generator for TwoMoons {
         vec!["x1".into(), "x2".into()]
     }
 
-    fn given(&self) -> Vec<String> {
-        vec![]
-    }
-
     fn check(&self) -> Result<(), String> {
         check::positive("noise", self.noise, 0.1)
     }

@@ -1,5 +1,5 @@
-//! `latent-lab calibrate intervals|sequential`: measures by simulation what the suite's intervals cover and how often its
-//! tests err, and writes the tables that the program itself quotes.
+//! `latent-lab calibrate intervals|sequential`: measures by simulation what the suite's intervals cover and how often
+//! its tests err, and writes the tables that the program itself quotes.
 
 use super::{Stop, say};
 use crate::error::Error;

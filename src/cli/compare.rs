@@ -91,7 +91,7 @@ impl Compare {
             if let Some(method) = self.interval {
                 summary.use_intervals(method);
             }
-            // A look at all finished seeds is a look at the comparison; one at some of them is something else.
+            // Only a look at all finished seeds counts as a look at the comparison.
             let all = self.overrides.seeds.is_none() && tuning.is_none() && !self.aggregate;
             if let Some((folder, runs)) = records.filter(|_| all) {
                 show_looks(&folder, &mut summary, &runs)?;
@@ -122,7 +122,7 @@ impl Compare {
         Ok(())
     }
 
-    /// The comparison of the seeds that are asked for; without a word on seeds, of all that are finished.
+    /// The comparison of the seeds that are asked for; without `--seeds`, of all that are finished.
     fn summarize(
         &self,
         file: &Path,
@@ -186,7 +186,7 @@ fn placebos(summary: &Summary) -> String {
     text
 }
 
-/// What was typed does not fit the experiment.
+/// The error for arguments that do not fit the experiment.
 fn usage(error: Error) -> Stop {
     match error {
         Error::Other(text) => Stop::Usage(text),

@@ -1,7 +1,7 @@
 //! `latent-lab completions SHELL`: a completion script on standard output.
 //!
-//! The script asks the program itself for candidates, so names of models, posteriors, objectives, metrics, figures, keys and
-//! experiment files are completed as well as verbs and flags, and no script grows old.
+//! The script asks the program itself for candidates, so names of models, posteriors, objectives, metrics, figures,
+//! keys and experiment files are completed as well as verbs and flags, and the script never goes out of date.
 
 use super::kind::Kind;
 use super::{Stop, command, say};
@@ -22,7 +22,7 @@ pub(super) struct Completions {
 
 impl Completions {
     pub(super) fn execute(&self) -> Result<(), Stop> {
-        // A program that was called by its path is asked by its path, and otherwise by its name.
+        // The script calls the program by its path if it was called by its path, and otherwise by its name.
         let called = std::env::args_os().next().unwrap_or_default();
         let completer = match Path::new(&called).components().count() {
             0 | 1 => "latent-lab".to_owned(),

@@ -1,4 +1,5 @@
-//! `latent-lab describe [KIND] [NAME]`: what a thing is, its keys, its supported combinations, and an example that runs.
+//! `latent-lab describe [KIND] [NAME]`: what a thing is, its keys, its supported combinations, and an example that
+//! runs.
 
 mod combinations;
 mod equations;
@@ -9,22 +10,22 @@ mod topics;
 use super::kind::{INITIAL_VALUES, Kind};
 use super::screen::Screen;
 use super::{Stop, list, say};
-use crate::control::EnvironmentConfig;
 use crate::data::source::GENERATOR_KEYS;
+use crate::environment::EnvironmentKind;
 use crate::figure::lecture;
+use crate::kind;
 use crate::spec::check::closest;
 use crate::spec::describe::Found;
 use crate::spec::{Spec, describe};
 use crate::train::metrics;
 use clap::{Args, ValueEnum};
 use combinations::Supported;
-use latent_lab_envs::Tree;
 use page::{Block, Page};
 
 #[derive(Debug, Args)]
 pub(super) struct Describe {
-    /// A kind, a name, or both, as `list` prints them: `elbo`, `model gaussian`, `training early_stopping`. Without them,
-    /// what can be described
+    /// A kind, a name, or both, as `list` prints them: `elbo`, `model gaussian`, `training early_stopping`. Without
+    /// them, what can be described
     #[arg(value_name = "KIND|NAME")]
     words: Vec<String>,
     /// Print one JSON document
@@ -66,14 +67,14 @@ fn kind(word: &str) -> Option<Kind> {
     Kind::from_str(word, true).ok()
 }
 
-/// Nothing is called so.
+/// The error for an unknown name.
 fn unknown(what: &str, written: &str, known: &[String]) -> Stop {
     let nearest = closest(written, known.iter().map(String::as_str));
     let nearest = nearest.map_or(".".to_owned(), |name| format!("; did you mean `{name}`?"));
     Stop::Usage(format!("there is no {what}{nearest} There are: {}", known.join(", ")))
 }
 
-/// What `word` is, whatever its kind.
+/// The description of `word`, of any kind.
 fn of_name(word: &str) -> Result<Page, Stop> {
     let kinds = Kind::value_variants().iter().copied();
     let with_name = kinds.filter(|kind| kind.entries().iter().any(|(name, _)| name == word));
@@ -126,7 +127,7 @@ fn of_name(word: &str) -> Result<Page, Stop> {
     )))
 }
 
-/// What the words after a kind are.
+/// The description of the words after a kind.
 fn of_both(kind: Kind, words: &[&str]) -> Result<Page, Stop> {
     let names: Vec<String> = kind.entries().into_iter().map(|(name, _)| name).collect();
     let word = words.join(".");
@@ -306,13 +307,27 @@ fn figure(page: Page, name: &str) -> Page {
 }
 
 fn environment(page: Page, name: &str) -> Page {
-    let texts = describe::choices::<EnvironmentConfig>();
-    let paragraphs = texts.into_iter().find(|(known, _)| known == name).map(|(_, text)| text);
-    let own =
-        "Its keys belong to `[data]` with `source = \"tree\"`. `describe evaluation` has the keys of the roll-outs.";
-    page.with("text", Block::Paragraphs(paragraphs.unwrap_or_default()))
-        .with("facts", Block::Facts(topics::environment(EnvironmentConfig::Tree)))
-        .with("keys_text", Block::Paragraphs(vec![own.to_owned()]))
-        .with("keys", Block::Keys(describe::section::<Tree>().keys))
-        .with("example", runs(Kind::Environment, name))
+    let Some(entry) = kind::find::<dyn EnvironmentKind>(name) else {
+        return page;
+    };
+    let descriptions = Kind::Environment.descriptions().unwrap_or_default().into_iter();
+    let keys: Vec<_> = descriptions
+        .filter(|description| description.name == name)
+        .flat_map(|description| description.keys)
+        .collect();
+    let mut page = page.with("text", Block::Paragraphs(vec![entry.summary.to_owned()]));
+    page = page.with("equation", Block::Equation(entry.equation));
+    if let Ok(environment) = entry.default_options() {
+        page = page.with("facts", Block::Facts(topics::environment(&*environment)));
+    }
+    if !keys.is_empty() {
+        let place = format!(
+            "Its keys stand in `environment = {{ kind = {name:?}, … }}` of [evaluation.rollout], and of [data] with `source = \
+             \"demonstrations\"`."
+        );
+        page = page
+            .with("keys_text", Block::Paragraphs(vec![place]))
+            .with("keys", Block::Keys(keys));
+    }
+    page.with("example", runs(Kind::Environment, name))
 }

@@ -1,5 +1,5 @@
-//! `latent-lab figure NAME|FILE` or `--all`: lecture figures, or an experiment's own two, from their records, running what
-//! is missing; for the screen, or as wide as a paper needs them.
+//! `latent-lab figure NAME|FILE` or `--all`: draws lecture figures, or the two figures of an experiment, from its
+//! records. Missing runs are run first. Figures have the width of a screen or of a paper.
 
 use super::kind::Kind;
 use super::list::table;
@@ -25,15 +25,15 @@ pub(super) struct Figure {
     /// Draw all of them
     #[arg(long, conflicts_with = "names")]
     all: bool,
-    /// The folder with the experiment files of the figures; without this flag experiments/lecture, or the files that are
-    /// part of the program where there is no such folder
+    /// The folder with the experiment files of the figures; without this flag experiments/lecture, or the files that
+    /// are part of the program where there is no such folder
     #[arg(long, value_name = "DIR")]
     experiments: Option<PathBuf>,
     /// The folder that records go to
     #[arg(long, value_name = "DIR", default_value = "results")]
     results: PathBuf,
-    /// Where the pictures go; without this flag `figures` in the experiment's folder of records, or with --width a folder
-    /// of that name in it
+    /// Where the pictures go; without this flag `figures` in the experiment's folder of records, or with --width a
+    /// folder of that name in it
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Draw for a paper: text of 7 points or more, title and caption in a text file beside the picture

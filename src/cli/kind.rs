@@ -1,13 +1,15 @@
-//! What `list` and `describe` know: the parts of an experiment file with their kinds and keys, metrics, environments and
-//! figures.
+//! What `list` and `describe` know: the parts of an experiment file with their kinds and keys, metrics, environments
+//! and figures.
 
-use crate::control::{EnvironmentConfig, EvaluationConfig};
+use crate::control::EvaluationConfig;
 use crate::data::DataConfig;
+use crate::environment::EnvironmentKind;
 use crate::figure::lecture;
+use crate::kind::{self, Chosen};
 use crate::model::ModelConfig;
 use crate::objective::ObjectiveConfig;
 use crate::posterior::PosteriorConfig;
-use crate::spec::describe::{Description, KeyDescription, choices, file_keys, kinds, section};
+use crate::spec::describe::{Description, KeyDescription, file_keys, kinds, section};
 use crate::spec::{Spec, describe};
 use crate::train::{TrainingConfig, metrics};
 use clap::ValueEnum;
@@ -101,6 +103,7 @@ impl Kind {
             Self::Objective => kinds::<ObjectiveConfig>(),
             Self::Optimizer => kinds::<TrainingConfig>(),
             Self::Data => kinds::<DataConfig>(),
+            Self::Environment => kinds::<Chosen<dyn EnvironmentKind>>(),
             _ => return None,
         })
     }
@@ -164,8 +167,8 @@ impl Kind {
                 entries
             }
             Self::Environment => {
-                let choices = choices::<EnvironmentConfig>().into_iter();
-                choices.map(|(name, paragraphs)| first(name, paragraphs)).collect()
+                let entries = kind::entries::<dyn EnvironmentKind>().into_iter();
+                entries.map(|entry| own((entry.name, entry.summary))).collect()
             }
             Self::Variant => VARIANT.into_iter().map(own).collect(),
             Self::Grid => GRID.into_iter().map(own).collect(),

@@ -1,5 +1,5 @@
-//! Runs that `run` does not touch, in words: those of another process, of other settings, or with a record that cannot be
-//! read; and records that belong to no variant of the file.
+//! Runs that `run` does not touch, in words: those of another process, of other settings, or with a record that cannot
+//! be read; and records that belong to no variant of the file.
 
 use crate::runner::{Outcome, PlannedRun, Renamed, Unlisted};
 use std::fmt::Write;
@@ -35,7 +35,7 @@ impl LeftAlone {
         found
     }
 
-    /// What is said of runs of another process; it is no fault.
+    /// The note on runs of another process, which are no fault.
     pub(super) fn note(&self) -> Option<String> {
         let belong = match self.elsewhere {
             0 => return None,
@@ -47,7 +47,7 @@ impl LeftAlone {
         ))
     }
 
-    /// What is said of records of other settings and of damaged ones; `None` where there are none.
+    /// The message on records of other settings and on damaged ones; `None` where there are none.
     pub(super) fn fault(&self) -> Option<String> {
         let mut text = String::new();
         if !self.stale.is_empty() {
@@ -110,13 +110,13 @@ pub(super) fn seed_words(seeds: &[u64]) -> String {
     }
 }
 
-/// What `run` says of runs that it took over from a variant's old name.
+/// The message of `run` on runs that it took over from a variant's old name.
 pub(super) fn renamed(renamed: &Renamed) -> String {
     let Renamed { from, to, runs } = renamed;
     format!("reused {runs} recorded runs of {from:?} for {to:?}: the settings are the same")
 }
 
-/// A line on a folder of records that no variant of the file owns.
+/// A line on a folder of records that belongs to no variant of the file.
 pub(super) fn unlisted(unlisted: &Unlisted) -> String {
     let Unlisted {
         folder, runs, variant, ..

@@ -28,6 +28,7 @@ use crate::spec::tree::is_toml;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 use output::{say, tell};
 use screen::Screen;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::LazyLock;
@@ -72,8 +73,9 @@ enum Verb {
     Completions(completions::Completions),
     /// Print the JSON Schema of experiment files, for completion and checks in editors
     ///
-    /// Save it beside your experiment files: latent-lab schema > latent-lab.schema.json. Then begin each file with the line
-    /// #:schema ./latent-lab.schema.json. Editors that use taplo, such as VS Code with Even Better TOML, read that line.
+    /// Save it beside your experiment files: latent-lab schema > latent-lab.schema.json. Then begin each file with the
+    /// line #:schema ./latent-lab.schema.json. Editors that use taplo, such as VS Code with Even Better TOML, read that
+    /// line.
     Schema,
 }
 
@@ -95,9 +97,10 @@ struct Source {
 struct Overrides {
     /// Change a key of the file below its variants and grid, such as model.components=8; may be repeated
     ///
-    /// TOML is read, and text needs no quotes: model.covariance=full. Variants and the grid keep their own values, so a key
-    /// that one of them sets is refused. To change one variant: --set 'variant."NAME".model.components = 8'. To change an
-    /// axis of the grid: --set 'grid."training.learning_rate" = [1e-3]'. A later --set wins over an earlier one.
+    /// TOML is read, and text needs no quotes: model.covariance=full. Variants and the grid keep their own values, so a
+    /// key that one of them sets is refused. To change one variant: --set 'variant."NAME".model.components = 8'. To
+    /// change an axis of the grid: --set 'grid."training.learning_rate" = [1e-3]'. A later --set wins over an earlier
+    /// one.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Take these seeds in place of the file's: 10 (0 to 9), 20..30 or 20:30 (20 to 29), 20-29, or 3,5,8
@@ -149,11 +152,11 @@ fn warn(experiment: &Experiment) {
 enum Stop {
     /// The experiment file is faulty.
     Faulty(Diagnostics),
-    /// So it is, and its faults have been printed.
+    /// The experiment file is faulty, and its faults have been printed.
     Reported,
-    /// The words on the command line are.
+    /// The command line is faulty.
     Usage(String),
-    /// A run failed, or something else did; a text, unless all has been said.
+    /// A run or something else failed; with a message, unless it has been printed.
     Failed(Option<String>),
     /// The user asked to stop.
     Interrupted,
@@ -174,12 +177,18 @@ impl From<Error> for Stop {
     }
 }
 
-/// Parses the command line, does what it says, and returns the exit code: 0 all good, 1 a run failed or the output could
-/// not be written, 2 bad usage or a bad experiment file, 130 interrupted.
+/// Parses the command line, does what it says, and returns the exit code: 0 all good, 1 a run failed or the output
+/// could not be written, 2 bad usage or a bad experiment file, 130 interrupted.
 pub fn main() -> ExitCode {
     completions::answer();
+    main_with(std::env::args_os())
+}
+
+/// The program with these arguments, of which the first is its own name. A program with kinds of its own registers them
+/// ([`crate::kind::register`]) and calls this.
+pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let parsed = command()
-        .try_get_matches()
+        .try_get_matches_from(arguments)
         .and_then(|matches| Arguments::from_arg_matches(&matches));
     let code = match parsed {
         Ok(arguments) => code(execute(arguments.verb)),
@@ -194,7 +203,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The command line with colours as the environment wants them.
+/// The command line with the colours that the environment asks for.
 fn command() -> clap::Command {
     let colour = match (Screen::stdout().colour, Screen::stderr().colour) {
         (false, false) => ColorChoice::Never,

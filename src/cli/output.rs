@@ -1,7 +1,7 @@
-//! Standard output and standard error, with what may go wrong on them.
+//! Standard output and standard error, and their errors.
 //!
-//! A reader that has left (`| head`) is no fault. Anything else, such as a full disk, is: the verb goes on, so that records
-//! are written, and the program ends with an error.
+//! A reader that has left (`| head`) is not an error. Anything else, such as a full disk, is one: the verb goes on, so
+//! that records are written, and the program ends with an error.
 
 use std::io::{ErrorKind, Write};
 use std::sync::OnceLock;
@@ -19,7 +19,7 @@ pub(super) fn say(text: &str) {
     }
 }
 
-/// Prints a line to standard error. Nobody can be told where even this fails.
+/// Prints a line to standard error. Errors here are ignored.
 pub(super) fn tell(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

@@ -1,4 +1,4 @@
-//! `latent-lab plan FILE`: every run of an experiment and how it stands.
+//! `latent-lab plan FILE`: every run of an experiment and its state.
 
 use super::{Source, Stop, left_alone, say, table::Table};
 use crate::runner::{Standing, reading_pool};

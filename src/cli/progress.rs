@@ -1,5 +1,5 @@
 //! Progress on standard error: on a terminal a bar for each running seed and one for all, elsewhere (`nohup`, Slurm, a
-//! pipe) a line for each finished run and now and then a line about the others, with `--quiet` nothing.
+//! pipe) a line for each finished run and an occasional line about the others, with `--quiet` nothing.
 
 use super::output::tell;
 use super::screen::Screen;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// Lines about unfinished runs are at least this far apart.
 const BETWEEN_LINES: Duration = Duration::from_secs(30);
 
-/// Nothing is said about the time that is left before this much has gone by.
+/// The time left is not estimated before this much time has passed.
 const BEFORE_ESTIMATES: Duration = Duration::from_secs(3);
 
 /// Watches runs and shows how far they are.
@@ -54,7 +54,7 @@ impl Bars {
     }
 }
 
-/// Bars for as many runs, with what is left of the time by `pace`.
+/// Bars for this many runs, with the time left by `pace`.
 fn bars(runs: usize, pace: &Arc<Mutex<Pace>>) -> Display {
     let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
     let style = ProgressStyle::with_template("{msg:28!} {wide_bar} {pos}/{len} runs, {left}");
@@ -152,17 +152,17 @@ impl Drop for Bars {
     }
 }
 
-/// How far runs are, and how fast this process works on them.
+/// The progress of the runs, and the speed of this process.
 struct Pace {
     begun: Instant,
     runs: Vec<Progress>,
 }
 
-/// How far one run is.
+/// The progress of one run.
 #[derive(Debug, Clone, Copy, Default)]
 struct Progress {
-    /// When this process began to work on it, and the fraction of the run that had been done before; none where it has not
-    /// begun.
+    /// When this process began to work on it, and the fraction of the run that had been done before; none where it has
+    /// not begun.
     begun: Option<(Instant, f64)>,
     /// The fraction that is done.
     done: f64,
@@ -209,7 +209,7 @@ impl Pace {
         self.runs.iter().filter(|run| run.has_ended).count()
     }
 
-    /// An estimate of the time that is left, if all runs take about as long; none before there is anything to go by.
+    /// An estimate of the time that is left, if all runs take about as long; none before there is any progress.
     fn left(&self, now: Instant) -> Option<Duration> {
         let elapsed = now.duration_since(self.begun);
         let done: f64 = self.runs.iter().filter_map(|run| Some(run.done - run.begun?.1)).sum();
@@ -244,7 +244,7 @@ impl Ended {
         match outcome {
             Outcome::Done => Some(format!("{place}: done in {}", duration_text(self.took?))),
             Outcome::Failed(reason) => Some(format!("{place}: failed: {reason}")),
-            // What was left alone is told in the end.
+            // Runs that were left alone are reported at the end.
             Outcome::Interrupted | Outcome::Elsewhere | Outcome::Stale(_) | Outcome::Damaged(_) => None,
         }
     }
@@ -281,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_estimated_before_there_is_something_to_go_by() {
+    fn nothing_is_estimated_before_there_is_progress() {
         let mut pace = Pace::new(4);
         let after = |seconds: u64| pace_begin(&pace) + Duration::from_secs(seconds);
         let (one, ten) = (after(1), after(10));
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(pace.left(ten), None, "no run has begun");
         pace.advance(0, 1, 100, one);
         pace.advance(0, 50, 100, one);
-        assert_eq!(pace.left(one), None, "one second says little");
+        assert_eq!(pace.left(one), None, "one second is too short");
         // Half a run in ten seconds: three and a half are left.
         assert_eq!(pace.left(ten).map(|left| left.as_secs()), Some(70));
     }
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_done_before_says_nothing_about_the_pace() {
+    fn earlier_work_does_not_count_for_the_pace() {
         let mut pace = Pace::new(3);
         let now = pace.begun + Duration::from_secs(10);
         assert!(

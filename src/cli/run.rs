@@ -95,7 +95,7 @@ impl Run {
     }
 }
 
-/// What became of an experiment.
+/// The outcome of an experiment.
 pub(super) struct Ran {
     /// The comparison of all finished runs of the file as it stands.
     pub summary: Summary,
@@ -103,12 +103,12 @@ pub(super) struct Ran {
     pub figures: Vec<PathBuf>,
     /// The runs that were left alone.
     left: LeftAlone,
-    /// Where the summary is that was left as it was.
+    /// The path of the summary, where it was left unchanged.
     kept_summary: Option<PathBuf>,
 }
 
 impl Ran {
-    /// What is said of a summary that was left as it was.
+    /// The message on a summary that was left unchanged.
     fn kept(&self) -> Option<String> {
         let path = self.kept_summary.as_ref()?.display();
         Some(format!(
@@ -117,7 +117,8 @@ impl Ran {
         ))
     }
 
-    /// The comparison; an error unless every run is finished and of these settings: for whoever draws from the records.
+    /// The comparison; an error unless every run is finished and of these settings: for callers that draw from the
+    /// records.
     pub(super) fn complete(self) -> Result<Summary, Stop> {
         match self.left.fault().or_else(|| self.left.note()) {
             Some(text) => Err(Stop::Failed(Some(text))),
@@ -126,8 +127,8 @@ impl Ran {
     }
 }
 
-/// Runs what is missing of `experiment`; writes `summary.json`, `summary.csv` and its figures: of all finished runs of the
-/// file as it stands, whatever was asked for this time. Where records are of other settings, what was written before stays.
+/// Runs what is missing of `experiment`; writes `summary.json`, `summary.csv` and its figures: of all finished runs of
+/// the present file, not only of the requested ones. Where records are of other settings, the earlier files stay.
 pub(super) fn run(experiment: &Experiment, jobs: Option<u16>, fresh: Fresh, bars: bool) -> Result<Ran, Stop> {
     run_until(experiment, jobs, fresh, bars, None)
 }
@@ -169,7 +170,7 @@ fn run_until(
     }
     let left = LeftAlone::of(&runs, &outcomes);
     pool(jobs)?.install(|| {
-        // Of two processes on one experiment the one that comes last here has seen all runs of both.
+        // If two processes run one experiment, the last one to get here has seen all runs of both.
         let _lock = Lock::wait_for(&dir)?;
         let all = experiment.all_runs()?;
         let mut summary = summarize_runs(experiment, &all, Curves::Read)?;

@@ -1,4 +1,4 @@
-//! What standard output and standard error can show: how wide, in colour or plain, with moving bars or line by line.
+//! The abilities of standard output and standard error: width, colour, and moving bars.
 //!
 //! | variable | effect |
 //! |---|---|
@@ -9,7 +9,7 @@
 
 use std::io::IsTerminal;
 
-/// The width of prose where nothing says how wide the terminal is.
+/// The width of prose where the width of the terminal is unknown.
 const USUAL_WIDTH: usize = 80;
 
 /// Prose is never wider than this: longer lines are hard to read.
@@ -18,12 +18,12 @@ const WIDEST_PROSE: usize = 100;
 /// The narrowest terminal that texts are fitted to.
 const NARROWEST: usize = 20;
 
-/// What one of the two outputs can show.
+/// The abilities of one of the two outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Screen {
     /// Columns that a line may have; none where the output is piped, so that each row of a table is one line.
     pub(super) width: Option<usize>,
-    /// Whether a person looks at a terminal.
+    /// Whether it is a terminal.
     pub(super) is_terminal: bool,
     /// Whether colours are wanted.
     pub(super) colour: bool,
@@ -52,7 +52,7 @@ impl Screen {
         )
     }
 
-    /// A screen from what the system says of the stream and from the variables of the environment.
+    /// A screen from the system's data on the stream and from the environment variables.
     pub(super) fn of(is_terminal: bool, columns: Option<usize>, variable: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let is_dumb = set("TERM").as_deref() == Some("dumb");
@@ -107,7 +107,7 @@ mod tests {
         assert!(colour(true, &[("TERM", "xterm-256color")]));
         assert!(!colour(false, &[("TERM", "xterm-256color")]));
         assert!(!colour(true, &[("NO_COLOR", "1")]));
-        assert!(colour(true, &[("NO_COLOR", "")]), "an empty NO_COLOR says nothing");
+        assert!(colour(true, &[("NO_COLOR", "")]), "an empty NO_COLOR has no effect");
         assert!(!colour(true, &[("TERM", "dumb")]));
         assert!(!colour(true, &[("CLICOLOR", "0")]));
         assert!(colour(false, &[("CLICOLOR_FORCE", "1")]));

@@ -1,4 +1,4 @@
-//! The experiment files of the lecture figures as parts of the program, so that `latent-lab figure NAME` works in any
+//! The experiment files of the lecture figures as part of the program, so that `latent-lab figure NAME` works in any
 //! folder.
 
 use crate::error::Error;

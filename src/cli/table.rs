@@ -1,8 +1,8 @@
 //! Aligned columns of text that fit the terminal.
 //!
-//! On a terminal a table is never wider than the terminal: long cells are wrapped at words, and columns that fit in no way
-//! beside each other are set below each other, with the first column repeated. Where the output is piped, each row is one
-//! line and everything but the texts themselves is ASCII, so that other programs can read it.
+//! On a terminal a table is never wider than the terminal: long cells are wrapped at words, and columns that fit in no
+//! way beside each other are set below each other, with the first column repeated. Where the output is piped, each row
+//! is one line and everything except the texts themselves is ASCII, so that other programs can read it.
 
 use super::screen::Screen;
 use unicode_width::UnicodeWidthStr;
@@ -20,11 +20,9 @@ const NARROWEST_PROSE: usize = 16;
 /// the same number of decimals.
 pub(super) struct Table {
     rows: Vec<Vec<String>>,
-    /// Whether an empty line comes between rows of several lines.
-    is_spaced: bool,
 }
 
-/// A column in the making.
+/// A column that is being laid out.
 struct Column {
     /// Its cells, the heading first.
     cells: Vec<String>,
@@ -41,14 +39,7 @@ impl Table {
     pub(super) fn new(headings: &[&str]) -> Self {
         Self {
             rows: vec![headings.iter().map(|heading| (*heading).to_owned()).collect()],
-            is_spaced: false,
         }
-    }
-
-    /// The table with an empty line between rows, where any of them has several lines.
-    pub(super) fn spaced(mut self) -> Self {
-        self.is_spaced = true;
-        self
     }
 
     /// Adds a row.
@@ -89,7 +80,7 @@ impl Table {
             let mut columns = vec![first.copied()];
             columns.extend(block);
             fit(&mut columns, screen.width);
-            block_text(&columns, screen, self.is_spaced)
+            block_text(&columns, screen)
         });
         texts.collect::<Vec<_>>().join("\n")
     }
@@ -159,7 +150,7 @@ fn fit(columns: &mut [Column], width: Option<usize>) {
     }
 }
 
-fn block_text(columns: &[Column], screen: &Screen, is_spaced: bool) -> String {
+fn block_text(columns: &[Column], screen: &Screen) -> String {
     let mut text = String::new();
     let full = columns.iter().map(|column| column.width).sum::<usize>() + GAP * (columns.len() - 1);
     let rule = if screen.is_terminal { "─" } else { "-" };
@@ -168,11 +159,7 @@ fn block_text(columns: &[Column], screen: &Screen, is_spaced: bool) -> String {
         cells.collect::<Vec<_>>()
     };
     let rows: Vec<Vec<Vec<String>>> = (0..columns[0].cells.len()).map(wrapped).collect();
-    let is_spaced = is_spaced && rows.iter().flatten().any(|cell| cell.len() > 1);
     for (i, cells) in rows.iter().enumerate() {
-        if is_spaced && i > 1 {
-            text.push('\n');
-        }
         let height = cells.iter().map(Vec::len).max().unwrap_or(1);
         for line in 0..height {
             let parts = columns.iter().zip(cells).map(|(column, cell)| {
@@ -196,8 +183,8 @@ fn block_text(columns: &[Column], screen: &Screen, is_spaced: bool) -> String {
     text
 }
 
-/// The lines of `text` at most `width` columns wide, at least one. They are broken at blanks, and inside words only where a
-/// word is wider, then after a slash, hyphen or underscore where there is one.
+/// The lines of `text` at most `width` columns wide, at least one. They are broken at blanks, and inside words only
+/// where a word is wider, then after a slash, hyphen or underscore where there is one.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = vec![String::new()];
@@ -245,8 +232,8 @@ fn numbers(cell: &str) -> Option<Vec<&str>> {
 }
 
 /// Gives the numbers of a column, as [`number`] writes them, the same number of decimals: a tenth of a millionth beside
-/// numbers of four decimals is 0.0000. Numbers from 1e9 on keep their exponent, and so does a column of numbers that are
-/// all below 1e-9.
+/// numbers of four decimals is 0.0000. Numbers from 1e9 on keep their exponent, and so does a column of numbers that
+/// are all below 1e-9.
 fn align_decimals(cells: &mut [String]) {
     const HUGE: f64 = 1e9;
     let values: Vec<f64> = cells

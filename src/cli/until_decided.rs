@@ -6,12 +6,12 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {
-    /// Add seeds until every comparison with the reference is decided, by planned looks that keep the error of all looks
-    /// together
+    /// Add seeds until every comparison with the reference is decided, by planned looks that keep the error of all
+    /// looks together
     #[arg(long)]
     until_decided: bool,
-    /// With --until-decided: the smallest difference that matters, in the metric's unit; a comparison also ends when the
-    /// difference is shown to be smaller
+    /// With --until-decided: the smallest difference that matters, in the metric's unit; a comparison also ends when
+    /// the difference is shown to be smaller
     #[arg(
         long,
         value_name = "NUMBER",
@@ -31,7 +31,7 @@ pub(super) struct Flags {
 }
 
 impl Flags {
-    /// What they ask for; `None` without `--until-decided`.
+    /// The request that they make; `None` without `--until-decided`.
     pub(super) fn wanted(&self) -> Result<Option<UntilDecided>, Stop> {
         if !self.until_decided {
             return Ok(None);

@@ -1,13 +1,14 @@
 //! A conditional model as a policy: p(a|s), and the rule that picks one action from it.
 
+use super::{Acting, Agent};
 use crate::data::{Standardization, Table};
 use crate::math::latin_hypercube;
-use crate::math::streams::Generator;
+use crate::math::streams::{Generator, Stream, Streams};
 use crate::model::{Decoder, Latents, MixtureRows, Model};
 use crate::nn::Parameters;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
-use rand::Rng;
+use latent_lab_envs::Observations;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -51,17 +52,51 @@ pub struct Policy<'a> {
 /// The number of points of a continuous latent that [`ActionRule::Mean`] averages over.
 const MEAN_POINTS: usize = 256;
 
+/// A policy in the middle of E episodes.
+struct PolicyActing<'a> {
+    policy: Policy<'a>,
+    /// The latents of all episodes; none before their first action.
+    kept: Option<Latents>,
+    /// Spreads new latents evenly over the episodes, by decision.
+    strata: Stream,
+    decision: u64,
+    /// Each episode's own generator, for all other randomness.
+    rngs: Vec<Generator>,
+}
+
+impl Agent for Policy<'_> {
+    fn begin<'a>(&'a self, episodes: usize, streams: &Streams) -> Box<dyn Acting + 'a> {
+        let actions = streams.named("rollout/action");
+        Box::new(PolicyActing {
+            policy: *self,
+            kept: None,
+            strata: streams.named("rollout/latent"),
+            decision: 0,
+            rngs: (0..episodes as u64).map(|episode| actions.at(episode)).collect(),
+        })
+    }
+}
+
+impl Acting for PolicyActing<'_> {
+    fn act(&mut self, observations: Observations) -> Result<Vec<f64>> {
+        let Observations::Vectors { values, size } = observations;
+        let mut strata = self.strata.at(self.decision);
+        self.decision += 1;
+        let observations = Table::new(values, size);
+        self.policy
+            .actions(observations, &mut self.kept, &mut strata, &mut self.rngs)
+    }
+}
+
 impl Policy<'_> {
-    /// Actions for the observations of E episodes at once, row by row, in the environment's units. `kept` holds the
-    /// latents of all episodes (none before their first action); `strata` spreads new ones evenly over the episodes;
-    /// all other randomness comes from each episode's own generator.
-    pub fn act<R: Rng>(
+    /// Actions for the observations of E episodes at once, `[E, A]`, in the environment's units.
+    fn actions(
         &self,
         mut observations: Table,
         kept: &mut Option<Latents>,
         strata: &mut Generator,
-        rngs: &mut [R],
-    ) -> Result<Vec<Vec<f64>>> {
+        rngs: &mut [Generator],
+    ) -> Result<Vec<f64>> {
         self.standardization.given.apply(&mut observations);
         let kept = if self.latent == LatentRule::PerEpisode {
             kept
@@ -79,7 +114,7 @@ impl Policy<'_> {
                 (rows, components)
             }
         };
-        let mut actions = Vec::with_capacity(rngs.len());
+        let mut actions = Vec::new();
         for (row, rng) in rngs.iter_mut().enumerate() {
             let mut action = match self.action {
                 ActionRule::Mean => rows.mean(row),
@@ -87,7 +122,7 @@ impl Policy<'_> {
                 ActionRule::Sample => rows.sample_from(row, components[row], rng),
             };
             self.standardization.observed.invert(&mut action);
-            actions.push(action);
+            actions.extend(action);
         }
         Ok(actions)
     }

@@ -1,138 +1,197 @@
-//! Roll-outs: a policy acts in many episodes in parallel, each with its own stream of random numbers.
+//! Roll-outs: an agent acts in many episodes in parallel, each with its own streams of random numbers.
 
-use super::{ActionRule, LatentRule, Policy};
+use super::{Agent, Scripted, UniformlyRandom};
 use crate::Result;
-use crate::data::Table;
-use crate::math::streams::Streams;
-use latent_lab_envs::{Environment, Tree, tree};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use crate::environment::EnvironmentKind;
+use crate::math::streams::{Generator, Streams};
+use latent_lab_envs::{Declaration, Episode, Episodes};
+use rand::Rng;
 
-/// An environment that policies can act in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum EnvironmentConfig {
-    /// The road with the tree. It takes its settings from `[data]` if that has `source = "tree"`.
-    Tree,
+/// The generators that `count` episodes start from. Every agent of a seed starts from the same states.
+pub fn starts(count: usize, streams: &Streams) -> Vec<Generator> {
+    let stream = streams.named("rollout/start");
+    (0..count as u64).map(|episode| stream.at(episode)).collect()
 }
 
-/// The table `[evaluation]`: metrics beside the log-likelihoods, and roll-outs after training.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct EvaluationConfig {
-    /// The metrics of the comparison, as `list metric` names them; the part before the slash may be left out. The first
-    /// one ranks the variants and is plotted; the others are tabulated below. Without this key the first is
-    /// `rollout/success_rate` or the log-likelihood, of the test rows if there are any.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub metrics: Vec<String>,
-    /// The environment of the roll-outs; no roll-outs without this key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub environment: Option<EnvironmentConfig>,
-    /// Roll-outs per run.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub rollouts: usize,
-    /// How an action is picked from p(a|s).
-    pub action: ActionRule,
-    /// How long a drawn latent lasts.
-    pub latent: LatentRule,
-    /// Repetitions over which the objective's estimate is compared with its exact value; 0 skips this.
-    #[schemars(range(max = 10_000_000))]
-    pub estimator_repeats: u64,
-    /// Draws per row for `log_likelihood_bound` and `elbo`.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub bound_samples: usize,
-    /// Steps at the start of each test sequence that prediction errors leave out. In free run the model sees only the
-    /// observations of these steps.
-    pub warm_up: usize,
-    /// How many steps ahead `test/k_step_error` looks.
-    #[schemars(range(min = 1))]
-    pub horizon: usize,
-}
-
-impl Default for EvaluationConfig {
-    fn default() -> Self {
-        Self {
-            metrics: Vec::new(),
-            environment: None,
-            rollouts: 200,
-            action: ActionRule::Sample,
-            latent: LatentRule::PerStep,
-            estimator_repeats: 0,
-            bound_samples: 100,
-            warm_up: 10,
-            horizon: 10,
-        }
+/// Steps `episodes` to their ends by the actions of `agent`.
+///
+/// # Errors
+/// The agent's.
+pub fn play(episodes: &mut dyn Episodes, agent: &dyn Agent, streams: &Streams) -> Result<()> {
+    let mut acting = agent.begin(episodes.episodes().len(), streams);
+    while !episodes.over() {
+        let actions = acting.act(episodes.observe())?;
+        episodes.step(&actions);
     }
+    Ok(())
 }
 
-/// Runs `count` episodes to their ends and returns their last states, including the paths.
-pub fn roll_out(environment: &Tree, policy: &Policy, count: usize, streams: &Streams) -> Result<Vec<tree::State>> {
-    let starts = streams.named("rollout/start");
-    let mut states: Vec<_> = (0..count as u64)
-        .map(|i| environment.reset(&mut starts.at(i)))
-        .collect();
-    let actions = streams.named("rollout/action");
-    let mut rngs: Vec<_> = (0..count as u64).map(|i| actions.at(i)).collect();
-    let mut latents = None;
-    let strata = streams.named("rollout/latent");
-    let mut decision = 0;
-    let size = environment.observation_size();
-    let mut over = vec![false; count];
-    while over.iter().any(|over| !over) {
-        let mut observations = vec![0.0; count * size];
-        for (state, into) in states.iter().zip(observations.chunks_mut(size)) {
-            environment.observe(state, into);
-        }
-        let observations = Table::new(observations, size);
-        let chosen = policy.act(observations, &mut latents, &mut strata.at(decision), &mut rngs)?;
-        decision += 1;
-        for ((state, over), action) in states.iter_mut().zip(&mut over).zip(&chosen) {
-            *over = environment.step(state, action).over() || *over;
-        }
-    }
-    Ok(states)
+/// Runs `count` episodes of `environment` to their ends and returns how each ended.
+///
+/// # Errors
+/// The agent's.
+pub fn roll_out(
+    environment: &dyn EnvironmentKind,
+    agent: &dyn Agent,
+    count: usize,
+    streams: &Streams,
+) -> Result<Vec<Episode>> {
+    let mut generators = starts(count, streams);
+    let mut generators: Vec<&mut dyn Rng> = generators.iter_mut().map(|rng| rng as &mut dyn Rng).collect();
+    let mut episodes = environment.begin(&mut generators);
+    play(episodes.as_mut(), agent, streams)?;
+    Ok(episodes.episodes())
 }
 
-/// The metrics `rollout/…` of finished episodes. Metrics of routes are missing if no episode succeeded.
-pub fn score(states: &[tree::State]) -> Vec<(String, f64)> {
-    let successes: Vec<_> = states.iter().filter(|state| state.success()).collect();
-    let count = successes.len() as f64;
-    let left = successes
-        .iter()
-        .filter(|state| state.side == Some(tree::Side::Left))
-        .count() as f64;
-    let mut metrics = vec![("rollout/success_rate".to_owned(), count / states.len() as f64)];
-    if count > 0.0 {
-        let left = left / count;
-        let entropy = |p: f64| if p > 0.0 { -p * p.log2() } else { 0.0 };
-        metrics.push(("rollout/left_fraction".to_owned(), left));
-        metrics.push(("rollout/route_entropy".to_owned(), entropy(left) + entropy(1.0 - left)));
+/// The metrics `rollout/…` of finished episodes. Metrics of success are missing if the environment declares none, metrics of
+/// routes if no episode succeeded.
+pub fn score(declaration: &Declaration, episodes: &[Episode]) -> Vec<(String, f64)> {
+    let all = episodes.len() as f64;
+    let mean = |value: &dyn Fn(&Episode) -> f64| episodes.iter().map(value).sum::<f64>() / all;
+    let mut metrics = vec![
+        ("rollout/return".to_owned(), mean_return(episodes)),
+        ("rollout/length".to_owned(), mean(&|episode| episode.length as f64)),
+        (
+            "rollout/truncated_fraction".to_owned(),
+            mean(&|episode| f64::from(u8::from(episode.truncated))),
+        ),
+    ];
+    if declaration.success.is_some() {
+        let successes = episodes.iter().filter(|episode| episode.success == Some(true));
+        metrics.push((
+            "rollout/success_rate".to_owned(),
+            successes.clone().count() as f64 / all,
+        ));
+        let routes: Vec<usize> = successes.filter_map(|episode| episode.route).collect();
+        if !routes.is_empty() {
+            metrics.extend(route_metrics(&declaration.routes, &routes));
+        }
     }
     metrics
+}
+
+/// The share of the route called `left`, and the entropy over all routes, of episodes that took these routes.
+fn route_metrics(names: &[&str], taken: &[usize]) -> Vec<(String, f64)> {
+    let share = |route: usize| taken.iter().filter(|own| **own == route).count() as f64 / taken.len() as f64;
+    let entropy = |p: f64| if p > 0.0 { -p * p.log2() } else { 0.0 };
+    let mut metrics = Vec::new();
+    if let Some(left) = names.iter().position(|name| *name == "left") {
+        metrics.push(("rollout/left_fraction".to_owned(), share(left)));
+    }
+    let (mut bits, mut rest) = (0.0, 1.0);
+    for route in 0..names.len().saturating_sub(1) {
+        bits += entropy(share(route));
+        rest -= share(route);
+    }
+    // The last share is what the others leave.
+    metrics.push(("rollout/route_entropy".to_owned(), bits + entropy(rest)));
+    metrics
+}
+
+/// The mean return of other controllers from the same starts: uniformly random actions, and the expert if there is one.
+///
+/// # Errors
+/// The controllers'.
+pub fn references(environment: &dyn EnvironmentKind, count: usize, streams: &Streams) -> Result<Vec<(String, f64)>> {
+    let controls = environment.declaration().action;
+    let random = roll_out(environment, &UniformlyRandom { controls }, count, streams)?;
+    let mut metrics = vec![("rollout/random_return".to_owned(), mean_return(&random))];
+    if let Some(expert) = environment.scripted() {
+        let episodes = roll_out(environment, &Scripted { expert }, count, streams)?;
+        metrics.push(("rollout/expert_return".to_owned(), mean_return(&episodes)));
+    }
+    Ok(metrics)
+}
+
+fn mean_return(episodes: &[Episode]) -> f64 {
+    episodes.iter().map(|episode| episode.total_reward).sum::<f64>() / episodes.len() as f64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use latent_lab_envs::{Task, Tree};
+
+    fn named<const N: usize>(expected: [(&str, f64); N]) -> Vec<(String, f64)> {
+        let expected = expected.into_iter();
+        expected
+            .map(|(name, value)| (format!("rollout/{name}"), value))
+            .collect()
+    }
+
+    fn ended(success: bool, route: Option<usize>) -> Episode {
+        Episode {
+            total_reward: f64::from(u8::from(success)),
+            length: 10,
+            terminated: success,
+            truncated: !success,
+            success: Some(success),
+            route,
+        }
+    }
 
     #[test]
     fn the_routes_of_no_success_are_missing() {
-        let tree = Tree::default();
-        let start = tree.reset(&mut Streams::new(0).named("start").at(0));
-        let arrived = |side| tree::State {
-            side: Some(side),
-            outcome: Some(tree::Outcome::Success),
-            ..start.clone()
+        let declaration = Tree::default().declaration();
+        // A car that passed on the left and ran out of time took no route that counts.
+        let failed = [ended(false, Some(0)), ended(false, None)];
+        let of_all = [("return", 0.0), ("length", 10.0), ("truncated_fraction", 1.0)];
+        let mut expected = named(of_all);
+        expected.extend(named([("success_rate", 0.0)]));
+        assert_eq!(score(&declaration, &failed), expected);
+        let expected = named([
+            ("return", 0.5),
+            ("length", 10.0),
+            ("truncated_fraction", 0.5),
+            ("success_rate", 0.5),
+            ("left_fraction", 1.0),
+            ("route_entropy", 0.0),
+        ]);
+        assert_eq!(
+            score(&declaration, &[ended(false, None), ended(true, Some(0))]),
+            expected
+        );
+    }
+
+    #[test]
+    fn the_entropy_is_over_all_routes_that_are_declared() {
+        let declaration = Declaration {
+            routes: vec!["west", "middle", "east", "tunnel"],
+            ..Tree::default().declaration()
         };
-        assert_eq!(
-            score(std::slice::from_ref(&start)),
-            [("rollout/success_rate".to_owned(), 0.0)]
+        let episodes = [0, 1, 2, 3].map(|route| ended(true, Some(route)));
+        let metrics = score(&declaration, &episodes);
+        assert!(
+            metrics.contains(&("rollout/route_entropy".to_owned(), 2.0)),
+            "{metrics:?}"
         );
-        let metrics = score(&[start.clone(), arrived(tree::Side::Left)]);
-        let expected = [("success_rate", 0.5), ("left_fraction", 1.0), ("route_entropy", 0.0)];
-        assert_eq!(
-            metrics,
-            expected.map(|(name, value)| (format!("rollout/{name}"), value))
+        assert!(!metrics.iter().any(|(name, _)| name.contains("left")), "{metrics:?}");
+        let episodes = [0, 0, 1, 2].map(|route| ended(true, Some(route)));
+        let metrics = score(&declaration, &episodes);
+        assert!(
+            metrics.contains(&("rollout/route_entropy".to_owned(), 1.5)),
+            "{metrics:?}"
         );
+    }
+
+    #[test]
+    fn an_environment_without_success_has_no_metrics_of_it() {
+        let declaration = Declaration {
+            success: None,
+            routes: vec![],
+            ..Tree::default().declaration()
+        };
+        let episode = Episode {
+            success: None,
+            ..ended(false, None)
+        };
+        assert_eq!(score(&declaration, &[episode]).len(), 3);
+    }
+
+    #[test]
+    fn the_expert_beats_random_actions() {
+        let metrics = references(&Tree::default(), 50, &Streams::new(0)).unwrap();
+        assert_eq!(metrics[1], ("rollout/expert_return".to_owned(), 1.0));
+        assert!(metrics[0].1 < 0.3, "{metrics:?}");
     }
 }

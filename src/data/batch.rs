@@ -1,9 +1,9 @@
 //! Rows as tensors, in the type and on the device of training.
 
-use super::Dataset;
+use super::batches::Batches;
 use super::dataset::starts;
+use super::{Dataset, Field};
 use crate::Result;
-use crate::math::kalman::Sequences;
 use crate::nn::select_rows;
 use candle_core::{DType, Device, Tensor};
 use std::sync::Arc;
@@ -11,52 +11,73 @@ use std::sync::Arc;
 /// Some rows of a [`Dataset`].
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// The observed columns. `[B, D]`
+    /// The observed columns `[B, D]`; of sequences all their steps, one sequence after another. Images are flat:
+    /// `D = H · W · C`.
     pub observed: Tensor,
-    /// The given columns, conditioned on. `[B, C]`
+    /// The given columns, conditioned on. `[B, C]`, or of all steps
     pub given: Option<Tensor>,
     /// Weights of the rows, scaled to mean one over the *data set*. The mean of weight × value over a uniformly drawn
-    /// batch is then an unbiased estimate of the weighted mean. `[B]`
+    /// batch is then an unbiased estimate of the weighted mean. Those of sequences turn a mean over sequences into a
+    /// mean over steps. `[B]`
     pub weights: Option<Tensor>,
-    /// The sequences, if rows are steps. B then counts sequences, and the tables above hold all their steps, one
-    /// sequence after another. The weights turn a mean over sequences into a mean over steps.
-    pub sequences: Option<Arc<Sequences>>,
+    /// The number of steps of each sequence, if rows are steps; NaN is then a missing value, and numbers are f64 on the
+    /// processor, where models of sequences compute. `[B]`
+    pub lengths: Option<Arc<[usize]>>,
 }
 
 impl Batch {
     /// All rows of `data`.
     pub fn whole(data: &Dataset, dtype: DType, device: &Device) -> Result<Self> {
-        let tensor = |values: &[f64], columns: usize| -> Result<Tensor> {
-            let shape = (values.len() / columns, columns);
-            Ok(Tensor::from_slice(values, shape, device)?.to_dtype(dtype)?)
-        };
-        let scale = data.len() as f64 / data.total_weight();
-        let sequences = match data.lengths {
-            Some(_) => Some(Arc::new(data.sequences()?)),
-            None => None,
-        };
-        let steps = sequences
-            .is_some()
-            .then(|| Tensor::full(scale, data.len(), device))
-            .transpose()?;
+        Batches::new(data, dtype, device).narrow(0, data.len())
+    }
+
+    /// The rows of `data` at `indices`, in that order; weights are multiplied by `scale`.
+    pub(super) fn of_rows(
+        data: &Dataset,
+        scale: f64,
+        indices: impl ExactSizeIterator<Item = usize> + Clone,
+        (dtype, device): (DType, &Device),
+    ) -> Result<Self> {
         let weights = data.weights.as_ref().map(|weights| -> Result<Tensor> {
-            let scaled: Vec<f64> = weights.iter().map(|w| w * scale).collect();
-            Ok(Tensor::from_vec(scaled, data.len(), device)?.to_dtype(dtype)?)
+            let scaled: Vec<f64> = indices.clone().map(|i| weights[i] * scale).collect();
+            let count = scaled.len();
+            Ok(Tensor::from_vec(scaled, count, device)?.to_dtype(dtype)?)
         });
+        let given = data.given.as_ref();
+        let given = given.map(|given| given.tensor(indices.clone(), dtype, device));
         Ok(Self {
-            observed: tensor(data.observed.values(), data.observed.columns())?,
-            given: match &data.given {
-                Some(given) => Some(tensor(given.values(), given.columns())?),
-                None => None,
-            },
-            weights: weights.transpose()?.or(steps),
-            sequences,
+            weights: weights.transpose()?,
+            given: given.transpose()?,
+            observed: data.observed.tensor(indices, dtype, device)?,
+            lengths: None,
         })
     }
 
-    /// The number of rows B.
+    /// The sequences of `data` at `indices`, in that order; each has the weight `scale`.
+    pub(super) fn of_sequences(
+        data: &Dataset,
+        scale: f64,
+        indices: impl Iterator<Item = usize>,
+        lengths: &[usize],
+    ) -> Result<Self> {
+        let starts = starts(lengths);
+        let (mut steps, mut own) = (Vec::new(), Vec::new());
+        for i in indices {
+            steps.extend(starts[i]..starts[i] + lengths[i]);
+            own.push(lengths[i]);
+        }
+        let tensor = |field: &Field| field.tensor(steps.iter().copied(), DType::F64, &Device::Cpu);
+        Ok(Self {
+            observed: tensor(&data.observed)?,
+            given: data.given.as_ref().map(tensor).transpose()?,
+            weights: Some(Tensor::full(scale, own.len(), &Device::Cpu)?),
+            lengths: Some(own.into()),
+        })
+    }
+
+    /// The number of rows, or of sequences, B.
     pub fn len(&self) -> usize {
-        let sequences = self.sequences.as_ref().map(|sequences| sequences.count());
+        let sequences = self.lengths.as_ref().map(|lengths| lengths.len());
         sequences.unwrap_or(self.observed.dims()[0])
     }
 
@@ -67,41 +88,39 @@ impl Batch {
 
     /// The rows numbered in `indices` (u32), in that order.
     pub fn select(&self, indices: &Tensor) -> Result<Self> {
-        if let Some(sequences) = &self.sequences {
+        if let Some(lengths) = &self.lengths {
             let order: Vec<usize> = indices.to_vec1::<u32>()?.into_iter().map(|i| i as usize).collect();
-            return self.select_sequences(sequences, &order);
+            return self.select_sequences(lengths, &order);
         }
         let pick = |tensor: &Option<Tensor>| tensor.as_ref().map(|t| select_rows(t, indices)).transpose();
         Ok(Self {
             observed: select_rows(&self.observed, indices)?,
             given: pick(&self.given)?,
             weights: pick(&self.weights)?,
-            sequences: None,
+            lengths: None,
         })
     }
 
     /// Rows `start..start + len`.
     pub fn narrow(&self, start: usize, len: usize) -> Result<Self> {
-        if let Some(sequences) = &self.sequences {
-            if (start, len) == (0, self.len()) {
-                return Ok(self.clone());
-            }
-            return self.select_sequences(sequences, &(start..start + len).collect::<Vec<_>>());
+        if (start, len) == (0, self.len()) {
+            return Ok(self.clone());
+        }
+        if let Some(lengths) = &self.lengths {
+            return self.select_sequences(lengths, &(start..start + len).collect::<Vec<_>>());
         }
         let part = |tensor: &Option<Tensor>| tensor.as_ref().map(|t| t.narrow(0, start, len)).transpose();
         Ok(Self {
             observed: self.observed.narrow(0, start, len)?,
             given: part(&self.given)?,
             weights: part(&self.weights)?,
-            sequences: None,
+            lengths: None,
         })
     }
 
-    fn select_sequences(&self, sequences: &Sequences, order: &[usize]) -> Result<Self> {
-        let starts = starts(sequences.lengths());
-        let steps = order
-            .iter()
-            .flat_map(|&i| starts[i]..starts[i] + sequences.lengths()[i]);
+    fn select_sequences(&self, lengths: &[usize], order: &[usize]) -> Result<Self> {
+        let starts = starts(lengths);
+        let steps = order.iter().flat_map(|&i| starts[i]..starts[i] + lengths[i]);
         let steps: Vec<u32> = steps.map(|t| t as u32).collect();
         let steps = Tensor::new(steps, self.observed.device())?;
         let pick = |tensor: &Option<Tensor>| tensor.as_ref().map(|t| select_rows(t, &steps)).transpose();
@@ -109,7 +128,7 @@ impl Batch {
             observed: select_rows(&self.observed, &steps)?,
             given: pick(&self.given)?,
             weights: self.weights.as_ref().map(|w| w.narrow(0, 0, order.len())).transpose()?,
-            sequences: Some(Arc::new(sequences.select(order)?)),
+            lengths: Some(order.iter().map(|&i| lengths[i]).collect()),
         })
     }
 

@@ -1,88 +1,25 @@
-//! Rows in memory, in f64: observed columns, given columns, weights.
+//! A set of rows: its fields by role, observed and given, and the weights of its rows.
 
+use super::Field;
 use crate::math::kalman::Sequences;
-use crate::math::rows::Rows;
 use crate::{Error, Result};
 use std::borrow::Cow;
+use std::ops::Range;
 
-/// A dense table, row-major.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Table {
-    values: Vec<f64>,
-    columns: usize,
-}
-
-impl Table {
-    /// A table of `columns` columns from row-major `values`, whose number must be a multiple of `columns`.
-    pub fn new(values: Vec<f64>, columns: usize) -> Self {
-        assert!(columns > 0 && values.len().is_multiple_of(columns), "whole rows");
-        Self { values, columns }
-    }
-
-    /// The number of rows.
-    pub fn rows(&self) -> usize {
-        self.values.len() / self.columns
-    }
-
-    /// The number of columns.
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-
-    /// All values, row-major.
-    pub fn values(&self) -> &[f64] {
-        &self.values
-    }
-
-    /// All values, row-major, mutable.
-    pub fn values_mut(&mut self) -> &mut [f64] {
-        &mut self.values
-    }
-
-    /// Row `i`.
-    pub fn row(&self, i: usize) -> &[f64] {
-        &self.values[i * self.columns..(i + 1) * self.columns]
-    }
-
-    /// Column `j`, from the first row on.
-    pub fn column(&self, j: usize) -> impl Iterator<Item = f64> + '_ {
-        self.values.iter().skip(j).step_by(self.columns).copied()
-    }
-
-    /// The rows at `indices`, in that order.
-    pub fn select(&self, indices: &[usize]) -> Self {
-        let values = indices.iter().flat_map(|&i| self.row(i)).copied().collect();
-        Self {
-            values,
-            columns: self.columns,
-        }
-    }
-
-    /// These rows, followed by those of `below`.
-    fn above(&self, below: &Self) -> Self {
-        Self::new([&self.values[..], &below.values].concat(), self.columns)
-    }
-
-    /// A view for the closed-form kernels.
-    pub fn view(&self) -> Rows<'_> {
-        Rows {
-            values: &self.values,
-            columns: self.columns,
-        }
-    }
-}
-
-/// Observed rows, with their given columns and weights.
+/// Observed rows, with their given columns and weights. A clone, a part or a split shares the numbers of its fields.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Dataset {
-    /// The observed columns: x of p(x), y of p(y|x). `[N, D]`
-    pub observed: Table,
+    /// The observed columns: x of p(x), y of p(y|x). `[N, D]`, or images `[N, H, W, C]`
+    pub observed: Field,
     /// The given columns: x of p(y|x); none for densities. `[N, C]`
-    pub given: Option<Table>,
+    pub given: Option<Field>,
     /// The weight of each row, ≥ 0; none if all weights are 1. `[N]`
     pub weights: Option<Vec<f64>>,
     /// The generator's component of each row: for scoring and plotting, never for training. `[N]`
     pub labels: Option<Vec<usize>>,
+    /// The demonstration that each row is a step of, if rows are steps of demonstrations that a model takes for
+    /// independent. `[N]`
+    pub episodes: Option<Vec<usize>>,
     /// The number of steps of each sequence, if rows are the steps of sequences, one sequence after another; NaN is
     /// then a missing value. None if rows are independent.
     pub lengths: Option<Vec<usize>>,
@@ -98,7 +35,7 @@ impl Dataset {
 
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
-        self.observed.values().is_empty()
+        self.observed.rows() == 0
     }
 
     /// The weight of row (or sequence) `i`.
@@ -110,12 +47,29 @@ impl Dataset {
     /// least one observed value.
     pub fn total_weight(&self) -> f64 {
         if self.lengths.is_some() {
-            let steps = (0..self.observed.rows()).filter(|&t| self.observed.row(t).iter().any(|o| !o.is_nan()));
-            return steps.count() as f64;
+            let is_seen = |&t: &usize| (0..self.observed.columns()).any(|j| !self.observed.value(t, j).is_nan());
+            return (0..self.observed.rows()).filter(is_seen).count() as f64;
         }
         self.weights
             .as_ref()
             .map_or(self.len() as f64, |weights| weights.iter().sum())
+    }
+
+    /// Mean and variance of every column of `field`, which has these rows, over the numbers that are there: values of
+    /// sequences can be missing, and their steps have no weights. None for a column without values. `[D]`
+    pub fn moments(&self, field: &Field) -> Vec<Option<(f64, f64)>> {
+        let term = |i: usize, v: f64, term: f64| match (v.is_nan(), self.lengths.is_some()) {
+            (true, _) => 0.0,
+            (false, true) => term,
+            (false, false) => self.weight(i) * term,
+        };
+        let totals = field.sums(|i, _, v| term(i, v, 1.0));
+        let mean = |sums: Vec<f64>| -> Vec<f64> { sums.iter().zip(&totals).map(|(sum, total)| sum / total).collect() };
+        let means = mean(field.sums(|i, _, v| term(i, v, v)));
+        let variances = mean(field.sums(|i, j, v| term(i, v, (v - means[j]).powi(2))));
+        let both = means.into_iter().zip(variances).zip(&totals);
+        both.map(|(moments, total)| Some(moments).filter(|_| *total > 0.0))
+            .collect()
     }
 
     /// The rows (or sequences) at `indices`, in that order.
@@ -140,13 +94,14 @@ impl Dataset {
             given: self.given.as_ref().map(|given| given.select(indices)),
             weights: self.weights.as_ref().map(|w| indices.iter().map(|&i| w[i]).collect()),
             labels: self.labels.as_ref().map(|l| indices.iter().map(|&i| l[i]).collect()),
+            episodes: self.episodes.as_ref().map(|e| indices.iter().map(|&i| e[i]).collect()),
         }
     }
 }
 
 impl Dataset {
     /// Sequences of these `lengths`, whose steps are the rows, one sequence after another.
-    pub(super) fn of_sequences(observed: Table, given: Option<Table>, lengths: Vec<usize>) -> Self {
+    pub(super) fn of_sequences(observed: Field, given: Option<Field>, lengths: Vec<usize>) -> Self {
         Self {
             observed,
             given,
@@ -173,14 +128,11 @@ impl Dataset {
 
     /// The first `steps` steps of a single sequence, and the rest.
     pub(super) fn cut(&self, steps: usize) -> (Self, Self) {
-        let part = |range: std::ops::Range<usize>| {
-            let rows: Vec<usize> = range.clone().collect();
-            Self {
-                observed: self.observed.select(&rows),
-                given: self.given.as_ref().map(|given| given.select(&rows)),
-                lengths: Some(vec![range.len()]),
-                ..Self::default()
-            }
+        let part = |range: Range<usize>| Self {
+            observed: self.observed.part(range.clone()),
+            given: self.given.as_ref().map(|given| given.part(range.clone())),
+            lengths: Some(vec![range.len()]),
+            ..Self::default()
         };
         let (first, mut rest) = (part(0..steps), part(steps..self.observed.rows()));
         rest.before = Some(Box::new(first.clone()));

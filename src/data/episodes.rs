@@ -1,7 +1,7 @@
 //! Rows of a table as the steps of sequences: where each sequence ends, and which steps are missing from a regular
 //! clock.
 
-use super::{Dataset, Table};
+use super::{Dataset, Field, Table};
 use crate::error::Fault;
 
 /// The largest ratio of steps filled in for gaps in time to steps in the file.
@@ -13,8 +13,8 @@ type Place<'a> = &'a dyn Fn(usize) -> String;
 /// Sequences of `lengths` rows with the gaps of `time` filled by missing steps, and the regular interval of time. The
 /// interval is the shortest difference of time; none if no sequence has two rows.
 pub(super) fn with_gaps_filled(
-    observed: Table,
-    given: Option<Table>,
+    observed: Field,
+    given: Option<Field>,
     lengths: &[usize],
     (time, unit): (&[f64], &str),
     place: Place,
@@ -71,7 +71,7 @@ pub(super) fn with_gaps_filled(
             "add rows for the missing steps with their inputs and empty observed cells",
         ));
     }
-    let data = Dataset::of_sequences(Table::new(values, columns), given, filled_lengths);
+    let data = Dataset::of_sequences(Table::new(values, columns).into(), given, filled_lengths);
     Ok((data, Some(interval).filter(|interval| interval.is_finite())))
 }
 
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn episodes_cut_and_gaps_in_time_become_missing_steps() {
-        let observed = Table::new(vec![1.0, 2.0, 3.0, 4.0, 5.0], 1);
+        let observed = Table::new(vec![1.0, 2.0, 3.0, 4.0, 5.0], 1).into();
         let lengths = lengths(&[7.0, 7.0, 7.0, 2.0, 2.0], None, &row).expect("two episodes");
         let time = [0.0, 0.5, 2.0, 10.0, 10.5];
         let (data, interval) = with_gaps_filled(observed, None, &lengths, (&time, ""), &row).expect("sequences");
@@ -157,8 +157,8 @@ mod tests {
     fn faults_name_the_row() {
         let again = lengths(&[1.0, 2.0, 1.0], None, &row).expect_err("a fault").to_string();
         assert!(again.contains("row 2: episode 1 begins a second time"), "{again}");
-        let fault = |time: [f64; 3], given: Option<Table>| {
-            let observed = Table::new(vec![1.0, 2.0, 3.0], 1);
+        let fault = |time: [f64; 3], given: Option<Field>| {
+            let observed = Table::new(vec![1.0, 2.0, 3.0], 1).into();
             with_gaps_filled(observed, given, &[3], (&time, "days"), &row)
                 .expect_err("a fault")
                 .to_string()
@@ -168,7 +168,7 @@ mod tests {
             fault([0.0, 1.0, 2.5], None)
                 .contains("row 2 comes 1.5 days after the row before, no multiple of the shortest interval, 1 day")
         );
-        let inputs = Some(Table::new(vec![0.0; 3], 1));
+        let inputs = Some(Table::new(vec![0.0; 3], 1).into());
         assert!(fault([0.0, 1.0, 3.0], inputs).contains("their inputs are missing"));
     }
 }

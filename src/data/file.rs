@@ -3,7 +3,7 @@
 //! A column of a table, or an array of shape `[N]`, is one column; an array `[N, d]` is `d` columns. Missing values (an
 //! empty cell, `NA`, NaN) are kept in the observed columns of sequences, whose models mask them. Elsewhere they are
 //! errors that name line and column, and so are infinities. For a model of sequences all rows are one sequence, in the
-//! order of the file, unless `episode` is given; arrays `[N, T, d]` are N sequences.
+//! order of the file, unless `episode` is given; arrays `[N, T, d]` are N sequences. Arrays `[N, H, W, C]` are N images.
 
 mod arrays;
 mod bytes;
@@ -22,7 +22,7 @@ pub use config::FileConfig;
 pub use decimal::Decimal;
 pub use dialect::Separator;
 
-use super::{Dataset, Table, episodes};
+use super::{Dataset, Field, episodes};
 use crate::error::Fault;
 use columns::{Categories, Columns, cut};
 use std::path::Path;
@@ -215,7 +215,7 @@ impl FileConfig {
             }
         };
         let observed = columns.join(&self.observed);
-        let count = observed.as_ref().map_or(0, Table::rows);
+        let count = observed.as_ref().map_or(0, Field::rows);
         let Some(observed) = observed.filter(|_| count > 0) else {
             return Err(Fault::new(
                 key,
@@ -245,7 +245,7 @@ impl FileConfig {
     }
 
     /// The rows as independent data.
-    fn as_rows(&self, columns: &Columns, observed: Table, path: &Path) -> Result<Dataset, Fault> {
+    fn as_rows(&self, columns: &Columns, observed: Field, path: &Path) -> Result<Dataset, Fault> {
         let weights = self.weight.as_ref().map(|name| columns.column(name).to_vec());
         if let Some(weights) = &weights {
             if let Some(row) = weights.iter().position(|w| *w < 0.0) {
@@ -284,7 +284,7 @@ impl FileConfig {
     fn as_sequences(
         &self,
         columns: &Columns,
-        observed: Table,
+        observed: Field,
         labels: &[(usize, String)],
         path: &Path,
     ) -> Result<(Dataset, Option<f64>), Fault> {

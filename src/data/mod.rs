@@ -1,17 +1,26 @@
-//! The data a model is trained on: tables in memory, batches as tensors, sources (generators and files), splits,
-//! standardisation.
+//! The data a model is trained on: fields that all runs share, batches as tensors, sources (generators and files),
+//! splits, standardisation.
 
 pub mod batch;
+pub mod batches;
 pub mod dataset;
+mod demonstrations;
 mod episodes;
+pub mod field;
 pub mod file;
 mod oracle;
 pub mod source;
 mod split;
 pub mod standardize;
+mod stored;
+pub mod table;
 
 pub use batch::Batch;
-pub use dataset::{Dataset, Table};
+pub use batches::Batches;
+pub use dataset::Dataset;
+pub use demonstrations::Demonstrations;
+pub use field::Field;
 pub use file::{Rows, SharedFile};
 pub use source::{DataConfig, Source, Splits};
 pub use standardize::Standardization;
+pub use table::Table;

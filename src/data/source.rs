@@ -3,11 +3,14 @@
 //! All draws of one seed come from the streams `data/train`, `data/test` and `data/split`, so every variant of an
 //! experiment sees the same rows for the same seed.
 
+use super::demonstrations::Demonstrations;
 use super::file::{Asked, Contents, FileConfig, Rows, SharedFile};
 use super::oracle::{oracle, sequence_oracle, true_growth, true_system};
 use super::split::{Parts, check_drawn, check_weights, held_out, split};
-use super::{Dataset, Standardization, Table};
+use super::{Dataset, Field, Standardization, Table};
+use crate::environment::EnvironmentKind;
 use crate::error::Fault;
+use crate::kind::{self, Chosen};
 use crate::math::nonlinear::Predictor;
 use crate::math::streams::Streams;
 use latent_lab_envs as envs;
@@ -24,11 +27,13 @@ pub struct DataConfig {
     /// Where the rows come from.
     #[serde(flatten)]
     pub source: Source,
-    /// How many rows a generator draws for training: for `tree` demonstrations, for `lgssm` and `growth` steps.
+    /// How many rows a generator draws for training: for `tree` and `demonstrations`
+    /// demonstrations, for `lgssm` and `growth` steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000), extend("x-default" = "1000"))]
     pub train: Option<usize>,
-    /// How many rows a generator draws for testing: for `tree` demonstrations, for `lgssm` and `growth` steps.
+    /// How many rows a generator draws for testing: for `tree` and `demonstrations`
+    /// demonstrations, for `lgssm` and `growth` steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000), extend("x-default" = "as many as `train`"))]
     pub test: Option<usize>,
@@ -69,6 +74,8 @@ pub enum Source {
     TwoMoons(envs::TwoMoons),
     /// Demonstrations of driving past a tree, on either side.
     Tree(envs::Tree),
+    /// Demonstrations of any environment by its expert.
+    Demonstrations(Demonstrations),
     /// Sequences from a linear-Gaussian state space whose likelihood is known.
     Lgssm(envs::Lgssm),
     /// Sequences from the growth model: a state that jumps between two wells, of which the square is observed.
@@ -129,10 +136,37 @@ impl Source {
             Self::Ring(generator) => generator,
             Self::TwoMoons(generator) => generator,
             Self::Tree(generator) => generator,
+            Self::Demonstrations(generator) => generator,
             Self::Lgssm(generator) => generator,
             Self::Growth(generator) => generator,
             Self::File(_) => return None,
         })
+    }
+
+    /// Whether `train` and `test` count demonstrations, of several rows each.
+    pub fn is_of_demonstrations(&self) -> bool {
+        matches!(self, Self::Tree(_) | Self::Demonstrations(_))
+    }
+
+    /// The environment that the rows are demonstrations of, with its settings: the one that a source of demonstrations
+    /// names, or the environment of the source's own name.
+    ///
+    /// # Errors
+    /// If the settings of the source are not those of its environment.
+    pub fn environment(&self) -> crate::Result<Option<Chosen<dyn EnvironmentKind>>> {
+        if let Self::Demonstrations(demonstrations) = self {
+            return Ok(Some(demonstrations.environment.chosen.clone()));
+        }
+        let Some(name) = self.generator().map(envs::Generator::name) else {
+            return Ok(None);
+        };
+        let wrong = |error: &dyn std::fmt::Display| crate::Error::Data(format!("`{name}`: {error}"));
+        let Some(entry) = kind::find::<dyn EnvironmentKind>(name) else {
+            return Ok(None);
+        };
+        let mut keys = toml::Table::try_from(self).map_err(|error| wrong(&error))?;
+        keys.remove("source");
+        entry.with_options(keys).map(Some).map_err(|error| wrong(&error))
     }
 }
 
@@ -227,7 +261,7 @@ impl DataConfig {
         }
         let widths = Widths {
             observed: rows.observed.columns(),
-            given: rows.given.as_ref().map_or(0, Table::columns),
+            given: rows.given.as_ref().map_or(0, Field::columns),
         };
         Ok(Shape { widths, longest })
     }
@@ -242,7 +276,7 @@ impl DataConfig {
         if self.population && generator.population(2).is_none() {
             return Err(no_population(generator.name()));
         }
-        let (rows, is_rows) = (self.train.unwrap_or(1000), !matches!(self.source, Source::Tree(_)));
+        let (rows, is_rows) = (self.train.unwrap_or(1000), !self.source.is_of_demonstrations());
         let held_out = match self.validation_fraction {
             0.0 => 0,
             fraction => held_out(rows, fraction),
@@ -375,10 +409,11 @@ fn no_population(source: &str) -> Fault {
 fn dataset(points: envs::Points, observed: usize, given: usize) -> Dataset {
     Dataset {
         before: None,
-        observed: Table::new(points.observed, observed),
-        given: (given > 0).then(|| Table::new(points.given, given)),
+        observed: Table::new(points.observed, observed).into(),
+        given: (given > 0).then(|| Table::new(points.given, given).into()),
         weights: (!points.weights.is_empty()).then_some(points.weights),
         labels: (!points.labels.is_empty()).then_some(points.labels),
+        episodes: (!points.episodes.is_empty()).then_some(points.episodes),
         lengths: (!points.lengths.is_empty()).then_some(points.lengths),
     }
 }

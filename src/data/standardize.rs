@@ -4,7 +4,8 @@
 //! `log p(y) = log p(u) − Σ_j log s_j`. A constant column is not scaled (s = 1); a column without values is not shifted
 //! either (m = 0).
 
-use super::{Dataset, Table};
+use super::{Dataset, Field, Table};
+use std::sync::Arc;
 
 /// Shift and scale of every observed and given column.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -23,22 +24,18 @@ pub struct Columns {
 }
 
 impl Columns {
-    fn fit(table: &Table, data: &Dataset) -> Self {
-        let weight = |i: usize| if data.lengths.is_some() { 1.0 } else { data.weight(i) };
-        // Missing values of sequences do not count.
-        let mean_of = |f: &dyn Fn(f64) -> f64, j: usize| {
-            let present = table.column(j).enumerate().filter(|(_, v)| !v.is_nan());
-            let (sum, total) = present.fold((0.0, 0.0), |(sum, total), (i, v)| {
-                (sum + weight(i) * f(v), total + weight(i))
-            });
-            if total > 0.0 { sum / total } else { 0.0 }
-        };
-        let shift: Vec<f64> = (0..table.columns()).map(|j| mean_of(&|v| v, j)).collect();
-        let scale = (0..table.columns())
-            .map(|j| mean_of(&|v| (v - shift[j]).powi(2), j).sqrt())
-            .map(|s| if s > 0.0 { s } else { 1.0 })
-            .collect();
+    fn fit(field: &Field, data: &Dataset) -> Self {
+        let moments = data.moments(field).into_iter();
+        let moments: Vec<(f64, f64)> = moments.map(|column| column.unwrap_or((0.0, 0.0))).collect();
+        let deviations = moments.iter().map(|(_, variance)| variance.sqrt());
+        let scale = deviations.map(|s| if s > 0.0 { s } else { 1.0 }).collect();
+        let shift = moments.into_iter().map(|(mean, _)| mean).collect();
         Self { shift, scale }
+    }
+
+    /// The value `v` of column `j` in the model's units.
+    pub(super) fn convert(&self, j: usize, v: f64) -> f64 {
+        (v - self.shift[j]) / self.scale[j]
     }
 
     /// Into the model's units, in place.
@@ -48,7 +45,7 @@ impl Columns {
         }
         let columns = table.columns();
         for (at, value) in table.values_mut().iter_mut().enumerate() {
-            *value = (*value - self.shift[at % columns]) / self.scale[at % columns];
+            *value = self.convert(at % columns, *value);
         }
     }
 
@@ -103,14 +100,14 @@ impl Standardization {
         }
     }
 
-    /// Into the model's units, in place.
+    /// `data` in the model's units; their numbers are converted where they are read.
     pub fn apply(&self, data: &mut Dataset) {
-        self.observed.apply(&mut data.observed);
-        if let Some(given) = &mut data.given {
-            self.given.apply(given);
-        }
-        if let Some(before) = &mut data.before {
-            self.apply(before);
+        let (observed, given) = (Arc::new(self.observed.clone()), Arc::new(self.given.clone()));
+        let mut rest = Some(data);
+        while let Some(data) = rest {
+            data.observed = data.observed.standardized(&observed);
+            data.given = data.given.as_ref().map(|field| field.standardized(&given));
+            rest = data.before.as_deref_mut();
         }
     }
 }

@@ -6,11 +6,9 @@ use super::layout::Figure;
 use super::theme::Page;
 use super::words::{quantity, quantity_and_direction, sentence_case, title};
 use crate::Result;
-use crate::objective::ObjectiveConfig;
 use crate::runner::{Experiment, MetricDocument, Summary, VariantSummary, agreed};
 use crate::spec::Spec;
 use crate::stats::{LEVEL, mean_interval};
-use crate::train::TrainingConfig;
 use crate::train::metrics::find;
 use std::path::{Path, PathBuf};
 
@@ -136,7 +134,7 @@ fn curves_of(summary: &Summary, experiment: &Experiment) -> Result<Option<Figure
     };
     // A model trained by the mean squared error has no meaningful density: its noise is not learnt.
     let without_density = |variant: &&VariantSummary| {
-        let squared = |spec: &Spec| matches!(spec.objective, ObjectiveConfig::MeanSquaredError(_));
+        let squared = |spec: &Spec| spec.objective.unit() != "nats";
         name.contains("log_likelihood") && spec(variant).is_some_and(squared)
     };
     let (omitted, shown): (Vec<_>, Vec<_>) = summary.variants.iter().partition(without_density);
@@ -189,10 +187,8 @@ fn curves_of(summary: &Summary, experiment: &Experiment) -> Result<Option<Figure
 
 /// The unit that the optimizers of `specs` count.
 fn steps<'a>(specs: impl Iterator<Item = &'a Spec>) -> &'static str {
-    let em: Vec<bool> = specs
-        .map(|spec| matches!(spec.training, TrainingConfig::Em(_)))
-        .collect();
-    match (em.contains(&true), em.contains(&false)) {
+    let units: Vec<&str> = specs.map(|spec| spec.training.unit()).collect();
+    match (units.contains(&"sweeps"), units.contains(&"steps")) {
         (true, true) => "steps (EM: sweeps)",
         (true, false) => "sweeps",
         _ => "steps",

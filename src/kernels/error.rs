@@ -44,9 +44,29 @@ pub enum Error {
     /// Another process is running this run.
     #[error("{folder}: another process is running this run; wait for it, or stop it first", folder = .0.display())]
     Held(PathBuf),
+    /// A model was asked for what it does not provide. Combinations are checked before a run, so this is a fault of the
+    /// program.
+    #[error("internal error: the model does not provide {0}")]
+    Lacking(&'static str),
+    /// A function of latents was given latents of another kind: a fault of the program.
+    #[error("internal error: expected {expected}, got {found}")]
+    Latents {
+        /// What the function takes.
+        expected: &'static str,
+        /// What it was given.
+        found: &'static str,
+    },
     /// Anything else a user can act on.
     #[error("{0}")]
     Other(String),
+}
+
+/// A capability that was asked for; `name` says what it is.
+///
+/// # Errors
+/// [`Error::Lacking`] if there is none.
+pub fn provided<T>(capability: Option<T>, name: &'static str) -> Result<T> {
+    capability.ok_or(Error::Lacking(name))
 }
 
 impl Error {

@@ -4,8 +4,12 @@
 //! neither depends on x, y does not: refused.) The functions are linear, or perceptrons with `hidden` layers; the
 //! mixture density network (Bishop 1994) is `prior = "given_x"`, `likelihood = "given_x"` with hidden layers.
 
+use super::kind::{Abilities, MStep, ModelKind, latent_of};
 use super::mixture::{FixedParts, Mixture, Part, Settings, default_floor};
+use super::{LikelihoodKind, Model};
+use crate::data::file::Asked;
 use crate::error::Fault;
+use crate::kind::{Declared, Example};
 use crate::math::linear_mixture::Covariance;
 use crate::nn::Activation;
 use crate::{Result, data::Dataset, data::source::Widths};
@@ -195,5 +199,52 @@ impl ConditionalMixture {
             },
             train,
         )
+    }
+}
+
+impl Declared for ConditionalMixture {
+    const NAME: &'static str = "conditional_mixture";
+    const SUMMARY: &'static str = "A mixture whose parts depend on what is given: p(y|x) = Σ_z p(z|x) p(y|x,z). With perceptrons it is the \
+         mixture density network; with one component, the Gaussian policy.";
+    const EQUATION: &'static str = "log p(y, z | x) = log p(z|x) + log N(y; μ_z(x), Σ_z(x))";
+    const EXAMPLE: Example<'static> = Example {
+        data: "source = \"inverse_sinusoid\"\ntrain = 200",
+        model: "kind = \"conditional_mixture\"",
+        ..Example::USUAL
+    };
+}
+
+impl ModelKind for ConditionalMixture {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            density: false,
+            conditional: true,
+            latent: latent_of(self.components),
+            states: None,
+            exact_likelihood: true,
+            exact_posterior: true,
+            mean: true,
+            m_step: match self.has_closed_form() {
+                true => MStep::AnyPosterior,
+                false => MStep::None,
+            },
+            asked: Asked::Varying,
+            has_one_start: false,
+            learns_prior: self.components > 1,
+            has_weight_matrices: true,
+            has_named_parameters: false,
+        }
+    }
+
+    fn likelihood(&self, _is_given: bool) -> LikelihoodKind {
+        LikelihoodKind::Exact
+    }
+
+    fn check(&self, widths: Widths) -> Vec<Fault> {
+        Self::check(self, widths)
+    }
+
+    fn build(&self, train: &Dataset) -> Result<Box<dyn Model>> {
+        Ok(Box::new(Self::build(self, train)?))
     }
 }

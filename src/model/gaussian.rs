@@ -1,6 +1,12 @@
 //! One Gaussian, `p(x) = N(x; μ, Σ)`: the mixture of one component, without a latent variable.
 
+use super::kind::{Abilities, LatentKind, MStep, ModelKind};
 use super::mixture::{Mixture, Part, Settings, default_floor};
+use super::{LikelihoodKind, Model};
+use crate::data::file::Asked;
+use crate::data::source::Widths;
+use crate::error::Fault;
+use crate::kind::{Declared, Example};
 use crate::math::linear_mixture::Covariance;
 use crate::{Result, data::Dataset};
 use schemars::JsonSchema;
@@ -56,5 +62,48 @@ impl Settings {
             logit_scale: 1.0,
             fixed: super::mixture::FixedParts::default(),
         }
+    }
+}
+
+impl Declared for Gaussian {
+    const NAME: &'static str = "gaussian";
+    const SUMMARY: &'static str = "One Gaussian: p(x) = N(x; μ, Σ).";
+    const EQUATION: &'static str = "log p(x) = log N(x; μ, Σ)";
+    const EXAMPLE: Example<'static> = Example {
+        data: "source = \"ring\"\ntrain = 200",
+        model: "kind = \"gaussian\"",
+        ..Example::USUAL
+    };
+}
+
+impl ModelKind for Gaussian {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            density: true,
+            conditional: false,
+            latent: LatentKind::None,
+            states: None,
+            exact_likelihood: true,
+            exact_posterior: true,
+            mean: false,
+            m_step: MStep::AnyPosterior,
+            asked: Asked::Varying,
+            has_one_start: false,
+            learns_prior: false,
+            has_weight_matrices: false,
+            has_named_parameters: false,
+        }
+    }
+
+    fn likelihood(&self, _is_given: bool) -> LikelihoodKind {
+        LikelihoodKind::Exact
+    }
+
+    fn check(&self, _widths: Widths) -> Vec<Fault> {
+        Vec::new()
+    }
+
+    fn build(&self, train: &Dataset) -> Result<Box<dyn Model>> {
+        Ok(Box::new(Self::build(self, train)?))
     }
 }

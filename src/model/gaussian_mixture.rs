@@ -2,8 +2,12 @@
 //!
 //! Any of its three parts can be given and held fixed: with fixed means and covariances, only the weights are learnt.
 
+use super::kind::{Abilities, MStep, ModelKind, latent_of};
 use super::mixture::{FixedParts, Mixture, Settings, default_floor};
+use super::{LikelihoodKind, Model};
+use crate::data::file::Asked;
 use crate::error::Fault;
+use crate::kind::{Declared, Example};
 use crate::math::linear_mixture::Covariance;
 use crate::{Result, data::Dataset, data::source::Widths};
 use schemars::JsonSchema;
@@ -137,5 +141,48 @@ impl GaussianMixture {
             },
             train,
         )
+    }
+}
+
+impl Declared for GaussianMixture {
+    const NAME: &'static str = "gaussian_mixture";
+    const SUMMARY: &'static str = "A mixture of Gaussians: p(x) = Σ_z p(z) N(x; μ_z, Σ_z).";
+    const EQUATION: &'static str = "log p(x, z) = log softmax(logit_scale · logits)_z + log N(x; μ_z, Σ_z)";
+    const EXAMPLE: Example<'static> = Example {
+        data: "source = \"ring\"\ntrain = 200",
+        model: "kind = \"gaussian_mixture\"",
+        ..Example::USUAL
+    };
+}
+
+impl ModelKind for GaussianMixture {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            density: true,
+            conditional: false,
+            latent: latent_of(self.components),
+            states: None,
+            exact_likelihood: true,
+            exact_posterior: true,
+            mean: false,
+            m_step: MStep::AnyPosterior,
+            asked: Asked::Varying,
+            has_one_start: self.fixed_means.is_some() && self.fixed_deviation.is_some(),
+            learns_prior: self.components > 1,
+            has_weight_matrices: false,
+            has_named_parameters: false,
+        }
+    }
+
+    fn likelihood(&self, _is_given: bool) -> LikelihoodKind {
+        LikelihoodKind::Exact
+    }
+
+    fn check(&self, widths: Widths) -> Vec<Fault> {
+        Self::check(self, widths)
+    }
+
+    fn build(&self, train: &Dataset) -> Result<Box<dyn Model>> {
+        Ok(Box::new(Self::build(self, train)?))
     }
 }

@@ -1,6 +1,12 @@
 //! A line with Gaussian noise, `p(y|x) = N(y; W x + b, Σ)`: linear regression, with constant noise.
 
+use super::kind::{Abilities, LatentKind, MStep, ModelKind};
 use super::mixture::{Mixture, Part, Settings, default_floor};
+use super::{LikelihoodKind, Model};
+use crate::data::file::Asked;
+use crate::data::source::Widths;
+use crate::error::Fault;
+use crate::kind::{Declared, Example};
 use crate::math::linear_mixture::Covariance;
 use crate::{Result, data::Dataset};
 use schemars::JsonSchema;
@@ -38,5 +44,48 @@ impl LinearGaussian {
             },
             train,
         )
+    }
+}
+
+impl Declared for LinearGaussian {
+    const NAME: &'static str = "linear_gaussian";
+    const SUMMARY: &'static str = "A line with Gaussian noise: p(y|x) = N(y; W x + b, Σ).";
+    const EQUATION: &'static str = "log p(y|x) = log N(y; W x + b, Σ)";
+    const EXAMPLE: Example<'static> = Example {
+        data: "source = \"inverse_sinusoid\"\ntrain = 200",
+        model: "kind = \"linear_gaussian\"",
+        ..Example::USUAL
+    };
+}
+
+impl ModelKind for LinearGaussian {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            density: false,
+            conditional: true,
+            latent: LatentKind::None,
+            states: None,
+            exact_likelihood: true,
+            exact_posterior: true,
+            mean: true,
+            m_step: MStep::AnyPosterior,
+            asked: Asked::Varying,
+            has_one_start: false,
+            learns_prior: false,
+            has_weight_matrices: true,
+            has_named_parameters: false,
+        }
+    }
+
+    fn likelihood(&self, _is_given: bool) -> LikelihoodKind {
+        LikelihoodKind::Exact
+    }
+
+    fn check(&self, _widths: Widths) -> Vec<Fault> {
+        Vec::new()
+    }
+
+    fn build(&self, train: &Dataset) -> Result<Box<dyn Model>> {
+        Ok(Box::new(Self::build(self, train)?))
     }
 }

@@ -3,11 +3,11 @@
 
 use crate::Result;
 use crate::data::Table;
+use crate::math::{LN_2PI, index_at, log_sum_exp};
 use crate::nn::{ConditionalCovariance, MixtureShape, Parameters};
 use candle_core::Tensor;
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
-use std::f64::consts::PI;
 
 /// Points of z and the density of y given them, for policies and figures of models with a continuous latent.
 pub trait Decoder {
@@ -44,8 +44,7 @@ impl MixtureRows {
             .max(means.len() / (k * d))
             .max(scales.len() / (k * f));
         let log_weights = logits.chunks(k).flat_map(|row| {
-            let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let total = largest + row.iter().map(|l| (l - largest).exp()).sum::<f64>().ln();
+            let total = log_sum_exp(row);
             row.iter().map(move |l| l - total)
         });
         let log_weights = log_weights.collect();
@@ -147,7 +146,7 @@ impl MixtureRows {
         for i in 0..error.len() {
             let left = error[i] + (0..i).map(|j| self.coefficient(row, k, i, j) * error[j]).sum::<f64>();
             let deviation = self.deviation(row, k, i);
-            sum -= 0.5 * (left / deviation).powi(2) + deviation.ln() + 0.5 * (2.0 * PI).ln();
+            sum -= 0.5 * (left / deviation).powi(2) + deviation.ln() + 0.5 * LN_2PI;
         }
         sum
     }
@@ -155,11 +154,7 @@ impl MixtureRows {
     /// `log p(y | row)` in nats.
     pub fn log_prob(&self, row: usize, y: &[f64]) -> f64 {
         let joint: Vec<f64> = self.log_joint(row, y).collect();
-        let largest = joint.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        if largest == f64::NEG_INFINITY {
-            return largest;
-        }
-        largest + joint.iter().map(|l| (l - largest).exp()).sum::<f64>().ln()
+        log_sum_exp(&joint)
     }
 
     /// `p(z = k | y, row)`: the responsibility of each component for y. `[K]`
@@ -193,7 +188,7 @@ impl MixtureRows {
     /// The component that a uniform number chooses: a draw with the probabilities π of `row`.
     pub fn component_at(&self, row: usize, uniform: f64) -> usize {
         let weights: Vec<f64> = self.log_weights(row).iter().map(|w| w.exp()).collect();
-        choose(&weights, uniform)
+        index_at(&weights, uniform)
     }
 
     /// Draws y from component `k` at `row`. `[D]`
@@ -210,18 +205,4 @@ impl MixtureRows {
             .map(|(e, m)| e + m)
             .collect()
     }
-}
-
-/// A draw with these probabilities, which sum to 1, by a uniform number in [0, 1). Rounding errors go to the last value
-/// with positive probability.
-pub(crate) fn choose(probabilities: &[f64], uniform: f64) -> usize {
-    let (mut left, mut chosen) = (uniform, 0);
-    for (z, p) in probabilities.iter().enumerate().filter(|(_, p)| **p > 0.0) {
-        chosen = z;
-        left -= p;
-        if left < 0.0 {
-            break;
-        }
-    }
-    chosen
 }

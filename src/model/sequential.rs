@@ -67,10 +67,23 @@ pub(super) fn terms(logs: &[Vec<ExpectedLog>]) -> Result<Vec<(&'static str, Tens
     ])
 }
 
-/// The sequences of `batch`.
+/// The sequences of `batch`, in the filter's layout.
 pub(super) fn sequences(batch: &Batch) -> Result<Arc<Sequences>> {
     let independent = || Error::Data("a state space models sequences, not independent rows".into());
-    batch.sequences.clone().ok_or_else(independent)
+    let lengths = batch.lengths.as_ref().ok_or_else(independent)?;
+    let numbers = |steps: &Tensor| -> Result<(Vec<f64>, usize)> {
+        let (_, columns) = steps.dims2()?;
+        Ok((steps.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?, columns))
+    };
+    let (observed, outputs) = numbers(&batch.observed)?;
+    let (inputs, input_count) = batch.given.as_ref().map_or(Ok((Vec::new(), 0)), numbers)?;
+    Ok(Arc::new(Sequences::new(
+        &observed,
+        outputs,
+        &inputs,
+        input_count,
+        lengths,
+    )?))
 }
 
 /// Refuses constant observed columns: the learnt parameter `noise` would become zero for them.

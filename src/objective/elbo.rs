@@ -9,9 +9,12 @@
 //! (the mean over the batch) the divergence counts as λ (Kingma et al. 2016, appendix C.8, with one group). Warm-up
 //! lets β grow from 0 (Sønderby et al. 2016).
 
+use super::{ObjectiveKind, PosteriorUse, Setting};
 use crate::Result;
-use crate::model::Joint;
-use crate::posterior::Draws;
+use crate::error::Fault;
+use crate::kind::{Declared, Example};
+use crate::model::{Joint, Need};
+use crate::posterior::{Draws, Fit};
 use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,7 +55,7 @@ impl Elbo {
     }
 
     /// The objective of each row (or sequence) at `step`, in nats. `[B]`
-    pub(super) fn value(&self, joint: &dyn Joint, draws: &Draws, step: u64) -> Result<Tensor> {
+    pub fn value(&self, joint: &dyn Joint, draws: &Draws, step: u64) -> Result<Tensor> {
         let beta = self.beta_at(step);
         if beta == 1.0 && self.free_nats == 0.0 {
             // log p(z) cancels, so the separate terms are not needed.
@@ -70,5 +73,78 @@ impl Elbo {
             }
         }
         Ok((likelihood - (divergence * beta)?)?)
+    }
+}
+
+impl Declared for Elbo {
+    const NAME: &'static str = "elbo";
+    const SUMMARY: &'static str =
+        "The evidence lower bound, E_q[log p(x|z)] − β KL(q ‖ p(z)): at β = 1 a lower bound of log p(x).";
+    const EQUATION: &'static str = "E_q[log p_θ(x|z)] − β KL(q(z|x) ‖ p_θ(z))";
+    const EXAMPLE: Example<'static> = Example::AMORTISED;
+}
+
+impl ObjectiveKind for Elbo {
+    fn needs(&self) -> &'static [Need] {
+        &[]
+    }
+
+    fn posterior_use(&self) -> PosteriorUse {
+        PosteriorUse::KnownDensity
+    }
+
+    fn is_of_em(&self) -> bool {
+        false
+    }
+
+    fn unit(&self) -> &'static str {
+        "nats"
+    }
+
+    fn is_unbiased(&self) -> bool {
+        true
+    }
+
+    fn elbo(&self) -> Elbo {
+        self.clone()
+    }
+
+    fn shares_gradient_with_elbo(&self) -> bool {
+        true
+    }
+
+    fn schedule(&self) -> Option<(&'static str, &'static str, u64)> {
+        Some(("the warm-up of β", "warm_up_steps", self.warm_up_steps))
+    }
+
+    fn unused(&self, setting: &Setting) -> Vec<Fault> {
+        let defaults = Self::default();
+        let keys = [
+            ("beta", self.beta != defaults.beta),
+            ("free_nats", self.free_nats != defaults.free_nats),
+            ("warm_up_steps", self.warm_up_steps != defaults.warm_up_steps),
+        ];
+        let is_trained = matches!(setting.fit, Some(Fit::ReverseKl | Fit::Objective));
+        let fault = |key: &str| {
+            if setting.model.has_no_latent() {
+                return Some(setting.no_latent(key));
+            }
+            if !is_trained && !setting.model.learns_prior {
+                return Some(Fault::unused(
+                    key,
+                    "KL(q ‖ p(z)) has no parameter that the objective trains: the prior is fixed, and the posterior is not \
+                         trained by the bound",
+                    "a prior that is learnt, or `amortised` with `fit = \"reverse_kl\"`",
+                ));
+            }
+            let is_void = self.beta == 0.0 && key != "beta";
+            is_void.then(|| Fault::unused(key, "β = 0 leaves KL(q ‖ p(z)) out", "`beta` above 0"))
+        };
+        let given = keys.into_iter().filter(|(_, is_given)| *is_given);
+        given.filter_map(|(key, _)| fault(key)).collect()
+    }
+
+    fn evaluate(&self, joint: &dyn Joint, step: u64, draws: &mut dyn FnMut() -> Result<Draws>) -> Result<Tensor> {
+        self.value(joint, &draws()?, step)
     }
 }

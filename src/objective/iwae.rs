@@ -5,8 +5,11 @@
 //! reparameterised one (Tucker et al. 2019, equation 8), `Σ_s w̃_s² ∂ log w_s/∂z_s ∂z_s/∂φ` with w̃ the weights
 //! normalised, has the same mean without this defect.
 
-use crate::model::Joint;
-use crate::posterior::Draws;
+use super::{ObjectiveKind, PosteriorUse, Setting, Surrogate};
+use crate::error::Fault;
+use crate::kind::{Declared, Example};
+use crate::model::{Joint, Need};
+use crate::posterior::{Draws, Fit};
 use crate::{Result, nn};
 use candle_core::{D, Tensor};
 use schemars::JsonSchema;
@@ -43,21 +46,65 @@ fn log_weights(joint: &dyn Joint, draws: &Draws, log_q: &Tensor) -> Result<Tenso
     Ok((joint.log_joint(&draws.latents)? - log_q)?)
 }
 
-/// The bound for each row. `[B]`
-pub(super) fn bound(joint: &dyn Joint, draws: &Draws) -> Result<Tensor> {
-    let log_weights = log_weights(joint, draws, draws.log_q()?)?;
-    let samples = log_weights.dim(D::Minus1)? as f64;
-    Ok((nn::log_sum_exp(&log_weights)? - samples.ln())?)
+impl Declared for Iwae {
+    const NAME: &'static str = "iwae";
+    const SUMMARY: &'static str = "The importance-weighted bound: the logarithm of the mean of importance weights; larger and tighter with every draw.";
+    const EQUATION: &'static str = "log 1/S Σ_s exp[log p_θ(x, z_s) − log q(z_s)]";
+    const EXAMPLE: Example<'static> = Example {
+        objective: "kind = \"iwae\"",
+        ..Example::AMORTISED
+    };
 }
 
-impl Iwae {
-    /// The function whose gradient in φ is the doubly reparameterised one; none for the plain gradient. `[B]`
-    pub fn surrogate(&self, joint: &dyn Joint, draws: &Draws) -> Result<Option<Tensor>> {
-        if self.gradient == Gradient::Plain {
-            return Ok(None);
-        }
+impl ObjectiveKind for Iwae {
+    fn needs(&self) -> &'static [Need] {
+        &[]
+    }
+
+    fn posterior_use(&self) -> PosteriorUse {
+        PosteriorUse::IndependentDraws
+    }
+
+    fn is_of_em(&self) -> bool {
+        false
+    }
+
+    fn unit(&self) -> &'static str {
+        "nats"
+    }
+
+    fn is_unbiased(&self) -> bool {
+        false
+    }
+
+    fn unused(&self, setting: &Setting) -> Vec<Fault> {
+        let is_unused = self.gradient == Gradient::DoublyReparameterised && setting.fit != Some(Fit::Objective);
+        let fault = || {
+            Fault::unused(
+                "gradient",
+                "it is the gradient of a recognition network that is trained by this objective, and there is none",
+                "`posterior.kind = \"amortised\"` with `fit = \"objective\"`",
+            )
+        };
+        is_unused.then(fault).into_iter().collect()
+    }
+
+    fn evaluate(&self, joint: &dyn Joint, _step: u64, draws: &mut dyn FnMut() -> Result<Draws>) -> Result<Tensor> {
+        let draws = draws()?;
+        let log_weights = log_weights(joint, &draws, draws.log_q()?)?;
+        let samples = log_weights.dim(D::Minus1)? as f64;
+        Ok((nn::log_sum_exp(&log_weights)? - samples.ln())?)
+    }
+
+    fn surrogate(&self) -> Option<&dyn Surrogate> {
+        (self.gradient == Gradient::DoublyReparameterised).then_some(self as &dyn Surrogate)
+    }
+}
+
+impl Surrogate for Iwae {
+    fn value(&self, joint: &dyn Joint, draws: &Draws) -> Result<Tensor> {
         let log_weights = log_weights(joint, draws, &draws.path_log_q()?)?;
         let normalised = nn::log_softmax(&log_weights.detach())?.exp()?;
-        Ok(Some(nn::weighted_sum(&log_weights, &normalised.sqr()?)?))
+        nn::weighted_sum(&log_weights, &normalised.sqr()?)
     }
 }

@@ -13,12 +13,14 @@
 //! q, or drawn.
 
 use super::recognition::Recognition;
-use super::{Common, Draws};
+use super::{Common, Draws, DrawsOf, Facts, Network, PosteriorKind};
+use crate::Result;
+use crate::error::Fault;
+use crate::kind::{Declared, Example};
 use crate::math::streams::Generator;
+use crate::model::{Abilities, Need};
 use crate::model::{Joint, Latent, Latents};
 use crate::nn::{Activation, Parameters};
-use crate::{Error, Result};
-use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -77,45 +79,94 @@ impl Default for Amortised {
 }
 
 impl Amortised {
-    pub(super) fn recognition(&self) -> Recognition<'_> {
+    fn recognition(&self) -> Recognition<'_> {
         Recognition {
             hidden: &self.hidden,
             activation: self.activation,
         }
     }
 
-    pub(super) fn draws(&self, joint: &dyn Joint, phi: &Parameters, generator: &mut Generator) -> Result<Draws> {
-        let q = self.recognition().apply(joint, phi)?;
-        if let (None, Latent::Finite(_)) = (self.samples, joint.latent()) {
-            let log_q = q.log_prob(&Latents::All)?;
-            return Ok(Draws {
-                q: Some(q),
-                ..Draws::new(Latents::All, log_q.exp()?, log_q)
-            });
-        }
-        let samples = self.samples.unwrap_or(1);
-        let latents = q.draw(samples, generator)?;
-        let log_q = q.log_prob(&latents)?;
-        let weights = Tensor::full(1.0 / samples as f64, log_q.shape(), log_q.device())?.to_dtype(log_q.dtype())?;
-        Ok(Draws {
-            q: Some(q),
-            ..Draws::new(latents, weights, log_q)
-        })
-    }
-
     /// Whether gradients of φ flow through its draws: q is enumerated or reparameterised.
-    pub(super) fn has_gradient(&self, finite_latent: bool) -> bool {
+    fn has_gradient(&self, finite_latent: bool) -> bool {
         !finite_latent || self.samples.is_none()
     }
 }
 
-/// `log q_φ(z|x)` of given latents. `[B, S]`
-pub(super) fn log_q(
-    recognition: Option<Recognition>,
-    joint: &dyn Joint,
-    phi: &Parameters,
-    latents: &Latents,
-) -> Result<Tensor> {
-    let recognition = recognition.ok_or_else(|| Error::Other("this posterior has no recognition network".into()))?;
-    recognition.apply(joint, phi)?.log_prob(latents)
+impl Declared for Amortised {
+    const NAME: &'static str = "amortised";
+    const SUMMARY: &'static str = "An approximate posterior q_φ(z|x) by a network, trained beside the model.";
+    const EQUATION: &'static str = "z_1 … z_S ~ q_φ(z|x), with weights 1/S; or every z, with weight q_φ(z|x)";
+    const EXAMPLE: Example<'static> = Example::AMORTISED;
+}
+
+impl PosteriorKind for Amortised {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn needs(&self) -> &'static [Need] {
+        &[Need::Rows]
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            is_drawn: true,
+            may_have_network: true,
+            samples: self.samples,
+            draws: DrawsOf::Known {
+                finite: false,
+                continuous: true,
+            },
+            ..Facts::PLAIN
+        }
+    }
+
+    fn network(&self) -> Option<Network<'_>> {
+        Some(Network {
+            recognition: self.recognition(),
+            fit: self.fit,
+            phase: Phase::Sleep,
+        })
+    }
+
+    fn check(&self, model: &Abilities) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if self.common != Common::default() {
+            let key = match self.common.refresh_every {
+                1 => "temperature",
+                _ => "refresh_every",
+            };
+            faults.push(Fault::new(
+                key,
+                "the samples of a recognition network cannot be stale or tempered",
+                "no such key here",
+                "remove it, or choose `importance`",
+            ));
+        }
+        if self.fit != Fit::ForwardKl && !self.has_gradient(model.is_finite()) {
+            faults.push(Fault::new(
+                "samples",
+                "drawn values of a finite latent carry no gradient for the network",
+                "no such key, so that every value is weighted by q",
+                "remove it, or set `fit = \"forward_kl\"`",
+            ));
+        }
+        faults
+    }
+
+    fn draws(&self, joint: &dyn Joint, phi: &Parameters, _step: u64, generator: &mut Generator) -> Result<Draws> {
+        let q = self.recognition().apply(joint, phi)?;
+        let draws = match (self.samples, joint.latent()) {
+            (None, Latent::Finite(_)) => {
+                let log_q = q.log_prob(&Latents::All)?;
+                Draws::new(Latents::All, log_q.exp()?, log_q)
+            }
+            (samples, _) => {
+                let latents = q.draw(samples.unwrap_or(1), generator)?;
+                let log_q = q.log_prob(&latents)?;
+                Draws::equal(latents, log_q)?
+            }
+        };
+        Ok(Draws { q: Some(q), ..draws })
+    }
 }

@@ -12,13 +12,15 @@
 //! is a sample, so samples are independent of each other. `burn_in` decides how close their distribution is to p(z|x),
 //! and it has no tractable log q. Chains keep no state between training steps.
 
-use super::{Common, Draws};
+use super::{Common, Draws, DrawsOf, Facts, PosteriorKind};
+use crate::kind::{Declared, Example};
 use crate::math::streams::Generator;
+use crate::model::Need;
 use crate::model::{Joint, Latents};
+use crate::nn::Parameters;
 use crate::{Error, Result, nn};
 use candle_core::{D, Tensor, Var};
 use rand::RngExt;
-use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +58,7 @@ impl Default for Hamiltonian {
 }
 
 /// The states of all chains, with energies and gradients.
+#[derive(Clone)]
 struct Place {
     z: Tensor,        // [B, S, Z]
     value: Tensor,    // −U(z). [B, S]
@@ -95,9 +98,9 @@ fn kinetic(r: &Tensor) -> Result<Tensor> {
 
 impl Hamiltonian {
     /// S samples per row, equally weighted, and the acceptance rate of each row.
-    pub(super) fn draws(&self, joint: &dyn Joint, temperature: f64, generator: &mut Generator) -> Result<Draws> {
+    fn chains(&self, joint: &dyn Joint, temperature: f64, generator: &mut Generator) -> Result<Draws> {
         let Latents::Continuous(start) = joint.sample_latents(self.samples, generator)? else {
-            return Err(Error::Other("`hamiltonian` needs a continuous latent".into()));
+            return Err(Error::Lacking("points of a continuous latent"));
         };
         let mut place = Place::at(joint, &start, temperature)?;
         let mut accepted = place.value.zeros_like()?; // [B, S]
@@ -125,12 +128,8 @@ impl Hamiltonian {
         generator: &mut Generator,
     ) -> Result<(Place, Tensor)> {
         let (shape, dtype, device) = (place.z.shape(), place.z.dtype(), place.z.device());
-        let momentum: Vec<f64> = StandardNormal
-            .sample_iter(&mut *generator)
-            .take(shape.elem_count())
-            .collect();
+        let start = nn::normal(&mut *generator, shape, dtype, device)?; // [B, S, Z]
         let uniforms: Vec<f64> = (0..place.value.elem_count()).map(|_| generator.random()).collect();
-        let start = Tensor::from_vec(momentum, shape, device)?.to_dtype(dtype)?; // [B, S, Z]
         let epsilon = self.step_size;
         let mut r = (&start + (&place.gradient * (epsilon / 2.0))?)?;
         let mut next: Option<Place> = None;
@@ -142,7 +141,8 @@ impl Hamiltonian {
             next = Some(there);
         }
         let Some(next) = next else {
-            return Err(Error::Other("a transition has at least one leapfrog step".into()));
+            // Without leapfrog steps every proposal is the place itself.
+            return Ok((place.clone(), place.value.ones_like()?));
         };
         let before = (&place.value - kinetic(&start)?)?;
         let after = (&next.value - kinetic(&r)?)?;
@@ -151,5 +151,42 @@ impl Hamiltonian {
         // NaN energies compare false, so diverged proposals are rejected.
         let accepted = (after - before)?.gt(&log_u)?; // [B, S]
         Ok((place.moved(&next, &accepted)?, accepted))
+    }
+}
+
+impl Declared for Hamiltonian {
+    const NAME: &'static str = "hamiltonian";
+    const SUMMARY: &'static str = "Hamiltonian Monte Carlo: Markov chains that converge to the true posterior. Slow; a reference for small models.";
+    const EQUATION: &'static str = "z_s ~ p_θ(z|x)^(1/temperature) as burn_in grows, with weights 1/S";
+    const EXAMPLE: Example<'static> = Example {
+        model: "kind = \"latent_gaussian\"\nhidden = [8]",
+        posterior: "kind = \"hamiltonian\"",
+        objective: "kind = \"expected_log_likelihood\"",
+        training: "optimizer = \"adam\"\nsteps = 20\nevaluate_every = 5",
+        ..Example::AMORTISED
+    };
+}
+
+impl PosteriorKind for Hamiltonian {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn needs(&self) -> &'static [Need] {
+        &[Need::ContinuousLatent]
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            is_drawn: true,
+            has_acceptance_rate: true,
+            samples: Some(self.samples),
+            draws: DrawsOf::Unknown("log q of the last state of a chain is unknown, so the entropy is unknown"),
+            ..Facts::PLAIN
+        }
+    }
+
+    fn draws(&self, joint: &dyn Joint, _phi: &Parameters, step: u64, generator: &mut Generator) -> Result<Draws> {
+        self.chains(joint, self.common.temperature.at(step), generator)
     }
 }

@@ -5,11 +5,15 @@
 //! model samples.
 
 use super::amortised::Phase;
+use super::amortised::{Amortised, Fit};
 use super::recognition::Recognition;
-use super::{Common, Draws, amortised::Amortised};
+use super::{Common, Draws, DrawsOf, Facts, Network, PosteriorKind};
 use crate::Result;
+use crate::error::Fault;
+use crate::kind::{Declared, Example};
 use crate::math::streams::Generator;
 use crate::model::Joint;
+use crate::model::{Abilities, Need};
 use crate::nn::{self, Activation, Parameters};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -62,21 +66,74 @@ impl Default for Importance {
 
 impl Importance {
     /// The network, if the proposal is one.
-    pub(super) fn recognition(&self) -> Option<Recognition<'_>> {
+    fn recognition(&self) -> Option<Recognition<'_>> {
         (self.proposal == Proposal::Amortised).then_some(Recognition {
             hidden: &self.hidden,
             activation: self.activation,
         })
     }
+}
 
-    /// Detached draws with detached weights; only log q carries a gradient for φ.
-    pub(super) fn draws(
-        &self,
-        joint: &dyn Joint,
-        phi: &Parameters,
-        temperature: f64,
-        generator: &mut Generator,
-    ) -> Result<Draws> {
+impl Declared for Importance {
+    const NAME: &'static str = "importance";
+    const SUMMARY: &'static str = "Weighted draws from a proposal: close to the true posterior where there are many.";
+    const EQUATION: &'static str = "z_1 … z_S ~ q, with weights w_s ∝ p_θ(x, z_s) / q(z_s)";
+    const EXAMPLE: Example<'static> = Example {
+        posterior: "kind = \"importance\"",
+        objective: "kind = \"expected_log_likelihood\"",
+        ..Example::AMORTISED
+    };
+}
+
+impl PosteriorKind for Importance {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn needs(&self) -> &'static [Need] {
+        &[Need::Rows]
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            is_drawn: true,
+            may_have_network: true,
+            samples: Some(self.samples),
+            draws: DrawsOf::Unknown("self-normalised draws have no tractable q(z|x), so their entropy is unknown"),
+            without_temperature: (self.samples == 1).then_some("the weight of a single draw is always 1"),
+            ..Facts::PLAIN
+        }
+    }
+
+    fn network(&self) -> Option<Network<'_>> {
+        self.recognition().map(|recognition| Network {
+            recognition,
+            fit: Fit::ForwardKl,
+            phase: self.phase,
+        })
+    }
+
+    fn check(&self, _model: &Abilities) -> Vec<Fault> {
+        if self.proposal != Proposal::Prior {
+            return Vec::new();
+        }
+        let defaults = Self::default();
+        let given = [
+            ("phase", self.phase != defaults.phase),
+            ("hidden", self.hidden != defaults.hidden),
+            ("activation", self.activation != defaults.activation),
+        ];
+        let ignored = given.into_iter().filter(|(_, given)| *given);
+        ignored
+            .map(|(key, _)| {
+                let message = format!("`{key}` is for a recognition network, and draws from p(z) do not use one");
+                Fault::new(key, message, "`proposal = \"amortised\"` beside it", "remove it")
+            })
+            .collect()
+    }
+
+    fn draws(&self, joint: &dyn Joint, phi: &Parameters, step: u64, generator: &mut Generator) -> Result<Draws> {
+        let temperature = self.common.temperature.at(step);
         let (latents, log_q) = proposed(self.recognition(), joint, phi, self.samples, generator)?;
         let log_weights = ((joint.log_joint(&latents)? - &log_q)?.detach() / temperature)?;
         let weights = nn::log_softmax(&log_weights)?.exp()?;

@@ -2,11 +2,15 @@
 //! & West 2004). EM with it is that of Schön, Wills & Ninness (2011). As N grows the draws come from the exact
 //! posterior; their log q is log p(o, x) − log p̂(o), with the filter's own estimate p̂(o) of the likelihood.
 
-use super::Common;
+use super::{Common, Draws, Facts, PosteriorKind, trajectory};
+use crate::Result;
+use crate::error::provided;
+use crate::kind::{Declared, Example};
 use crate::math::nonlinear::BootstrapFilter;
 use crate::math::streams::Generator;
-use crate::model::{Joint, Latents, TrajectoryPosterior};
-use crate::{Error, Result};
+use crate::model::Need;
+use crate::model::{Joint, Latents, StateSpaceOf, TrajectoryPosterior};
+use crate::nn::Parameters;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -36,23 +40,48 @@ impl Default for Particle {
     }
 }
 
-impl Particle {
-    /// Trajectories of the sequences of `joint`.
-    pub(super) fn draws(&self, joint: &dyn Joint, generator: &mut Generator) -> Result<TrajectoryPosterior> {
-        let (system, sequences) = joint.dynamics().ok_or_else(super::trajectory::no_trajectories)?;
-        let filter = BootstrapFilter::new(system, sequences, self.particles)?;
+impl Declared for Particle {
+    const NAME: &'static str = "particle";
+    const SUMMARY: &'static str =
+        "Draws by particles: a bootstrap filter forwards, a simulation backwards (models of sequences only).";
+    const EQUATION: &'static str =
+        "x_T^s ~ w_T, then backwards x_t^s ~ w_t^i p_θ(x_{t+1}^s | x_t^i), w_t^i ∝ p_θ(o_t | x_t^i), with weights 1/S";
+    const EXAMPLE: Example<'static> = Example {
+        data: "source = \"growth\"\ntrain = 200",
+        model: "kind = \"nonlinear_gaussian_ssm\"",
+        posterior: "kind = \"particle\"",
+        ..Example::USUAL
+    };
+}
+
+impl PosteriorKind for Particle {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn needs(&self) -> &'static [Need] {
+        &[Need::Trajectory]
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            is_drawn: true,
+            samples: Some(self.samples),
+            ..Facts::PLAIN
+        }
+    }
+
+    fn draws(&self, joint: &dyn Joint, _phi: &Parameters, _step: u64, generator: &mut Generator) -> Result<Draws> {
+        let StateSpaceOf { dynamics, sequences } = provided(joint.state_space(), "a state space")?;
+        let filter = BootstrapFilter::new(dynamics, sequences, self.particles)?;
         let (beliefs, log_likelihood) = filter.trajectories(self.samples, generator)?;
-        let latents = Latents::Trajectories(Arc::new(beliefs));
-        let mut log_q = joint.log_joint(&latents)?.flatten_all()?.to_vec1::<f64>()?; // [B, S]
+        let beliefs = Arc::new(beliefs);
+        let log_joint = joint.log_joint(&Latents::Trajectories(Arc::clone(&beliefs)))?; // [B, S]
+        let mut log_q = log_joint.flatten_all()?.to_vec1::<f64>()?;
         for (own, value) in log_q.chunks_exact_mut(self.samples).zip(log_likelihood) {
             own.iter_mut().for_each(|q| *q -= value);
         }
-        let Latents::Trajectories(beliefs) = latents else {
-            return Err(Error::Other(
-                "expected trajectories from the backward simulation".into(),
-            ));
-        };
         let beliefs = Arc::unwrap_or_clone(beliefs);
-        Ok(TrajectoryPosterior { beliefs, log_q })
+        trajectory::draws(TrajectoryPosterior { beliefs, log_q })
     }
 }

@@ -10,8 +10,6 @@ use crate::model::{Joint, Latent, Latents};
 use crate::nn::{self, Activation, Parameters, Perceptron};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
-use rand::RngExt;
-use rand_distr::StandardNormal;
 
 /// The prefix of φ among all parameters.
 pub const POSTERIOR: &str = "posterior";
@@ -21,8 +19,10 @@ const DEVIATION_FLOOR: f64 = 1e-4;
 
 /// The architecture of a recognition network; its parameters are in [`Parameters`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Recognition<'a> {
+pub struct Recognition<'a> {
+    /// Units of each hidden layer.
     pub hidden: &'a [usize],
+    /// The non-linearity between hidden layers.
     pub activation: Activation,
 }
 
@@ -32,9 +32,7 @@ impl Recognition<'_> {
             Latent::Finite(components) => components,
             Latent::Continuous(dimensions) => 2 * dimensions,
             Latent::Trajectory(_) => {
-                return Err(Error::Other(
-                    "a recognition network has no q(z|x) of trajectories".into(),
-                ));
+                return Err(Error::Lacking("q(z|x) of trajectories by a network of rows"));
             }
         };
         // Initially q hardly depends on x: it is close to N(0, I), or uniform.
@@ -98,8 +96,7 @@ impl Recognised {
         match self {
             Self::Gaussian { mean, raw } => {
                 let (b, z) = mean.dims2()?;
-                let noise: Vec<f64> = (0..b * samples * z).map(|_| generator.sample(StandardNormal)).collect();
-                let noise = Tensor::from_vec(noise, (b, samples, z), mean.device())?.to_dtype(mean.dtype())?;
+                let noise = nn::normal(generator, (b, samples, z), mean.dtype(), mean.device())?;
                 let z = nn::reparameterised(mean, raw, &noise, DEVIATION_FLOOR)?;
                 Ok(Latents::Continuous(z)) // [B, S, Z]
             }
@@ -122,9 +119,7 @@ impl Recognised {
             }
             (Self::Categorical { log_q }, Latents::All) => Ok(log_q.clone()),
             (Self::Categorical { log_q }, Latents::Index(index)) => Ok(log_q.contiguous()?.gather(index, 1)?),
-            _ => Err(Error::Other(
-                "expected latents of the kind of q(z|x), got another kind".into(),
-            )),
+            _ => Err(latents.unexpected("latents of the kind of q(z|x)")),
         }
     }
 

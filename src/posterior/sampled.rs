@@ -1,12 +1,18 @@
 //! Draws from the true posterior of a finite latent, equally weighted. The expected log-likelihood of these draws is an
 //! unbiased estimate of the exact one, and so is its gradient; the standard deviation falls as 1/√S.
 
-use super::{Common, Draws, FromFinite};
+use super::from_exact::{self, FromExact};
+use super::{Common, Draws, DrawsOf, Facts, PosteriorKind};
 use crate::Result;
+use crate::kind::{Declared, Example};
+use crate::math::index_at;
 use crate::math::streams::Generator;
-use crate::model::Latents;
+use crate::model::Need;
+use crate::model::{Joint, Latents, Trajectories, TrajectoryPosterior};
+use crate::nn::Parameters;
 use candle_core::{DType, Tensor};
 use rand::RngExt;
+use rand_distr::StandardNormal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -31,13 +37,62 @@ impl Default for Sampled {
     }
 }
 
-impl FromFinite for Sampled {
-    fn draws(&self, log_q: &Tensor, generator: &mut Generator) -> Result<Draws> {
+impl FromExact for Sampled {
+    fn finite(&self, log_q: &Tensor, generator: &mut Generator) -> Result<Draws> {
         let index = index(log_q, self.samples, generator)?;
-        let weights =
-            Tensor::full(1.0 / self.samples as f64, index.shape(), log_q.device())?.to_dtype(log_q.dtype())?;
         let log_q = log_q.contiguous()?.gather(&index, 1)?;
-        Ok(Draws::new(Latents::Index(index), weights, log_q))
+        Draws::equal(Latents::Index(index), log_q)
+    }
+
+    fn gaussian(&self, rows: usize, z: usize, generator: &mut Generator) -> (Vec<f64>, usize) {
+        let count = rows * self.samples * z;
+        let units = (0..count).map(|_| generator.sample(StandardNormal)).collect();
+        (units, self.samples)
+    }
+
+    fn trajectories(&self, exact: &dyn Trajectories, generator: &mut Generator) -> Result<TrajectoryPosterior> {
+        exact.sampled(self.samples, generator)
+    }
+
+    fn is_point(&self) -> bool {
+        false
+    }
+}
+
+impl Declared for Sampled {
+    const NAME: &'static str = "sampled";
+    const SUMMARY: &'static str =
+        "Draws from the true posterior, equally weighted: an unbiased estimate of the exact one.";
+    const EQUATION: &'static str = "z_1 … z_S ~ p_θ(z|x), with weights 1/S";
+    const EXAMPLE: Example<'static> = Example {
+        posterior: "kind = \"sampled\"",
+        ..Example::USUAL
+    };
+}
+
+impl PosteriorKind for Sampled {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn needs(&self) -> &'static [Need] {
+        &[Need::ExactPosterior]
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            is_drawn: true,
+            samples: Some(self.samples),
+            draws: DrawsOf::Known {
+                finite: true,
+                continuous: true,
+            },
+            ..Facts::PLAIN
+        }
+    }
+
+    fn draws(&self, joint: &dyn Joint, _phi: &Parameters, step: u64, generator: &mut Generator) -> Result<Draws> {
+        from_exact::draws(self, &self.common, joint, step, generator)
     }
 }
 
@@ -49,17 +104,7 @@ pub(super) fn index(log_q: &Tensor, samples: usize, generator: &mut Generator) -
     for row in probabilities.chunks(components) {
         let total: f64 = row.iter().sum();
         for _ in 0..samples {
-            let mut left = generator.random::<f64>() * total;
-            let mut z = 0;
-            // Rounding errors go to the last value with positive probability.
-            for (k, p) in row.iter().enumerate().filter(|(_, p)| **p > 0.0) {
-                z = k;
-                left -= p;
-                if left < 0.0 {
-                    break;
-                }
-            }
-            index.push(z as u32);
+            index.push(index_at(row, generator.random::<f64>() * total) as u32);
         }
     }
     Ok(Tensor::from_vec(index, (rows, samples), log_q.device())?)

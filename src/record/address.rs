@@ -1,9 +1,9 @@
-//! Where a run lives: `results/<experiment>/<variant>/seed-003`.
+//! The folder of a run: `results/<experiment>/<variant>/seed-003`.
 //!
 //! Folder names are *injective* (two names never share a folder) and *portable* (no name is special on any system, and
 //! none differs from another only by case). A plain name, lower-case words and numbers with single separators, stays
-//! readable; any other keeps its plain part and gains `~` and the first 48 bits of its BLAKE3 hash. No plain name
-//! contains a `~`, so the two kinds never meet.
+//! readable. Any other name keeps its plain part and gains `~` and the first 48 bits of its BLAKE3 hash. No plain name
+//! contains a `~`, so the two kinds never collide.
 
 use std::path::{Path, PathBuf};
 
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn plain_names_stay_readable() {
-        assert_eq!(variant_folder("8 sampled guesses"), "8-sampled-guesses");
+        assert_eq!(variant_folder("8 posterior samples"), "8-posterior-samples");
         assert_eq!(variant_folder("semi-amortised"), "semi--amortised");
         assert_eq!(variant_folder("learning_rate=0.01"), "learning_rate=0.01");
         assert_eq!(experiment_folder("old-faithful"), "old-faithful");

@@ -4,12 +4,12 @@ use crate::error::{Error, Result};
 use std::io::Write;
 use std::path::Path;
 
-/// How the names of unfinished files begin; a killed process can leave one behind.
+/// The prefix of the names of unfinished files; a killed process can leave one behind.
 const UNFINISHED: &str = ".unfinished-";
 
-/// Replaces the file at `path` by `bytes`. A reader sees the old content or the new, also after a power cut (which of
-/// the two, only the folder's own writing decides: no record relies on it, and waiting for it would double the cost);
-/// on an error (disk full, no permission) the old content stays.
+/// Replaces the file at `path` by `bytes`. A reader sees the old content or the new, also after a power cut. Which of
+/// the two it sees then depends on whether the folder was written: no record relies on it, and waiting for it would
+/// double the cost. On an error (disk full, no permission) the old content stays.
 ///
 /// # Errors
 /// The operating system's, naming `path`.
@@ -21,7 +21,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(UNFINISHED);
-        // A temporary file is private by default; a record is as readable as the user's mask lets it be.
+        // A temporary file is private by default; a record has the permissions of the user's mask.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let mut file = builder.tempfile_in(folder)?;
@@ -33,7 +33,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(|source| Error::io(path, source))
 }
 
-/// Removes what killed writers left in `folder`. Only the process that alone may write there can call this.
+/// Removes the unfinished files of killed writers in `folder`. Only the process that holds the folder may call this.
 pub(super) fn remove_unfinished(folder: &Path) -> Result<()> {
     for entry in std::fs::read_dir(folder).map_err(|source| Error::io(folder, source))? {
         let entry = entry.map_err(|source| Error::io(folder, source))?;

@@ -1,8 +1,8 @@
 //! A checkpoint: every tensor a run needs to go on, in one safetensors file whose bytes depend on its content alone.
 //!
 //! The file is ordinary safetensors: `safetensors.numpy.load_file` reads it. Header and data are written in one fixed
-//! order, wide types first (so that every tensor is aligned), then by name; the library's own writer takes metadata from
-//! a hash map, whose order changes from process to process. Beside the caller's metadata the header holds
+//! order, wide types first (so that every tensor is aligned), then by name; the library's own writer takes metadata
+//! from a hash map, whose order changes from process to process. Beside the caller's metadata the header holds
 //!
 //! | key | meaning |
 //! |---|---|
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 pub struct Checkpoint {
     /// The step after which the state was taken.
     pub step: u64,
-    /// Parameters, optimiser moments, and whatever else the run needs, by name. f64, i64, f32, u32 or u8.
+    /// Parameters, optimiser moments, and everything else the run needs, by name. f64, i64, f32, u32 or u8.
     pub tensors: BTreeMap<String, Tensor>,
     /// Anything else, as text. The keys `step`, `metrics_lines`, `event_lines` and `checksum` are taken.
     pub metadata: BTreeMap<String, String>,
@@ -140,7 +140,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Checkpoint, LineCounts)> {
     ))
 }
 
-/// A tensor's elements in row-major order, whatever its strides and its device.
+/// A tensor's elements in row-major order, for any strides and device.
 fn little_endian_bytes(name: &str, tensor: &Tensor) -> Result<Vec<u8>> {
     let flat = tensor.flatten_all()?;
     Ok(match tensor.dtype() {
@@ -297,7 +297,7 @@ mod tests {
             let mut damaged = bytes.clone();
             damaged[place] ^= 0x10;
             let Ok((read, lines)) = decode(&damaged) else { continue };
-            // A changed space in the padding changes nothing that is read.
+            // A change in the padding does not change the content.
             assert_eq!(encode(&read, lines).unwrap(), bytes, "byte {place}");
         }
     }

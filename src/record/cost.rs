@@ -1,23 +1,23 @@
-//! What a run costs: seconds on the wall clock, and of the processor.
+//! The cost of a run: seconds on the wall clock and of processor time.
 
 use super::provenance;
 use std::time::Instant;
 
-/// What a run has cost, over all sessions.
+/// The cost of a run over all sessions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cost {
     /// Seconds on the wall clock.
     pub wall_seconds: f64,
-    /// Seconds of processor time of the run's own thread, where the system tells.
+    /// Seconds of processor time of the run's own thread, where the system reports it.
     pub cpu_seconds: Option<f64>,
 }
 
-/// What this session costs, on top of what the run had cost before it.
+/// Measures the cost of this session, added to that of earlier ones.
 #[derive(Debug)]
 pub struct Clock {
     start: Instant,
     before: Cost,
-    /// Of the thread that started the clock, and has to read it.
+    /// Of the thread that started the clock; the same thread must read it.
     thread_cpu_at_start: Option<f64>,
 }
 

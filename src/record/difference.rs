@@ -34,7 +34,7 @@ pub fn setting_differences(recorded: &str, wanted: &str) -> Vec<String> {
     lines
 }
 
-/// Every value that is no table, by its dotted key.
+/// Every value that is not a table, by its dotted key.
 fn leaves(table: &Table) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (key, value) in table {
@@ -64,7 +64,7 @@ mod tests {
         ];
         assert_eq!(setting_differences(old, new), expected);
         assert_eq!(setting_differences(old, old), [""; 0]);
-        // The order of keys is no difference.
+        // The order of keys does not matter.
         assert_eq!(setting_differences("a = 1\nb = 2", "b = 2\na = 1"), [""; 0]);
         assert_eq!(setting_differences("{", "a = 1").len(), 1);
     }

@@ -1,8 +1,8 @@
-//! An append-only file of JSON objects, one per line, each with a `step` that never falls: `metrics.jsonl` and
+//! An append-only file of JSON objects, one per line, each with a `step` that never decreases: `metrics.jsonl` and
 //! `events.jsonl`.
 //!
-//! A killed process leaves at most one torn line, at the end. Opening the file to go on after step `s` keeps the lines up
-//! to `s` and cuts the rest, which the run writes again.
+//! A killed process leaves at most one torn line, at the end. Opening the file to go on after step `s` keeps the lines
+//! up to `s` and cuts the rest, which the run writes again.
 
 use crate::error::{Error, Result};
 use serde::Deserialize;
@@ -85,8 +85,8 @@ impl Lines {
         })
     }
 
-    /// Appends one line, without its newline. It is in the operating system's hands when this returns, so that a killed
-    /// process loses nothing.
+    /// Appends one line, without its newline. The operating system has it when this returns, so a killed process loses
+    /// nothing.
     ///
     /// # Errors
     /// The operating system's; the file then ends as it did before. [`Error::Record`] if `step` falls.
@@ -147,8 +147,8 @@ pub(super) fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<(Vec<T>,
     Ok((lines, warnings))
 }
 
-/// The last lines for which `wanted` holds, in order, up to the first from the end for which it does not. Lines that
-/// cannot be read are left out; those before are not looked at, so that a long file costs no more than a short one.
+/// The lines at the end of the file for which `wanted` holds, in order, back to the last line for which it does not.
+/// Lines that cannot be read are left out. Earlier lines are not read, so a long file costs no more than a short one.
 pub(super) fn read_last<T: for<'de> Deserialize<'de>>(path: &Path, wanted: impl Fn(&T) -> bool) -> Result<Vec<T>> {
     let bytes = read_or_empty(path)?;
     let mut lines = Vec::new();

@@ -1,8 +1,8 @@
 //! A lock file: held by one process, and removed when it is done.
 //!
-//! What counts is the system's lock on the open file, not that the file exists: a killed process leaves the file behind,
-//! and nobody holds it. Removing it is safe because whoever takes a lock looks afterwards whether the file at the path is
-//! still the one that it locked.
+//! The lock is the operating system's lock on the open file, not the file's existence: a killed process leaves the file
+//! behind without a lock. Removing the file is safe because a process that takes a lock then checks that the file at
+//! the path is still the one that it locked.
 
 use super::file;
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long to wait for a lock that a reader holds for an instant.
+/// How long to wait for a lock that a reader holds briefly.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// How long to wait between two attempts.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -33,7 +33,7 @@ impl Lock {
         Self::within(folder, Some(PATIENCE))?.ok_or_else(|| Error::Held(folder.to_owned()))
     }
 
-    /// Takes the lock of `folder`, which exists, however long another process holds it.
+    /// Takes the lock of `folder`, which exists; waits for as long as another process holds it.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -46,7 +46,7 @@ impl Lock {
         self.path = folder.join(file::LOCK);
     }
 
-    /// Takes the lock; `None` if another process held it all the time.
+    /// Takes the lock; `None` if another process holds it throughout.
     fn within(folder: &Path, patience: Option<Duration>) -> Result<Option<Self>> {
         let path = folder.join(file::LOCK);
         let fault = |source| Error::io(&path, source);
@@ -71,7 +71,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Elsewhere it cannot be told whether the file is still the same, so it stays.
+        // Other systems cannot tell whether the file is still the same, so it stays.
         #[cfg(unix)]
         let _ = std::fs::remove_file(&self.path);
         #[cfg(not(unix))]
@@ -126,12 +126,12 @@ mod tests {
         drop(lock);
         assert!(!is_held(folder.path()).unwrap());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-        // What a killed process left behind holds nobody up.
+        // The lock file of a killed process does not block other processes.
         std::fs::write(folder.path().join(file::LOCK), "").unwrap();
         drop(Lock::take(folder.path()).unwrap());
     }
 
-    /// Removal must never let two in at a time.
+    /// Removal must never let two processes hold the lock.
     #[test]
     fn many_take_turns() {
         let folder = tempfile::tempdir().unwrap();

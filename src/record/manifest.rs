@@ -1,5 +1,5 @@
-//! `run.json`: what a run is, how it stands, and where its result came from. The only file of a record that a clock or
-//! a machine may touch.
+//! `run.json`: the identity, state and provenance of a run. It is the only file of a record that depends on the clock
+//! or the machine.
 
 use super::{Hardware, Identity, Revision, RunAddress, atomic::write_atomically, file, provenance};
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use std::path::Path;
 /// The layout of a record; raised when an older program could no longer read it.
 const SCHEMA_VERSION: u32 = 1;
 
-/// How a run stands, as its own process last said.
+/// The state of a run, as its process last wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Status {
@@ -32,7 +32,7 @@ pub enum Status {
 pub struct Manifest {
     /// The layout of the record.
     pub schema_version: u32,
-    /// How the run stands.
+    /// The state of the run.
     #[serde(flatten)]
     pub status: Status,
     /// The experiment's name.
@@ -54,7 +54,7 @@ pub struct Manifest {
     /// The revision of the repository around the experiment file when the run began, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment_revision: Option<Revision>,
-    /// Of records of older programs: the revision of the repository around the working folder, whatever it was of.
+    /// In records of older programs: the revision of the repository around the working folder.
     #[serde(default, rename = "revision", skip_serializing_if = "Option::is_none")]
     pub working_folder_revision: Option<Revision>,
     /// The machine.

@@ -1,4 +1,4 @@
-//! The record of a run: one folder that says what ran, on what, how far it came, and what it measured.
+//! The record of a run: one folder with its specification, its machine, its progress and its measurements.
 //!
 //! ```text
 //! results/<experiment>/<variant>/seed-003/
@@ -11,12 +11,12 @@
 //!   .lock                             held by the process that runs it, and removed by it at the end
 //! ```
 //!
-//! `metrics.jsonl`, `events.jsonl` and `checkpoint.safetensors` hold nothing but functions of specification and seed, so
-//! their bytes are the same however often the run was killed and resumed: on resuming, [`Run::resume`] cuts both line
-//! files back to the step of the checkpoint it found. Everything that depends on the machine or the clock is in
-//! `run.json`. Files appear whole or not at all ([`write_atomically`]).
+//! `metrics.jsonl`, `events.jsonl` and `checkpoint.safetensors` depend only on specification and seed, so their bytes
+//! are the same after any number of kills and resumptions: on resuming, [`Run::resume`] cuts both line files back to
+//! the step of the checkpoint it found. Everything that depends on the machine or the clock is in `run.json`. Files
+//! appear whole or not at all ([`write_atomically`]).
 //!
-//! This room knows files: strings, hashes, tensors. It knows no model and no specification.
+//! This module handles files: strings, hashes, tensors. It does not depend on models or specifications.
 
 mod address;
 mod atomic;

@@ -61,8 +61,8 @@ fn ask_system() -> Hardware {
     }
 }
 
-/// The revision of the repository around `folder`, asked of git once per process and folder; `None` without git, without
-/// a repository, or before its first commit.
+/// The revision of the repository around `folder`, asked of git once per process and folder; `None` without git,
+/// without a repository, or before its first commit.
 pub(super) fn folder_revision(folder: &Path) -> Option<Revision> {
     static KNOWN: OnceLock<Mutex<HashMap<PathBuf, Option<Revision>>>> = OnceLock::new();
     let known = KNOWN.get_or_init(Mutex::default);
@@ -75,10 +75,10 @@ pub(super) fn folder_revision(folder: &Path) -> Option<Revision> {
 
 fn ask_git(folder: &Path) -> Option<Revision> {
     let mut command = Command::new("git");
-    // No optional lock and no file monitor: asking must not change or start anything.
+    // No optional lock and no file monitor: the query must not change or start anything.
     command.args(["--no-optional-locks", "-c", "core.fsmonitor=false"]);
     command.args(["status", "--porcelain=v2", "--branch", "--untracked-files=no"]);
-    // Git sets these for its hooks; the folder alone shall say which repository is meant.
+    // Git sets these for its hooks; only the folder must determine the repository.
     command.env_remove("GIT_DIR").env_remove("GIT_WORK_TREE");
     if folder != Path::new("") {
         command.current_dir(folder);
@@ -96,7 +96,7 @@ fn parse_status(text: &str) -> Option<Revision> {
     })
 }
 
-/// Seconds this *thread* has spent on a processor; a run is one thread, and its neighbours' time is not its own.
+/// Seconds this *thread* has spent on a processor; a run is one thread, and other runs' time does not count.
 pub(super) fn thread_cpu_seconds() -> Option<f64> {
     let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     let nanoseconds: f64 = schedule.split_whitespace().next()?.parse().ok()?;

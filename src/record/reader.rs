@@ -28,7 +28,7 @@ pub struct Event {
     pub text: String,
 }
 
-/// Everything a run directory says, but for its tensors.
+/// The content of a run directory, without its tensors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunRecord {
     /// Status, provenance, costs, final metrics.
@@ -43,7 +43,7 @@ pub struct RunRecord {
     pub warnings: Vec<String>,
 }
 
-/// How a run stands: what its process last said, and whether there still is one.
+/// The state of a run: the last status that its process wrote, and whether a process still holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// There is no record.
@@ -75,7 +75,7 @@ pub struct ListedRun {
     pub variant: String,
     /// The seed.
     pub seed: u64,
-    /// How the run stands.
+    /// The state of the run.
     pub state: State,
 }
 
@@ -162,7 +162,7 @@ pub fn read_checkpoint(dir: &Path) -> Result<Checkpoint> {
     Ok(checkpoint)
 }
 
-/// How the run in `dir` stands. A folder that does not exist is a new run.
+/// The state of the run in `dir`. A folder that does not exist is a new run.
 ///
 /// # Errors
 /// The operating system's.
@@ -213,7 +213,7 @@ pub fn list_runs(experiment_dir: &Path) -> Result<Vec<ListedRun>> {
     Ok(runs)
 }
 
-/// The checkpoints of a run directory: the newest intact one, and why each newer one is not.
+/// The checkpoints of a run directory: the newest intact one, and why each newer one is damaged.
 pub(super) struct Found {
     pub intact: Option<(Checkpoint, LineCounts)>,
     pub damaged: Vec<(PathBuf, String)>,
@@ -245,7 +245,7 @@ pub(super) fn newest_checkpoint(dir: &Path) -> Result<Found> {
     Ok(Found { intact: None, damaged })
 }
 
-/// How the run in `dir` stands, whose manifest says `status`.
+/// The state of the run in `dir`, whose manifest has this `status`.
 ///
 /// # Errors
 /// The operating system's.
@@ -270,7 +270,7 @@ pub fn folders(parent: &Path) -> Result<Vec<PathBuf>> {
         .collect())
 }
 
-/// The names of what is inside `parent`, sorted; none if it does not exist. A name that is not UTF-8 is nothing of ours.
+/// The names of what is inside `parent`, sorted; none if it does not exist. Names that are not UTF-8 are left out.
 fn folder_names(parent: &Path) -> Result<Vec<String>> {
     let fault = |source| Error::io(parent, source);
     let entries = match std::fs::read_dir(parent) {

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// What a run is of: a record must agree with it to be the run's own.
+/// The identity of a run: a record belongs to the run only if it agrees with this.
 #[derive(Debug, Clone, Copy)]
 pub struct Identity<'a> {
     /// The resolved specification, as TOML.
@@ -30,7 +30,7 @@ pub struct Identity<'a> {
 }
 
 impl<'a> Identity<'a> {
-    /// That of a specification without data files, from an experiment file in the working folder.
+    /// The identity of a specification without data files, from an experiment file in the working folder.
     pub fn new(spec_toml: &'a str, spec_hash: &'a str) -> Self {
         static NO_FILES: BTreeMap<String, String> = BTreeMap::new();
         Self {
@@ -51,7 +51,7 @@ pub struct Run {
     session: Option<Session>,
     /// The folder of the experiment file.
     folder: PathBuf,
-    /// Held until the run is dropped; dropping a run without finishing it is a kill.
+    /// Held until the run is dropped; dropping a run without finishing it counts as a kill.
     _lock: Lock,
 }
 
@@ -64,23 +64,24 @@ struct Session {
 }
 
 impl Run {
-    /// Locks the run directory of `address`, creating it if there is none. What [`Run::manifest`] then says is what the
-    /// record says; nothing of it has changed yet, so a finished run can be left alone.
+    /// Locks the run directory of `address`, creating it if there is none. [`Run::manifest`] then returns the recorded
+    /// manifest. The record has not changed yet, so a finished run can be left alone.
     ///
     /// # Errors
-    /// [`Error::Held`] if another process holds the folder; [`Error::Record`] if it holds a run of another specification
-    /// (the message names the keys that differ); [`Error::Io`] if it cannot be written.
+    /// [`Error::Held`] if another process holds the folder; [`Error::Record`] if it holds a run of another
+    /// specification (the message names the keys that differ); [`Error::Io`] if it cannot be written.
     pub fn open(address: &RunAddress, identity: &Identity) -> Result<Self> {
         Self::locked(address, identity, |dir| Self::opened(address, dir, identity))
     }
 
-    /// Like [`Run::open`], but any record in the folder is deleted first, whatever its specification.
+    /// Like [`Run::open`], but any record in the folder is deleted first, for any specification.
     ///
     /// # Errors
     /// [`Error::Held`] if another process holds the folder; [`Error::Io`] if it cannot be written.
     pub fn replace(address: &RunAddress, identity: &Identity) -> Result<Self> {
         Self::locked(address, identity, |dir| {
-            // What identifies the record goes last: a kill in between leaves a record that is still refused.
+            // The files that identify the record are deleted last: a kill in between leaves a record that is still
+            // refused.
             let names = [
                 file::CHECKPOINT,
                 file::PREVIOUS,
@@ -151,7 +152,7 @@ impl Run {
                 }
                 return Ok(manifest);
             }
-            // Without a manifest, the text alone says whether the record is this run's.
+            // Without a manifest, only the specification shows whether the record is this run's.
             (Ok(None), Some(old_toml)) if old_toml != spec_toml => return Err(refused(&old_toml)),
             (Ok(None), _) => {}
             (Err(Error::Record(why)), Some(old_toml)) if old_toml == spec_toml => {
@@ -172,7 +173,7 @@ impl Run {
         &self.dir
     }
 
-    /// The manifest as it stands; of a new run, the one that [`Run::announce`] will write.
+    /// The current manifest; for a new run, the one that [`Run::announce`] will write.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -182,8 +183,8 @@ impl Run {
         self.manifest.status == Status::Done
     }
 
-    /// Starts the run, or goes on with it: returns the newest intact checkpoint, or `None` to begin at the beginning,
-    /// with both line files cut back to it. A checkpoint that is damaged is kept beside as `*.damaged` and noted.
+    /// Starts the run or resumes it: returns the newest intact checkpoint, or `None` to start from the beginning. Both
+    /// line files are cut back to it. A damaged checkpoint is kept as `*.damaged` and noted.
     ///
     /// # Errors
     /// [`Error::Record`] if lines that the checkpoint relies on are damaged or missing.
@@ -194,7 +195,7 @@ impl Run {
         let kept = |count: fn(&LineCounts) -> u64| found.intact.as_ref().map(|(at, lines)| (at.step, count(lines)));
         let metrics = Lines::open(self.dir.join(file::METRICS), kept(|lines| lines.metrics))?;
         let events = Lines::open(self.dir.join(file::EVENTS), kept(|lines| lines.events))?;
-        // Out of the way, so that it never displaces the intact one.
+        // It is renamed so that it never displaces the intact one.
         for (path, why) in found.damaged {
             let mut aside = path.clone().into_os_string();
             aside.push(".damaged");
@@ -213,7 +214,7 @@ impl Run {
         Ok(found.intact.map(|(checkpoint, _)| checkpoint))
     }
 
-    /// Starts to count what this session costs: the wall's time, and the processor's on this thread.
+    /// Starts to measure the cost of this session: wall-clock time, and processor time of this thread.
     pub fn clock(&self) -> Clock {
         Clock::start(Cost {
             wall_seconds: self.manifest.wall_seconds,
@@ -221,13 +222,13 @@ impl Run {
         })
     }
 
-    /// What the run has cost so far, for the next manifest that is written.
+    /// The cost of the run so far, for the next manifest.
     pub fn spent(&mut self, cost: Cost) {
         (self.manifest.wall_seconds, self.manifest.cpu_seconds) = (cost.wall_seconds, cost.cpu_seconds);
     }
 
-    /// Writes the manifest of a run that has started: the first one with the revisions that began it. A later session of
-    /// another program, or of another state of the experiment's repository, is noted.
+    /// Writes the manifest of a run that has started: the first one with the revisions that began it. A later session
+    /// of another program, or of another state of the experiment's repository, is noted.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -289,8 +290,8 @@ impl Run {
     /// disk, so a short run should checkpoint by the clock, not at every evaluation.
     ///
     /// # Errors
-    /// [`Error::Record`] if its step lies before the last checkpoint's or the last line's; [`Error::Io`] naming the file,
-    /// with the last checkpoint intact.
+    /// [`Error::Record`] if its step lies before the last checkpoint's or the last line's; [`Error::Io`] naming the
+    /// file, with the last checkpoint intact.
     pub fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let session = self.session.as_mut().ok_or_else(not_started)?;
         let (step, last) = (Some(checkpoint.step), session.last_step());
@@ -372,7 +373,7 @@ impl Run {
 }
 
 impl Session {
-    /// The last step that the record knows of.
+    /// The last step in the record.
     fn last_step(&self) -> Option<u64> {
         self.metrics
             .last_step()
@@ -385,7 +386,7 @@ fn not_started() -> Error {
     Error::Record("the run has not been started: call `resume` before writing to its record".to_owned())
 }
 
-/// Gives the checkpoint, if there is one, its second name, so that at no instant there is none.
+/// Gives the checkpoint, if there is one, its second name, so that there is a checkpoint at all times.
 fn keep_previous(path: &Path, previous: &Path) -> Result<()> {
     let keep = || -> std::io::Result<()> {
         if !path.try_exists()? {
@@ -395,7 +396,7 @@ fn keep_previous(path: &Path, previous: &Path) -> Result<()> {
             Err(source) if source.kind() != ErrorKind::NotFound => return Err(source),
             _ => {}
         }
-        // Some file systems know no hard links.
+        // Some file systems do not support hard links.
         std::fs::hard_link(path, previous).or_else(|_| std::fs::copy(path, previous).map(drop))
     };
     keep().map_err(|source| Error::io(previous, source))

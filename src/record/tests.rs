@@ -1,4 +1,4 @@
-//! The record as a whole: a stand-in for training runs, is killed anywhere, and must end in the same bytes.
+//! Tests of the whole record: a stand-in for training is killed at any step and must end with the same bytes.
 
 use super::*;
 use crate::error::{Error, Result};
@@ -84,7 +84,7 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
     (folder, dir)
 }
 
-/// Runs to the end undisturbed, and says what the record holds.
+/// Runs to the end without interruption and returns the content of the record.
 fn undisturbed() -> Vec<Vec<u8>> {
     let (folder, _) = folder();
     assert!(train(folder.path(), u64::MAX).unwrap());
@@ -92,7 +92,7 @@ fn undisturbed() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn killed_anywhere_it_ends_in_the_same_bytes() {
+fn a_run_killed_anywhere_ends_in_the_same_bytes() {
     let expected = undisturbed();
     for killed in [1, 5, 6, 14, 15, 16, 29, 30, 31, 32, 45, 46, 60] {
         let (folder, dir) = folder();
@@ -254,7 +254,7 @@ fn a_damaged_manifest_is_reported_and_replaced_but_only_for_the_same_specificati
 }
 
 #[test]
-fn what_was_recorded_reads_back() {
+fn records_read_back() {
     let (folder, dir) = folder();
     train(folder.path(), u64::MAX).unwrap();
     let record = read_run(&dir).unwrap();
@@ -282,7 +282,7 @@ fn what_was_recorded_reads_back() {
 }
 
 #[test]
-fn what_would_spoil_the_record_is_refused() {
+fn invalid_entries_are_refused() {
     let (folder, _) = folder();
     let mut run = open(folder.path()).unwrap();
     assert!(run.append(1, &[]).unwrap_err().to_string().contains("call `resume`"));
@@ -321,7 +321,7 @@ fn what_would_spoil_the_record_is_refused() {
 }
 
 #[test]
-fn a_disk_that_refuses_is_an_error_that_names_the_file() {
+fn a_failed_write_is_an_error_that_names_the_file() {
     let (folder, dir) = folder();
     let blocked = folder.path().join("a file");
     std::fs::write(&blocked, b"").unwrap();
@@ -339,7 +339,7 @@ fn a_disk_that_refuses_is_an_error_that_names_the_file() {
 }
 
 #[test]
-fn an_experiments_runs_are_listed_with_how_they_stand() {
+fn an_experiments_runs_are_listed_with_their_states() {
     let (folder, _) = folder();
     let results = folder.path();
     assert_eq!(list_runs(&address(results, 0).experiment_dir()).unwrap(), []);

@@ -1,13 +1,13 @@
 //! Several experiments together: one score per variant over runs × tasks (Agarwal et al. 2021).
 //!
 //! Each experiment is a task. Variants are matched by name. A score x is normalised within its task to
-//! `(x − baseline)/(oracle − baseline)`: the baseline is 0, the oracle is 1, and more is better also where the metric itself
-//! is better when smaller. Metrics without both references are refused: there is no scale to put them on.
+//! `(x − baseline)/(oracle − baseline)`: the baseline is 0, the oracle is 1, and larger is better, also for metrics
+//! where smaller is better. Metrics without both references are refused: they have no common scale.
 //!
 //! A failed run counts as the baseline, 0. Leaving it out would reward a variant for failing where it is bad.
 //!
-//! Intervals are of the percentile bootstrap, stratified by task: runs are resampled within each task. They speak of other
-//! seeds on these tasks, not of other tasks.
+//! Intervals are of the percentile bootstrap, stratified by task: runs are resampled within each task. They apply to
+//! other seeds on these tasks, not to other tasks.
 
 use super::Summary;
 use crate::stats::{
@@ -76,16 +76,16 @@ pub struct VariantBenchmark {
     pub mean: Estimate,
     /// How far below the oracle runs are on average, no run counted as better than it. Smaller is better.
     pub optimality_gap: Estimate,
-    /// The share of runs above each threshold, every task weighing the same. `[thresholds]`
+    /// The share of runs above each threshold, with equal weight for every task. `[thresholds]`
     pub performance_profile: Vec<Estimate>,
 }
 
-/// How probably a run of one variant beats a run of another on the same task.
+/// The probability that a run of one variant beats a run of another on the same task.
 #[derive(Debug, Clone, Serialize)]
 pub struct Improvement {
-    /// The one.
+    /// The first variant.
     pub variant: String,
-    /// The other.
+    /// The second variant.
     pub against: String,
     /// The probability, averaged over tasks; a tie counts one half.
     pub probability: Estimate,
@@ -95,8 +95,8 @@ impl Benchmark {
     /// Compares the variants of several experiments.
     ///
     /// # Errors
-    /// [`Error::Other`] if there are fewer than two experiments, one has no scale, or no variant is in all of them with a run
-    /// that has ended.
+    /// [`Error::Other`] if there are fewer than two experiments, one has no scale, or no variant is in all of them with
+    /// a run that has ended.
     pub fn new(summaries: &[Summary]) -> Result<Self> {
         if summaries.len() < 2 {
             return Err(Error::Other(
@@ -188,7 +188,7 @@ fn task(summary: &Summary) -> Result<Task> {
     let above = match summary.metric.larger_is_better {
         Some(true) => oracle > baseline,
         Some(false) => oracle < baseline,
-        None => return Err(refuse("neither more nor less is better")),
+        None => return Err(refuse("neither direction is better")),
     };
     match above && (oracle - baseline).abs().is_finite() {
         true => Ok(Task {
@@ -215,7 +215,7 @@ fn normalized(summaries: &[Summary], tasks: &[Task], name: &str) -> Result<Score
     Scores::new(&summaries.iter().zip(tasks).map(of_task).collect::<Vec<Vec<f64>>>())
 }
 
-/// Evenly from the lowest score of all, or 0, to the highest, or 1; a far outlier does not stretch them beyond −1 and 2.
+/// Evenly spaced from the lowest score (at most 0, at least −1) to the highest (at least 1, at most 2).
 fn thresholds(scores: &[Scores]) -> Vec<f64> {
     let all = || scores.iter().flat_map(|scores| scores.pooled().iter().copied());
     let low = all().fold(0.0, f64::min).max(-1.0);

@@ -29,7 +29,7 @@ pub struct Options<'a> {
     pub interrupt: &'a AtomicBool,
 }
 
-/// Who watches the runs. Called from many threads.
+/// An observer of the runs. Called from many threads.
 pub trait Watcher: Sync {
     /// Run number `run` begins.
     fn started(&self, run: usize);
@@ -58,7 +58,7 @@ pub fn reading_pool() -> Result<rayon::ThreadPool> {
 /// The first record that could not be written, after all other runs have ended.
 pub fn execute(runs: &[PlannedRun], options: Options, watcher: &dyn Watcher) -> Result<Vec<Outcome>> {
     let pool = pool(options.jobs)?;
-    // Fewer runs than threads: what is left over helps the closed-form sweeps, whose numbers do not depend on it.
+    // With fewer runs than threads, the rest speed up the closed-form sweeps, whose results do not depend on them.
     let threads = (options.jobs / runs.len().max(1)).max(1);
     let interrupted = || options.interrupt.load(Ordering::Relaxed);
     let results: Vec<Result<Outcome>> = std::thread::scope(|scope| {

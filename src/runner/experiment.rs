@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub struct Experiment {
     /// The experiment file.
     pub file: PathBuf,
-    /// What it says.
+    /// Its content.
     pub loaded: Loaded<Spec>,
     /// Where records go.
     pub results: PathBuf,
@@ -46,8 +46,8 @@ impl Experiment {
         self.runs_with(|_| Ok(self.loaded.seeds.clone()))
     }
 
-    /// Every run that the experiment's summary is of: the seeds of the file and those asked for, and every other seed that
-    /// a variant has finished with its present settings, in earlier commands. Seeds are in rising order.
+    /// Every run that the experiment's summary is of: the seeds of the file and those asked for, and every other seed
+    /// that a variant has finished with its present settings, in earlier commands. Seeds are in rising order.
     pub fn all_runs(&self) -> Result<Vec<PlannedRun>> {
         self.runs_with(|run| {
             let mut seeds = [self.loaded.file_seeds.as_slice(), &self.loaded.seeds].concat();
@@ -107,8 +107,8 @@ impl Experiment {
         Ok(runs)
     }
 
-    /// The hashes of the user's own data files: with other data it is another experiment. `known` are those of files that
-    /// have been read before.
+    /// The hashes of the user's own data files: with other data it is another experiment. `known` are those of files
+    /// that have been read before.
     fn files(&self, spec: &Spec, known: &mut HashMap<PathBuf, String>) -> Result<Files> {
         let Source::File(file) = &spec.data.source else {
             return Ok(Files::default());
@@ -120,8 +120,10 @@ impl Experiment {
             let hash = match known.get(&path) {
                 Some(hash) => hash.clone(),
                 None => {
-                    let bytes = std::fs::read(&path).map_err(|error| Error::io(&path, error))?;
-                    let hash = blake3::hash(&bytes).to_hex().to_string();
+                    let mut hasher = blake3::Hasher::new();
+                    let read = std::fs::File::open(&path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+                    read.map_err(|error| Error::io(&path, error))?;
+                    let hash = hasher.finalize().to_hex().to_string();
                     known.entry(path.clone()).or_insert(hash).clone()
                 }
             };

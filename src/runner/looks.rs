@@ -1,9 +1,10 @@
 //! The looks at the comparisons of an experiment, kept in `looks.json` in its folder.
 //!
-//! A test whose error is 5 % for one look errs more often if it is repeated while seeds are added. So each table of results
-//! leaves a trace: with how many pairs a comparison was seen ([`UnplannedLooks`]). Looks that were planned before the first
-//! seed ([`PlannedLooks`]) keep their error; they are those of `run --until-decided`. Neither is ever reset: the file
-//! survives `--fresh`. A comparison of other settings or other data is another comparison, and starts without looks.
+//! A test whose error is 5 % for one look errs more often if it is repeated while seeds are added. So each table of
+//! results records the number of pairs of every comparison ([`UnplannedLooks`]). Looks that were planned before the
+//! first seed ([`PlannedLooks`]) keep their error; they are those of `run --until-decided`. Neither is ever reset: the
+//! file survives `--fresh`. A comparison of other settings or other data is another comparison, and starts without
+//! looks.
 
 use super::{Difference, PlannedRun, Summary};
 use crate::stats::calibration::unplanned_false_positives;
@@ -69,7 +70,7 @@ pub struct PlannedTest {
     pub test: Sequential,
 }
 
-/// The looks at one comparison that no plan foresaw.
+/// The unplanned looks at one comparison.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UnplannedLooks {
     /// The variant.
@@ -120,8 +121,8 @@ impl Looks {
         record::write_atomically(&folder.join(FILE), (text + "\n").as_bytes())
     }
 
-    /// Notes that the comparisons of `summary`, of `runs`, are being shown; whether that is news. Comparisons of the plan
-    /// are looked at by the plan alone.
+    /// Notes that the comparisons of `summary`, of `runs`, are being shown; returns whether this is a new look.
+    /// Comparisons of the plan are looked at by the plan alone.
     pub fn note(&mut self, summary: &Summary, runs: &[PlannedRun]) -> bool {
         let mut news = false;
         for found in &summary.differences {
@@ -160,8 +161,9 @@ impl Looks {
         news
     }
 
-    /// Puts into `summary`, of `runs`, what is known of the looks at its comparisons: the finding of planned ones in place of
-    /// the verdict of a single test, and a warning where a comparison was extended after it had been looked at.
+    /// Puts into `summary`, of `runs`, what is known of the looks at its comparisons: the finding of planned ones in
+    /// place of the verdict of a single test, and a warning where a comparison was extended after it had been looked
+    /// at.
     pub fn apply(&self, summary: &mut Summary, runs: &[PlannedRun]) {
         let larger_is_better = summary.metric.larger_is_better;
         let planned: Vec<Option<Sequential>> = summary
@@ -207,8 +209,8 @@ impl Looks {
     }
 }
 
-/// Notes in `folder`, an experiment's, that the comparisons of `summary`, of all its finished `runs`, are being shown, and
-/// puts into it what is known of the looks at them. A folder that cannot be written keeps no note.
+/// Notes in `folder`, an experiment's, that the comparisons of `summary`, of all its finished `runs`, are being shown,
+/// and puts into it what is known of the looks at them. Nothing is recorded in a folder that cannot be written.
 ///
 /// # Errors
 /// Those of [`Looks::read`].
@@ -258,7 +260,7 @@ fn decide(found: &mut Difference, test: &Sequential, larger_is_better: Option<bo
         (Finding::Open | Finding::Undecided, _) => Verdict::Undecided,
     };
     found.decision.words = test.words(larger_is_better);
-    // These are of a test that looks once.
+    // These belong to a test with a single look.
     (found.decision.adjusted_p_value, found.decision.smallest_possible_p) = (None, None);
     (found.difference.p_value, found.more_seeds) = (None, None);
     found.difference.interval = test.interval().map(|(low, high)| Interval {
@@ -269,7 +271,7 @@ fn decide(found: &mut Difference, test: &Sequential, larger_is_better: Option<bo
     found.looks = test.looks().iter().map(|look| look.pairs).collect();
 }
 
-/// What unplanned looks do to the error.
+/// The effect of unplanned looks on the error.
 fn warning(pairs: &[usize]) -> String {
     let rate = unplanned_false_positives().map_or_else(String::new, |(rare, often)| {
         format!(" to about {:.0}–{:.0} %", 100.0 * rare, 100.0 * often)

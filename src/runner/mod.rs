@@ -1,6 +1,6 @@
-//! Experiments in motion: which runs there are, running them side by side, and what they say together.
+//! Running experiments: the list of runs, running them in parallel, and their summary.
 //!
-//! One run is one thread; parallelism is over runs. A run that fails, fails alone.
+//! One run is one thread; parallelism is over runs. A run that fails does not affect the others.
 
 mod baseline;
 mod benchmark;

@@ -1,7 +1,7 @@
-//! A run's record, kept by a thread of its own: training goes on while the disk is waited for.
+//! Writes a run's record in a separate thread, so that training does not wait for the disk.
 //!
-//! Entries are written in the order in which training hands them over, so what a kill leaves behind is what it would have
-//! left, a little earlier.
+//! Entries are written in the order in which training sends them, so a killed run leaves a valid record of
+//! slightly earlier progress.
 
 use super::Outcome;
 use crate::record::{Checkpoint, Clock, Cost, Run, Status};
@@ -11,18 +11,18 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-/// Training writes a checkpoint no more often than this, but for the last one.
+/// Training writes checkpoints at least this far apart, except for the last one.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(2);
 /// Entries that may wait for the disk before training waits too.
 const WAITING: usize = 64;
 
-/// What a run has to say, in order.
+/// The entries of a record, in order.
 enum Entry {
     /// Numbers after a step.
     Metrics(u64, Vec<(String, f64)>),
     /// Something that happened at a step.
     Event(u64, String),
-    /// A state to go on from, and what it took to get there.
+    /// A state to resume from, and the cost so far.
     Checkpoint(Checkpoint, Cost),
     /// How it ended, with its final metrics.
     End(Status, Vec<(String, f64)>, Cost),
@@ -51,7 +51,7 @@ impl Ending<'_> {
     }
 }
 
-/// Hands what training says to the thread that keeps the record.
+/// Sends the entries of training to the thread that writes the record.
 pub(super) struct Recorder<'a> {
     entries: SyncSender<Entry>,
     clock: Clock,
@@ -61,7 +61,7 @@ pub(super) struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    /// Starts to keep `record`; `ended` hears how it ended before the thread does.
+    /// Starts to write `record`; `ended` is called with the outcome before the thread ends.
     pub fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         record: Run,
@@ -86,9 +86,9 @@ impl<'a> Recorder<'a> {
         (recorder, Ending::Kept(keeper))
     }
 
-    /// Hands over how the run ended.
+    /// Sends the outcome of the run.
     pub fn end(self, status: Status, metrics: Vec<(String, f64)>) {
-        // A keeper that is gone has ended the run already, and says how.
+        // A thread that has stopped has already ended the run, and returns the outcome.
         let _ = self.entries.send(Entry::End(status, metrics, self.clock.read()));
     }
 
@@ -131,8 +131,8 @@ impl Observer for Recorder<'_> {
     }
 }
 
-/// Writes entries until the last one, or until one that the record refuses: the run has failed then. The disk's fault is
-/// not the run's: it may go on once there is room again.
+/// Writes entries until the last one, or until one that the record refuses: the run has failed then. A disk error does
+/// not fail the run: it can be resumed once there is space.
 fn keep(mut record: Run, entries: Receiver<Entry>) -> Result<Outcome> {
     let failed = |record: &mut Run, reason: String| {
         record.finish(Status::Failed { reason: reason.clone() }, &[])?;
@@ -169,7 +169,7 @@ fn keep(mut record: Run, entries: Receiver<Entry>) -> Result<Outcome> {
             Err(error) => return failed(&mut record, error.to_string()),
         }
     }
-    Err(Error::Record("a run ended without saying how".into()))
+    Err(Error::Record("a run ended without an outcome".into()))
 }
 
 #[cfg(test)]
@@ -179,7 +179,7 @@ mod tests {
     use std::path::Path;
     use std::sync::Mutex;
 
-    /// What a run in `results` comes to whose training says what `say` says.
+    /// The outcome of a run in `results` whose training sends the entries of `say`.
     fn outcome(results: &Path, say: impl FnOnce(&mut Recorder) -> Result<()>) -> Result<(Outcome, Option<Outcome>)> {
         let address = RunAddress {
             results: results.to_owned(),
@@ -252,9 +252,9 @@ mod tests {
         assert_eq!(reason, heard);
     }
 
-    /// It may go on once there is room again: nobody hears of an end, and the record tells of none.
+    /// The run can be resumed once there is space: `ended` is not called, and the record has no end.
     #[test]
-    fn a_disk_that_refuses_ends_nothing() {
+    fn a_disk_error_does_not_end_the_run() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("experiment/variant/seed-000");
         let ended = outcome(folder.path(), |recorder| {

@@ -1,4 +1,4 @@
-//! A finished run, brought back to life from its record: for figures and for evaluation on other data.
+//! Reloads a finished run from its record: for figures and for evaluation on other data.
 
 use super::PlannedRun;
 use crate::data::Splits;

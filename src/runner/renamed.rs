@@ -1,5 +1,5 @@
-//! Records of variants that the file no longer has. Where such a record has the settings of a variant of another name, the
-//! variant was renamed, and its runs need not be run again.
+//! Records of variants that the file no longer has. Where such a record has the settings of a variant of another name,
+//! the variant was renamed, and its runs need not be run again.
 
 use super::{Experiment, PlannedRun, Standing};
 use crate::record::{self, RunAddress};
@@ -54,7 +54,7 @@ impl Experiment {
                 let new = run.with_seed(seed);
                 let from = RunAddress::seed_dir(&unlisted.folder, seed);
                 let same = match record::read_manifest(&from) {
-                    Ok(Some(manifest)) => run.is_recorded_in(&manifest)?,
+                    Ok(Some(manifest)) => run.is_recorded_in(&manifest, &from)?,
                     _ => false,
                 };
                 if !same || new.standing()? != Standing::New {
@@ -91,23 +91,25 @@ impl Experiment {
             for seed in record::recorded_seeds(&folder)? {
                 runs += 1;
                 if recorded.is_none() {
-                    recorded = record::read_manifest(&RunAddress::seed_dir(&folder, seed)).unwrap_or_default();
+                    let dir = RunAddress::seed_dir(&folder, seed);
+                    let manifest = record::read_manifest(&dir).unwrap_or_default();
+                    recorded = manifest.map(|manifest| (manifest, dir));
                 }
             }
             if runs == 0 {
                 continue; // Figures, or something of the user's.
             }
             let mut same = None;
-            if let Some(manifest) = &recorded {
+            if let Some((manifest, dir)) = &recorded {
                 for run in &variants {
-                    if same.is_none() && run.is_recorded_in(manifest)? {
+                    if same.is_none() && run.is_recorded_in(manifest, dir)? {
                         same = Some(run.clone());
                     }
                 }
             }
             let named = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let unlisted = Unlisted {
-                variant: recorded.map_or(named, |manifest| manifest.variant),
+                variant: recorded.map_or(named, |(manifest, _)| manifest.variant),
                 folder,
                 runs,
                 same_as: same.as_ref().map(|run| run.address.variant.clone()),

@@ -61,7 +61,7 @@ impl Files {
         hasher.finalize().to_hex().to_string()
     }
 
-    /// The same as older records have it: one hash over the spec's and the bytes of the files.
+    /// The same hash as in older records: one hash over the spec's and the bytes of the files.
     pub(super) fn with_spec_in_one(&self, spec_hash: &str) -> Result<String> {
         let mut hasher = blake3::Hasher::new();
         hasher.update(spec_hash.as_bytes());
@@ -72,7 +72,7 @@ impl Files {
     }
 }
 
-/// A record to write into, or how the run stands.
+/// A record to write into, or the state of the run.
 enum Opened {
     Record(Box<(Run, Option<Checkpoint>)>),
     Known(Outcome),
@@ -111,11 +111,11 @@ impl PlannedRun {
             .map_err(|fault| Error::Data(fault.to_string()))
     }
 
-    /// Runs what is missing of this run, with `threads` threads for closed-form sweeps. Its record may still be on its way
-    /// to the disk when this returns; `ended` hears of the end when it is there.
+    /// Runs what is missing of this run, with `threads` threads for closed-form sweeps. Its record may not be on the
+    /// disk yet when this returns; `ended` is called when it is.
     ///
     /// # Errors
-    /// Only where the disk refuses the record; a run that fails, or is not to be touched, is an [`Outcome`].
+    /// Only where the record cannot be written; a run that fails or must be left alone is an [`Outcome`].
     pub(super) fn execute<'scope>(
         &self,
         scope: &'scope Scope<'scope, '_>,
@@ -168,7 +168,7 @@ impl PlannedRun {
         Ok(ending)
     }
 
-    /// Opens the record to go on with; or says how the run stands where there is nothing to do.
+    /// Opens the record to continue; returns the state of the run where there is nothing to do.
     fn open(&self, fresh: Fresh) -> Result<Opened> {
         let (standing, manifest) = self.recorded()?;
         let identity = |spec_hash| Identity {
@@ -226,7 +226,7 @@ impl PlannedRun {
             None => evaluation::evaluate(&job, &theta, steps)?,
         };
         metrics.push(("steps".to_owned(), steps as f64));
-        metrics.extend(match self.spec.model.is_binary() {
+        metrics.extend(match self.spec.model.abilities().is_binary() {
             true => Some(baseline::binary_log_likelihood(&splits)),
             false => baseline::log_likelihood(&splits, &streams)?,
         });
@@ -235,21 +235,17 @@ impl PlannedRun {
             horizon: self.spec.evaluation.horizon,
         };
         metrics.extend(forecast::measure(&job, &theta, horizons)?);
-        if self.spec.evaluation.environment.is_some() {
+        if let (Some(rollout), Some(environment)) = (&self.spec.evaluation.rollout, self.spec.environment()?) {
             let policy = Policy {
                 model: model.as_ref(),
                 theta: &theta,
                 standardization: &splits.standardization,
-                action: self.spec.evaluation.action,
-                latent: self.spec.evaluation.latent,
+                action: rollout.action,
+                latent: rollout.latent,
             };
-            let states = control::roll_out(
-                &self.spec.environment(),
-                &policy,
-                self.spec.evaluation.rollouts,
-                &streams,
-            )?;
-            metrics.extend(control::score(&states));
+            let episodes = control::roll_out(&*environment, &policy, rollout.episodes, &streams)?;
+            metrics.extend(control::score(&environment.declaration(), &episodes));
+            metrics.extend(control::references(&*environment, rollout.episodes, &streams)?);
         }
         if self.spec.evaluation.estimator_repeats > 0 {
             metrics.extend(estimator::measure(

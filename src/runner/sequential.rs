@@ -1,9 +1,10 @@
-//! `run --until-decided`: add seeds until each comparison is decided, with error rates that hold for all looks together.
+//! `run --until-decided`: add seeds until each comparison is decided, with error rates that hold for all looks
+//! together.
 //!
 //! The plan is made before the first look and kept in `looks.json`: the error, the smallest difference of interest, the
-//! most seeds, and how many seeds are added from one look to the next. Then, look by look: run the seeds that are missing
-//! of the comparisons that are open, look at those, and write the looks down. A variant whose comparison is decided gets no
-//! further seeds; the reference gets them as long as any comparison needs it. The test is [`Sequential`].
+//! most seeds, and how many seeds are added from one look to the next. Each look then runs the missing seeds of the
+//! open comparisons, tests them, and records the look. A variant whose comparison is decided gets no further seeds; the
+//! reference gets them as long as any comparison needs it. The test is [`Sequential`].
 //!
 //! Seeds are those of the file, or of `--seeds`, and then the numbers that follow the largest of them.
 
@@ -13,7 +14,7 @@ use crate::stats::{Sequential, SequentialPlan, fewest_pairs, look_together};
 use crate::{Error, Result};
 use std::path::Path;
 
-/// What the user wants to know, and what it may cost.
+/// The request of the user, and its limits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct UntilDecided {
     /// The level of all comparisons together, such as 0.95.
@@ -26,11 +27,12 @@ pub struct UntilDecided {
     pub look_every: usize,
 }
 
-/// Runs `experiment` until each comparison with the reference is decided, or `max_seeds` seeds are used. `run` runs what is
-/// missing of some runs and says how each ended. Returns all runs that were asked for and how they ended.
+/// Runs `experiment` until each comparison with the reference is decided, or `max_seeds` seeds are used. `run` runs
+/// what is missing of some runs and says how each ended. Returns all runs that were asked for and how they ended.
 ///
 /// # Errors
-/// [`Error::Other`] if the plan does not fit the experiment or the plan that is recorded; those of `run` and of the records.
+/// [`Error::Other`] if the plan does not fit the experiment or the plan that is recorded; those of `run` and of the
+/// records.
 pub fn until_decided(
     experiment: &Experiment,
     wanted: UntilDecided,
@@ -65,7 +67,7 @@ pub fn until_decided(
         let missing: Vec<PlannedRun> = missing.cloned().collect();
         outcomes.extend(run(&missing)?);
         asked.extend(missing);
-        // A look is at all runs that were planned for it: none may be missing, in the hands of another process, or stale.
+        // A look is at all runs that were planned for it: none may be missing, running in another process, or stale.
         if !outcomes
             .iter()
             .all(|outcome| matches!(outcome, Outcome::Done | Outcome::Failed(_)))
@@ -212,7 +214,7 @@ fn pairs(summary: &Summary, planned: &PlannedTest, seeds: &[u64]) -> Vec<(u64, f
     let (ours, theirs) = (scores(&planned.variant), scores(&planned.against));
     let pair = |seed: &u64| {
         let (a, b) = (ours.get(seed)?, theirs.get(seed)?);
-        // What is rounding between two scores is no difference.
+        // Rounding between two scores does not count as a difference.
         let rounding = (a - b).abs() <= 1e-9 * a.abs().max(b.abs());
         Some((*seed, if rounding { 0.0 } else { a - b }))
     };

@@ -1,10 +1,13 @@
-//! How a planned run stands: what its record says, held against the experiment as it is now.
+//! The state of a planned run: its record compared with the present experiment.
 
 use super::PlannedRun;
 use crate::record::{self, Manifest, State, setting_differences};
+use crate::spec::{Spec, resolve, with_new_names};
 use crate::{Error, Result};
+use serde::Deserialize;
+use std::path::Path;
 
-/// How a planned run stands. `plan`, `run` and `compare` all read this.
+/// The state of a planned run. `plan`, `run` and `compare` all read this.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     /// There is no record.
@@ -62,7 +65,7 @@ impl Standing {
 }
 
 impl PlannedRun {
-    /// How this run stands.
+    /// The state of this run.
     ///
     /// # Errors
     /// The operating system's.
@@ -70,7 +73,7 @@ impl PlannedRun {
         Ok(self.recorded()?.0)
     }
 
-    /// How this run stands, with its `run.json` where that can be read.
+    /// The state of this run, with its `run.json` where that can be read.
     pub(super) fn recorded(&self) -> Result<(Standing, Option<Manifest>)> {
         let dir = self.address.dir();
         let manifest = match record::read_manifest(&dir) {
@@ -88,7 +91,7 @@ impl PlannedRun {
                 _ => (Standing::New, None),
             });
         };
-        if !self.is_recorded_in(&manifest)? {
+        if !self.is_recorded_in(&manifest, &dir)? {
             let differences = self.differences(&manifest, record::read_spec(&dir)?.as_deref());
             return Ok((Standing::Stale { differences }, Some(manifest)));
         }
@@ -103,9 +106,9 @@ impl PlannedRun {
         Ok((standing, Some(manifest)))
     }
 
-    /// Whether `manifest` is of this run's settings and data.
-    pub(super) fn is_recorded_in(&self, manifest: &Manifest) -> Result<bool> {
-        if manifest.spec_hash == self.hash {
+    /// Whether `manifest`, of the record in `dir`, is of this run's settings and data.
+    pub(super) fn is_recorded_in(&self, manifest: &Manifest, dir: &Path) -> Result<bool> {
+        if manifest.spec_hash == self.hash || self.is_recorded_by_older_names(manifest, dir)? {
             return Ok(true);
         }
         // Older records do not name their data files.
@@ -113,9 +116,29 @@ impl PlannedRun {
         Ok(is_older && manifest.spec_hash == self.files.with_spec_in_one(&self.spec_hash)?)
     }
 
-    /// What the record of `manifest`, with the settings `recorded`, has different from this run.
+    /// Whether the record in `dir` has this run's settings under names that keys had in earlier versions.
+    fn is_recorded_by_older_names(&self, manifest: &Manifest, dir: &Path) -> Result<bool> {
+        let Some(older) = record::read_spec(dir)?.and_then(|text| text.parse::<toml::Table>().ok()) else {
+            return Ok(false);
+        };
+        let Some(newer) = with_new_names(&older).and_then(|settings| Spec::deserialize(settings).ok()) else {
+            return Ok(false);
+        };
+        let (Ok(older), Ok(newer)) = (resolve::hash(&older), resolve::hash(&newer)) else {
+            return Ok(false);
+        };
+        // The text must be the one that the record was made with.
+        let is_its_own = manifest.spec_hash == self.files.with_spec(&older)
+            || manifest.data_files.is_empty() && manifest.spec_hash == self.files.with_spec_in_one(&older)?;
+        Ok(is_its_own && newer == self.spec_hash)
+    }
+
+    /// The differences between this run and the record of `manifest` with the settings `recorded`.
     fn differences(&self, manifest: &Manifest, recorded: Option<&str>) -> Vec<String> {
-        let mut found = setting_differences(recorded.unwrap_or_default(), &self.toml);
+        let recorded = recorded.unwrap_or_default();
+        let renamed = recorded.parse().ok().and_then(|settings| with_new_names(&settings));
+        let recorded = renamed.map_or(recorded.to_owned(), |settings| settings.to_string());
+        let mut found = setting_differences(&recorded, &self.toml);
         for (path, hash) in &self.files.hashes {
             match manifest.data_files.get(path) {
                 Some(recorded) if recorded != hash => {

@@ -1,18 +1,19 @@
-//! Walks a tree beside the [`Shape`] of what it should be, and collects every fault.
+//! Compares a tree with the [`Shape`] that it should have, and collects every fault.
 //!
-//! Checked are unknown and missing keys, forms, choices, tags, ranges and lengths. TOML's `nan` and `inf` are refused
-//! unless the schema says `"nonFinite": true`.
+//! It checks for unknown and missing keys, and checks forms, choices, tags, ranges and lengths. TOML's `nan` and `inf`
+//! are refused unless the schema says `"nonFinite": true`.
 
 use super::diagnostic::{Diagnostic, brief};
 use super::foreign;
+use super::renamed;
 use super::shape::{Form, Shape, Tagged, one_of};
 use super::tree::{Entry, Node, Span, Value};
 
-/// A longer text is no slip of a name; in bytes.
+/// The longest text that is taken for a misspelt name, in bytes.
 const LONGEST_SLIP: usize = 256;
 
-/// All faults of a tree. With `partial`, keys may be missing: a file whose variants bring them.
-/// `elsewhere` are keys of the top that somebody else reads; an unknown key may have been meant to be one of them.
+/// All faults of a tree. With `partial`, keys may be missing, because variants can add them. `elsewhere` lists the
+/// top-level keys that other code reads; an unknown key may be a misspelling of one.
 pub fn check(root: &Node, shape: &Shape, elsewhere: &[&str], partial: bool) -> Vec<Diagnostic> {
     let mut checker = Checker {
         top: shape,
@@ -58,7 +59,7 @@ impl Checker<'_, '_> {
         }
     }
 
-    /// Holds if one alternative holds; otherwise the one that comes closest is explained.
+    /// Valid if one alternative is; otherwise the faults are those of the closest alternative.
     fn alternatives(&mut self, node: &Node, shape: &Shape, path: &str) {
         let fits = shape.alternatives.iter().filter(|one| {
             let forms = one.forms();
@@ -230,6 +231,19 @@ impl Checker<'_, '_> {
     fn unknown_key(&mut self, entry: &Entry, shape: &Shape, path: &str, table: &Active) {
         let key = entry.key.as_str();
         let shown = brief(key);
+        let renamed = renamed::find(path, key);
+        if let Some(renamed) =
+            renamed.filter(|renamed| table.fields.iter().any(|(name, _)| *name == renamed.first_key()))
+        {
+            let message = format!("`{path}.{shown}` is now called `{path}.{}`", renamed.new);
+            let help = renamed.help(&brief(&entry.node.inline()));
+            return self.fault(
+                message,
+                entry.key_span,
+                format!("expected `{}`", renamed.new),
+                Some(help),
+            );
+        }
         let path_section = path.split('.').next().unwrap_or_default();
         let mut allowed: Vec<&str> = table.settled.iter().map(String::as_str).collect();
         for (name, _) in &table.fields {
@@ -345,7 +359,7 @@ fn accepts(form: Form, node: &Node) -> bool {
     )
 }
 
-/// What the key at the end of `path` means, where it says so.
+/// The meaning of the key at the end of `path`, if it is documented.
 fn meaning(shape: &Shape, path: &str) -> Option<String> {
     let key = path.rsplit('.').next().unwrap_or(path);
     let summary = shape.summary();

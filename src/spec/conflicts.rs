@@ -1,8 +1,8 @@
-//! Keys that would be lost without a word: two layers of one row set the same key, or a layer replaces the table that
-//! holds it by changing its kind.
+//! Keys that would be lost silently: two layers of one row set the same key, or a layer replaces the table that holds
+//! it by changing its kind.
 //!
-//! The layers of a row are the file with its `--set` overrides, its variant, and its point of the grid. A value keeps its
-//! span through merging, so a value has reached the row exactly if it stands there under its own span.
+//! The layers of a row are the file with its `--set` overrides, its variant, and its point of the grid. A value keeps
+//! its span through merging, so a value has reached the row exactly if the row has it with its own span.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ struct Winner {
     replaces: bool,
 }
 
-/// Who else sets a value: the value's own place and words, and the later layers.
+/// A value that later layers also set: its place, its text, and those layers.
 struct Conflict {
     path: String,
     value: String,
@@ -42,7 +42,7 @@ pub struct Conflicts<'s> {
 }
 
 impl<'s> Conflicts<'s> {
-    /// None so far.
+    /// No conflicts.
     pub fn new(shape: &'s Shape<'s>) -> Self {
         let found = BTreeMap::new();
         Self { shape, found }
@@ -98,7 +98,8 @@ impl<'s> Conflicts<'s> {
         }
     }
 
-    /// The faults, in the order of their places; where one layer takes several keys from another, the first stands for all.
+    /// The faults, in the order of their places; where one layer takes several keys from another, the first stands for
+    /// all.
     pub fn faults(self) -> impl Iterator<Item = Diagnostic> {
         let mut known: Vec<(Origin, Vec<Origin>)> = Vec::new();
         let mut conflicts: Vec<Conflict> = self.found.into_values().collect();
@@ -123,7 +124,7 @@ fn place(patch: &Node, path: &[String]) -> (Span, bool) {
     let (mut node, mut span) = (patch, patch.span);
     for key in path {
         let Some(entry) = node.entry(key) else {
-            // The first key that the patch has in its place: the tag that made the table another one.
+            // The patch's first key there: the tag that gave the table another kind.
             let other = node.entries().and_then(<[_]>::first);
             return (other.map_or(span, |entry| entry.key_span), true);
         };
@@ -134,7 +135,7 @@ fn place(patch: &Node, path: &[String]) -> (Span, bool) {
 
 impl Conflict {
     fn fault(mut self) -> Diagnostic {
-        // Who sets the key comes before who replaces its table: the help names the first.
+        // Layers that set the key come before those that replace its table: the help names the first.
         self.winners.sort_by_key(|winner| winner.replaces);
         let names = |wanted: bool| {
             let winners = self
@@ -200,7 +201,7 @@ impl Conflict {
             (None, None, Some(axis)) if axis == self.path => {
                 format!("to change the axis: {}", set_of_axis(axis, &self.value))
             }
-            (None, ..) => "edit the file: what is of another kind has keys of its own".to_owned(),
+            (None, ..) => "edit the file: a table of another kind has its own keys".to_owned(),
             (Some(Origin::Variant(_)), ..) => "remove the axis, or the key of the variant".to_owned(),
             (Some(Origin::Axis(_)), ..) => "remove one of the axes, or put the axis of the kind first".to_owned(),
         })

@@ -1,4 +1,4 @@
-//! The keys of a section or of one of its kinds, as a reader wants them: name, what it may be, default, meaning.
+//! The keys of a section or of one of its kinds, for readers: name, accepted values, default, meaning.
 //!
 //! Everything comes from the derived schema, hence from the option structs and their doc comments.
 
@@ -101,7 +101,7 @@ pub struct Found {
     pub key: KeyDescription,
 }
 
-/// What the keys at `path` below a `T` are, such as `["training", "early_stopping"]`; empty if there is no such key.
+/// The keys at `path` below a `T`, such as `["training", "early_stopping"]`; empty if there is no such key.
 pub fn find<T: JsonSchema>(path: &[&str]) -> Vec<Found> {
     let schema = schemars::schema_for!(T).to_value();
     let mut found = Vec::new();
@@ -109,7 +109,7 @@ pub fn find<T: JsonSchema>(path: &[&str]) -> Vec<Found> {
     found
 }
 
-/// The names of all keys that a table of a `T` can have, whatever its kind.
+/// The names of all keys that a table of a `T` can have, for any kind.
 pub fn table_keys<T: JsonSchema>(table: &str) -> Vec<String> {
     let schema = schemars::schema_for!(T).to_value();
     let shape = Shape::new(&schema, &schema);
@@ -154,7 +154,7 @@ fn keys(shape: &Shape) -> Vec<KeyDescription> {
         // A default that depends on other keys is in no schema.
         let said = inner.keyword("x-default").and_then(Value::as_str).map(str::to_owned);
         let meaning = |choice: &Choice| (choice.name.to_owned(), paragraphs(choice.doc).join(" "));
-        // The keys of a table that no tag decides; a table with a tag says its kinds.
+        // The keys of a table without a tag; a table with a tag lists its kinds.
         let tables = std::iter::once(&inner).chain(&inner.alternatives);
         let nested = tables.filter(|table| table.tagged.is_empty()).flat_map(keys);
         KeyDescription {
@@ -209,7 +209,7 @@ impl fmt::Display for Description {
 }
 
 impl KeyDescription {
-    /// Whether it must be written, and what holds where it is not.
+    /// Whether it is required, and its default otherwise.
     pub fn state(&self) -> String {
         match (&self.default, self.required) {
             (Some(default), _) => format!("default {default}"),
@@ -250,7 +250,7 @@ pub fn keys_text(keys: &[KeyDescription], width: usize) -> String {
     text
 }
 
-/// Appends `words` broken at blanks into lines of `width` characters, where they are not longer in one word. The first line
+/// Appends `words` broken at blanks into lines of `width` characters, or longer where a single word is. The first line
 /// begins with `first`, the others with `margin`.
 pub fn push_wrapped(text: &mut String, [first, margin]: [&str; 2], words: &str, width: usize) {
     let mut line = first.to_owned();

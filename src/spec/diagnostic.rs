@@ -1,4 +1,4 @@
-//! What is wrong with an experiment file, where, what was expected and what to try.
+//! Faults of an experiment file: what is wrong, where, what was expected and what to try.
 //!
 //! The faults of a file are collected, then shown at once: for people with the offending lines quoted, for programs
 //! as JSON.
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::tree::{Sources, Span};
 use crate::error::Fault;
 
-/// How grave a diagnostic is.
+/// The severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// The file cannot be run.
@@ -23,7 +23,7 @@ pub enum Severity {
 /// One fault.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Diagnostic {
-    /// How grave it is.
+    /// Its severity.
     pub severity: Severity,
     /// What is wrong, as a sentence without its full stop.
     pub message: String,
@@ -33,7 +33,7 @@ pub struct Diagnostic {
     pub label: String,
     /// Other places that belong to the fault, each with its text.
     pub secondary: Vec<(Span, String)>,
-    /// What the reader needs to know besides.
+    /// Further information.
     pub note: Option<String>,
     /// What to try.
     pub help: Option<String>,
@@ -184,7 +184,7 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Whether there is none.
+    /// Whether there are no faults.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -211,7 +211,7 @@ impl fmt::Display for Diagnostics {
 impl std::error::Error for Diagnostics {}
 
 impl Diagnostic {
-    /// A fault that another room found in a checked spec, at its place in a file.
+    /// A fault that another module found in a checked spec, with its place in a file.
     pub fn of(fault: Fault, span: Span) -> Self {
         Self::error(fault.message)
             .at(span, format!("expected {}", fault.expected))

@@ -1,8 +1,8 @@
 //! Loads an experiment file: parse, lay variants, grid and overrides over it, check, and type every variant.
 //!
-//! The layers of a row are, in this order: the file, the overrides, the row's variant, its point of the grid. A key that
-//! a later layer takes from an override or from a variant is a fault (see `conflicts`), so that every row is what its name
-//! says. All faults are collected; a fault that several variants share is reported once.
+//! The layers of a row are, in this order: the file, the overrides, the row's variant, its point of the grid. A later
+//! layer that sets a key of an override or of a variant is a fault (see `conflicts`), so that every row is what its
+//! name says. All faults are collected; a fault that several variants share is reported once.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,7 +22,7 @@ use crate::error::Fault;
 /// Keys that belong to the whole file; all others are the spec's.
 pub const FILE_KEYS: [&str; 5] = ["name", "question", "seeds", "variant", "grid"];
 
-/// How the override begins that `--seeds` stands for.
+/// The beginning of the override that `--seeds` stands for.
 pub const SEEDS_OVERRIDE: &str = "seeds = ";
 
 /// The largest experiment file, in bytes.
@@ -31,7 +31,7 @@ const LARGEST_FILE: u64 = 4 << 20;
 /// Places of one fault that are quoted besides the first.
 const PLACES: usize = 3;
 
-/// More runs than this are taken for a slip.
+/// More runs than this are taken for a mistake.
 const MOST_RUNS: usize = 100_000;
 
 /// An experiment: one question, the seeds, and what is compared. `T` is the spec of one variant.
@@ -43,7 +43,7 @@ pub struct Loaded<T> {
     pub question: String,
     /// The seeds, common to all variants.
     pub seeds: Vec<u64>,
-    /// The seeds that the file itself names, whatever an override says.
+    /// The seeds that the file itself names, without overrides.
     pub file_seeds: Vec<u64>,
     /// What is compared, at least one.
     pub variants: Vec<Variant<T>>,
@@ -315,7 +315,7 @@ impl Loader {
         variants
     }
 
-    /// Two variants with one spec would be compared with themselves.
+    /// Two variants with the same spec would be compared with themselves.
     fn warn_about_twins<T: Serialize>(&mut self, variants: &[Variant<T>]) {
         let mut seen: HashMap<String, &str> = HashMap::new();
         for variant in variants {
@@ -397,11 +397,11 @@ fn assume_kinds(base: &mut Node, shape: &Shape) {
     }
 }
 
-/// Faults of the rows; those that say the same are one.
+/// Faults of the rows; equal ones are merged.
 #[derive(Default)]
 struct Shared<'p> {
     found: Vec<(Diagnostic, Vec<&'p str>)>,
-    /// Of keys without effect: those that all rows share. One that acts in some rows is no fault of the others.
+    /// Keys that have an effect in no row. A key with an effect in some rows is not a fault in the others.
     unused: Vec<Diagnostic>,
 }
 
@@ -427,7 +427,7 @@ impl<'p> Shared<'p> {
         }
     }
 
-    /// The faults; one that not all `rows` have names those that do.
+    /// The faults. A fault of only some `rows` names them.
     fn faults(self, rows: usize) -> impl Iterator<Item = Diagnostic> {
         let Self { found, unused } = self;
         let acts_elsewhere = move |(fault, names): &(Diagnostic, Vec<_>)| unused.contains(fault) && names.len() < rows;

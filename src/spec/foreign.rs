@@ -1,7 +1,7 @@
-//! What other programs call a key or a value, and what it is called here: a hint beside the suggestion by spelling.
+//! The names that other programs use for our keys and values: a hint beside the suggestion by spelling.
 //!
-//! Each line of a table is `our name: other names # remark`; other names are in lower case with underscores. Tests hold our
-//! names against the schema of the real spec.
+//! Each line of a table is `our name: other names # remark`; other names are in lower case with underscores. Tests hold
+//! our names against the schema of the real spec.
 
 /// Names of keys, ours as `section.key`; keys of the whole file start with a point.
 const KEYS: &str = "
@@ -54,8 +54,8 @@ training.precision: dtype floatx fp16 float_type precision_type
 training.device: gpu use_gpu cuda accelerator use_cuda # \"cpu\" or \"cuda\"
 training.tolerance: tol atol rtol eps convergence_tol conv_threshold
 training.starts: n_init n_starts restarts num_restarts n_restarts random_restarts
-evaluation.environment: env env_id gym_env environment_id
-evaluation.rollouts: episodes n_episodes num_episodes n_rollouts eval_episodes num_rollouts
+evaluation.rollout.environment: env env_id gym_env environment_id
+evaluation.rollout.episodes: n_episodes num_episodes n_rollouts eval_episodes num_rollouts
 evaluation.metrics: metric scores scoring measures
 evaluation.bound_samples: eval_samples iwae_samples num_eval_samples n_importance_samples
 ";
@@ -100,7 +100,7 @@ three_clusters: blobs make_blobs clusters
 ring: circle circles make_circles
 ";
 
-/// A longer text is in no table; in bytes.
+/// The longest text that is looked up, in bytes.
 const LONGEST: usize = 64;
 
 /// One line of a table.
@@ -138,7 +138,7 @@ impl Line {
     }
 }
 
-/// What another program's key is called here.
+/// Our name for another program's key.
 #[derive(Clone, Copy, Debug)]
 pub struct Key(Line);
 
@@ -173,7 +173,7 @@ fn normal(text: &str) -> String {
     text.trim().to_lowercase().replace(['-', ' '], "_")
 }
 
-/// What is known of another program's key.
+/// Our keys for another program's key.
 pub fn keys(written: &str) -> impl Iterator<Item = Key> {
     Line::with(KEYS, written).map(Key)
 }
@@ -191,7 +191,7 @@ mod tests {
     use crate::spec::{FILE_KEYS, Spec};
 
     #[test]
-    fn every_hint_names_a_key_that_there_is() {
+    fn every_hint_names_an_existing_key() {
         let schema = schemars::schema_for!(Spec).to_value();
         let top = Shape::new(&schema, &schema);
         for key in Line::all(KEYS).map(Key) {
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn every_hint_names_a_value_that_there_is() {
+    fn every_hint_names_an_existing_value() {
         fn collect(shape: &Shape, names: &mut Vec<String>) {
             names.extend(shape.choices.iter().map(|choice| choice.name.to_owned()));
             for (name, variant) in shape.tags().flat_map(|tagged| &tagged.variants) {

@@ -28,7 +28,7 @@ pub(super) fn check(header: &Node, faults: &mut Vec<Diagnostic>) -> Option<Seeds
     let schema = schemars::schema_for!(Header).to_value();
     let entries = header.entries().unwrap_or_default().iter();
     let own = entries.filter(|entry| !matches!(entry.key.as_str(), "variant" | "grid"));
-    // What is wrong with written seeds is said better below.
+    // The code below has a better message for faulty seeds.
     let own = own.cloned().map(|mut entry| {
         if entry.key == "seeds" {
             entry.node.value = Value::Integer(1);
@@ -58,7 +58,7 @@ pub(super) fn check(header: &Node, faults: &mut Vec<Diagnostic>) -> Option<Seeds
         .ok()
 }
 
-/// `[variant]` written several times is one slip: it makes one fault, however many keys then stand twice.
+/// `[variant]` written several times is one mistake: it makes one fault, for any number of repeated keys.
 pub(super) fn one_for_single_brackets(mut faults: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic> {
     let header_before = |fault: &Diagnostic| {
         let span = fault.span?;
@@ -78,7 +78,7 @@ pub(super) fn one_for_single_brackets(mut faults: Vec<Diagnostic>, sources: &Sou
         return faults;
     };
     let span = faults[first].span.unwrap_or_default();
-    let fault = Diagnostic::error("[variant] stands more than once").at(span, "expected [[variant]]");
+    let fault = Diagnostic::error("[variant] is written more than once").at(span, "expected [[variant]]");
     let fault = fault.help("write each variant under its own header [[variant]], in double brackets");
     faults.retain(|fault| !is_slip(fault));
     faults.push(fault);

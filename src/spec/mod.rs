@@ -3,9 +3,9 @@
 //! Keys are declared once, as fields of option structs that derive `Deserialize` and `JsonSchema`. The derived schema
 //! drives the checker ([`check`]), the help texts ([`describe`]) and the schema for editors ([`schema`]).
 //!
-//! file and `overrides` → [`tree`] with spans → [`merge`] of [`variants`] and grid, where no layer may take a key from
-//! another (`conflicts`) → [`check`] against the [`shape`] of the
-//! derived schema → typed spec ([`experiment`]) → canonical text and hash ([`resolve`]).
+//! file and `overrides` → [`tree`] with spans → [`merge`] of [`variants`] and grid, where no layer may replace a key of
+//! another (`conflicts`) → [`check`] against the [`shape`] of the derived schema → typed spec ([`experiment`]) →
+//! canonical text and hash ([`resolve`]).
 
 pub mod check;
 mod conflicts;
@@ -16,6 +16,7 @@ mod foreign;
 mod header;
 pub mod merge;
 mod overrides;
+mod renamed;
 pub mod resolve;
 pub mod schema;
 pub mod seeds;
@@ -27,5 +28,6 @@ pub mod variants;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use experiment::{FILE_KEYS, Loaded, Variant, load};
+pub use renamed::with_new_names;
 pub use seeds::Seeds;
 pub use suite::{Spec, load_experiment};

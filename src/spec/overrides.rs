@@ -2,12 +2,12 @@
 //!
 //! TOML is tried first. Text that is not TOML is read as assignments `path=value`, separated by spaces, semicolons or
 //! line breaks: text needs no quotes (`model.covariance=full`), a list needs no brackets (`model.hidden=64,64`), and
-//! `True` and `False` are read as in Python. No key takes a date, so what TOML would read as one is text.
+//! `True` and `False` are read as in Python. No key takes a date, so dates are read as text.
 
 use super::diagnostic::{Diagnostic, brief};
 use super::tree::{self, Entry, Node, Sources, Span, Value};
 
-/// Lists and tables inside each other are read to this depth.
+/// Nested lists and tables are read to this depth.
 const DEPTH: usize = 8;
 
 /// Reads the override `source`; the faults are empty where the tree is complete.
@@ -124,7 +124,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Behind white space and semicolons.
+    /// The position after white space and semicolons.
     fn skip(&self, at: usize) -> usize {
         let rest = &self.text[at..];
         at + rest.len() - rest.trim_start_matches(|c: char| c.is_whitespace() || c == ';').len()
@@ -217,7 +217,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The value as TOML, if it is.
+    /// The value, if the text is TOML.
     fn toml_value(&self, text: &str, start: usize) -> Option<Node> {
         const KEY: &str = "v = ";
         let document = format!("{KEY}{text}");
@@ -301,7 +301,7 @@ fn quoted_length(text: &str, quote: char) -> Option<usize> {
     None
 }
 
-/// Moves spans from a document of its own to the place in the override.
+/// Moves the spans of a separately parsed value to its place in the override.
 fn shift(node: &mut Node, source: usize, start: usize, key: usize) {
     let moved = |span: Span| Span {
         source,

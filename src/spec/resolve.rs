@@ -1,4 +1,4 @@
-//! The fully resolved spec as canonical TOML, and the hash by which runs know each other.
+//! The fully resolved spec as canonical TOML, and the hash that identifies it.
 //!
 //! Defaults are filled in and keys stand in the order of their declaration. The hash is taken over the same text with
 //! its keys sorted, so moving a field in the source changes no hash.

@@ -10,7 +10,7 @@ use super::diagnostic::brief;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-/// More seeds than this are taken for a slip.
+/// More seeds than this are taken for a mistake.
 const MOST: u64 = 100_000;
 
 /// Distinct seeds, at least one, in the order they were written.
@@ -23,7 +23,7 @@ pub struct Seeds(Vec<u64>);
 pub struct SeedsError {
     /// What is wrong.
     pub message: String,
-    /// The two places of a list that hold the same seed, or twice the one that is at fault.
+    /// The two places of a list that hold the same seed, or the faulty place twice.
     pub places: Option<(usize, usize)>,
 }
 
@@ -51,7 +51,7 @@ impl Seeds {
         }
     }
 
-    /// The seeds from `first` up to, and without, `end`.
+    /// The seeds from `first` to `end`, without `end`.
     pub fn range(first: u64, end: u64) -> Result<Self, SeedsError> {
         if end < first {
             Err(SeedsError::new(format!("the range {first}..{end} runs backwards")))
@@ -101,8 +101,8 @@ impl Seeds {
 impl FromStr for Seeds {
     type Err = SeedsError;
 
-    /// Reads `10`; a range `20..30`, `20..=29`, `20:30` or `20-29` (with both ends); or a list of seeds and ranges such as
-    /// `3, 5, 8` or `0-2, 7`, with or without brackets.
+    /// Reads `10`; a range `20..30`, `20..=29`, `20:30` or `20-29` (with both ends); or a list of seeds and ranges such
+    /// as `3, 5, 8` or `0-2, 7`, with or without brackets.
     fn from_str(text: &str) -> Result<Self, SeedsError> {
         let unreadable = || SeedsError::new(format!("cannot read seeds from {:?}", brief(text)));
         let whole = text.trim();
@@ -133,7 +133,7 @@ impl FromStr for Seeds {
     }
 }
 
-/// The first seed of a range and the one behind its last.
+/// The first seed of a range and the one after its last.
 fn ends(text: &str) -> Option<(u64, u64)> {
     let bound = |text: &str| text.trim().parse::<u64>().ok();
     let separators = [("..=", 1), ("..", 0), (":", 0), ("-", 1), ("–", 1)];

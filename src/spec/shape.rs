@@ -1,8 +1,8 @@
-//! A JSON schema read as what an experiment file needs to know: keys, kinds, choices and ranges.
+//! The parts of a JSON schema that experiment files need: keys, kinds, choices and ranges.
 //!
-//! The schema is derived from the option structs, which are the only place where a key is declared. [`Shape`] folds
-//! away how the derivation happens to spell things: `$ref`, `allOf`, the `null` of an option, one alternative per
-//! variant of a tagged enumeration, one constant per choice.
+//! The schema is derived from the option structs, which are the only place where a key is declared. [`Shape`] hides the
+//! details of the derivation: `$ref`, `allOf`, the `null` of an option, one alternative per variant of a tagged
+//! enumeration, one constant per choice.
 
 use serde_json::{Map, Value};
 
@@ -26,7 +26,7 @@ pub struct Tagged<'s> {
     pub tag: &'s str,
     /// Whether the tag may be left out.
     pub optional: bool,
-    /// Its values and what they bring.
+    /// Its values and the keys that they add.
     pub variants: Vec<(&'s str, Shape<'s>)>,
 }
 
@@ -144,7 +144,7 @@ impl<'s> Shape<'s> {
         }
     }
 
-    /// The forms that the value may have; empty if any will do.
+    /// The forms that the value may have; empty if every form is accepted.
     pub fn forms(&self) -> Vec<Form> {
         let mut forms: Vec<Form> = self.alternatives.iter().flat_map(Shape::forms).collect();
         if !self.choices.is_empty() {
@@ -187,7 +187,7 @@ impl<'s> Shape<'s> {
         paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// The tagged enumerations of the value, whichever of its alternatives has them.
+    /// The tagged enumerations of the value, from all of its alternatives.
     pub fn tags(&self) -> impl Iterator<Item = &Tagged<'s>> {
         self.tagged
             .iter()
@@ -200,7 +200,7 @@ impl<'s> Shape<'s> {
         maps.flatten().map(|(key, schema)| (key.as_str(), schema))
     }
 
-    /// Every key that the table may have, whatever the tags; each once.
+    /// Every key that the table may have, for any tags; each once.
     pub fn all_keys(&self) -> Vec<&'s str> {
         let variants = self.tagged.iter().flat_map(|tagged| &tagged.variants);
         let own = self.properties().map(|(key, _)| key);
@@ -361,7 +361,7 @@ impl<'s> Tagged<'s> {
         })
     }
 
-    /// What a value of the tag brings.
+    /// The keys that a value of the tag adds.
     pub fn variant(&self, name: &str) -> Option<&Shape<'s>> {
         self.variants
             .iter()
@@ -370,7 +370,7 @@ impl<'s> Tagged<'s> {
     }
 }
 
-/// A number as people write it, with an exponent where zeros would have to be counted.
+/// A number as people write it, with an exponent if it is very large or very small.
 fn plain(x: f64) -> String {
     match x.abs() {
         size if size == 0.0 || (1e-4..1e15).contains(&size) => x.to_string(),

@@ -1,15 +1,17 @@
 //! The spec of one variant: what the tables of an experiment file mean together.
 
 use super::{Diagnostics, Loaded, check::closest, unused};
-use crate::control::{ActionRule, EvaluationConfig, LatentRule};
+use crate::control::{ActionRule, EvaluationConfig, LatentRule, RolloutConfig};
 use crate::data::source::{Shape, Widths};
 use crate::data::{DataConfig, Rows, SharedFile, Source};
+use crate::environment::EnvironmentKind;
 use crate::error::Fault;
+use crate::kind::Chosen;
 use crate::model::{LikelihoodKind, ModelConfig};
 use crate::objective::ObjectiveConfig;
 use crate::posterior::PosteriorConfig;
 use crate::train::{TrainingConfig, metrics, unsupported};
-use latent_lab_envs::{Environment, Tree};
+use latent_lab_envs::Declaration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -36,24 +38,29 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// What the model takes rows for.
+    /// The kind of rows that the model takes.
     pub fn rows(&self) -> Rows {
-        match self.model.abilities().sequential {
+        match self.model.abilities().is_sequential() {
             true => Rows::Steps,
             false => Rows::Independent,
         }
     }
 
-    /// The environment of the roll-outs: the one that the demonstrations came from, where they come from one.
-    pub fn environment(&self) -> Tree {
-        match &self.data.source {
-            Source::Tree(tree) => tree.clone(),
-            _ => Tree::default(),
-        }
+    /// The environment of the roll-outs; none without roll-outs. A bare name has the settings of the demonstrations, if they
+    /// are of the same environment.
+    ///
+    /// # Errors
+    /// If the source of the data has other settings than its environment.
+    pub fn environment(&self) -> crate::Result<Option<Chosen<dyn EnvironmentKind>>> {
+        let Some(rollout) = &self.evaluation.rollout else {
+            return Ok(None);
+        };
+        let demonstrated = self.data.source.environment()?;
+        Ok(Some(rollout.environment.with_settings_of(demonstrated)))
     }
 }
 
-/// Loads an experiment file with its overrides and looks for every fault, those of meaning included.
+/// Loads an experiment file with its overrides and collects every fault, semantic ones included.
 pub fn load_experiment(path: &Path, overrides: &[String]) -> Result<Loaded<Spec>, Diagnostics> {
     // Variants that follow each other mostly share their file, which is then read once.
     let latest: RefCell<Option<(Source, SharedFile)>> = RefCell::new(None);
@@ -68,13 +75,13 @@ pub fn load_experiment(path: &Path, overrides: &[String]) -> Result<Loaded<Spec>
     })
 }
 
-/// Every fault of meaning; `folder` is the experiment file's, and `file` what the variants share.
+/// Every semantic fault. `folder` is the folder of the experiment file; `file` holds what the variants share.
 fn check(spec: &Spec, file: &SharedFile, folder: &Path) -> Vec<Fault> {
     let mut faults = Vec::new();
-    match spec.data.check(file, folder, spec.rows(), spec.model.asked()) {
+    match spec.data.check(file, folder, spec.rows(), spec.model.abilities().asked) {
         Err(fault) => faults.push(fault.within("data")),
         Ok(Shape { widths, longest }) => {
-            faults.extend(spec.model.check(widths).into_iter().map(|fault| fault.within("model")));
+            faults.extend(spec.model.faults(widths).into_iter().map(|fault| fault.within("model")));
             faults.extend(check_environment(spec, widths));
             faults.extend(check_sequences(spec, longest));
             faults.extend(check_binary(spec));
@@ -83,7 +90,7 @@ fn check(spec: &Spec, file: &SharedFile, folder: &Path) -> Vec<Fault> {
     }
     faults.extend(
         spec.posterior
-            .check(spec.model.abilities().finite_latent)
+            .faults(&spec.model.abilities())
             .into_iter()
             .map(|fault| fault.within("posterior")),
     );
@@ -105,19 +112,20 @@ fn check(spec: &Spec, file: &SharedFile, folder: &Path) -> Vec<Fault> {
     faults
 }
 
-/// Models of sequences take sequences, and nothing else does; of these the longest to test on has `longest` steps.
+/// Models of sequences take sequences, other models take independent rows. The longest test sequence has `longest`
+/// steps.
 fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
-    let (model, data) = (spec.model.abilities().sequential, longest.is_some());
+    let (model, data) = (spec.model.abilities().is_sequential(), longest.is_some());
     if model != data {
         let (message, expected, help) = if model {
             (
-                "this model is one of sequences, but these rows are independent",
+                "this model needs sequences, but these rows are independent",
                 "the steps of sequences",
                 "choose the source `lgssm` or `growth`, or a file",
             )
         } else {
             (
-                "this model is one of independent rows, but these are the steps of sequences",
+                "this model needs independent rows, but these are the steps of sequences",
                 "a model of sequences",
                 "choose `linear_gaussian_ssm` or `nonlinear_gaussian_ssm`, or name no `time`, `episode` and `input`, and give \
                  arrays [N, d]",
@@ -160,7 +168,7 @@ fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
             "shorten the warm-up",
         ));
     }
-    if let TrainingConfig::Adam(adam) = &spec.training
+    if let Some(adam) = spec.training.adam()
         && (adam.given_noise > 0.0 || adam.observed_noise > 0.0)
     {
         let key = if adam.given_noise > 0.0 {
@@ -170,7 +178,7 @@ fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
         };
         return Some(Fault::new(
             format!("training.{key}"),
-            "sequences are learnt without added noise",
+            "models of sequences are trained without added noise",
             "no such key for models of sequences",
             "remove it",
         ));
@@ -180,7 +188,7 @@ fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
 
 /// Columns of 0 and 1 must reach the model as they are.
 fn check_binary(spec: &Spec) -> Option<Fault> {
-    let noisy = matches!(&spec.training, TrainingConfig::Adam(adam) if adam.observed_noise > 0.0);
+    let noisy = spec.training.adam().is_some_and(|adam| adam.observed_noise > 0.0);
     let spoilt = [
         (
             "data.source",
@@ -192,11 +200,11 @@ fn check_binary(spec: &Spec) -> Option<Fault> {
             spec.data.standardize,
             "scaled columns are no longer binary",
         ),
-        ("training.observed_noise", noisy, "noise makes other numbers of them"),
+        ("training.observed_noise", noisy, "added noise changes them"),
     ];
     let (key, _, reason) = spoilt
         .into_iter()
-        .find(|(_, wrong, _)| *wrong && spec.model.is_binary())?;
+        .find(|(_, wrong, _)| *wrong && spec.model.abilities().is_binary())?;
     Some(Fault::new(
         key,
         format!("a Bernoulli likelihood models 0 and 1, and {reason}"),
@@ -205,17 +213,28 @@ fn check_binary(spec: &Spec) -> Option<Fault> {
     ))
 }
 
-/// A policy must see and do what the environment shows and takes.
+/// A policy's given and observed columns must be the states and actions of the environment.
 fn check_environment(spec: &Spec, widths: Widths) -> Option<Fault> {
-    spec.evaluation.environment?;
-    let tree = spec.environment();
+    const KEY: &str = "evaluation.rollout.environment";
+    let environment = match spec.environment() {
+        Ok(environment) => environment?,
+        Err(error) => {
+            let (expected, help) = ("settings of the environment", "write them here, as a table with `kind`");
+            return Some(Fault::new(KEY, error.to_string(), expected, help));
+        }
+    };
+    if let Some(fault) = environment.fault() {
+        let help = format!("see `describe environment {}`", environment.name());
+        return Some(Fault::new(KEY, fault, "consistent keys", help));
+    }
+    let declared = environment.declaration();
     let wanted = Widths {
-        observed: tree.action_size(),
-        given: tree.observation_size(),
+        observed: declared.action.len(),
+        given: declared.observation.len(),
     };
     (spec.model.abilities().conditional && widths != wanted).then(|| {
         Fault::new(
-            "evaluation.environment",
+            KEY,
             format!(
                 "the data have {} given and {} observed columns",
                 widths.given, widths.observed
@@ -229,7 +248,7 @@ fn check_environment(spec: &Spec, widths: Widths) -> Option<Fault> {
     })
 }
 
-/// What the named metric needs and this spec does not have.
+/// The requirement of the named metric that this spec does not meet.
 fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
     let (family, name) = metric.split_once('/').unwrap_or(("", metric));
     let (test, generated) = (spec.has_test_rows(), spec.data.source.generator().is_some());
@@ -248,9 +267,14 @@ fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
     };
     let own = format!("`{family}/{}`", likelihood.metric());
     let is_criterion = name.ends_with("information_criterion") || name == "total_log_likelihood";
-    let network = spec.posterior.fit().is_some();
+    let network = spec.posterior.network().is_some();
     let is_of_q = name.starts_with("elbo") || name.starts_with("posterior_");
-    let needs: [(bool, &str, &str); 16] = [
+    // The fault of an environment that cannot be made is reported at its own key.
+    let declared = spec.environment().ok().flatten();
+    let declared = declared.map(|environment| environment.declaration());
+    let declares = |what: &dyn Fn(&Declaration) -> bool| declared.as_ref().is_none_or(what);
+    let is_of_success = family == "rollout" && ["success_rate", "left_fraction", "route_entropy"].contains(&name);
+    let needs: [(bool, &str, &str); 20] = [
         (
             family == "test" && !test,
             "test rows",
@@ -299,7 +323,7 @@ fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
             "a generator as `data.source`",
         ),
         (
-            family == "parameter" && !spec.model.has_named_parameters(),
+            family == "parameter" && !spec.model.abilities().has_named_parameters,
             "a model whose parameters have names",
             "`nonlinear_gaussian_ssm`",
         ),
@@ -309,19 +333,39 @@ fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
             "a model of p(y|x)",
         ),
         (
-            !abilities.sequential && (name.contains("step_error") || name.contains("free_run")),
+            !abilities.is_sequential() && (name.contains("step_error") || name.contains("free_run")),
             "sequences",
             "a model of sequences",
         ),
         (
-            metric == "posterior/acceptance_rate" && !matches!(spec.posterior, PosteriorConfig::Hamiltonian(_)),
+            metric == "posterior/acceptance_rate" && !spec.posterior.facts().has_acceptance_rate,
             "Markov chains",
             "`posterior.kind = \"hamiltonian\"`",
         ),
         (
-            family == "rollout" && evaluation.environment.is_none(),
+            family == "rollout" && evaluation.rollout.is_none(),
             "roll-outs",
-            "`environment` beside it",
+            "`rollout.environment` beside it",
+        ),
+        (
+            is_of_success && !declares(&|declared| declared.success.is_some()),
+            "an environment that says what a success is",
+            "another environment, or `rollout/return`",
+        ),
+        (
+            metric == "rollout/left_fraction" && !declares(&|declared| declared.routes.contains(&"left")),
+            "an environment with a route that is called `left`",
+            "another environment",
+        ),
+        (
+            metric == "rollout/route_entropy" && !declares(&|declared| !declared.routes.is_empty()),
+            "an environment that tells routes apart",
+            "another environment",
+        ),
+        (
+            metric == "rollout/expert_return" && !declares(&|declared| declared.has_expert),
+            "an environment with an expert",
+            "another environment",
         ),
         (
             family == "estimator" && evaluation.estimator_repeats == 0,
@@ -339,7 +383,7 @@ fn lacks(spec: &Spec, key: &str, metric: &str) -> Option<Fault> {
 }
 
 fn check_evaluation(spec: &Spec) -> Option<Fault> {
-    let (evaluation, defaults) = (&spec.evaluation, EvaluationConfig::default());
+    let evaluation = &spec.evaluation;
     for (number, metric) in evaluation.metrics.iter().enumerate() {
         let key = format!("metrics.{number}");
         let Some(found) = metrics::find(metric) else {
@@ -355,54 +399,10 @@ fn check_evaluation(spec: &Spec) -> Option<Fault> {
             return Some(missing);
         }
     }
-    let conditional = spec.model.abilities().conditional;
-    if evaluation.environment.is_some() && !conditional {
-        return Some(Fault::new(
-            "environment",
-            "a density p(x) is not a policy",
-            "a conditional model",
-            "choose `linear_gaussian`, `conditional_mixture` or `latent_gaussian`",
-        ));
-    }
-    if evaluation.environment.is_none() {
-        for (key, given) in [
-            ("rollouts", evaluation.rollouts != defaults.rollouts),
-            ("action", evaluation.action != defaults.action),
-            ("latent", evaluation.latent != defaults.latent),
-        ] {
-            if given {
-                return Some(Fault::new(
-                    key,
-                    format!("`{key}` is for roll-outs, and there is no environment"),
-                    "`environment` beside it",
-                    format!("add `environment = \"tree\"`, or remove `{key}`"),
-                ));
-            }
-        }
-    }
-    if evaluation.action == ActionRule::MostLikelyComponent && !spec.model.abilities().finite_latent {
-        return Some(Fault::new(
-            "action",
-            "a continuous latent has no components, so none is the most likely",
-            "`sample` or `mean`",
-            "remove `action` to sample",
-        ));
-    }
-    if evaluation.environment.is_some() && spec.model.is_binary() {
-        return Some(Fault::new(
-            "environment",
-            "a Bernoulli likelihood says 0 or 1, and actions are real numbers",
-            "a Gaussian likelihood",
-            "remove `model.likelihood`",
-        ));
-    }
-    if evaluation.latent == LatentRule::PerEpisode && evaluation.action != ActionRule::Sample {
-        return Some(Fault::new(
-            "latent",
-            "only sampled actions draw a latent that could last",
-            "`action = \"sample\"`",
-            "remove `latent`, or sample",
-        ));
+    if let Some(rollout) = &evaluation.rollout
+        && let Some(fault) = check_rollout(spec, rollout)
+    {
+        return Some(fault.within("rollout"));
     }
     if evaluation.estimator_repeats > 0 && !spec.model.abilities().exact_posterior {
         return Some(Fault::new(
@@ -420,7 +420,7 @@ fn check_evaluation(spec: &Spec) -> Option<Fault> {
             "choose `expected_log_likelihood` with a `sampled` posterior",
         ));
     }
-    if evaluation.estimator_repeats > 0 && matches!(spec.objective, ObjectiveConfig::Iwae(_)) {
+    if evaluation.estimator_repeats > 0 && !spec.objective.is_unbiased() {
         return Some(Fault::new(
             "estimator_repeats",
             "the mean of the importance-weighted bound over draws has no exact value to compare with",
@@ -429,4 +429,41 @@ fn check_evaluation(spec: &Spec) -> Option<Fault> {
         ));
     }
     None
+}
+
+/// What the roll-outs ask of the model, and it does not have.
+fn check_rollout(spec: &Spec, rollout: &RolloutConfig) -> Option<Fault> {
+    let abilities = spec.model.abilities();
+    if !abilities.conditional {
+        return Some(Fault::new(
+            "environment",
+            "a density p(x) is not a policy",
+            "a conditional model",
+            "choose `linear_gaussian`, `conditional_mixture` or `latent_gaussian`",
+        ));
+    }
+    if rollout.action == ActionRule::MostLikelyComponent && !abilities.is_finite() {
+        return Some(Fault::new(
+            "action",
+            "a continuous latent variable has no most likely component",
+            "`sample` or `mean`",
+            "remove `action` to sample",
+        ));
+    }
+    if abilities.is_binary() {
+        return Some(Fault::new(
+            "environment",
+            "a Bernoulli likelihood models 0 and 1, but actions are real numbers",
+            "a Gaussian likelihood",
+            "remove `model.likelihood`",
+        ));
+    }
+    (rollout.latent == LatentRule::PerEpisode && rollout.action != ActionRule::Sample).then(|| {
+        Fault::new(
+            "latent",
+            "only sampled actions draw a latent variable that can be kept",
+            "`action = \"sample\"`",
+            "remove `latent`, or sample",
+        )
+    })
 }

@@ -1,4 +1,4 @@
-//! A TOML document as an owned tree in which every key and value knows where it was written.
+//! A TOML document as an owned tree that keeps the place of every key and value.
 //!
 //! Experiment files and `--set` overrides are both TOML and both end as [`Node`]s; a [`Span`] says which of the
 //! [`Sources`] a piece came from, and survives merging, so that a fault is always shown on the line that caused it.
@@ -202,7 +202,7 @@ impl Node {
         }
     }
 
-    /// All values that are not tables, in order; of an empty table the table.
+    /// All values that are not tables, in order, and every empty table.
     pub fn paths(&self) -> Vec<Leaf<'_>> {
         fn walk<'n>(node: &'n Node, key_span: Span, path: &mut Vec<String>, leaves: &mut Vec<Leaf<'n>>) {
             match node.entries() {
@@ -251,7 +251,7 @@ impl Node {
     }
 }
 
-/// A value below which nothing is written but itself, with the keys that lead to it.
+/// A value without keys below it, with the keys that lead to it.
 #[derive(Clone, Debug)]
 pub struct Leaf<'n> {
     /// The keys, from the top.
@@ -310,7 +310,7 @@ fn syntax_fault(source: usize, error: &toml::de::Error) -> Diagnostic {
         fault.help = Some("a table has each key once, and each [table] has one header".into());
     }
     if what.contains("must be quoted") {
-        fault.help = Some("text stands in quotes: `key = \"text\"`".into());
+        fault.help = Some("write text in quotes: `key = \"text\"`".into());
     }
     if what.contains("recur") {
         fault.label = "expected fewer tables and lists inside each other".into();

@@ -1,6 +1,6 @@
 //! What an experiment compares: its `[[variant]]` patches times the points of its `[grid]`.
 //!
-//! A grid key is a dotted path in quotes with a list of values. A point is named after its values, behind the name of
+//! A grid key is a dotted path in quotes with a list of values. A point is named after its values, after the name of
 //! its variant if there is one: `exact · learning_rate=0.001`.
 
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use super::tree::{Entry, Node, Span, Value};
 /// Stands between the parts of a variant's name.
 const SEPARATOR: &str = " · ";
 
-/// More rows of a comparison than this are taken for a slip.
+/// More rows of a comparison than this are taken for a mistake.
 pub const MOST_ROWS: usize = 10_000;
 
 /// The longest name, in characters.
@@ -49,7 +49,7 @@ pub enum Origin {
     Axis(String),
 }
 
-/// What `variant` and `grid` are read with.
+/// The context for reading `variant` and `grid`.
 pub struct Rules<'a> {
     /// Keys of the whole file, which cannot be varied.
     pub file_keys: &'a [&'a str],
@@ -121,7 +121,7 @@ pub fn merge_grid(grid: &mut Node, change: &Node) {
     grid.value = Value::Table(axes);
 }
 
-/// Every first with every second, the first varying slowest.
+/// All pairs of a first and a second; the first varies slowest.
 fn product(first: &[Plan], second: &[Plan]) -> Vec<Plan> {
     let join = |a: &Plan, b: &Plan| {
         let joined = |names: [&str; 2]| {
@@ -231,7 +231,7 @@ fn unknown_variant(target: &Entry, plans: &[Plan]) -> Diagnostic {
 }
 
 /// Lays an override over the patch of one variant and returns the variant's name: the one that the override gives it,
-/// or the present name with the changed keys, so that no row is named after what it no longer is.
+/// or the present name with the changed keys, so that the name of each row matches its spec.
 fn change_variant(node: &mut Node, name: &str, target: &Entry, rules: &Rules, faults: &mut Vec<Diagnostic>) -> String {
     if target.node.entries().is_none() {
         let message = format!(

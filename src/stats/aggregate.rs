@@ -1,8 +1,8 @@
-//! One number for several scores. All take at least one finite score; of none they are NaN.
+//! One number for several scores. All take at least one finite score; without scores they are NaN.
 
 use super::scores::Scores;
 
-/// With fewer scores nothing is trimmed, and the trimmed mean *is* the mean; whoever shows it must say so.
+/// With fewer scores nothing is trimmed, and the trimmed mean *is* the mean; a table that shows it must say so.
 pub const SMALLEST_TRIMMED: usize = 4;
 
 /// The arithmetic mean.
@@ -22,11 +22,11 @@ pub fn interquartile_mean(scores: &Scores) -> f64 {
     trimmed_mean(scores.pooled())
 }
 
-/// The 25 % trimmed mean: the mean of the middle half, `⌊n/4⌋` scores left out at either end. Over the seeds of one task
-/// it is a mean that a few failed or lucky seeds do not move; it is not the interquartile mean of a benchmark, which is
-/// over runs × tasks ([`interquartile_mean`]). See [`SMALLEST_TRIMMED`].
+/// The 25 % trimmed mean: the mean of the middle half, `⌊n/4⌋` scores left out at either end. Over the seeds of one
+/// task it is a mean that a few failed or lucky seeds do not move; it is not the interquartile mean of a benchmark,
+/// which is over runs × tasks ([`interquartile_mean`]). See [`SMALLEST_TRIMMED`].
 pub fn trimmed_mean(scores: &[f64]) -> f64 {
-    /// Up to here counting who is smaller beats sorting: a bootstrap asks ten thousand times, mostly of few scores.
+    /// Up to this many scores, ranking by counting is faster than sorting: a bootstrap needs it ten thousand times.
     const FEW: usize = 32;
     let middle = scores.len() / 4..scores.len() - scores.len() / 4;
     if scores.len() > FEW {
@@ -78,7 +78,7 @@ pub fn quantile(scores: &[f64], level: f64) -> f64 {
     quantile_in_place(&mut scores.to_vec(), level)
 }
 
-/// [`quantile`] of scores that may be put in another order.
+/// [`quantile`] of scores that may be reordered.
 pub(super) fn quantile_in_place(scores: &mut [f64], level: f64) -> f64 {
     let Some(last) = scores.len().checked_sub(1) else {
         return f64::NAN;

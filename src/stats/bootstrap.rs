@@ -2,14 +2,14 @@
 //! section 4.2). For the mean of one variant on one task, use [`mean_interval`](super::mean_interval).
 //!
 //! Resample the runs of every task with replacement, compute the statistic, repeat. The interval runs from the 2.5 % to
-//! the 97.5 % quantile of the results. With few runs in all it is too short: of the mean of n normal scores it covers the
-//! truth with probability `P(|t_{n−1}| < 1.96 √((n−1)/n))`, 90 % rather than 95 % for n = 10.
+//! the 97.5 % quantile of the results. With few runs in all it is too short: for n normal scores it covers the true
+//! mean with probability `P(|t_{n−1}| < 1.96 √((n−1)/n))`, 90 % rather than 95 % for n = 10.
 
 use super::aggregate::quantile_in_place;
 use super::scores::Scores;
 use crate::math::streams::Streams;
 
-/// With one or two runs of a task there is no interval.
+/// The fewest runs of a task for an interval.
 pub const SMALLEST_RESAMPLED: usize = 3;
 
 /// The probability that lies outside the interval, half on either side.

@@ -1,9 +1,9 @@
-//! What intervals really cover: a table measured by simulation, `results/statistics/intervals.csv`, made by
+//! The true coverage of intervals: a table measured by simulation, `results/statistics/intervals.csv`, made by
 //! `latent-lab calibrate intervals`.
 //!
-//! A "95 % interval" of a few runs does not cover the truth in 95 % of cases unless the scores are normal. Nobody knows the
-//! distribution of their scores, so four shapes are measured ([`ScoreKind`]). Between the measured numbers of runs the
-//! coverage is interpolated, linearly in ln n; above the largest it is that of the largest.
+//! A "95 % interval" of a few runs does not cover the truth in 95 % of cases unless the scores are normal. The
+//! distribution of scores is unknown in practice, so four shapes are measured ([`ScoreKind`]). Between the measured
+//! numbers of runs the coverage is interpolated, linearly in ln n; above the largest it is that of the largest.
 
 use super::interval::IntervalMethod;
 use super::verdict::percent;
@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 /// The committed table.
 const TABLE: &str = include_str!("../../results/statistics/intervals.csv");
-/// An interval at 95 % that covers less than this is announced with what it really covers.
+/// An interval at 95 % that covers less than this is shown with its measured coverage.
 pub const ANNOUNCED_BELOW: f64 = 0.93;
 
 /// The shape of the scores of independent runs.
@@ -25,7 +25,7 @@ pub enum ScoreKind {
     Skewed,
     /// Success rates of 480 roll-outs near 1: Binomial(480, p)/480 with p of Beta(18, 2).
     Bounded,
-    /// Normal with deviation 0.1, around 1, or in 30 % of runs, which failed, around 0.
+    /// Normal with standard deviation 0.1, around 1, or around 0 for the 30 % of runs that failed.
     Contaminated,
 }
 
@@ -43,7 +43,7 @@ impl ScoreKind {
         }
     }
 
-    /// It in words, to follow "for".
+    /// Its description, to follow "for".
     pub fn title(self) -> &'static str {
         match self {
             Self::Normal => "normal scores",
@@ -54,7 +54,7 @@ impl ScoreKind {
     }
 }
 
-/// What an interval is of.
+/// The quantity that an interval estimates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Estimand {
@@ -80,7 +80,7 @@ impl Estimand {
 /// One cell of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Coverage {
-    /// What the interval is of.
+    /// The quantity that the interval estimates.
     pub estimand: Estimand,
     /// The shape of the scores.
     pub scores: ScoreKind,
@@ -88,7 +88,7 @@ pub struct Coverage {
     pub runs: usize,
     /// How the interval is made.
     pub method: IntervalMethod,
-    /// What it promises to cover.
+    /// Its nominal coverage.
     pub level: f64,
     /// The share of simulations in which it held the truth.
     pub coverage: f64,
@@ -111,7 +111,7 @@ impl Coverage {
         })
     }
 
-    /// What a 95 % interval of `estimand` by `method` covers with `runs` runs of this kind; `None` where it was not
+    /// The coverage of a 95 % interval of `estimand` by `method` with `runs` runs of this kind; `None` where it was not
     /// measured.
     pub fn of(estimand: Estimand, method: IntervalMethod, scores: ScoreKind, runs: usize) -> Option<f64> {
         let rows = Self::table().iter();
@@ -134,7 +134,7 @@ impl Coverage {
     }
 }
 
-/// What a 95 % interval of the mean (of the trimmed mean, for [`IntervalMethod::TrimmedT`]) by `method` covers with
+/// The coverage of a 95 % interval of the mean (of the trimmed mean, for [`IntervalMethod::TrimmedT`]) by `method` with
 /// `runs` runs of this kind; `None` where it was not measured.
 pub fn covers(method: IntervalMethod, scores: ScoreKind, runs: usize) -> Option<f64> {
     let estimand = match method {
@@ -144,7 +144,7 @@ pub fn covers(method: IntervalMethod, scores: ScoreKind, runs: usize) -> Option<
     Coverage::of(estimand, method, scores, runs)
 }
 
-/// A sentence on what a 95 % interval really covers at this number of runs, to stand under it; `None` where it covers
+/// A sentence on the true coverage of a 95 % interval at this number of runs, shown below it; `None` where it covers
 /// `ANNOUNCED_BELOW` or more for every shape measured.
 pub fn coverage_words(estimand: Estimand, method: IntervalMethod, runs: usize) -> Option<String> {
     let measured = ScoreKind::ALL.map(|kind| (kind, Coverage::of(estimand, method, kind, runs)));
@@ -172,7 +172,7 @@ pub fn coverage_words(estimand: Estimand, method: IntervalMethod, runs: usize) -
     );
     let failing = short.iter().find(|(kind, _)| *kind == ScoreKind::Contaminated);
     if failing.is_some_and(|_| runs <= 5) {
-        words += "; where runs fail, no interval is honest with so few seeds";
+        words += "; where runs fail, no interval reaches its level with so few seeds";
     }
     Some(words)
 }
@@ -232,7 +232,7 @@ mod tests {
             "{words}"
         );
         assert!(
-            words.contains("failed runs") && words.contains("no interval is honest"),
+            words.contains("failed runs") && words.contains("no interval reaches its level"),
             "{words}"
         );
         assert!(!words.contains("for normal scores"), "{words}");

@@ -2,7 +2,8 @@
 //!
 //! Student's t is needed for whole degrees of freedom alone, for which its distribution function is a finite sum
 //! (Abramowitz and Stegun 1964, equations 26.7.3 and 26.7.4). The normal one is the power series of Marsaglia (2004),
-//! "Evaluating the normal distribution". Errors are about 1e-15, absolute; no tail is meant to be read to more digits.
+//! "Evaluating the normal distribution". Absolute errors are about 1e-15, so smaller tail probabilities are not
+//! accurate.
 
 use std::f64::consts::{FRAC_2_PI, TAU};
 
@@ -60,7 +61,7 @@ pub fn student_quantile(level: f64, freedom: usize) -> f64 {
     while student_inside(high, freedom) < level && high < 1e12 {
         (low, high) = (high, 2.0 * high);
     }
-    // Bisection to the last bit: an interval needs one quantile, and no derivative can mislead it.
+    // Bisection to the last bit: an interval needs only one quantile, and bisection needs no derivative.
     loop {
         let middle = 0.5 * (low + high);
         if middle <= low || middle >= high {

@@ -1,5 +1,5 @@
 //! The probability that a run of one variant beats a run of another: the Mann–Whitney statistic `U/(n m)`, where a tie
-//! counts one half (Agarwal et al. 2021, section 4.3). It asks how often, not by how much.
+//! counts one half (Agarwal et al. 2021, section 4.3). It measures how often, not by how much.
 
 use super::aggregate::mean;
 use super::scores::Scores;
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn tasks_weigh_the_same_whatever_their_number_of_runs() {
+    fn tasks_weigh_the_same_for_any_number_of_runs() {
         let x = Scores::new(&[vec![2.0; 8], vec![0.0]]).unwrap();
         let y = Scores::new(&[vec![1.0; 3], vec![0.0, 1.0]]).unwrap();
         assert_eq!(mean_probability_of_improvement(&x, &y), Some((1.0 + 0.25) / 2.0));

@@ -11,11 +11,11 @@ use super::resampled;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// With fewer runs no interval is given: two runs say next to nothing about their spread.
+/// The fewest runs for an interval: two runs give almost no information on their spread.
 pub const SMALLEST_INTERVAL: usize = 3;
-/// The bootstrap-t interval needs this many runs: of fewer, too many resamples have no spread at all.
+/// The bootstrap-t interval needs this many runs: with fewer, too many resamples have no spread.
 pub const SMALLEST_BOOTSTRAP_T: usize = 5;
-/// The percentile and the BCa bootstrap need this many runs: of fewer, they are far too short.
+/// The percentile and the BCa bootstrap need this many runs: with fewer, they are far too short.
 pub const SMALLEST_PERCENTILE: usize = 20;
 /// Values this close together, relative to their magnitude, are equal: the rest is rounding.
 const ROUNDING: f64 = 1e-9;
@@ -107,7 +107,7 @@ pub struct Interval {
     pub method: IntervalMethod,
 }
 
-/// An interval in a file. A bare pair is what older programs wrote: their percentile bootstrap.
+/// An interval in a file. Older programs wrote a bare pair: their percentile bootstrap.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Written {
@@ -151,7 +151,7 @@ impl Interval {
 }
 
 /// Whether all `scores` are equal up to rounding, as the fits of a deterministic algorithm are in all seeds: then they
-/// measure no uncertainty. A single score is equal to itself; of no scores it is false.
+/// measure no uncertainty. A single score is equal to itself; without scores it is false.
 pub fn identical(scores: &[f64]) -> bool {
     identical_at(scores, scores.iter().fold(0.0, |largest, x| x.abs().max(largest)))
 }
@@ -178,7 +178,7 @@ pub fn mean_interval(scores: &[f64], level: f64) -> Option<Interval> {
     mean_interval_by(IntervalMethod::StudentT, scores, level)
 }
 
-/// The interval of the mean by `method`; of the 25 % trimmed mean by [`IntervalMethod::TrimmedT`]. `None` below the
+/// The interval of the mean by `method`; for [`IntervalMethod::TrimmedT`], of the 25 % trimmed mean. `None` below the
 /// method's fewest runs, and where all scores are equal up to rounding.
 pub fn mean_interval_by(method: IntervalMethod, scores: &[f64], level: f64) -> Option<Interval> {
     if scores.len() < method.fewest_runs() || identical(scores) {
@@ -199,9 +199,10 @@ pub fn mean_interval_by(method: IntervalMethod, scores: &[f64], level: f64) -> O
     }
 }
 
-/// The interval of the 25 % trimmed mean (Tukey and McLaughlin 1963): with g scores left out at either end and
-/// `h = n − 2g` kept, `t_{h−1} s_w √n / h`, where s_w is the Winsorised standard deviation. Below four scores nothing is
-/// trimmed, and it is [`mean_interval`] of that name. `None` where the Winsorised scores are equal up to rounding.
+/// The interval of the 25 % trimmed mean (Tukey and McLaughlin 1963): with g scores left out at either end and `h = n −
+/// 2g` kept, `t_{h−1} s_w √n / h`, where s_w is the Winsorised standard deviation. Below four scores nothing is
+/// trimmed, and the result is [`mean_interval`] under this method's name. `None` where the Winsorised scores are equal
+/// up to rounding.
 pub fn trimmed_mean_interval(scores: &[f64], level: f64) -> Option<Interval> {
     if scores.len() < SMALLEST_INTERVAL || identical(scores) {
         return None;
@@ -249,7 +250,7 @@ mod tests {
                 "{method:?}"
             );
         }
-        // Differences of such scores are rounding, whatever their own magnitude.
+        // Differences of such scores are rounding, at any magnitude of their own.
         assert!(identical_at(&[2.4e-13, -2.4e-13, 0.0], 1130.0) && !identical(&[2.4e-13, -2.4e-13, 0.0]));
     }
 

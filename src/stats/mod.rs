@@ -13,8 +13,8 @@
 //! | does the test fire without a difference? | [`placebo`] |
 //! | which variant is better over several tasks? | [`interquartile_mean`], [`performance_profile`], [`optimality_gap`], [`mean_probability_of_improvement`], [`Bootstrap`] |
 //!
-//! The last row is after Agarwal, Schwarzer, Castro, Courville and Bellemare (2021), "Deep reinforcement learning at the
-//! edge of the statistical precipice".
+//! The last row is after Agarwal, Schwarzer, Castro, Courville and Bellemare (2021), "Deep reinforcement learning at
+//! the edge of the statistical precipice".
 
 mod aggregate;
 mod bootstrap;

@@ -1,5 +1,5 @@
-//! Paired differences: for one seed, all variants see the same data, initial weights and noise, so the difference within
-//! a seed is free of what they share, and often much less noisy than the difference of the means.
+//! Paired differences: for one seed, all variants see the same data, initial weights and noise, so this shared
+//! variation cancels in the difference within a seed, which is often much less noisy than the difference of the means.
 
 use super::aggregate::{mean, standard_deviation};
 use super::interval::{Interval, identical, identical_at, mean_interval};
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub struct PairedDifference {
     /// The seeds that both finished.
     pub pairs: usize,
-    /// The seeds that only one of them finished; they say nothing about the difference.
+    /// The seeds that only one of them finished; they do not count for the difference.
     pub unpaired: usize,
     /// The mean difference. It is exactly zero where all differences are rounding.
     pub mean: f64,
@@ -31,12 +31,12 @@ pub struct PairedDifference {
     /// The seeds whose difference is zero up to rounding.
     #[serde(default)]
     pub zeros: usize,
-    /// Pearson's correlation of the two variants' scores over seeds, which is what pairing gains from; `None` below three
-    /// pairs, and where the scores of a variant are all equal.
+    /// Pearson's correlation of the two variants' scores over seeds: the larger it is, the more pairing helps; `None`
+    /// below three pairs, and where the scores of a variant are all equal.
     #[serde(default)]
     pub correlation: Option<f64>,
-    /// The two-sided p-value of the sign-flip test, not corrected for other comparisons; `None` below two pairs, and where
-    /// all differences are equal.
+    /// The two-sided p-value of the sign-flip test, not corrected for other comparisons; `None` below two pairs, and
+    /// where all differences are equal.
     #[serde(default)]
     pub p_value: Option<f64>,
     /// Whether the p-value counts all patterns of signs; otherwise it is a Monte Carlo estimate.
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn only_common_seeds_count_and_what_they_share_cancels() {
+    fn only_common_seeds_count_and_shared_variation_cancels() {
         let theirs: BTreeMap<u64, f64> = (0..10).map(|seed| (seed, (seed * seed) as f64)).collect();
         let mut ours: BTreeMap<u64, f64> = theirs.iter().map(|(&seed, x)| (seed, x + 0.5)).collect();
         ours.remove(&4);
@@ -149,7 +149,7 @@ mod tests {
         let compared = compare(&theirs.map(|x| x + 40.0), &theirs);
         assert!(compared.identical && compared.agree == 6);
         assert_eq!((compared.interval, compared.p_value), (None, None));
-        // Rounding noise between equal fits is no difference.
+        // Rounding between equal fits does not count as a difference.
         let noise = compare(&theirs, &[-1130.264; 6]);
         assert!(noise.identical && noise.zeros == 6 && noise.agree == 0);
         assert_eq!(

@@ -1,21 +1,21 @@
 //! How many seeds a comparison needs: the power of the paired t test (Student 1908; Cohen 1988).
 //!
-//! With n pairs whose differences have mean δ and standard deviation s, `T = √n d̄/s_d` is noncentral t with n − 1 degrees
-//! of freedom and noncentrality `√n δ/s`. The sign-flip test has nearly the same power, but needs a least number of pairs
-//! to reach a level at all; no smaller number is returned.
+//! With n pairs whose differences have mean δ and standard deviation s, `T = √n d̄/s_d` is noncentral t with n − 1
+//! degrees of freedom and noncentrality `√n δ/s`. The sign-flip test has nearly the same power, but needs a minimum
+//! number of pairs to reach a level at all; no smaller number is returned.
 
 use super::distribution::{normal_probability, student_quantile};
 use super::sign_flip::fewest_pairs;
 
-/// More seeds than this are never asked for.
+/// The largest number of seeds that is returned.
 pub const MOST_SEEDS: usize = 100_000;
 
-/// The number of pairs with which a two-sided test at `level` (such as 0.05) finds a true mean difference of `difference`
-/// with probability `power`, where the differences have `standard_deviation`. `None` where it is above [`MOST_SEEDS`], the
-/// difference is zero, or a number is not finite.
+/// The number of pairs with which a two-sided test at `level` (such as 0.05) finds a true mean difference of
+/// `difference` with probability `power`, where the differences have `standard_deviation`. `None` where it is above
+/// [`MOST_SEEDS`], the difference is zero, or a number is not finite.
 ///
-/// Pairing pays: where the scores of both variants have standard deviation σ and correlation ρ over seeds, the
-/// differences have `σ √(2 (1 − ρ))`.
+/// Pairing lowers the number: where the scores of both variants have standard deviation σ and correlation ρ over seeds,
+/// the differences have `σ √(2 (1 − ρ))`.
 ///
 /// ```
 /// use latent_lab::stats::seeds_needed;
@@ -52,8 +52,8 @@ pub fn seeds_needed(standard_deviation: f64, difference: f64, level: f64, power:
     (high <= MOST_SEEDS).then_some(high)
 }
 
-/// The probability that a two-sided paired t test of `pairs` ≥ 2 pairs at `level` rejects, where the true mean difference
-/// is `effect` standard deviations of the differences.
+/// The probability that a two-sided paired t test of `pairs` ≥ 2 pairs at `level` rejects, where the true mean
+/// difference is `effect` standard deviations of the differences.
 pub fn paired_t_power(pairs: usize, effect: f64, level: f64) -> f64 {
     let freedom = pairs - 1;
     let (nu, critical) = (freedom as f64, student_quantile(1.0 - level, freedom));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_least_number_of_pairs_and_a_most() {
+    fn the_number_of_pairs_has_a_minimum_and_a_maximum() {
         // A huge difference still needs the six seeds without which the sign-flip test cannot reach 0.05.
         assert_eq!(seeds_needed(1e-9, 1.0, 0.05, 0.8), Some(6));
         assert_eq!(seeds_needed(0.0, 1.0, 0.05 / 4.0, 0.8), Some(8));

@@ -1,9 +1,9 @@
-//! The performance profile: the share of runs that score above τ, as a function of τ (Agarwal et al. 2021, section 4.4).
-//! Where one curve lies above another everywhere, its variant is better at every level of ambition.
+//! The performance profile: the share of runs that score above τ, as a function of τ (Agarwal et al. 2021, section
+//! 4.4). A variant whose curve lies above another's everywhere is better at every threshold.
 
 use super::scores::Scores;
 
-/// The share of runs above each threshold, every task weighing the same. `[thresholds]`
+/// The share of runs above each threshold, with equal weight for every task. `[thresholds]`
 ///
 /// For its 95 % band, hand this function to [`Bootstrap::intervals`](super::Bootstrap::intervals).
 pub fn performance_profile(scores: &Scores, thresholds: &[f64]) -> Vec<f64> {

@@ -2,8 +2,8 @@
 //!
 //! All come from the same resamples. With `x̄*` the mean and `s*` the standard deviation of a resample:
 //! - percentile (Efron 1979): quantiles of x̄*;
-//! - BCa (Efron 1987): quantiles of x̄* at levels `Φ(z₀ + (z₀ + z_α)/(1 − a (z₀ + z_α)))`, with z₀ from the share of x̄*
-//!   below x̄ and a from the jackknife;
+//! - BCa (Efron 1987): quantiles of x̄* at levels `Φ(z₀ + (z₀ + z_α)/(1 − a (z₀ + z_α)))`, with z₀ from the share of
+//!   x̄* below x̄ and a from the jackknife;
 //! - bootstrap-t (Efron 1979; Hall 1988): `x̄ − q s/√n` with q a quantile of `(x̄* − x̄) √n / s*`.
 //!
 //! A resample of one repeated score has `s* = 0`: its studentised mean is infinite, and counts as such.
@@ -15,11 +15,11 @@ use crate::math::normal_quantile;
 use crate::math::streams::{Generator, Streams};
 use rand::RngExt;
 
-/// How often an interval resamples.
+/// The number of resamples of an interval.
 pub(super) const RESAMPLES: usize = 10_000;
 
-/// The interval of the mean by one of the three methods, from [`RESAMPLES`] resamples of a stream of its own: a function
-/// of the scores alone. `None` where it is not finite.
+/// The interval of the mean by one of the three methods, from [`RESAMPLES`] resamples of a stream of its own: a
+/// function of the scores alone. `None` where it is not finite.
 pub(super) fn interval(method: IntervalMethod, scores: &[f64], level: f64) -> Option<Interval> {
     let generator = &mut Streams::new(0).named("bootstrap").at(0);
     Resampled::new(scores, RESAMPLES, generator).interval(method, level)
@@ -66,7 +66,7 @@ impl<'a> Resampled<'a> {
         }
     }
 
-    /// The interval by `method`, whatever the number of scores; `None` where an end is not finite.
+    /// The interval by `method`, for any number of scores; `None` where an end is not finite.
     pub(super) fn interval(&mut self, method: IntervalMethod, level: f64) -> Option<Interval> {
         let tails = [0.5 - 0.5 * level, 0.5 + 0.5 * level];
         let [low, high] = match method {

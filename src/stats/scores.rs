@@ -61,8 +61,8 @@ impl Scores {
         self.tasks().map(<[f64]>::len).min().unwrap_or(0)
     }
 
-    /// Overwrites `self` with runs of `original` drawn with replacement, each task from its own runs. Both have the same
-    /// numbers of runs.
+    /// Overwrites `self` with runs of `original` drawn with replacement, each task from its own runs. Both have the
+    /// same numbers of runs.
     pub(super) fn resample(&mut self, original: &Self, generator: &mut impl rand::Rng) {
         use rand::RngExt;
         for task in 0..original.ends.len() {

@@ -1,8 +1,9 @@
 //! The paired sign-flip test of a mean difference (Fisher 1935, section 21).
 //!
-//! If two variants do not differ, each seed's difference is as likely to be +d as −d. The p-value is the share of all 2ⁿ
-//! patterns of signs whose |sum| is at least the one observed. It assumes no shape of the scores, and cannot be smaller
-//! than 2/2ⁿ: with five seeds it is 0.0625 at best, however large the difference.
+//! If two variants do not differ, each seed's difference is as likely to be +d as −d. The p-value is the share of all
+//! 2ⁿ patterns of signs whose |sum| is at least the one observed. It assumes nothing about the shape of the
+//! distribution of scores, and cannot be smaller than 2/2ⁿ: with five seeds it is 0.0625 at best, however large the
+//! difference.
 //!
 //! Up to [`MOST_EXACT`] differences all patterns are counted: the sums of each half are sorted, and pairs of sums are
 //! counted with two pointers. Beyond, [`FLIPS`] random patterns are drawn, and the observed one is counted as one of
@@ -56,7 +57,7 @@ pub fn fewest_pairs(level: f64) -> usize {
 fn counted(sizes: &[f64], observed: f64) -> f64 {
     let (left, right) = sizes.split_at(sizes.len() / 2);
     let (left, right) = (sums(left), sums(right));
-    // For each sum of the left half, in rising order, one more of the right half's highest sums may reach.
+    // As the sums of the left half rise, more of the right half's highest sums reach `observed`.
     let mut from = right.len();
     let mut above = 0u64;
     for sum in &left {

@@ -1,4 +1,4 @@
-//! What a comparison says about one variant and one metric.
+//! The statistics of one variant and one metric.
 
 use super::aggregate::{SMALLEST_TRIMMED, mean, median, standard_deviation, trimmed_mean};
 use super::interval::{Interval, identical, mean_interval, trimmed_mean_interval};
@@ -9,15 +9,16 @@ use serde::{Deserialize, Serialize};
 /// The level of the intervals of a summary.
 pub const LEVEL: f64 = 0.95;
 
-/// The summary of the runs of one variant. Where no run finished, there are no numbers, but the failures are still there.
+/// The summary of the runs of one variant. Where no run finished, there are no numbers, but the failures are still
+/// there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The runs that finished.
     pub count: usize,
     /// The runs that failed, and so have no score. The other fields are of those that finished.
     pub failed: usize,
-    /// Whether several runs finished and all their scores are equal up to rounding: then they measure no uncertainty, and
-    /// there is no interval.
+    /// Whether several runs finished and all their scores are equal up to rounding: then they measure no uncertainty,
+    /// and there is no interval.
     #[serde(default)]
     pub identical: bool,
     /// The mean.
@@ -45,8 +46,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Summarises the scores of the runs that finished, beside `failed` ones that did not. It resamples nothing, and costs
-    /// about a microsecond.
+    /// Summarises the scores of the runs that finished, beside `failed` ones that did not. It resamples nothing, and
+    /// costs about a microsecond.
     ///
     /// # Errors
     /// [`crate::Error::Data`] if a score is not finite.
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn few_runs_say_what_they_cannot_say() {
+    fn few_runs_lack_some_statistics() {
         let three = summary(&[1.0, 2.0, 6.0], 0);
         assert!(three.trimmed_mean_is_mean && three.mean_interval.is_some());
         assert_eq!((three.mean, three.trimmed_mean), (Some(3.0), Some(3.0)));
@@ -120,9 +121,9 @@ mod tests {
         assert!(Summary::new(&[1.0, f64::NAN], 0).is_err());
     }
 
-    /// Old Faithful's deterministic fits had the interval [−1130.2640, −1130.2640] and the deviation 2.4e-13.
+    /// Old Faithful's deterministic fits had the interval [−1130.2640, −1130.2640] and the standard deviation 2.4e-13.
     #[test]
-    fn equal_runs_have_no_interval_and_no_deviation() {
+    fn equal_runs_have_no_interval_and_no_standard_deviation() {
         let same = summary(&[-1130.264, -1130.264 + 2.4e-13, -1130.264 - 2.4e-13], 0);
         assert!(same.identical);
         assert_eq!((same.mean_interval, same.trimmed_mean_interval), (None, None));

@@ -1,7 +1,7 @@
-//! What a single further run would give: distribution-free statements from order statistics (Wilks 1941).
+//! The result of a single further run: distribution-free statements from order statistics (Wilks 1941).
 //!
-//! A confidence interval of the mean says where the mean is, not where the next run will be. Of n independent runs with a
-//! continuous distribution, whatever its shape:
+//! A confidence interval of the mean says where the mean is, not where the next run will be. Of n independent runs with
+//! any continuous distribution:
 //! - one further run falls between the lowest and the highest with probability `(n − 1)/(n + 1)`;
 //! - [lowest, highest] holds a share p of all future runs with confidence `1 − n p^{n−1} + (n − 1) pⁿ`.
 

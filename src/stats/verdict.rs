@@ -1,9 +1,9 @@
 //! The verdict of each comparison in words: better, worse, or undecided at the stated level.
 //!
-//! A comparison is decided if the p-value of its sign-flip test, after Holm's correction (1979) for all comparisons made
-//! together, is at most 1 − level. Holm: sort the m p-values; the adjusted one of rank r is the largest of
-//! `(m − s + 1) p₍s₎` over s ≤ r, at most 1. The chance that any of several true nulls is rejected is then at most
-//! 1 − level, whatever their dependence.
+//! A comparison is decided if the p-value of its sign-flip test, after Holm's correction (1979) for all comparisons
+//! made together, is at most 1 − level. Holm: sort the m p-values; the adjusted one of rank r is the largest of
+//! `(m − s + 1) p₍s₎` over s ≤ r, at most 1. The chance that any of several true nulls is rejected is then at most 1 −
+//! level, for any dependence between them.
 
 use super::paired::PairedDifference;
 use super::sign_flip::{fewest_pairs, smallest_p_value};
@@ -17,11 +17,11 @@ pub enum Verdict {
     Better,
     /// Worse than the reference.
     Worse,
-    /// Higher, of a metric of which neither more nor less is better.
+    /// Higher, for a metric where neither direction is better.
     Higher,
-    /// Lower, of such a metric.
+    /// Lower, for such a metric.
     Lower,
-    /// Smaller than the smallest difference of interest either way; of planned looks alone.
+    /// Smaller than the smallest difference of interest either way; only from planned looks.
     Negligible,
     /// Neither, at this level and with these seeds.
     Undecided,
@@ -38,7 +38,8 @@ pub struct Decision {
     pub verdict: Verdict,
     /// The p-value after Holm's correction; `None` where the test does not apply.
     pub adjusted_p_value: Option<f64>,
-    /// The smallest adjusted p-value that these numbers of seeds could have given; `None` where the test does not apply.
+    /// The smallest adjusted p-value that these numbers of seeds could have given; `None` where the test does not
+    /// apply.
     pub smallest_possible_p: Option<f64>,
     /// Whether any outcome with these numbers of seeds could have been decided.
     pub can_decide: bool,
@@ -61,7 +62,7 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// The verdicts of comparisons that are read together, each a variant's score less the reference's, at `level` such as
+/// The verdicts of comparisons that are read together, each a variant's score minus the reference's, at `level` such as
 /// 0.95. Where the difference is the same in all seeds there is no test, and it does not count as a comparison.
 pub fn verdicts(differences: &[&PairedDifference], larger_is_better: Option<bool>, level: f64) -> Vec<Decision> {
     let tested = || differences.iter().filter(|difference| difference.p_value.is_some());
@@ -80,7 +81,7 @@ pub fn verdicts(differences: &[&PairedDifference], larger_is_better: Option<bool
     differences.iter().map(decide).collect()
 }
 
-/// The decision of a comparison that has a p-value, `p` after correction and at best `smallest`.
+/// The decision of a comparison that has a p-value: `p` after correction, which cannot be below `smallest`.
 fn tested_decision(
     difference: &PairedDifference,
     (p, smallest): (f64, f64),

@@ -5,13 +5,12 @@
 //! a run is its step, its parameters and the optimiser's moments.
 
 use super::{AdamConfig, Job, Observer, State, Trained, evaluation, fact, fit, note_schedules, store, stored};
-use crate::data::Batch;
+use crate::data::{Batch, Batches};
 use crate::math::streams::Stream;
-use crate::nn::{Adam, AdamSettings, Parameters, backward};
+use crate::nn::{Adam, AdamSettings, Parameters, backward, normal};
 use crate::{Error, Result};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use rand::seq::SliceRandom;
-use rand_distr::{Distribution, StandardNormal};
 
 /// Trains by Adam; see [`super::train`].
 pub(super) fn train(
@@ -65,8 +64,8 @@ struct Run<'a> {
     average: Option<Parameters>,
     stale: Option<Parameters>,
     best: Option<Best>,
-    rows: Batch,
-    shuffled: Option<(u64, Batch)>,
+    rows: Batches<'a>,
+    shuffled: Option<(u64, Batches<'a>)>,
     shuffles: Stream,
     draws: Stream,
     model_samples: Stream,
@@ -95,7 +94,7 @@ impl<'a> Run<'a> {
             average,
             stale: None,
             best: None,
-            rows: Batch::whole(&job.splits.train, dtype, &device)?,
+            rows: Batches::new(&job.splits.train, dtype, &device).repeated(config.batch_size)?,
             shuffled: None,
             shuffles: job.streams.named("batches"),
             draws: job.streams.named("posterior"),
@@ -182,7 +181,7 @@ impl<'a> Run<'a> {
     fn next_batch(&mut self) -> Result<Batch> {
         let (rows, size) = (self.rows.len(), self.config.batch_size);
         if size >= rows {
-            return Ok(self.rows.clone());
+            return self.rows.narrow(0, rows);
         }
         let batches_per_pass = (rows / size) as u64;
         let (pass, batch) = (self.step / batches_per_pass, self.step % batches_per_pass);
@@ -191,7 +190,7 @@ impl<'a> Run<'a> {
             None => {
                 let mut order: Vec<u32> = (0..rows as u32).collect();
                 order.shuffle(&mut self.shuffles.at(pass));
-                (pass, self.rows.select(&Tensor::from_vec(order, rows, &self.device)?)?)
+                (pass, self.rows.ordered(order)?)
             }
         };
         let part = shuffled.1.narrow(batch as usize * size, size)?;
@@ -207,10 +206,9 @@ impl<'a> Run<'a> {
             ..
         } = *self.config;
         let noisy = |rows: &Tensor, deviation: f64, stream: &Stream| -> Result<Tensor> {
-            let noise = StandardNormal.sample_iter(stream.at(self.step)).take(rows.elem_count());
-            let noise: Vec<f64> = noise.map(|n: f64| deviation * n).collect();
-            let noise = Tensor::from_vec(noise, rows.shape(), &Device::Cpu)?;
-            Ok((rows + noise.to_dtype(rows.dtype())?.to_device(&self.device)?)?)
+            let noise = normal(stream.at(self.step), rows.shape(), DType::F64, &Device::Cpu)?;
+            let noise = (noise * deviation)?.to_dtype(rows.dtype())?;
+            Ok((rows + noise.to_device(&self.device)?)?)
         };
         if let Some(given) = batch.given.as_mut().filter(|_| given_noise > 0.0) {
             *given = noisy(given, given_noise, &self.noise[0])?;

@@ -159,6 +159,75 @@ impl Default for EmConfig {
 }
 
 impl TrainingConfig {
+    /// The name of gradient ascent in files.
+    pub const ADAM: &'static str = "adam";
+    /// The name of expectation–maximisation in files.
+    pub const EM: &'static str = "em";
+
+    /// The optimizer's name in files.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Adam(_) => Self::ADAM,
+            Self::Em(_) => Self::EM,
+        }
+    }
+
+    /// The update of the optimizer with this name.
+    pub fn equation(name: &str) -> Option<&'static str> {
+        match name {
+            Self::ADAM => Some("θ ← θ + rate · m̂ / (√v̂ + ε), m and v the running means of g and g²"),
+            Self::EM => Some("θ ← argmax_θ Σ_i w_i Σ_s w_is log p_θ(x_i, z_is)"),
+            _ => None,
+        }
+    }
+
+    /// The settings of gradient ascent, if it is the optimizer.
+    pub fn adam(&self) -> Option<&AdamConfig> {
+        match self {
+            Self::Adam(config) => Some(config),
+            Self::Em(_) => None,
+        }
+    }
+
+    /// Steps or sweeps at most.
+    pub fn steps(&self) -> u64 {
+        match self {
+            Self::Adam(config) => config.steps,
+            Self::Em(config) => config.steps,
+        }
+    }
+
+    /// What steps are called.
+    pub fn unit(&self) -> &'static str {
+        match self {
+            Self::Adam(_) => "steps",
+            Self::Em(_) => "sweeps",
+        }
+    }
+
+    /// The same with at most this many steps.
+    pub fn at_most(mut self, most: u64) -> Self {
+        let steps = match &mut self {
+            Self::Adam(config) => &mut config.steps,
+            Self::Em(config) => &mut config.steps,
+        };
+        *steps = most.min(*steps);
+        self
+    }
+
+    /// Starts of training: the best is kept.
+    pub fn starts(&self) -> u64 {
+        match self {
+            Self::Adam(_) => 1,
+            Self::Em(config) => config.starts,
+        }
+    }
+
+    /// Steps over which the learning rate grows.
+    pub fn warm_up_steps(&self) -> u64 {
+        self.adam().map_or(0, |config| config.warm_up_steps)
+    }
+
     /// The faults of this table; `validation` says whether validation rows are held out.
     pub fn check(&self, validation: bool) -> Vec<Fault> {
         let Self::Adam(config) = self else { return Vec::new() };

@@ -32,13 +32,14 @@ pub(super) fn train(
         .model
         .closed_form()
         .ok_or_else(|| Error::Other("this model has no closed-form M-step".into()))?;
-    let rows = Batch::whole(&job.splits.train, DType::F64, &Device::Cpu)?;
+    let has_draws = !job.posterior.is_exact_and_fresh();
+    let rows = has_draws.then(|| Batch::whole(&job.splits.train, DType::F64, &Device::Cpu));
     let sweeps = closed_form.sweeps(&job.splits.train)?;
     let run = Run {
         job,
         config,
         sweeps,
-        rows,
+        rows: rows.transpose()?,
     };
     let mut progress = Progress::read(resume.as_ref())?;
     run.explore(&mut progress, observer)?;
@@ -77,7 +78,8 @@ struct Run<'a> {
     job: &'a Job<'a>,
     config: &'a EmConfig,
     sweeps: Box<dyn Sweeps + 'a>,
-    rows: Batch,
+    /// All rows, if the posterior draws from their joint.
+    rows: Option<Batch>,
 }
 
 impl Run<'_> {
@@ -96,10 +98,10 @@ impl Run<'_> {
         let job = self.job;
         let mut rng = job.streams.named(&format!("reseed/{start}")).at(sweep);
         let rng = (sweep < MENDING_SWEEPS).then_some(&mut rng);
-        if job.posterior.is_exact_and_fresh() {
+        let Some(rows) = &self.rows else {
             return self.sweeps.improve(theta, EStep::Exact, job.threads, rng);
-        }
-        let joint = job.model.joint(older, &self.rows)?;
+        };
+        let joint = job.model.joint(older, rows)?;
         let numbers = &mut job.streams.named(&format!("posterior/{start}")).at(sweep);
         let draws = job.posterior.draws(joint.as_ref(), older, sweep, numbers)?;
         let responsibilities;

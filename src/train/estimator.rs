@@ -16,7 +16,7 @@
 
 use super::{Job, evaluation::scalar};
 use crate::Result;
-use crate::data::Batch;
+use crate::data::Batches;
 use crate::nn::{Parameters, backward};
 use crate::posterior::PosteriorConfig;
 use candle_core::DType;
@@ -24,7 +24,7 @@ use candle_core::DType;
 /// The metrics `estimator/…` of `repeats` estimates on (at most the first 256) training rows, for the objective and the
 /// temperature after `steps` steps.
 pub fn measure(job: &Job, theta: &Parameters, steps: u64, repeats: u64) -> Result<Vec<(String, f64)>> {
-    let rows = Batch::whole(&job.splits.train, theta.dtype(), &theta.device())?;
+    let rows = Batches::new(&job.splits.train, theta.dtype(), &theta.device());
     let rows = rows.narrow(0, rows.len().min(256))?;
     let estimate = |posterior: &PosteriorConfig, repeat: u64| -> Result<(f64, Vec<f64>)> {
         let joint = job.model.joint(theta, &rows)?;
@@ -149,10 +149,19 @@ mod tests {
 
     #[test]
     fn a_bias_is_detected() {
-        // A shift of half a standard deviation is 5 standard errors of the mean of 100.
-        let bias = moments(0.5, &[1.0], 100, 0).bias(&[0.0]);
-        assert!((bias - 5.0).abs() < 3.5, "{bias}");
-        assert!((moments(0.0, &[2.0, 1.0], 4000, 1).total_variance() - 5.0).abs() < 0.6);
+        // A shift of half a standard deviation is 5 standard errors of the mean of n = 100. The statistic is the size of a
+        // noncentral t, of mean 5 (1 + 3/(4n)) to first order in 1/n and variance near 1 + 5²/(2n).
+        let (n, trials) = (100.0, 400);
+        let mean = (0..trials)
+            .map(|seed| moments(0.5, &[1.0], 100, seed).bias(&[0.0]))
+            .sum::<f64>()
+            / trials as f64;
+        let margin = 5.0 * ((1.0 + 25.0 / (2.0 * n)) / trials as f64).sqrt();
+        assert!((mean - 5.0 * (1.0 + 0.75 / n)).abs() < margin, "{mean} ± {margin}");
+        // 4,000 draws of variances 4 and 1: the sum's variance is 2 (4² + 1²) / 4000.
+        let margin = 5.0 * (2.0f64 * 17.0 / 4000.0).sqrt();
+        let total = moments(0.0, &[2.0, 1.0], 4000, 1).total_variance();
+        assert!((total - 5.0).abs() < margin, "{total} ± {margin}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Evaluation of θ: the metrics of one evaluation, each defined in [`super::metrics`].
 
 use super::Job;
-use crate::data::{Batch, Dataset};
+use crate::data::{Batch, Batches, Dataset};
+use crate::error::provided;
 use crate::math::nonlinear::LogLikelihood;
 use crate::math::streams::Generator;
 use crate::model::{Joint, Latent, Latents, LikelihoodKind, Model};
@@ -19,47 +20,50 @@ const DRAWS: usize = 16_384;
 pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String, f64)>> {
     let theta = &theta.constant();
     let mut metrics = Vec::new();
-    let train = &job.splits.train;
+    let train = &Part::new(job, "train", &job.splits.train);
     let kind = job.model.likelihood();
     let mut objective = Objective::new(job, theta, step);
     match kind {
         LikelihoodKind::Exact | LikelihoodKind::Grid => {
             let visit = |joint: &dyn Joint, part: &Batch| objective.add(joint, part);
-            metrics.extend(log_likelihood(job, theta, ("train", train), visit)?);
+            metrics.extend(log_likelihood(job, theta, train, visit)?);
         }
         LikelihoodKind::Estimate | LikelihoodKind::Bound => {
-            objective.add_all(train)?;
-            metrics.extend(log_likelihood(job, theta, ("train", train), |_, _| Ok(()))?);
+            objective.add_all(train.data)?;
+            metrics.extend(log_likelihood(job, theta, train, |_, _| Ok(()))?);
         }
     }
     if kind == LikelihoodKind::Exact {
         let value = find(&metrics, "train/log_likelihood").unwrap_or(f64::NAN);
-        metrics.push(("train/total_log_likelihood".to_owned(), value * train.total_weight()));
+        metrics.push((
+            "train/total_log_likelihood".to_owned(),
+            value * train.data.total_weight(),
+        ));
     }
-    if job.posterior.approximates_log_prob() {
-        let value = mean_over(job.model, theta, train, ROWS, |joint, _| {
-            job.posterior.approximate_log_prob(joint)
-        })?;
-        let value = value - units(job, train);
-        metrics.push(("train/approximate_log_likelihood".to_owned(), value));
+    if let Some(approximate) = job.posterior.approximate_likelihood() {
+        let sum = sum_over(job.model, theta, train, ROWS, |joint, _| approximate.log_prob(joint))?;
+        metrics.push(train.metric("approximate_log_likelihood", sum.mean_log_density()));
     }
     if let Some(validation) = &job.splits.validation {
-        metrics.extend(log_likelihood(job, theta, ("validation", validation), |_, _| Ok(()))?);
+        let validation = &Part::new(job, "validation", validation);
+        metrics.extend(log_likelihood(job, theta, validation, |_, _| Ok(()))?);
         if kind == LikelihoodKind::Bound {
             let bounds = Bounds::new(job, theta, validation, step).measure()?;
-            metrics.extend(bounds.tight("validation", units(job, validation)));
+            metrics.extend(bounds.tight(validation));
         }
     }
+    let test = job.splits.test.as_ref().map(|test| Part::new(job, "test", test));
     let mut value = None; // of the test rows, exact or by a grid
-    if let Some(test) = &job.splits.test {
+    if let Some(test) = &test {
         let mut error = test
+            .data
             .given
             .as_ref()
             .is_some_and(|_| matches!(job.model.latent(), Latent::Finite(_)))
             .then(|| SquaredError::new(job, theta, test))
             .transpose()?;
         let visit = |joint: &dyn Joint, _: &Batch| error.as_mut().map_or(Ok(()), |error| error.add(joint));
-        metrics.extend(log_likelihood(job, theta, ("test", test), visit)?);
+        metrics.extend(log_likelihood(job, theta, test, visit)?);
         value = ["test/log_likelihood", "test/log_likelihood_grid"]
             .into_iter()
             .find_map(|name| find(&metrics, name));
@@ -73,23 +77,19 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
             metrics.push(("test/mean_squared_error".to_owned(), error.sum.mean()));
         }
     }
-    let has_network = job.posterior.fit().is_some();
+    let has_network = job.posterior.network().is_some();
     if has_network || kind == LikelihoodKind::Bound {
-        let (part, data) = match &job.splits.test {
-            Some(test) => ("test", test),
-            None => ("train", train),
-        };
-        let bounds = Bounds::new(job, theta, data, step).measure()?;
+        let part = test.as_ref().unwrap_or(train);
+        let bounds = Bounds::new(job, theta, part, step).measure()?;
         if matches!(job.model.latent(), Latent::Continuous(_)) {
-            metrics.extend(bounds.tight(part, units(job, data)));
+            metrics.extend(bounds.tight(part));
         }
         if has_network {
-            let elbo = bounds.evidence - units(job, data);
-            metrics.push((format!("{part}/elbo"), elbo));
+            metrics.push(part.metric("elbo", bounds.evidence));
             let error = bounds.evidence_error;
-            metrics.extend(error.map(|error| (format!("{part}/elbo_standard_error"), error)));
-            metrics.push((format!("{part}/posterior_entropy"), bounds.entropy));
-            metrics.extend(value.map(|value| ("test/posterior_gap".to_owned(), value - elbo)));
+            metrics.extend(error.map(|error| part.metric("elbo_standard_error", error)));
+            metrics.push(part.metric("posterior_entropy", bounds.entropy));
+            metrics.extend(value.map(|value| ("test/posterior_gap".to_owned(), value - bounds.evidence)));
         }
     }
     metrics.extend(objective.sums);
@@ -98,7 +98,7 @@ pub fn evaluate(job: &Job, theta: &Parameters, step: u64) -> Result<Vec<(String,
         let criterion =
             |name: &str, penalty: f64| (format!("train/{name}_information_criterion"), penalty - 2.0 * total);
         metrics.push(criterion("akaike", 2.0 * free));
-        metrics.push(criterion("bayesian", free * train.total_weight().ln()));
+        metrics.push(criterion("bayesian", free * train.data.total_weight().ln()));
     }
     for (name, value) in job.model.named(theta)? {
         metrics.push((format!("parameter/{name}"), value));
@@ -122,9 +122,39 @@ pub(super) fn validation(job: &Job, metrics: &[(String, f64)]) -> Result<f64> {
     find(metrics, &name).ok_or_else(|| Error::Other("there are no validation rows to stop on".into()))
 }
 
-/// The amount that standardisation adds to the log-likelihood of a datum of `data`, in nats.
-fn units(job: &Job, data: &Dataset) -> f64 {
-    job.splits.standardization.observed.log_scale_of(data)
+/// A part of the data, in the units that the model sees, and the way back to the data's units.
+struct Part<'a> {
+    name: &'static str,
+    data: &'a Dataset,
+    /// How much a log-density in the model's units exceeds that in the data's units, in nats per datum.
+    log_scale: f64,
+}
+
+impl<'a> Part<'a> {
+    fn new(job: &'a Job, name: &'static str, data: &'a Dataset) -> Self {
+        let log_scale = job.splits.standardization.observed.log_scale_of(data);
+        Self { name, data, log_scale }
+    }
+
+    /// `data` whose log-densities stay in the model's units.
+    fn in_model_units(data: &'a Dataset) -> Self {
+        Self {
+            name: "",
+            data,
+            log_scale: 0.0,
+        }
+    }
+
+    /// The metric `name` of this part.
+    fn metric(&self, name: &str, value: f64) -> (String, f64) {
+        (format!("{}/{name}", self.name), value)
+    }
+
+    /// A mean log-density in the data's units, from that in the model's units, in nats per datum: the one place of this
+    /// correction.
+    fn log_density(&self, value: f64) -> f64 {
+        value - self.log_scale
+    }
 }
 
 /// The log-likelihood metrics of one part of the data, except bounds. `visit` gets every joint, if its likelihood is
@@ -132,40 +162,39 @@ fn units(job: &Job, data: &Dataset) -> f64 {
 fn log_likelihood(
     job: &Job,
     theta: &Parameters,
-    (part, data): (&str, &Dataset),
+    part: &Part,
     mut visit: impl FnMut(&dyn Joint, &Batch) -> Result<()>,
 ) -> Result<Vec<(String, f64)>> {
     let kind = job.model.likelihood();
-    let metric = |name: &str, value: f64| (format!("{part}/{name}"), value);
-    let units = units(job, data);
     match kind {
-        LikelihoodKind::Exact | LikelihoodKind::Grid if data.before.is_some() => {
-            let value = mean_log_likelihood(job.model, theta, data)? - units;
-            Ok(vec![metric(kind.metric(), value)])
+        LikelihoodKind::Exact | LikelihoodKind::Grid if part.data.before.is_some() => {
+            let value = mean_log_likelihood(job.model, theta, part.data)?;
+            Ok(vec![part.metric(kind.metric(), part.log_density(value))])
         }
         LikelihoodKind::Exact | LikelihoodKind::Grid => {
-            let mut error = Sum::over(data);
-            let value = mean_over(job.model, theta, data, ROWS, |joint, batch| {
+            let mut error = Sum::over(part);
+            let sum = sum_over(job.model, theta, part, ROWS, |joint, batch| {
                 visit(joint, batch)?;
-                let value = joint.log_prob()?;
-                if let Some(errors) = joint.log_prob_error()? {
+                let marginal = provided(joint.marginal(), "log p(x)")?;
+                let value = marginal.log_prob()?;
+                if let Some(errors) = marginal.log_prob_error()? {
                     error.add_values(&errors);
                 }
                 Ok(value)
             })?;
-            let mut metrics = vec![metric(kind.metric(), value - units)];
+            let mut metrics = vec![part.metric(kind.metric(), sum.mean_log_density())];
             if kind == LikelihoodKind::Grid {
-                metrics.push(metric("quadrature_error", error.mean()));
+                metrics.push(part.metric("quadrature_error", error.mean()));
             }
             Ok(metrics)
         }
         LikelihoodKind::Estimate => {
-            let found = estimate(job, theta, data)?;
-            let steps = data.total_weight();
+            let found = estimate(job, theta, part.data)?;
+            let steps = part.data.total_weight();
             Ok(vec![
-                metric(kind.metric(), found.value / steps - units),
-                metric("log_likelihood_standard_error", found.standard_error / steps),
-                metric("log_likelihood_bias", found.bias / steps),
+                part.metric(kind.metric(), part.log_density(found.value / steps)),
+                part.metric("log_likelihood_standard_error", found.standard_error / steps),
+                part.metric("log_likelihood_bias", found.bias / steps),
             ])
         }
         LikelihoodKind::Bound => Ok(Vec::new()),
@@ -179,7 +208,8 @@ fn estimate(job: &Job, theta: &Parameters, data: &Dataset) -> Result<LogLikeliho
     let numbers = job.streams.named("likelihood");
     let logs = |data: &Dataset| {
         let rows = Batch::whole(data, theta.dtype(), &theta.device())?;
-        job.model.joint(theta, &rows)?.log_prob_estimates(&numbers)
+        let joint = job.model.joint(theta, &rows)?;
+        provided(joint.estimates(), "estimates of log p(x)")?.log_prob_estimates(&numbers)
     };
     let mut all = logs(&data.with_before().0)?;
     if let Some(before) = &data.before {
@@ -203,46 +233,47 @@ pub(super) fn score(job: &Job, theta: &Parameters) -> Result<f64> {
 /// Weighted mean of `log p_θ(x)` over `data`, in nats per datum, in the units that the model sees. If earlier steps of
 /// the same sequence are known, `data` is scored given them: `log p(before, data) − log p(before)`.
 pub fn mean_log_likelihood(model: &dyn Model, theta: &Parameters, data: &Dataset) -> Result<f64> {
-    let total = |data: &Dataset| -> Result<f64> {
-        let mean = mean_over(model, theta, data, ROWS, |joint, _| joint.log_prob())?;
-        Ok(mean * data.total_weight())
+    let mean = |data: &Dataset| -> Result<f64> {
+        let part = Part::in_model_units(data);
+        Ok(sum_over(model, theta, &part, ROWS, |joint, _| joint.log_prob())?.mean())
     };
+    let total = |data: &Dataset| Ok::<_, Error>(mean(data)? * data.total_weight());
     match &data.before {
         Some(before) => Ok((total(&data.with_before().0)? - total(before)?) / data.total_weight()),
-        None => mean_over(model, theta, data, ROWS, |joint, _| joint.log_prob()),
+        None => mean(data),
     }
 }
 
-/// Weighted mean over `data` of `values`, computed in order for parts of `size` rows. Each part has one joint, so
-/// results that the joint caches are shared by all metrics.
-fn mean_over(
+/// Weighted sum over `part` of `values`, computed in order for `size` rows at a time. They have one joint, so results
+/// that the joint caches are shared by all metrics.
+fn sum_over<'a>(
     model: &dyn Model,
     theta: &Parameters,
-    data: &Dataset,
+    part: &'a Part,
     size: usize,
     mut values: impl FnMut(&dyn Joint, &Batch) -> Result<Tensor>,
-) -> Result<f64> {
-    let rows = Batch::whole(data, theta.dtype(), &theta.device())?;
-    let mut sum = Sum::over(data);
-    for start in (0..rows.len()).step_by(size) {
-        let part = rows.narrow(start, size.min(rows.len() - start))?;
-        let joint = model.joint(theta, &part)?;
-        sum.add(&values(joint.as_ref(), &part)?)?;
+) -> Result<Sum<'a>> {
+    let rows = Batches::new(part.data, theta.dtype(), &theta.device());
+    let mut sum = Sum::over(part);
+    for batch in rows.parts(size) {
+        let batch = batch?;
+        let joint = model.joint(theta, &batch)?;
+        sum.add(&values(joint.as_ref(), &batch)?)?;
     }
-    Ok(sum.mean())
+    Ok(sum)
 }
 
-/// A weighted sum over the rows of a data set, added part by part.
+/// A weighted sum over the rows of a part, added batch by batch.
 struct Sum<'a> {
-    data: &'a Dataset,
+    part: &'a Part<'a>,
     rows: usize,
     sum: f64,
 }
 
 impl<'a> Sum<'a> {
-    fn over(data: &'a Dataset) -> Self {
+    fn over(part: &'a Part) -> Self {
         Self {
-            data,
+            part,
             rows: 0,
             sum: 0.0,
         }
@@ -258,7 +289,7 @@ impl<'a> Sum<'a> {
         self.sum += values
             .iter()
             .enumerate()
-            .map(|(i, value)| match self.data.weight(self.rows + i) {
+            .map(|(i, value)| match self.part.data.weight(self.rows + i) {
                 0.0 => 0.0,
                 weight => weight * value,
             })
@@ -267,7 +298,12 @@ impl<'a> Sum<'a> {
     }
 
     fn mean(&self) -> f64 {
-        self.sum / self.data.total_weight()
+        self.sum / self.part.data.total_weight()
+    }
+
+    /// The mean of log-densities in the data's units.
+    fn mean_log_density(&self) -> f64 {
+        self.part.log_density(self.mean())
     }
 }
 
@@ -278,16 +314,16 @@ struct SquaredError<'a> {
 }
 
 impl<'a> SquaredError<'a> {
-    fn new(job: &Job, theta: &Parameters, data: &'a Dataset) -> Result<Self> {
+    fn new(job: &Job, theta: &Parameters, part: &'a Part) -> Result<Self> {
         let scale = job.splits.standardization.observed.scale();
         let scale = if scale.is_empty() {
-            vec![1.0; data.observed.columns()]
+            vec![1.0; part.data.observed.columns()]
         } else {
             scale.to_vec()
         };
         Ok(Self {
-            scale: Tensor::from_vec(scale, data.observed.columns(), &theta.device())?.to_dtype(theta.dtype())?,
-            sum: Sum::over(data),
+            scale: Tensor::from_vec(scale, part.data.observed.columns(), &theta.device())?.to_dtype(theta.dtype())?,
+            sum: Sum::over(part),
         })
     }
 
@@ -297,7 +333,7 @@ impl<'a> SquaredError<'a> {
     }
 }
 
-/// Bounds of log p(x) by a proposal q, in nats per datum: the evidence lower bound, the importance-weighted bound of
+/// Bounds of log p(x) by a proposal q, in nats per datum in the data's units: the evidence lower bound, the importance-weighted bound of
 /// many draws, and the entropy of q. Standard errors are over the draws; none without draws, or with one draw only.
 struct Measured {
     evidence: f64,
@@ -308,10 +344,10 @@ struct Measured {
 }
 
 impl Measured {
-    /// The metrics of the importance-weighted bound, in the units of the data.
-    fn tight(&self, part: &str, units: f64) -> Vec<(String, f64)> {
-        let error = |error| (format!("{part}/log_likelihood_bound_standard_error"), error);
-        let value = (format!("{part}/log_likelihood_bound"), self.tight - units);
+    /// The metrics of the importance-weighted bound of `part`.
+    fn tight(&self, part: &Part) -> Vec<(String, f64)> {
+        let error = |error| part.metric("log_likelihood_bound_standard_error", error);
+        let value = part.metric("log_likelihood_bound", self.tight);
         std::iter::once(value).chain(self.tight_error.map(error)).collect()
     }
 }
@@ -346,31 +382,31 @@ impl Spread<'_> {
 struct Bounds<'a> {
     job: &'a Job<'a>,
     theta: &'a Parameters,
-    data: &'a Dataset,
+    part: &'a Part<'a>,
     generator: Generator,
 }
 
 impl<'a> Bounds<'a> {
-    fn new(job: &'a Job, theta: &'a Parameters, data: &'a Dataset, step: u64) -> Self {
+    fn new(job: &'a Job, theta: &'a Parameters, part: &'a Part, step: u64) -> Self {
         Self {
             job,
             theta,
-            data,
+            part,
             generator: job.streams.named("bounds").at(step),
         }
     }
 
     fn measure(&mut self) -> Result<Measured> {
         let samples = self.job.bound_samples;
-        let (mut evidence, mut entropy) = (Sum::over(self.data), Sum::over(self.data));
+        let (mut evidence, mut entropy) = (Sum::over(self.part), Sum::over(self.part));
         let spread = || Spread {
-            data: self.data,
+            data: self.part.data,
             rows: 0,
             sum: 0.0,
         };
         let mut spreads = [spread(), spread()];
         let size = (DRAWS / samples).clamp(1, ROWS);
-        let tight = mean_over(self.job.model, self.theta, self.data, size, |joint, _| {
+        let tight = sum_over(self.job.model, self.theta, self.part, size, |joint, _| {
             let proposal = self.job.posterior;
             if let Latent::Finite(_) = joint.latent() {
                 // The latent is finite and can be enumerated.
@@ -395,9 +431,9 @@ impl<'a> Bounds<'a> {
         })?;
         let [evidence_error, tight_error] = spreads.map(|spread| (spread.rows > 0).then(|| spread.standard_error()));
         Ok(Measured {
-            evidence: evidence.mean(),
+            evidence: evidence.mean_log_density(),
             evidence_error,
-            tight,
+            tight: tight.mean_log_density(),
             tight_error,
             entropy: entropy.mean(),
         })
@@ -427,9 +463,9 @@ impl<'a> Objective<'a> {
 
     /// Adds all rows of `train`.
     fn add_all(&mut self, train: &Dataset) -> Result<()> {
-        let rows = Batch::whole(train, self.theta.dtype(), &self.theta.device())?;
-        for start in (0..rows.len()).step_by(ROWS) {
-            let part = rows.narrow(start, ROWS.min(rows.len() - start))?;
+        let rows = Batches::new(train, self.theta.dtype(), &self.theta.device());
+        for part in rows.parts(ROWS) {
+            let part = part?;
             self.add(self.job.model.joint(self.theta, &part)?.as_ref(), &part)?;
         }
         Ok(())

@@ -11,11 +11,11 @@
 use super::Job;
 use crate::Result;
 use crate::data::Batch;
+use crate::error::provided;
 use crate::math::streams::Generator;
 use crate::model::Joint;
 use crate::nn::{self, Parameters};
-use crate::objective::{Gradient, ObjectiveConfig};
-use crate::posterior::{Draws, Fit, Phase};
+use crate::posterior::{Draws, Fit, Network, Phase};
 use candle_core::Tensor;
 
 /// The objective of one step on `batch`, whose joint under `parameters` is `joint`; `draws` is called at most once.
@@ -28,42 +28,38 @@ pub(super) fn objective(
     model_samples: &mut Generator,
     draws: impl FnOnce() -> Result<Draws>,
 ) -> Result<Tensor> {
-    let fit = job.posterior.fit().filter(|_| job.objective.needs_posterior());
-    let Some((fit, phase)) = fit else {
+    let network = job.posterior.network().filter(|_| job.objective.needs_posterior());
+    let Some(Network { fit, phase, .. }) = network else {
         return job.objective.value(joint, step, draws);
     };
     let draws = draws()?;
-    let elbo = ObjectiveConfig::Elbo(job.objective.elbo());
+    let elbo = job.objective.elbo();
     if fit == Fit::ReverseKl && job.objective.shares_gradient_with_elbo() {
-        return elbo.value(joint, step, || Ok(draws));
+        return elbo.value(joint, &draws, step);
     }
-    let doubly =
-        matches!(&job.objective, ObjectiveConfig::Iwae(iwae) if iwae.gradient == Gradient::DoublyReparameterised);
-    if fit == Fit::Objective && !doubly {
+    let surrogate = job.objective.surrogate().filter(|_| fit == Fit::Objective);
+    if fit == Fit::Objective && surrogate.is_none() {
         return job.objective.value(joint, step, || Ok(draws));
     }
     let objective = job.objective.value(joint, step, || Ok(draws.detached()))?;
     let other = match (fit, phase) {
         (Fit::ForwardKl, Phase::Wake) => nn::weighted_sum(draws.log_q()?, &draws.weights)?,
         (Fit::ForwardKl, Phase::Sleep) => {
-            let latents = joint.sample_latents(1, model_samples)?;
+            let ancestral = provided(joint.ancestral(), "samples of z and x")?;
+            let latents = ancestral.sample_latents(1, model_samples)?;
             let sampled = Batch {
-                observed: joint.sample_observed(&latents, model_samples)?,
+                observed: ancestral.sample_observed(&latents, model_samples)?,
                 ..batch.clone()
             };
             let joint = job.model.joint(parameters, &sampled)?;
             job.posterior.log_q(joint.as_ref(), parameters, &latents)?.squeeze(1)?
         }
-        _ => {
+        (Fit::ReverseKl | Fit::Objective, _) => {
             let frozen = parameters.snapshot()?;
             let joint = job.model.joint(&frozen, batch)?;
-            let surrogate = match (&job.objective, fit) {
-                (ObjectiveConfig::Iwae(iwae), Fit::Objective) => iwae.surrogate(joint.as_ref(), &draws)?,
-                _ => None,
-            };
             match surrogate {
-                Some(surrogate) => surrogate,
-                None => elbo.value(joint.as_ref(), step, || Ok(draws))?,
+                Some(surrogate) => surrogate.value(joint.as_ref(), &draws)?,
+                None => elbo.value(joint.as_ref(), &draws, step)?,
             }
         }
     };

@@ -11,7 +11,7 @@ pub mod metrics;
 mod supported;
 
 pub use config::{AdamConfig, Device, EarlyStopping, EmConfig, LearningRateSchedule, Precision, TrainingConfig};
-pub use supported::{Combination, supported_combinations, unsupported};
+pub use supported::{Combination, OPTIMIZERS, supported_combinations, unsupported};
 
 use crate::data::Splits;
 use crate::math::streams::Streams;
@@ -49,10 +49,7 @@ impl Job<'_> {
     /// the learning rate. Rules that compare evaluations apply only after it. A learning rate that decays to 0 until
     /// the last step is not counted: it does not change the objective.
     pub fn schedules_end(&self) -> u64 {
-        let learning_rate = match self.training {
-            TrainingConfig::Adam(adam) => adam.warm_up_steps,
-            TrainingConfig::Em(_) => 0,
-        };
+        let learning_rate = self.training.warm_up_steps();
         let ends = self.schedules().into_iter().map(|(_, end)| end);
         ends.fold(learning_rate, u64::max)
     }
@@ -63,9 +60,7 @@ impl Job<'_> {
         if self.objective.needs_posterior() {
             all.push(("the temperature", self.posterior.common().temperature.ends_at()));
         }
-        if let ObjectiveConfig::Elbo(elbo) = self.objective {
-            all.push(("the warm-up of β", elbo.warm_up_steps));
-        }
+        all.extend(self.objective.schedule().map(|(name, _, end)| (name, end)));
         all
     }
 }
@@ -92,23 +87,31 @@ pub struct State {
     pub facts: BTreeMap<String, String>,
 }
 
-/// An observer of training.
+/// An observer of training. What it does not override it ignores, and it never interrupts.
 pub trait Observer {
     /// Metrics after `step` steps.
-    fn evaluated(&mut self, step: u64, metrics: &[(String, f64)]) -> Result<()>;
+    fn evaluated(&mut self, _step: u64, _metrics: &[(String, f64)]) -> Result<()> {
+        Ok(())
+    }
 
     /// A notable event at `step`.
-    fn noted(&mut self, step: u64, text: &str) -> Result<()>;
+    fn noted(&mut self, _step: u64, _text: &str) -> Result<()> {
+        Ok(())
+    }
 
     /// Offers a state to resume from, after the metrics of its step; it must be kept if `required` (the run stops
     /// here), and may be skipped otherwise.
-    fn checkpoint(&mut self, required: bool, state: &dyn Fn() -> Result<State>) -> Result<()>;
+    fn checkpoint(&mut self, _required: bool, _state: &dyn Fn() -> Result<State>) -> Result<()> {
+        Ok(())
+    }
 
     /// `done` of at most `of` units of work are done.
-    fn progressed(&mut self, done: u64, of: u64);
+    fn progressed(&mut self, _done: u64, _of: u64) {}
 
     /// Whether to stop after this step.
-    fn interrupted(&self) -> bool;
+    fn interrupted(&self) -> bool {
+        false
+    }
 }
 
 /// The result of training.

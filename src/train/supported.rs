@@ -1,11 +1,14 @@
-//! The supported combinations of model × posterior × objective × optimizer. This one table is checked before anything
-//! runs, printed by `describe`, and used by the tests.
+//! Which combinations of model × posterior × objective × optimizer are supported.
+//!
+//! The table is derived: a posterior and an objective declare what they need, a model declares what it can do. It is checked
+//! before anything runs, printed by `describe`, and drives the test matrix.
 
 use super::{Device, TrainingConfig};
 use crate::error::Fault;
-use crate::model::{Abilities, ModelConfig};
-use crate::objective::{Elbo, Iwae, NoKeys, ObjectiveConfig};
-use crate::posterior::{Common, PosteriorConfig, Schedule};
+use crate::kind::{self, Chosen, Family};
+use crate::model::{Abilities, MStep, ModelConfig, Need};
+use crate::objective::{ObjectiveConfig, ObjectiveKind, PosteriorUse};
+use crate::posterior::{Common, DrawsOf, PosteriorConfig, PosteriorKind, Schedule};
 
 /// One combination of kinds.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,161 +21,87 @@ pub struct Combination {
     pub optimizer: &'static str,
 }
 
-const POSTERIORS: [&str; 10] = [
-    "exact",
-    "sampled",
-    "hard",
-    "amortised",
-    "importance",
-    "hamiltonian",
-    "filter",
-    "extended_kalman",
-    "unscented_kalman",
-    "particle",
-];
-const OPTIMIZERS: [&str; 2] = ["adam", "em"];
+/// The optimizers, in the order in which they are listed.
+pub const OPTIMIZERS: [&str; 2] = [TrainingConfig::ADAM, TrainingConfig::EM];
 
-fn objectives() -> [(&'static str, ObjectiveConfig); 5] {
-    [
-        ("marginal_likelihood", ObjectiveConfig::MarginalLikelihood(NoKeys {})),
-        (
-            "expected_log_likelihood",
-            ObjectiveConfig::ExpectedLogLikelihood(NoKeys {}),
-        ),
-        ("elbo", ObjectiveConfig::Elbo(Elbo::default())),
-        ("iwae", ObjectiveConfig::Iwae(Iwae::default())),
-        ("mean_squared_error", ObjectiveConfig::MeanSquaredError(NoKeys {})),
-    ]
+/// The key at fault and what is wrong with it.
+type Refusal = (&'static str, String);
+
+/// Every kind of a family with its default options.
+fn defaults<F: Family + ?Sized>() -> Vec<Chosen<F>> {
+    let entries = kind::entries::<F>().into_iter();
+    entries.filter_map(|entry| entry.default_options().ok()).collect()
 }
 
-/// Why a combination is not supported: the key at fault, the problem, what was expected. None if it is supported.
+/// Why a combination is not supported; none if it is.
 fn refusal(
-    model: Abilities,
-    posterior: &str,
-    objective: (&str, &ObjectiveConfig),
+    model: &Abilities,
+    posterior: &PosteriorConfig,
+    objective: &ObjectiveConfig,
     optimizer: &str,
-) -> Option<(&'static str, String, &'static str)> {
-    let (objective_kind, objective) = objective;
-    let is_network = matches!(posterior, "amortised" | "importance");
-    let is_of_trajectories = matches!(
-        posterior,
-        "filter" | "extended_kalman" | "unscented_kalman" | "particle"
-    );
-    let needs_closed_form = matches!(posterior, "exact" | "sampled" | "hard" | "filter");
-    let uses = objective.needs_posterior();
-    let is_expected = matches!(objective, ObjectiveConfig::ExpectedLogLikelihood(_));
-    let rules = [
-        (
-            is_of_trajectories && !model.sequential,
-            "posterior.kind",
-            format!("`{posterior}` is a posterior of trajectories, and this model has none"),
-            "`exact`, `sampled` or `hard`",
-        ),
-        (
-            objective.needs_conditional() && !model.conditional,
-            "objective.kind",
-            "a density has no E[y|x] to compare y with".to_owned(),
-            "a conditional model",
-        ),
-        (
-            objective.needs_conditional() && !model.finite_latent,
-            "objective.kind",
-            "this model's E[y|x] has no closed form".to_owned(),
-            "an objective of probabilities",
-        ),
-        (
-            matches!(objective, ObjectiveConfig::MarginalLikelihood(_)) && !model.exact_likelihood,
-            "objective.kind",
-            "this model's log p(x) has no closed form that can be maximised".to_owned(),
-            "`elbo`, `iwae` or `expected_log_likelihood`",
-        ),
-        (
-            optimizer == "em" && !model.closed_form,
-            "training.optimizer",
-            "this model has no closed-form M-step".to_owned(),
-            "`optimizer = \"adam\"`",
-        ),
-        (
-            optimizer == "em" && !is_expected,
-            "objective.kind",
-            format!("EM maximises the expected log-likelihood, not `{objective_kind}`"),
-            "`expected_log_likelihood`, or `optimizer = \"adam\"`",
-        ),
-        (
-            optimizer == "em" && is_network,
-            "posterior.kind",
-            format!("EM is for posteriors without a network, and `{posterior}` may have one"),
-            "`exact`, `sampled` or `hard`, or `optimizer = \"adam\"`",
-        ),
-        (
-            optimizer == "em" && !model.finite_latent && !model.sequential && posterior != "exact",
-            "posterior.kind",
-            format!("the M-step of a continuous latent needs its true posterior, not `{posterior}`"),
-            "`exact`, or `optimizer = \"adam\"`",
-        ),
-        (
-            !uses && posterior != "exact",
-            "posterior.kind",
-            format!("`{objective_kind}` uses no posterior, so `{posterior}` would be ignored"),
-            "`exact`, or an objective that uses the posterior",
-        ),
-        (
-            posterior == "hamiltonian" && (model.sequential || model.finite_latent),
-            "posterior.kind",
-            "`hamiltonian` needs the gradient of a continuous latent variable, and this model has none".to_owned(),
-            "`exact`, `sampled` or `hard`",
-        ),
-        (
-            is_network && model.sequential,
-            "posterior.kind",
-            format!("`{posterior}` is a posterior of independent rows, and this model is one of sequences"),
-            "`exact`, `sampled`, `hard` or `filter`",
-        ),
-        (
-            uses && needs_closed_form && !model.exact_posterior,
-            "posterior.kind",
-            format!("this model's true posterior has no closed form, and `{posterior}` needs it"),
-            match model.sequential {
-                true => "`extended_kalman`, `unscented_kalman` or `particle`",
-                false => "`amortised`, `importance` or `hamiltonian`",
-            },
-        ),
-        (
-            matches!(objective, ObjectiveConfig::Elbo(_)) && posterior == "importance",
-            "posterior.kind",
-            "self-normalised draws have no tractable q(z|x), so their entropy is unknown".to_owned(),
-            "`amortised`, or `objective.kind = \"expected_log_likelihood\"`",
-        ),
-        (
-            matches!(objective, ObjectiveConfig::Elbo(_)) && posterior == "hamiltonian",
-            "posterior.kind",
-            "log q of the last state of a chain is unknown, so the entropy is unknown".to_owned(),
-            "`amortised`, or `objective.kind = \"expected_log_likelihood\"`",
-        ),
-        (
-            matches!(objective, ObjectiveConfig::Iwae(_))
-                && (model.sequential || (posterior != "sampled" && (model.finite_latent || posterior != "amortised"))),
-            "posterior.kind",
-            format!(
-                "`iwae` needs equally weighted draws from a tractable q(z|x), which `{posterior}` does not give here"
-            ),
-            "`amortised` with a continuous latent, `sampled` with a finite one",
-        ),
-    ];
-    let broken = rules.into_iter().find(|(is_broken, ..)| *is_broken);
-    broken.map(|(_, key, message, expected)| (key, message, expected))
+) -> Option<Refusal> {
+    let (of_posterior, of_objective) = (posterior.name(), objective.name());
+    let lacking = |needs: &[Need]| needs.iter().copied().find(|need| !model.has(*need));
+    if let Some(need) = lacking(objective.needs()) {
+        return Some(("objective.kind", need.reason(of_objective)));
+    }
+    let is_em = optimizer == TrainingConfig::EM;
+    if is_em && model.m_step == MStep::None {
+        return Some(("training.optimizer", "this model has no closed-form M-step".to_owned()));
+    }
+    if is_em && !objective.is_of_em() {
+        let message = format!("EM maximises the expected log-likelihood, not `{of_objective}`");
+        return Some(("objective.kind", message));
+    }
+    refusal_of_posterior(model, posterior, objective, is_em)
+        .or_else(|| lacking(posterior.needs()).map(|need| need.reason(of_posterior)))
+        .map(|message| ("posterior.kind", message))
 }
 
-/// The supported combinations with a model of these abilities.
+/// Why a posterior does not go with an objective and an optimizer.
+fn refusal_of_posterior(
+    model: &Abilities,
+    posterior: &PosteriorConfig,
+    objective: &ObjectiveConfig,
+    is_em: bool,
+) -> Option<String> {
+    let (of_posterior, of_objective) = (posterior.name(), objective.name());
+    let facts = posterior.facts();
+    let posterior_use = objective.posterior_use();
+    if posterior_use == PosteriorUse::None {
+        let message = format!("`{of_objective}` uses no posterior, so `{of_posterior}` would be ignored");
+        return (!facts.is_exact).then_some(message);
+    }
+    if is_em && facts.may_have_network {
+        return Some(format!(
+            "EM is for posteriors without a network, and `{of_posterior}` may have one"
+        ));
+    }
+    if is_em && model.m_step == MStep::ExactPosterior && !facts.is_exact {
+        return Some(format!(
+            "the M-step of this model is in closed form for its true posterior only, not for `{of_posterior}`"
+        ));
+    }
+    match (posterior_use, facts.draws) {
+        (PosteriorUse::KnownDensity, DrawsOf::Unknown(reason)) => Some(format!("`{of_objective}`: {reason}")),
+        (PosteriorUse::IndependentDraws, draws) if !draws.are_independent(model.latent) => Some(format!(
+            "`{of_objective}` needs equally likely draws from a known q(z|x), which `{of_posterior}` does not give here"
+        )),
+        _ => None,
+    }
+}
+
+/// Every supported combination with a model of these abilities.
 pub fn supported_combinations(model: Abilities) -> Vec<Combination> {
+    let posteriors = defaults::<dyn PosteriorKind>();
     let mut supported = Vec::new();
-    for (name, objective) in &objectives() {
-        for posterior in POSTERIORS {
+    for objective in &defaults::<dyn ObjectiveKind>() {
+        for posterior in &posteriors {
             for optimizer in OPTIMIZERS {
-                if refusal(model, posterior, (name, objective), optimizer).is_none() {
+                if refusal(&model, posterior, objective, optimizer).is_none() {
                     supported.push(Combination {
-                        objective: name,
-                        posterior,
+                        objective: objective.name(),
+                        posterior: posterior.name(),
                         optimizer,
                     });
                 }
@@ -180,6 +109,35 @@ pub fn supported_combinations(model: Abilities) -> Vec<Combination> {
         }
     }
     supported
+}
+
+/// The value of `key` that would be supported beside the others.
+fn expected(key: &str, supported: &[Combination], asked: &Combination) -> String {
+    let value = |combination: &Combination| match key {
+        "posterior.kind" => format!("`{}`", combination.posterior),
+        "objective.kind" => format!("`{}`", combination.objective),
+        _ => format!("`optimizer = {:?}`", combination.optimizer),
+    };
+    let differs_only_there = |other: &Combination| {
+        (key == "posterior.kind" || key == "objective.kind" || other.posterior == asked.posterior)
+            && (key == "objective.kind" || other.objective == asked.objective)
+            && (key == "training.optimizer" || other.optimizer == asked.optimizer)
+    };
+    let mut names: Vec<String> = Vec::new();
+    for combination in supported.iter().filter(|other| differs_only_there(other)) {
+        let name = value(combination);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if asked.optimizer == TrainingConfig::EM && key != "training.optimizer" {
+        names.push(format!("`optimizer = {:?}`", TrainingConfig::ADAM));
+    }
+    match names.as_slice() {
+        [] => "another combination".to_owned(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
 }
 
 /// The fault of an unsupported combination; none if it is supported.
@@ -190,48 +148,39 @@ pub fn unsupported(
     training: &TrainingConfig,
 ) -> Option<Fault> {
     let abilities = model.abilities();
-    let posterior_kind = match posterior {
-        PosteriorConfig::Exact(_) => "exact",
-        PosteriorConfig::Sampled(_) => "sampled",
-        PosteriorConfig::Hard(_) => "hard",
-        PosteriorConfig::Amortised(_) => "amortised",
-        PosteriorConfig::Importance(_) => "importance",
-        PosteriorConfig::Hamiltonian(_) => "hamiltonian",
-        PosteriorConfig::Filter(_) => "filter",
-        PosteriorConfig::ExtendedKalman(_) => "extended_kalman",
-        PosteriorConfig::UnscentedKalman(_) => "unscented_kalman",
-        PosteriorConfig::Particle(_) => "particle",
+    let asked = Combination {
+        objective: objective.name(),
+        posterior: posterior.name(),
+        optimizer: training.name(),
     };
-    let optimizer = match training {
-        TrainingConfig::Adam(_) => "adam",
-        TrainingConfig::Em(_) => "em",
-    };
-    let kind = |objective: &ObjectiveConfig| {
-        let same = |other: &ObjectiveConfig| std::mem::discriminant(other) == std::mem::discriminant(objective);
-        objectives()
-            .into_iter()
-            .find(|(_, other)| same(other))
-            .map_or("", |(name, _)| name)
-    };
-    let objective_kind = kind(objective);
-    let describe = |supported: &Combination| {
-        format!(
-            "{} × {} × {}",
-            supported.objective, supported.posterior, supported.optimizer
-        )
-    };
-    let list = || {
-        let lines: Vec<String> = supported_combinations(abilities).iter().map(describe).collect();
-        format!(
-            "supported objective × posterior × optimizer for this model: {}",
-            lines.join(", ")
-        )
-    };
-    let refused = refusal(abilities, posterior_kind, (objective_kind, objective), optimizer);
-    if let Some((key, message, expected)) = refused {
-        return Some(Fault::new(key, message, expected, list()));
+    if let Some((key, message)) = refusal(&abilities, posterior, objective, asked.optimizer) {
+        let supported = supported_combinations(abilities);
+        let lines: Vec<String> = supported
+            .iter()
+            .map(|one| format!("{} × {} × {}", one.objective, one.posterior, one.optimizer))
+            .collect();
+        return Some(Fault::new(
+            key,
+            message,
+            expected(key, &supported, &asked),
+            format!(
+                "supported objective × posterior × optimizer for this model: {}",
+                lines.join(", ")
+            ),
+        ));
     }
-    if abilities.sequential && posterior.common().temperature != Schedule::Constant(1.0) {
+    unsupported_options(&abilities, posterior, objective, training)
+}
+
+/// The fault of an option that a supported combination does not have.
+fn unsupported_options(
+    abilities: &Abilities,
+    posterior: &PosteriorConfig,
+    objective: &ObjectiveConfig,
+    training: &TrainingConfig,
+) -> Option<Fault> {
+    let (common, plain) = (posterior.common(), Common::default());
+    if abilities.is_sequential() && common.temperature != Schedule::Constant(1.0) {
         return Some(Fault::new(
             "posterior.temperature",
             "beliefs over trajectories have no temperature",
@@ -239,8 +188,8 @@ pub fn unsupported(
             "remove it",
         ));
     }
-    if let TrainingConfig::Adam(config) = training
-        && abilities.sequential
+    if let Some(config) = training.adam()
+        && abilities.is_sequential()
         && config.device != Device::Cpu
     {
         return Some(Fault::new(
@@ -250,20 +199,16 @@ pub fn unsupported(
             "remove it",
         ));
     }
-    let continuous = !abilities.finite_latent && !abilities.sequential;
-    let is_closed = matches!(
-        posterior,
-        PosteriorConfig::Exact(_) | PosteriorConfig::Sampled(_) | PosteriorConfig::Hard(_)
-    );
-    // The common option of posteriors that is set.
-    let option = match posterior.common().refresh_every == Common::default().refresh_every {
+    // The option of every posterior that is given.
+    let option = match common.refresh_every == plain.refresh_every {
         true => "posterior.temperature",
         false => "posterior.refresh_every",
     };
-    if continuous && is_closed && *posterior.common() != Common::default() {
+    let is_of_closed_form = posterior.needs().contains(&Need::ExactPosterior);
+    if abilities.has(Need::ContinuousLatent) && is_of_closed_form && *common != plain {
         return Some(Fault::new(
             option,
-            "the posterior of a continuous latent cannot be stale or tempered here",
+            "the posterior of a continuous latent is neither stale nor tempered here",
             "no `refresh_every` and no `temperature`",
             "remove them, or choose `importance`",
         ));
@@ -272,7 +217,10 @@ pub fn unsupported(
     ignored.then(|| {
         Fault::new(
             option,
-            format!("`{objective_kind}` uses no posterior, so these options would be ignored"),
+            format!(
+                "`{}` uses no posterior, so these options would be ignored",
+                objective.name()
+            ),
             "no options here",
             "remove them, or choose `expected_log_likelihood`",
         )

@@ -3,7 +3,7 @@
 use crate::case::{Case, agrees, close, mean_and_error, numbers, objective, rows};
 use candle_core::Tensor;
 use latent_lab::math::streams::Streams;
-use latent_lab::objective::{Gradient, Iwae, ObjectiveConfig};
+use latent_lab::objective::{Gradient, Iwae, ObjectiveConfig, ObjectiveKind};
 use latent_lab::posterior::{Draws, PosteriorConfig};
 
 const LINEAR: &str = "kind = 'latent_gaussian'\nlatent_dimensions = 2\nhidden = []\nfixed_deviation = 0.5";
@@ -134,9 +134,10 @@ fn the_doubly_reparameterised_gradient_is_the_plain_one_on_average() {
         let one = iwae.value(joint.as_ref(), 0, || Ok(draws.clone())).expect("values");
         let one = case.gradient(&one, of_network);
         let other = doubly
-            .surrogate(joint.as_ref(), &draws)
-            .expect("values")
-            .expect("a surrogate");
+            .surrogate()
+            .expect("a surrogate")
+            .value(joint.as_ref(), &draws)
+            .expect("values");
         let other = case.gradient(&other, of_network);
         differences.push(one.iter().zip(&other).map(|(a, b)| a - b).collect::<Vec<_>>());
         plain.push(one);
@@ -260,6 +261,6 @@ fn a_chain_has_no_bound() {
     for kind in ["elbo", "iwae"] {
         let objective = objective(&format!("kind = '{kind}'"));
         let error = objective.value(joint.as_ref(), 0, || Ok(draws.clone())).unwrap_err();
-        assert!(error.to_string().contains("no tractable log q"), "{error}");
+        assert!(error.to_string().contains("tractable log q"), "{error}");
     }
 }

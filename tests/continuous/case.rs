@@ -4,12 +4,12 @@ use candle_core::{DType, Device, Tensor};
 use latent_lab::data::{Batch, Dataset, Table};
 use latent_lab::math::streams::Streams;
 use latent_lab::model::{Joint, Model, ModelConfig};
-use latent_lab::nn::{Parameters, backward};
+use latent_lab::nn::{Parameters, backward, normal};
 use latent_lab::objective::ObjectiveConfig;
 use latent_lab::posterior::{Draws, PosteriorConfig};
 use nalgebra::{DMatrix, DVector};
 use rand::RngExt;
-use rand_distr::{Distribution, StandardNormal};
+use rand_distr::StandardNormal;
 
 /// A model, its posterior, and parameters of both.
 pub struct Case {
@@ -32,8 +32,8 @@ pub fn rows(count: usize, observed: usize, given: usize, binary: bool, streams: 
         Table::new((0..count * columns).map(value).collect(), columns)
     };
     Dataset {
-        observed: table(observed, binary),
-        given: (given > 0).then(|| table(given, false)),
+        observed: table(observed, binary).into(),
+        given: (given > 0).then(|| table(given, false).into()),
         ..Dataset::default()
     }
 }
@@ -54,8 +54,7 @@ impl Case {
             .expect("a network");
         let noise = &mut streams.named("noise").at(0);
         for (_, var) in theta.iter() {
-            let noise: Vec<f64> = StandardNormal.sample_iter(&mut *noise).take(var.elem_count()).collect();
-            let noise = Tensor::from_vec(noise, var.shape(), &Device::Cpu).expect("noise");
+            let noise = normal(&mut *noise, var.shape(), DType::F64, &Device::Cpu).expect("noise");
             let moved = (noise * 0.3).and_then(|noise| var.as_tensor() + noise).expect("a sum");
             var.set(&moved).expect("the same shape");
         }

@@ -1,9 +1,10 @@
 //! A policy with a continuous latent: how long a latent lasts, the mean action, and refused settings.
 
 use crate::case::{Case, agrees, rows};
-use latent_lab::control::{ActionRule, LatentRule, Policy};
-use latent_lab::data::{Standardization, Table};
-use latent_lab::math::streams::{Generator, Streams};
+use latent_lab::control::{ActionRule, Agent, LatentRule, Policy};
+use latent_lab::data::Standardization;
+use latent_lab::math::streams::Streams;
+use latent_lab_envs::Observations;
 
 const EPISODES: usize = 400;
 
@@ -34,20 +35,17 @@ fn policy<'a>(
     }
 }
 
-fn generators() -> Vec<Generator> {
-    let stream = Streams::new(0).named("action");
-    (0..EPISODES as u64).map(|i| stream.at(i)).collect()
+fn observations() -> Observations {
+    Observations::Vectors {
+        values: [0.3, -0.5].repeat(EPISODES),
+        size: 2,
+    }
 }
 
 /// Actions of two decisions at the same observation.
 fn twice(policy: &Policy) -> [Vec<f64>; 2] {
-    let strata = Streams::new(0).named("latent");
-    let (mut kept, mut rngs) = (None, generators());
-    [0, 1].map(|decision| {
-        let observations = Table::new([0.3, -0.5].repeat(EPISODES), 2);
-        let actions = policy.act(observations, &mut kept, &mut strata.at(decision), &mut rngs);
-        actions.expect("actions").into_iter().map(|action| action[0]).collect()
-    })
+    let mut acting = policy.begin(EPISODES, &Streams::new(0));
+    [(), ()].map(|()| acting.act(observations()).expect("actions"))
 }
 
 #[test]
@@ -89,10 +87,9 @@ fn no_component_of_a_continuous_latent_is_the_most_likely() {
     let same = Standardization::default();
     let case = case("standard_normal");
     let policy = policy(&case, &same, ActionRule::MostLikelyComponent, LatentRule::PerStep);
-    let observations = Table::new([0.3, -0.5].repeat(EPISODES), 2);
-    let strata = &mut Streams::new(0).named("latent").at(0);
     let error = policy
-        .act(observations, &mut None, strata, &mut generators())
+        .begin(EPISODES, &Streams::new(0))
+        .act(observations())
         .unwrap_err();
     assert!(error.to_string().contains("no most likely component"), "{error}");
 }

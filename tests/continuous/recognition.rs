@@ -2,7 +2,6 @@
 
 use crate::case::{mean_and_error, numbers};
 use candle_core::{DType, Device};
-use latent_lab::Result;
 use latent_lab::data::{Batch, DataConfig, Splits};
 use latent_lab::math::linear_latent::LinearLatent;
 use latent_lab::math::rows::Observations;
@@ -11,30 +10,12 @@ use latent_lab::model::{Latents, Model, ModelConfig};
 use latent_lab::nn::Parameters;
 use latent_lab::objective::ObjectiveConfig;
 use latent_lab::posterior::PosteriorConfig;
-use latent_lab::train::{Job, Observer, State, TrainingConfig, train};
+use latent_lab::train::{Job, Observer, TrainingConfig, train};
 use std::path::Path;
 
 struct Nobody;
 
-impl Observer for Nobody {
-    fn evaluated(&mut self, _: u64, _: &[(String, f64)]) -> Result<()> {
-        Ok(())
-    }
-
-    fn noted(&mut self, _: u64, _: &str) -> Result<()> {
-        Ok(())
-    }
-
-    fn checkpoint(&mut self, _: bool, _: &dyn Fn() -> Result<State>) -> Result<()> {
-        Ok(())
-    }
-
-    fn progressed(&mut self, _: u64, _: u64) {}
-
-    fn interrupted(&self) -> bool {
-        false
-    }
-}
+impl Observer for Nobody {}
 
 struct Trained {
     model: Box<dyn Model>,

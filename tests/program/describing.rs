@@ -4,6 +4,7 @@ use crate::laboratory::Laboratory;
 use latent_lab::spec::check::check;
 use latent_lab::spec::shape::Shape;
 use latent_lab::spec::tree::{self, Sources};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 fn names(laboratory: &Laboratory, kind: &str) -> Vec<String> {
@@ -46,17 +47,36 @@ fn make_files(laboratory: &Laboratory, example: &str) {
     }
 }
 
-/// Every description of `kind` names the keys of what it describes, and its example runs as it stands.
-fn describes(kind: &str, least: usize) {
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Every kind that the schema has in `section` is listed as a `kind`; its description has the line of the list and all its
+/// keys, and an example of it that runs as it stands.
+fn describes(kind: &str, section: &str) {
     let laboratory = Laboratory::new();
+    let json = laboratory.say(&["list", kind, "--json"]).expect(0).json();
     let names = names(&laboratory, kind);
-    assert!(names.len() >= least, "{names:?}");
+    let kinds = crate::keys::kinds_of(section);
+    let known: BTreeSet<&String> = kinds.keys().collect();
+    assert!(
+        known.is_empty() || known == names.iter().collect(),
+        "{names:?} and {known:?}"
+    );
     let table = laboratory.say(&["list", kind]).expect(0);
     assert_eq!(table.out.lines().count(), names.len() + 2, "{}", table.out);
-    for name in names {
-        let said = laboratory.say(&["describe", kind, &name]).expect(0);
-        assert!(said.out.contains(&name));
+    for (number, name) in names.iter().enumerate() {
+        let said = laboratory.say(&["describe", kind, name]).expect(0);
+        // The first line is the name that was asked for.
+        let (_, page) = said.out.split_once('\n').expect("lines");
+        let summary = json[number]["summary"].as_str().expect("a line");
+        assert!(flat(page).contains(&flat(summary)), "{summary}\n{page}");
+        for key in kinds.get(name).into_iter().flatten() {
+            let is_its_line = |line: &str| line.starts_with(&format!("  {key} "));
+            assert!(page.lines().any(is_its_line), "{kind} {name} lacks {key}:\n{page}");
+        }
         let example = example(&said.out);
+        assert!(example.contains(&format!("= {name:?}")), "{name}: {example}");
         let laboratory = Laboratory::with(&example);
         make_files(&laboratory, &example);
         laboratory.say(&["run", "e.toml", "--quiet", "--seeds", "1"]).expect(0);
@@ -65,32 +85,32 @@ fn describes(kind: &str, least: usize) {
 
 #[test]
 fn models() {
-    describes("model", 4);
+    describes("model", "model");
 }
 
 #[test]
 fn posteriors() {
-    describes("posterior", 3);
+    describes("posterior", "posterior");
 }
 
 #[test]
 fn objectives() {
-    describes("objective", 4);
+    describes("objective", "objective");
 }
 
 #[test]
 fn optimizers() {
-    describes("optimizer", 2);
+    describes("optimizer", "training");
 }
 
 #[test]
 fn sources_of_data() {
-    describes("data", 9);
+    describes("data", "data");
 }
 
 #[test]
 fn environments() {
-    describes("environment", 1);
+    describes("environment", "environment");
 }
 
 /// `list` and `describe` without a kind say what there is.
@@ -101,7 +121,7 @@ fn without_a_kind_the_kinds_are_listed() {
     assert_eq!(laboratory.say(&["describe"]).expect(0).out, listed.out);
     let json = laboratory.say(&["list", "--json"]).expect(0).json();
     let kinds = json.as_array().expect("a list");
-    assert!(kinds.len() >= 14, "{json}");
+    assert_eq!(listed.out.lines().count(), kinds.len() + 6, "{}", listed.out);
     for kind in kinds {
         let name = kind["name"].as_str().expect("a name");
         let count = kind["count"].as_u64().expect("a count");
@@ -167,7 +187,7 @@ fn keys_of_every_table_are_described() {
         (&["optimizer", "em"], &["k-means++"]),
         (
             &["evaluation"],
-            &["metrics", "rollouts", "horizon", "warm_up", "environment"],
+            &["metrics", "rollout", "episodes", "horizon", "warm_up", "environment"],
         ),
         (
             &["environment", "tree"],
@@ -178,6 +198,20 @@ fn keys_of_every_table_are_described() {
                 "oracle:",
                 "random:",
             ],
+        ),
+        (
+            &["environment", "pendulum_v1"],
+            &[
+                "θ̇'",
+                "torque from -2 to 2",
+                "longest episode: 200 steps",
+                "success: not declared",
+                "random:",
+            ],
+        ),
+        (
+            &["data", "demonstrations"],
+            &["environment", "\"cart_pole_v1\"", "count demonstrations"],
         ),
         (&["variant"], &["[[variant]]", "name"]),
         (&["grid"], &["training.learning_rate"]),

@@ -329,16 +329,46 @@ fn evaluation() {
         ),
         ("no roll-outs", tree("metrics = [\"rollout/success_rate\"]")),
         ("no estimates", density("metrics = [\"estimator/value_bias\"]")),
-        ("a density as policy", density("environment = \"tree\"")),
+        ("a density as policy", density("rollout.environment = \"tree\"")),
         (
             "another state",
-            of(REGRESSION, CONDITIONAL, ADAM, "environment = \"tree\"")
+            of(REGRESSION, CONDITIONAL, ADAM, "rollout.environment = \"tree\"")
         ),
-        ("roll-outs without environment", tree("rollouts = 10")),
-        ("an action without environment", tree("action = \"mean\"")),
+        ("roll-outs without environment", tree("rollout.episodes = 10")),
+        ("no such environment", tree("rollout.environment = \"three\"")),
+        (
+            "no such setting of an environment",
+            tree("rollout.environment = { kind = \"tree\", interval = 0.1 }")
+        ),
+        (
+            "another setting of an environment than of the data",
+            tree("rollout.environment = { kind = \"tree\", action = \"turn_rate\" }")
+        ),
+        (
+            "no success",
+            of(
+                "source = \"demonstrations\"\nenvironment = \"pendulum_v1\"\ntrain = 2",
+                CONDITIONAL,
+                ADAM,
+                "metrics = [\"rollout/success_rate\"]\nrollout.environment = \"pendulum_v1\""
+            )
+        ),
+        ("an older name of the environment", tree("environment = \"tree\"")),
+        ("an older name of the episodes", tree("rollouts = 10")),
+        ("an older name of the action", tree("action = \"mean\"")),
+        ("an older name of the latent", tree("latent = \"per_episode\"")),
+        (
+            "an older name of the initial values",
+            of(
+                "source = \"lgssm\"",
+                "kind = \"linear_gaussian_ssm\"\nfirst_values = \"random\"",
+                EM,
+                ""
+            )
+        ),
         (
             "a latent per episode for the mean action",
-            tree("environment = \"tree\"\naction = \"mean\"\nlatent = \"per_episode\"")
+            tree("rollout = { environment = \"tree\", action = \"mean\", latent = \"per_episode\" }")
         ),
         (
             "the most likely component of a continuous latent",
@@ -346,7 +376,7 @@ fn evaluation() {
                 "source = \"tree\"\ntrain = 5",
                 "kind = \"latent_gaussian\"",
                 ADAM,
-                "environment = \"tree\"\naction = \"most_likely_component\"\n[posterior]\nkind = \"amortised\"",
+                "[evaluation.rollout]\nenvironment = \"tree\"\naction = \"most_likely_component\"\n[posterior]\nkind = \"amortised\"",
             )
         ),
         (

@@ -472,7 +472,8 @@ proptest! {
             "posterior.temperature", "posterior.refresh_every", "objective.kind", "objective.beta", "training.optimizer",
             "training.steps", "training.starts", "training.tolerance", "training.batch_size", "training.learning_rate",
             "training.warm_up_steps", "training.learning_rate_schedule", "training.early_stopping", "training.averaging",
-            "evaluation.metrics", "evaluation.environment", "evaluation.rollouts", "evaluation.action", "evaluation.latent",
+            "evaluation.metrics", "evaluation.rollout", "evaluation.rollout.environment", "evaluation.rollout.episodes",
+            "evaluation.rollout.action", "evaluation.rollout.latent", "evaluation.rollouts",
         ]), value()), 0..4),
     ) {
         let text = format!("{HEAD}[data]\nsource = {source:?}\n[model]\nkind = {model:?}\n[training]\noptimizer = \"adam\"\n");

@@ -58,7 +58,12 @@ fn keys(schema: &Value, root: &Value, prefix: &str, found: &mut BTreeSet<String>
         let mut deeper = BTreeSet::new();
         keys(inner, root, &path, &mut deeper);
         let is_also_a_value = resolve(inner, root).get("properties").is_none();
-        if deeper.is_empty() || is_also_a_value && path.ends_with("temperature") {
+        if deeper.is_empty()
+            || is_also_a_value
+                && ["temperature", "rollout.environment"]
+                    .iter()
+                    .any(|end| path.ends_with(end))
+        {
             found.insert(path);
         }
         found.extend(deeper);
@@ -72,30 +77,54 @@ fn resolve<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
     }
 }
 
+/// The kinds of every section with the schemas of their tables, and the schema of the section.
+fn sections(root: &Value) -> impl Iterator<Item = (&str, BTreeMap<&str, &Value>, &Value)> {
+    let sections = root["properties"].as_object().expect("sections").iter();
+    sections.map(|(section, schema)| {
+        let mut schema = resolve(schema, root);
+        let defaulted = schema
+            .get("allOf")
+            .and_then(Value::as_array)
+            .map(|all| resolve(&all[0], root));
+        schema = defaulted.unwrap_or(schema);
+        let kinds = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+        let named = kinds.map(|kind| {
+            let tags = kind["properties"].as_object().expect("a tag");
+            let name = tags.values().find_map(|tag| tag.get("const")?.as_str());
+            (name.expect("a kind"), kind)
+        });
+        (section.as_str(), named.collect(), schema)
+    })
+}
+
 /// Every key as `section.kind.key`, or `section.*.key` where all kinds of a section share it.
 fn all_keys() -> BTreeSet<String> {
     let root = schema_for!(latent_lab::spec::Spec).to_value();
     let mut found = BTreeSet::new();
-    for (section, schema) in root["properties"].as_object().expect("sections") {
-        let mut schema = resolve(schema, &root);
-        let defaulted = schema
-            .get("allOf")
-            .and_then(Value::as_array)
-            .map(|all| resolve(&all[0], &root));
-        schema = defaulted.unwrap_or(schema);
-        let kinds = schema.get("oneOf").and_then(Value::as_array);
-        for kind in kinds.into_iter().flatten() {
-            let tags = kind["properties"].as_object().expect("a tag");
-            let name = tags
-                .values()
-                .find_map(|tag| tag.get("const")?.as_str())
-                .expect("a kind");
+    for (section, kinds, schema) in sections(&root) {
+        for (name, kind) in kinds {
             keys(kind, &root, &format!("{section}.{name}"), &mut found);
         }
         let own = serde_json::json!({ "properties": schema.get("properties").cloned().unwrap_or_default() });
         keys(&own, &root, &format!("{section}.*"), &mut found);
     }
     found
+}
+
+/// The kinds of a section of the experiment file, each with the keys of its own (without those inside keys); none where
+/// there is no such section.
+pub fn kinds_of(section: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let root = schema_for!(latent_lab::spec::Spec).to_value();
+    let own = |(name, kind): (&str, &Value)| {
+        let mut found = BTreeSet::new();
+        keys(kind, &root, "", &mut found);
+        let first = |path: String| path.split('.').nth(1).unwrap_or_default().to_owned();
+        (name.to_owned(), found.into_iter().map(first).collect())
+    };
+    let kinds = sections(&root)
+        .find(|(name, ..)| *name == section)
+        .map(|(_, kinds, _)| kinds);
+    kinds.into_iter().flatten().map(own).collect()
 }
 
 #[test]

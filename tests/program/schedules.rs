@@ -166,12 +166,6 @@ impl Observer for Strict {
         self.checkpoint = Some(state()?.step);
         Ok(())
     }
-
-    fn progressed(&mut self, _: u64, _: u64) {}
-
-    fn interrupted(&self) -> bool {
-        false
-    }
 }
 
 #[test]

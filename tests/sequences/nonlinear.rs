@@ -1,12 +1,11 @@
-//! The nonlinear state space in all modules: gradients, fixed entries, initial values, bad input. On a linear model,
-//! the exact posterior is the oracle of the approximate posteriors.
+//! The nonlinear state space in all modules: gradients, fixed entries, initial values. On a linear model, the exact
+//! posterior is the oracle of the approximate posteriors.
 
 use crate::case::{Case, assert_unbiased, distance, norm};
 use candle_core::{DType, Device};
 use latent_lab::nn::Parameters;
 use latent_lab::objective::ObjectiveConfig;
 use latent_lab::posterior::PosteriorConfig;
-use latent_lab::spec::load_experiment;
 use latent_lab::train::{Job, evaluation, forecast};
 use std::collections::BTreeMap;
 
@@ -42,7 +41,10 @@ fn on_a_linear_model_the_approximate_kalman_smoothers_are_the_exact_posterior() 
             bound[0]
         );
         let config: PosteriorConfig = toml::from_str(&format!("kind = {posterior}")).expect("a posterior");
-        let approximate = config.approximate_log_prob(joint.as_ref());
+        let approximate = config
+            .approximate_likelihood()
+            .expect("an approximation")
+            .log_prob(joint.as_ref());
         let approximate = approximate.and_then(|v| Ok(v.to_vec1::<f64>()?)).expect("values");
         assert!(
             distance(&approximate, &likelihood) < 1e-8 * norm(&likelihood),
@@ -339,51 +341,4 @@ fn predictions_are_scored_as_those_of_linear_models() {
         ratios.clone().count() == 3 && ratios.clone().all(|(_, ratio)| *ratio > 1.05),
         "{errors:?}"
     );
-}
-
-/// The faults of an experiment with this model and source.
-fn faults(model: &str, rest: &str) -> String {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("question.toml");
-    let text = format!(
-        "question = \"?\"\nseeds = 1\n[data]\nsource = \"growth\"\n[model]\nkind = \"nonlinear_gaussian_ssm\"\n{model}\n\
-         [training]\noptimizer = \"em\"\n{rest}"
-    );
-    std::fs::write(&file, text).expect("a file");
-    load_experiment(&file, &[]).expect_err("a fault").render(false)
-}
-
-#[test]
-fn faults_name_the_key_and_what_to_try() {
-    let particle = "[posterior]\nkind = \"particle\"\n";
-    for (model, rest, message) in [
-        ("", "", "`exact` needs it"),
-        ("", "[posterior]\nkind = \"hard\"\n", "`hard` needs it"),
-        (
-            "",
-            "[objective]\nkind = \"marginal_likelihood\"\n",
-            "log p(x) has no closed form",
-        ),
-        ("transition.start = [1.0]", particle, "1 numbers do not fit"),
-        ("transition_variances.start = [-0.1]", particle, "it holds -0.1"),
-        ("emission_variances.fixed = [0.0]", particle, "it holds 0"),
-        (
-            "",
-            "[posterior]\nkind = \"particle\"\n[evaluation]\nestimator_repeats = 5\n",
-            "no exact posterior to compare",
-        ),
-        (
-            "",
-            "[posterior]\nkind = \"unscented_kalman\"\nkappa = -2.0\n",
-            "no finite, positive spread",
-        ),
-        (
-            "",
-            "[posterior]\nkind = \"particle\"\ntemperature = 2.0\n",
-            "no temperature",
-        ),
-    ] {
-        let text = faults(model, rest);
-        assert!(text.contains(message), "{message}: {text}");
-    }
 }

@@ -38,7 +38,7 @@ pub(super) fn render(benchmark: &Benchmark) -> String {
           oracle on average, smaller is better",
     );
     line(&format!(
-        "intervals: {}; they speak of other seeds, not of other experiments",
+        "intervals: {}; they apply to other seeds, not to other experiments",
         benchmark.method
     ));
     if benchmark.variants.iter().any(|variant| variant.failed > 0) {
@@ -103,7 +103,7 @@ fn estimate(estimate: &Estimate) -> String {
     }
 }
 
-/// The place of the threshold nearest to `wanted`.
+/// The index of the threshold nearest to `wanted`.
 fn nearest(thresholds: &[f64], wanted: f64) -> Option<usize> {
     let far = |i: &usize| (thresholds[*i] - wanted).abs();
     (0..thresholds.len()).min_by(|a, b| far(a).total_cmp(&far(b)))

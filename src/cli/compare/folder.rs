@@ -1,4 +1,4 @@
-//! A folder of results that holds several experiments: which there are.
+//! Lists the experiments in a folder of results.
 
 use crate::Result;
 use crate::cli::table::Table;
@@ -16,12 +16,12 @@ struct Listed {
     folder: PathBuf,
     done: usize,
     runs: usize,
-    /// Its question, where a summary tells.
+    /// Its question, where a summary has it.
     question: Option<String>,
 }
 
-/// The experiments in `folder`; `None` if it is no folder of several experiments: it has a summary or runs of its own, or
-/// there is nothing in it.
+/// The experiments in `folder`; `None` if it is no folder of several experiments: it has a summary or runs of its own,
+/// or there is nothing in it.
 pub(super) fn experiments(folder: &Path) -> Result<Option<List>> {
     if folder.join("summary.json").exists() || !list_runs(folder)?.is_empty() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! The comparison as a text for people: scores, differences, verdicts, and what the numbers do not say.
+//! The comparison as a text for people: scores, differences, verdicts, and the limits of the numbers.
 
 use super::verdicts;
 use crate::cli::table::{Table, number};
@@ -7,7 +7,7 @@ use crate::stats::{self, Estimand, IntervalMethod};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// Lines of words are broken here.
+/// Text is wrapped at this width.
 const WIDTH: usize = 80;
 
 /// The comparison as a text that a person can read.
@@ -94,7 +94,8 @@ fn heading(metric: &MetricDocument) -> String {
     wrapped(&format!("{title} ({name}) in {unit}{direction}"), 0)
 }
 
-/// Variants as rows: how many seeds finished, the mean of `metric` with its interval, the standard deviation over seeds.
+/// Variants as rows: how many seeds finished, the mean of `metric` with its interval, the standard deviation over
+/// seeds.
 fn scores(summary: &Summary, metric: &MetricDocument) -> Table {
     let mut table = Table::new(&["variant", "seeds", "mean", "95 % interval", "std. dev."]);
     for variant in &summary.variants {
@@ -119,7 +120,7 @@ fn scores(summary: &Summary, metric: &MetricDocument) -> Table {
     table
 }
 
-/// How many seeds finished, of how many, and what became of the others: `2/4, 2 failed`.
+/// How many seeds finished, of how many, and the status of the others: `2/4, 2 failed`.
 fn seeds(variant: &VariantSummary) -> String {
     let mut text = format!("{}/{}", variant.count("done"), variant.seeds.len());
     for status in ["failed", "damaged", "stale", "partial", "running"] {
@@ -222,7 +223,7 @@ fn explanations(summary: &Summary) -> String {
     text
 }
 
-/// How accurate the value of a single run is, where it is an estimate: an error that no number of seeds shows.
+/// How accurate the value of a single run is, where it is an estimate: an error that more seeds do not reveal.
 fn within_a_run(summary: &Summary) -> Option<String> {
     let metric = &summary.metric.name;
     let stem = metric.strip_suffix("_estimate").unwrap_or(metric);
@@ -245,7 +246,7 @@ fn within_a_run(summary: &Summary) -> Option<String> {
     Some(words)
 }
 
-/// What one further run would give, which an interval of the mean does not say.
+/// The range of single runs, which an interval of the mean does not give.
 fn single_runs(summary: &Summary) -> String {
     let metric = &summary.metric.name;
     let scores = summary
@@ -274,7 +275,7 @@ fn single_runs(summary: &Summary) -> String {
         text.push_str(&wrapped(&words, 0));
     }
     if spread.iter().any(|(variant, _)| variant.failed() > 0) {
-        text.push_str(&wrapped("this speaks of runs that finish; some failed", 0));
+        text.push_str(&wrapped("this applies to runs that finish; some failed", 0));
     }
     text
 }

@@ -54,7 +54,7 @@ pub(super) fn differences(summary: &Summary) -> String {
         .iter()
         .map(|found| (&found.variant, verdict(found)))
         .chain(unmeasured);
-    // Variants of which the same is said share a line.
+    // Variants with the same text share a line.
     let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
     for (name, words) in all {
         match groups.iter_mut().find(|(known, _)| *known == words) {
@@ -73,6 +73,11 @@ pub(super) fn differences(summary: &Summary) -> String {
         let words = "intervals of planned looks: repeated sign-flip intervals, which hold at all looks of a comparison together";
         text.push_str(&wrapped(words, 0));
     }
+    if found.iter().any(disagrees) {
+        let words = "a verdict rests on the sign-flip test, which assumes no distribution; the interval assumes normal scores and \
+                     may include 0 where the test decides, or leave 0 out where it does not";
+        text.push_str(&wrapped(words, 0));
+    }
     let single = found
         .iter()
         .filter_map(|found| Some((found.difference.pairs, method(&found)?)));
@@ -82,6 +87,18 @@ pub(super) fn differences(summary: &Summary) -> String {
         text.push_str(&wrapped(&words, 0));
     }
     text
+}
+
+/// Whether the verdict and the interval answer differently whether the difference is 0.
+fn disagrees(found: &Difference) -> bool {
+    let is_decided = match found.decision.verdict {
+        Verdict::Better | Verdict::Worse | Verdict::Higher | Verdict::Lower => true,
+        Verdict::Undecided => false,
+        Verdict::Negligible | Verdict::Same | Verdict::NotMeasured => return false,
+    };
+    let interval = found.difference.interval;
+    let interval = interval.filter(|interval| interval.method != IntervalMethod::Repeated);
+    interval.is_some_and(|interval| (interval.low <= 0.0 && 0.0 <= interval.high) == is_decided)
 }
 
 fn title(verdict: Verdict) -> &'static str {

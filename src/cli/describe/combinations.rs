@@ -1,4 +1,4 @@
-//! The supported combinations of model, posterior, objective and optimizer, few lines for many.
+//! The supported combinations of model, posterior, objective and optimizer, as a short table.
 
 use crate::cli::kind::Kind;
 use crate::cli::screen::Screen;
@@ -46,7 +46,7 @@ impl Supported {
             let cells = self.shown.iter().map(|dimension| product[*dimension].join(", "));
             table.row(&cells.collect::<Vec<_>>());
         }
-        table.spaced().render_on(screen)
+        table.render_on(screen)
     }
 
     /// The products as JSON.

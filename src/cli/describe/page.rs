@@ -8,13 +8,13 @@ use crate::spec::describe::{KeyDescription, keys_text, push_wrapped};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
-/// All that is said about one thing.
+/// The description of one thing.
 pub(super) struct Page {
     /// What it is, such as `model`.
     kind: String,
     /// Its name.
     name: String,
-    /// What is said, in order; each with the key that it has in JSON.
+    /// Its parts, in order; each with the key that it has in JSON.
     blocks: Vec<(&'static str, Block)>,
 }
 
@@ -105,7 +105,9 @@ impl Block {
             Self::Names(entries) => text.push_str(&list::table_on(entries, &people(screen, 0))),
             Self::Equation(equation) => {
                 text.push_str("Equation:\n\n");
-                push_wrapped(text, ["  ", "    "], equation, width);
+                for line in equation.lines() {
+                    push_wrapped(text, ["  ", "    "], line, width);
+                }
             }
             Self::Verbatim(title, verbatim) => {
                 let _ = writeln!(text, "{title}:\n");
@@ -136,7 +138,8 @@ impl Block {
     }
 }
 
-/// The screen for a table of a description, `margin` columns narrower: it is for people, so it is wrapped in a pipe as well.
+/// The screen for a table of a description, `margin` columns narrower: it is for people, so it is wrapped in a pipe as
+/// well.
 fn people(screen: &Screen, margin: usize) -> Screen {
     Screen {
         width: Some(screen.prose_width() - margin),

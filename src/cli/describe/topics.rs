@@ -1,8 +1,8 @@
-//! What no schema says: variants, grids, seeds, initial values, and the columns of generated data.
+//! Descriptions that are in no schema: variants, grids, seeds, initial values, and the columns of generated data.
 
-use crate::control::EnvironmentConfig;
 use crate::data::{DataConfig, Source};
-use latent_lab_envs::{Environment, Generator, Reference, Tree};
+use crate::environment::EnvironmentKind;
+use latent_lab_envs::{Generator, Reference};
 
 /// `[[variant]]`.
 pub(super) const VARIANT: &str = "\
@@ -57,13 +57,23 @@ pub(super) const INITIAL_VALUES: [&str; 5] = [
     "Networks: uniform weights in ±1/√(inputs), with biases of 0 or, for mixtures, of the clusters above.",
 ];
 
+const OF_DEMONSTRATIONS: &str = "the steps of demonstrations; `train` and `test` count demonstrations";
+
 /// The columns of the rows that a source of data makes, and what is known about their density.
 pub(super) fn columns(source: &str) -> Vec<(&'static str, String)> {
     let Ok(config) = toml::from_str::<DataConfig>(&format!("source = {source:?}")) else {
-        return vec![(
-            "columns",
-            "those that `observed`, `given` and the other keys name; the file has the rest as well".to_owned(),
-        )];
+        // Sources whose columns depend on keys without a default.
+        return match source {
+            "demonstrations" => vec![
+                ("observed columns", "the action of the environment".to_owned()),
+                ("given columns", "the observation of the environment".to_owned()),
+                ("rows", OF_DEMONSTRATIONS.to_owned()),
+            ],
+            _ => vec![(
+                "columns",
+                "those that `observed`, `given` and the other keys name; the file has the rest as well".to_owned(),
+            )],
+        };
     };
     let Some(generator) = config.source.generator() else {
         return Vec::new();
@@ -94,8 +104,8 @@ pub(super) fn has_population(source: &str) -> bool {
 fn rows(config: &DataConfig, generator: &dyn Generator) -> String {
     if matches!(config.source, Source::Lgssm(_) | Source::Growth(_)) {
         "the steps of sequences; models of sequences take them".to_owned()
-    } else if matches!(config.source, Source::Tree(_)) {
-        "the steps of demonstrations; `train` and `test` count demonstrations".to_owned()
+    } else if config.source.is_of_demonstrations() {
+        OF_DEMONSTRATIONS.to_owned()
     } else if generator.population(2).is_some() {
         "independent draws, or a grid with `population = true`".to_owned()
     } else {
@@ -110,33 +120,65 @@ fn references(references: Vec<Reference>) -> impl Iterator<Item = (&'static str,
     })
 }
 
-/// What is observed and done in an environment, and what scores are compared with.
-pub(super) fn environment(config: EnvironmentConfig) -> Vec<(&'static str, String)> {
-    let EnvironmentConfig::Tree = config;
-    let tree = Tree::default();
-    let bounds = tree.action_bounds().into_iter();
-    let bounds: Vec<String> = bounds.map(|(low, high)| format!("{low} to {high}")).collect();
+/// What is observed and done in an environment, what ends an episode, and what scores are compared with.
+pub(super) fn environment(environment: &dyn EnvironmentKind) -> Vec<(&'static str, String)> {
+    let declared = environment.declaration();
+    let numbers = |count: usize| format!("{count} number{}", if count == 1 { "" } else { "s" });
+    let controls = declared.action.iter();
+    let controls: Vec<String> = controls
+        .map(|control| format!("{} from {} to {}", control.name, control.low, control.high))
+        .collect();
     let mut facts = vec![
         (
             "observation",
-            format!("{} numbers: {}", tree.observation_size(), tree.given().join(", ")),
+            format!(
+                "{}: {}",
+                numbers(declared.observation.len()),
+                declared.observation.join(", ")
+            ),
         ),
         (
             "action",
-            format!(
-                "{} number: {}, from {}",
-                tree.action_size(),
-                tree.observed().join(", "),
-                bounds.join(", ")
-            ),
+            format!("{}: {}", numbers(controls.len()), controls.join(", ")),
         ),
-        ("longest episode", format!("{} steps", tree.horizon())),
+        ("longest episode", format!("{} steps", declared.horizon)),
+        ("return", format!("in {}", declared.reward_unit)),
         (
             "success",
-            "the car reaches y = 10 without touching the tree at (0, 5) and without leaving the road |x| ≤ 3"
+            declared
+                .success
+                .unwrap_or("not declared: only the return counts")
                 .to_owned(),
         ),
     ];
-    facts.extend(references(tree.yardsticks()));
+    if !declared.routes.is_empty() {
+        facts.push(("routes", declared.routes.join(", ")));
+    }
+    let expert = if declared.has_expert {
+        "scripted; `source = \"demonstrations\"` shows it"
+    } else {
+        "none"
+    };
+    facts.push(("expert", expert.to_owned()));
+    let yardsticks = declared.yardsticks;
+    let scores = yardsticks
+        .returns
+        .into_iter()
+        .chain(yardsticks.success_rates)
+        .map(|known| {
+            let name = if known.name == "expert" {
+                "expert's score"
+            } else {
+                known.name
+            };
+            (name, format!("{:.4}, {}", known.value, known.text))
+        });
+    let mut known: Vec<(&str, String)> = Vec::new();
+    for score in scores {
+        if !known.contains(&score) {
+            known.push(score);
+        }
+    }
+    facts.extend(known);
     facts
 }

@@ -1,29 +1,34 @@
 //! NumPy's arrays, alone (`.npy`) or several under their names (`.npz`, compressed or not).
 //!
 //! An array `[N]` is one column, `[N, d]` is d columns; `[N, T, d]` is d columns of N sequences of T steps. Sequences
-//! shorter than T are padded with NaN: final steps at which every array holds only NaN are dropped.
+//! shorter than T are padded with NaN: final steps at which every array holds only NaN are dropped. `[N, H, W, C]` is N
+//! images of C channels; their bytes 0 … 255 are read as 0 … 1.
 
 use super::bytes;
-use super::columns::{Categories, Column, Columns, Role, Wanted, cut, missing, not_a_number, unknown_column};
+use super::columns::{Categories, Columns, Part, Role, Wanted, cut, missing, not_a_number, unknown_column};
 use super::dates::{Stamps, Unit};
-use super::npy;
+use super::npy::{self, Place};
+use crate::data::stored::Stored;
+use crate::data::{Field, Table};
 use crate::error::Fault;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
-use zip::ZipArchive;
+use std::sync::Arc;
+use zip::{CompressionMethod, ZipArchive};
 
 /// The name given to the array of a `.npy` file, which stores no name.
 const ALONE: &str = "array";
 
-/// One array, `[N]`, `[N, d]` or `[N, T, d]`.
+/// More rows cannot be numbered.
+const MOST_ROWS: usize = u32::MAX as usize;
+
+/// One array, `[N]`, `[N, d]`, `[N, T, d]` or `[N, H, W, C]`.
 struct Array {
     /// The row axes: N, or N and T.
     rows: Vec<usize>,
-    /// d.
-    columns: usize,
-    /// Row-major.
-    values: Vec<f64>,
+    /// All rows.
+    field: Field,
     /// The unit of time, if the array holds dates.
     unit: Option<Unit>,
     /// The label of each column.
@@ -37,17 +42,22 @@ pub(super) fn read((path, key): (&Path, &str), wanted: &[Wanted], sequential: bo
     let is_alone = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("npy"));
     let mut arrays: Vec<Array> = Vec::with_capacity(wanted.len());
     if is_alone {
-        let raw = npy::read(file, size, size, ALONE).map_err(|what| what.fault(key, path))?;
+        let place = Place {
+            size,
+            compressed: size,
+            plain: Some((&file, 0)),
+        };
+        let raw = npy::read(&file, place, ALONE).map_err(|what| what.fault(key, path))?;
         for one in wanted {
             arrays.push(part(&raw, one, path)?);
         }
     } else {
-        let mut archive = ZipArchive::new(file).map_err(|error| {
+        let mut archive = ZipArchive::new(&file).map_err(|error| {
             let message = format!("{} cannot be read as NPZ: {error}", path.display());
             Fault::new(key, message, "what `numpy.savez` writes", "save the arrays again")
         })?;
         for one in wanted {
-            arrays.push(shaped(extract(&mut archive, size, one, path)?, one, path)?);
+            arrays.push(shaped(extract(&mut archive, (&file, size), one, path)?, one, path)?);
         }
     }
     for (array, one) in arrays.iter().zip(wanted) {
@@ -64,15 +74,8 @@ pub(super) fn read((path, key): (&Path, &str), wanted: &[Wanted], sequential: bo
     let mut named = BTreeMap::new();
     for (array, wanted) in arrays.into_iter().zip(wanted) {
         check_values(&array, wanted, path, lengths.as_deref(), sequential)?;
-        let d = array.columns;
-        let column = |(j, label): (usize, String)| Column {
-            label,
-            values: array.values.iter().skip(j).step_by(d).copied().collect(),
-        };
-        named.insert(
-            wanted.name.to_owned(),
-            array.labels.into_iter().enumerate().map(column).collect(),
-        );
+        let Array { labels, field, .. } = array;
+        named.insert(wanted.name.to_owned(), Part { labels, field });
     }
     Ok(Columns {
         named,
@@ -84,8 +87,13 @@ pub(super) fn read((path, key): (&Path, &str), wanted: &[Wanted], sequential: bo
     })
 }
 
-/// The array `wanted` of an archive of `size` bytes.
-fn extract(archive: &mut ZipArchive<File>, size: u64, wanted: &Wanted, path: &Path) -> Result<npy::Raw, Fault> {
+/// The array `wanted` of an archive, which is a `file` of `size` bytes.
+fn extract(
+    archive: &mut ZipArchive<&File>,
+    (file, size): (&File, u64),
+    wanted: &Wanted,
+    path: &Path,
+) -> Result<npy::Raw, Fault> {
     let Wanted { key, name } = wanted;
     let Some(number) = archive.index_for_name(&format!("{name}.npy")) else {
         let entries = archive.file_names().filter_map(Result::ok);
@@ -104,8 +112,19 @@ fn extract(archive: &mut ZipArchive<File>, size: u64, wanted: &Wanted, path: &Pa
         )
     })?;
     // No entry is larger than the file that contains it.
-    let (announced, compressed) = (entry.size(), entry.compressed_size().min(size));
-    npy::read(entry, announced, compressed, name).map_err(|what| what.fault(key, path))
+    let place = Place {
+        size: entry.size(),
+        compressed: entry.compressed_size().min(size),
+        plain: entry
+            .data_start()
+            .filter(|start| {
+                let is_stored = entry.compression() == CompressionMethod::Stored && !entry.encrypted();
+                let end = start.checked_add(entry.size());
+                is_stored && end.is_some_and(|end| end <= size)
+            })
+            .map(|start| (file, start)),
+    };
+    npy::read(entry, place, name).map_err(|what| what.fault(key, path))
 }
 
 /// The whole array as rows and columns, for the role it is wanted for.
@@ -113,15 +132,18 @@ fn shaped(raw: npy::Raw, wanted: &Wanted, path: &Path) -> Result<Array, Fault> {
     let Wanted { key, name } = wanted;
     let role = wanted.role();
     let expected = match role {
-        Role::Observed | Role::Input => "[N], [N, d], or [N, T, d] for N sequences of T steps",
-        Role::Given => "[N] or [N, d]",
+        Role::Observed => "[N], [N, d], [N, T, d] for N sequences of T steps, or [N, H, W, C] for N images",
+        Role::Input => "[N], [N, d], or [N, T, d] for N sequences of T steps",
+        Role::Given => "[N], [N, d], or [N, H, W, C] for N images",
         Role::Episode | Role::Time | Role::Weight => "[N] or [N, 1]",
     };
     let is_table = matches!(role, Role::Observed | Role::Given | Role::Input);
-    let (rows, columns) = match raw.shape[..] {
-        [n] | [n, 1] => (vec![n], 1),
-        [n, d] if d > 0 && is_table => (vec![n], d),
-        [n, t, d] if d > 0 && is_table && role != Role::Given => (vec![n, t], d),
+    let takes_images = matches!(role, Role::Observed | Role::Given);
+    let (rows, event) = match raw.shape[..] {
+        [n] | [n, 1] => (vec![n], vec![1]),
+        [n, d] if d > 0 && is_table => (vec![n], vec![d]),
+        [n, t, d] if d > 0 && is_table && role != Role::Given => (vec![n, t], vec![d]),
+        [n, h, w, c] if h * w * c > 0 && takes_images => (vec![n], vec![h, w, c]),
         _ => {
             return Err(Fault::new(
                 key,
@@ -136,20 +158,35 @@ fn shaped(raw: npy::Raw, wanted: &Wanted, path: &Path) -> Result<Array, Fault> {
             ));
         }
     };
-    let label = |j: usize| match (columns, rows.len()) {
-        (1, _) => (*name).to_owned(),
+    if rows.iter().product::<usize>() > MOST_ROWS {
+        return Err(Fault::new(
+            key,
+            format!("array `{}` of {} has {:?} rows", cut(name), path.display(), rows),
+            format!("at most {MOST_ROWS} rows"),
+            "leave some out",
+        ));
+    }
+    let label = |j: usize| match (&event[..], rows.len()) {
+        ([1], _) => (*name).to_owned(),
+        ([_, w, c], _) => format!("{name}[:, {}, {}, {}]", j / (w * c), j / c % w, j % c),
         (_, 1) => format!("{name}[:, {j}]"),
         _ => format!("{name}[:, :, {j}]"),
     };
-    let labels = (0..columns).map(label).collect();
-    let (values, unit) = match raw.ticks {
-        None => (raw.values, None),
-        Some((ticks, unit)) => times(&ticks, &unit, wanted, path)?,
+    let labels = (0..event.iter().product()).map(label).collect();
+    let (field, unit) = match raw.ticks {
+        None => {
+            let field = Field::new(raw.stored, event);
+            let is_scaled = field.is_images() && raw.is_u8;
+            (if is_scaled { field.of_bytes() } else { field }, None)
+        }
+        Some((ticks, unit)) => {
+            let (values, unit) = times(&ticks, &unit, wanted, path)?;
+            (Table::new(values, 1).into(), unit)
+        }
     };
     Ok(Array {
         rows,
-        columns,
-        values,
+        field,
         unit,
         labels,
     })
@@ -164,28 +201,34 @@ fn part(raw: &npy::Raw, wanted: &Wanted, path: &Path) -> Result<Array, Fault> {
         [n] => (vec![n], 1),
         [n, d] => (vec![n], d),
         [n, t, d] => (vec![n, t], d),
-        _ => return shaped(raw.clone(), wanted, path),
+        _ => (Vec::new(), 0),
     };
     let number = wanted.name.parse::<usize>().ok().filter(|number| *number < d);
     let Some(j) = number else {
+        let expected = match d {
+            0 => format!("\"{ALONE}\" for all of it"),
+            _ => format!("\"{ALONE}\" for all of it, or a column from \"0\" to \"{}\"", d - 1),
+        };
         return Err(Fault::new(
             &wanted.key,
             format!("{} has no column `{}`", path.display(), cut(wanted.name)),
-            format!(
-                "\"{ALONE}\" for all of it, or a column from \"0\" to \"{}\"",
-                d.saturating_sub(1)
-            ),
-            format!(
-                "the array has the shape {:?}; its columns have numbers, not names",
-                raw.shape
-            ),
+            expected,
+            match d {
+                0 => format!("the array has the shape {:?}, and no columns", raw.shape),
+                _ => format!(
+                    "the array has the shape {:?}; its columns have numbers, not names",
+                    raw.shape
+                ),
+            },
         ));
     };
     let every = |values: &[i64]| values.iter().skip(j).step_by(d).copied().collect();
     let shape = rows.iter().copied().chain((rows.len() == 2).then_some(1)).collect();
+    let values = (j..raw.stored.len()).step_by(d).map(|at| raw.stored.get(at));
     let column = npy::Raw {
         shape,
-        values: raw.values.iter().skip(j).step_by(d).copied().collect(),
+        stored: Arc::new(Stored::F64(values.collect())),
+        is_u8: false,
         ticks: raw.ticks.as_ref().map(|(ticks, unit)| (every(ticks), unit.clone())),
     };
     shaped(column, wanted, path)
@@ -232,10 +275,13 @@ fn check_values(
     lengths: Option<&[usize]>,
     sequential: bool,
 ) -> Result<(), Fault> {
-    let d = array.columns;
+    if array.field.are_bytes() {
+        return Ok(());
+    }
+    let d = array.field.columns();
     let may_miss = wanted.may_miss(sequential);
     let is_bad = |value: &f64| !(value.is_finite() || (may_miss && value.is_nan()));
-    let Some(at) = array.values.iter().position(is_bad) else {
+    let Some((at, value)) = array.field.iter().enumerate().find(|(_, value)| is_bad(value)) else {
         return Ok(());
     };
     let place = match lengths {
@@ -245,7 +291,7 @@ fn check_values(
             format!("sequence {}, step {} (from 1)", sequence + 1, step + 1)
         }
     };
-    let (value, name) = (array.values[at], &array.labels[at % d]);
+    let name = &array.labels[at % d];
     let labelled = Wanted {
         key: wanted.key.clone(),
         name,
@@ -284,12 +330,8 @@ fn unequal(wanted: &Wanted, rows: &[usize], first: &str, expected: &[usize]) -> 
 /// each sequence, at least one.
 fn cut_ends(arrays: &mut [Array], steps: usize) -> Vec<usize> {
     let is_filled = |row: usize| {
-        let holds_nan = |array: &Array| {
-            array.values[row * array.columns..][..array.columns]
-                .iter()
-                .all(|v| v.is_nan())
-        };
-        arrays.iter().all(holds_nan)
+        let is_nan = |array: &Array| (0..array.field.columns()).all(|j| array.field.value(row, j).is_nan());
+        arrays.iter().all(is_nan)
     };
     let count = arrays.first().map_or(0, |array| array.rows[0]);
     let length = |i: usize| {
@@ -297,12 +339,12 @@ fn cut_ends(arrays: &mut [Array], steps: usize) -> Vec<usize> {
         last.map_or(1, |last| last + 1)
     };
     let lengths: Vec<usize> = (0..count).map(length).collect();
-    for array in arrays {
-        let size = steps * array.columns;
-        let own = array.values.chunks_exact(size.max(1)).zip(&lengths);
-        array.values = own
-            .flat_map(|(own, length)| own[..length * array.columns].to_vec())
-            .collect();
+    if lengths.iter().any(|length| *length < steps) {
+        let own = lengths.iter().enumerate();
+        let kept: Vec<usize> = own.flat_map(|(i, length)| i * steps..i * steps + length).collect();
+        for array in arrays {
+            array.field = array.field.select(&kept);
+        }
     }
     lengths
 }

@@ -5,9 +5,10 @@
 //! its rows are 0 in all columns. A column for it would be 1 minus the others, which makes covariances singular, and
 //! coefficients beside an intercept ambiguous.
 
-use super::columns::{Categories, Column, Role, Wanted, cut, hint, listed, missing, not_a_number};
+use super::columns::{Categories, Part, Role, Wanted, cut, hint, listed, missing, not_a_number};
 use super::dates::{Stamps, Unit, is_date_of_digits};
 use super::decimal::Numbers;
+use crate::data::Table;
 use crate::error::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,7 +59,7 @@ pub(super) struct Cells<'a> {
 /// A column that has been read.
 #[derive(Debug)]
 pub(super) struct Read {
-    pub columns: Vec<Column>,
+    pub part: Part,
     /// Its categories, if it has been encoded.
     pub categories: Option<Vec<String>>,
     /// The unit in which dates are counted.
@@ -240,12 +241,11 @@ impl<'a> Cells<'a> {
 
     /// The values as they are.
     fn read(self, unit: Option<Unit>) -> Read {
-        let column = Column {
-            label: self.wanted.name.to_owned(),
-            values: self.values,
-        };
         Read {
-            columns: vec![column],
+            part: Part {
+                labels: vec![self.wanted.name.to_owned()],
+                field: Table::new(self.values, 1).into(),
+            },
             categories: None,
             unit,
             episodes: None,
@@ -282,20 +282,22 @@ impl<'a> Cells<'a> {
             .iter()
             .map(|(word, _)| categories.iter().position(|category| category == word))
             .collect();
-        let column = |number: usize| Column {
-            label: format!("{}={}", self.wanted.name, categories[number]),
-            values: self
-                .values
-                .iter()
-                .map(|value| match value.is_nan() {
-                    true => f64::NAN,
-                    false => f64::from(u8::from(of_word[*value as usize] == Some(number))),
-                })
-                .collect(),
-        };
-        let columns = (1..categories.len()).map(column).collect();
+        // One column for each category but the first.
+        let width = categories.len() - 1;
+        let mut values = Vec::with_capacity(self.values.len() * width);
+        for value in &self.values {
+            let own = (!value.is_nan()).then(|| of_word[*value as usize]);
+            values.extend((1..=width).map(|number| match own {
+                None => f64::NAN,
+                Some(own) => f64::from(u8::from(own == Some(number))),
+            }));
+        }
+        let label = |category: &String| format!("{}={category}", self.wanted.name);
         Ok(Read {
-            columns,
+            part: Part {
+                labels: categories[1..].iter().map(label).collect(),
+                field: Table::new(values, width).into(),
+            },
             categories: Some(categories),
             unit: None,
             episodes: None,

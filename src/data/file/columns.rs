@@ -1,7 +1,7 @@
 //! The columns that tables and arrays are read into, and the faults of single values.
 
 use super::dates::Unit;
-use crate::data::Table;
+use crate::data::Field;
 use crate::error::Fault;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -57,8 +57,8 @@ impl Wanted<'_> {
 /// Named columns of equal length.
 #[derive(Debug)]
 pub(super) struct Columns {
-    /// One or several columns for each name.
-    pub named: BTreeMap<String, Vec<Column>>,
+    /// The columns of each name.
+    pub named: BTreeMap<String, Part>,
     /// The categories of the columns of text, in order; the first has no column.
     pub categories: Categories,
     /// The line of each row, if the file is text.
@@ -74,42 +74,37 @@ pub(super) struct Columns {
 /// The categories of each column of text.
 pub(super) type Categories = BTreeMap<String, Vec<String>>;
 
-/// The values of one column.
+/// The columns of one name.
 #[derive(Debug)]
-pub(super) struct Column {
-    /// Its name: that of the file's column, `colour=red` of a category, `x[:, 1]` of an array.
-    pub label: String,
-    pub values: Vec<f64>,
+pub(super) struct Part {
+    /// The label of each: the name of the file's column, `colour=red` of a category, `x[:, 1]` of an array.
+    pub labels: Vec<String>,
+    pub field: Field,
 }
 
 impl Columns {
     /// The single column of `name`.
     pub fn column(&self, name: &str) -> &[f64] {
-        self.named[name].first().map_or(&[], |column| &column.values)
+        self.named[name].field.values()
     }
 
     /// The label of each column of `names`, with the index of its name.
     pub fn labels(&self, names: &[String]) -> Vec<(usize, String)> {
         let of_name = |(number, name): (usize, &String)| {
-            let labels = self.named[name]
-                .iter()
-                .map(move |column| (number, column.label.clone()));
-            labels.collect::<Vec<_>>()
+            let labels = self.named[name].labels.iter();
+            labels.map(|label| (number, label.clone())).collect::<Vec<_>>()
         };
         names.iter().enumerate().flat_map(of_name).collect()
     }
 
     /// The named columns side by side; none if no name is given.
-    pub fn join(&self, names: &[String]) -> Option<Table> {
-        let parts: Vec<&[f64]> = names
-            .iter()
-            .flat_map(|name| &self.named[name])
-            .map(|column| &column.values[..])
-            .collect();
-        let rows = parts.first()?.len();
-        let mut values = Vec::with_capacity(rows * parts.len());
-        values.extend((0..rows).flat_map(|i| parts.iter().map(move |part| part[i])));
-        Some(Table::new(values, parts.len()))
+    pub fn join(&self, names: &[String]) -> Option<Field> {
+        let parts: Vec<&Field> = names.iter().map(|name| &self.named[name].field).collect();
+        match parts[..] {
+            [] => None,
+            [only] => Some(only.clone()),
+            _ => Some(Field::beside(&parts)),
+        }
     }
 
     /// The place of row `i` in the file.

@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FileConfig {
     /// The file, relative to the experiment file: text with a header line (`.csv`, `.tsv`, or compressed `.csv.gz`,
-    /// `.tsv.gz`), or NumPy's arrays (`.npz`, compressed or not, or `.npy`).
+    /// `.tsv.gz`), or NumPy's arrays (`.npz`, compressed or not, or `.npy`). Large arrays that are not compressed are
+    /// read when they are needed: their file must not change while runs use it.
     pub path: PathBuf,
     /// The columns (CSV) or arrays (NPZ) to model. An array `[N, T, d]` is N sequences of T steps, NaN where a value is
-    /// missing; with it, inputs are arrays `[N, T, d]` too. The only array of a `.npy` file is called `array`, and its
+    /// missing; with it, inputs are arrays `[N, T, d]` too. An array `[N, H, W, C]` is N images, whose bytes 0 to 255
+    /// become numbers from 0 to 1. The only array of a `.npy` file is called `array`, and its
     /// columns `0`, `1`, and so on. In CSV, `true` and `yes` are 1, `false` and `no` are 0.
     #[schemars(length(min = 1))]
     pub observed: Vec<String>,

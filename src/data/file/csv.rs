@@ -79,7 +79,7 @@ pub(super) fn read(
         unit = unit.or(read.unit);
         episodes = episodes.or(read.episodes);
         encoded.extend(read.categories.map(|categories| (wanted.name.to_owned(), categories)));
-        named.insert(wanted.name.to_owned(), read.columns);
+        named.insert(wanted.name.to_owned(), read.part);
     }
     Ok(Columns {
         named,

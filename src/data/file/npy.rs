@@ -1,15 +1,19 @@
 //! One array in NumPy's format: any type of real number, byte order and memory order.
 //!
-//! Headers are not trusted. Sizes are multiplied with overflow checks, and must match the size of the data, before
+//! Numbers are kept in the narrowest of bytes, f32 and f64 that holds all numbers of their type. Large arrays that the
+//! file stores in the same way are mapped into memory instead of read. Headers are not trusted. Sizes are multiplied with overflow checks, and must match the size of the data, before
 //! memory is allocated.
 
 use super::bytes::{FREE, LARGEST_RATIO};
 use super::columns::cut;
+use crate::data::stored::{Stored, Type};
 use crate::error::Fault;
 use half::f16;
-use npyz::{DType, Deserialize, NpyFile, NpyHeader, Order, TypeChar};
+use npyz::{DType, Deserialize, Endianness, NpyFile, NpyHeader, Order, TypeChar};
+use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Longer headers are refused, as NumPy does.
 const LONGEST_HEADER: usize = 10_000;
@@ -17,12 +21,17 @@ const LONGEST_HEADER: usize = 10_000;
 /// The largest number of brackets in a header; arrays of plain numbers have fewer.
 const MOST_BRACKETS: usize = 16;
 
+/// Arrays of at least so many bytes are mapped.
+const MAPPED: u64 = 16 << 20;
+
 /// An array, row-major.
 #[derive(Debug, Clone)]
 pub(super) struct Raw {
     pub shape: Vec<usize>,
     /// Its numbers; empty if it holds dates.
-    pub values: Vec<f64>,
+    pub stored: Arc<Stored>,
+    /// Whether they are unsigned bytes.
+    pub is_u8: bool,
     /// Its dates, and the unit in which NumPy counts them since 1970.
     pub ticks: Option<(Vec<i64>, String)>,
 }
@@ -51,9 +60,24 @@ impl Unreadable {
     }
 }
 
-/// The array called `name`, from a `reader` of `size` bytes, `compressed` bytes on disk.
-pub(super) fn read(mut reader: impl Read, size: u64, compressed: u64, name: &str) -> Result<Raw, Unreadable> {
+/// Where an array lies in the file.
+pub(super) struct Place<'a> {
+    /// The array's bytes, header included, when decompressed.
+    pub size: u64,
+    /// Its bytes in the file.
+    pub compressed: u64,
+    /// The file, and where the array begins in it; none if it is compressed.
+    pub plain: Option<(&'a File, u64)>,
+}
+
+/// The array called `name`, from a `reader` of its bytes.
+pub(super) fn read(mut reader: impl Read, place: Place, name: &str) -> Result<Raw, Unreadable> {
     let name = cut(name);
+    let Place {
+        size,
+        compressed,
+        plain,
+    } = place;
     let damaged = |why: &str| {
         let what = format!("array `{name}` cannot be read: {why}");
         Unreadable::new(what, "an array as `numpy.save` writes it", "save the array again")
@@ -89,13 +113,48 @@ pub(super) fn read(mut reader: impl Read, size: u64, compressed: u64, name: &str
             "save it by `numpy.savez`, without compression, if it is what you mean",
         ));
     }
-    let raw = numbers(header, &mut reader, &shape).map_err(|error| damaged(&error.to_string()))?;
+    let raw = match plain.and_then(|(file, start)| Some((file, start, mappable(&header, there)?))) {
+        Some((file, start, of)) => {
+            let len = header.len() as usize;
+            let stored = Stored::map(file, start + head.len() as u64, len, of);
+            // The archive checks its checksum where it is read.
+            std::io::copy(&mut (&mut reader).take(there), &mut std::io::sink())
+                .and(stored)
+                .map(|stored| Raw {
+                    stored: Arc::new(stored),
+                    is_u8: is_u8(&header),
+                    shape,
+                    ticks: None,
+                })
+        }
+        None => numbers(header, &mut reader, &shape),
+    };
+    let raw = raw.map_err(|error| damaged(&error.to_string()))?;
     // Reading to the end makes the archive check its checksum.
     match reader.read(&mut [0]) {
         Ok(0) => Ok(raw),
         Ok(_) => Err(damaged("more bytes follow than its shape needs")),
         Err(error) => Err(damaged(&error.to_string())),
     }
+}
+
+/// How the numbers behind `header`, of `size` bytes, can be mapped as they are in the file.
+fn mappable(header: &NpyHeader, size: u64) -> Option<Type> {
+    let DType::Plain(of) = header.dtype() else { return None };
+    let is_large = size >= MAPPED;
+    let is_in_order = header.order() == Order::C || header.shape().len() < 2;
+    let of_type = match (of.type_char(), of.size_field(), of.endianness()) {
+        (TypeChar::Uint, 1, _) => Type::Bytes,
+        (TypeChar::Float, 4, Endianness::Little) => Type::F32,
+        (TypeChar::Float, 8, Endianness::Little) => Type::F64,
+        _ => return None,
+    };
+    (is_large && is_in_order).then_some(of_type)
+}
+
+/// Whether the numbers behind `header` are unsigned bytes.
+fn is_u8(header: &NpyHeader) -> bool {
+    matches!(header.dtype(), DType::Plain(of) if (of.type_char(), of.size_field()) == (TypeChar::Uint, 1))
 }
 
 /// Everything before the numbers.
@@ -179,36 +238,38 @@ fn numbers(header: NpyHeader, reader: impl Read, shape: &[usize]) -> std::io::Re
     let DType::Plain(of) = header.dtype() else {
         return Err(std::io::Error::other("it holds records"));
     };
-    let order = header.order();
+    let (order, is_u8) = (header.order(), is_u8(&header));
     let file = NpyFile::with_header(header, BufReader::with_capacity(1 << 16, reader));
     let mut ticks = None;
-    let values = match (of.type_char(), of.size_field()) {
-        (TypeChar::Bool, _) => all(file, |value: bool| f64::from(u8::from(value))),
-        (TypeChar::Int, 1) => all(file, |value: i8| f64::from(value)),
-        (TypeChar::Int, 2) => all(file, |value: i16| f64::from(value)),
-        (TypeChar::Int, 4) => all(file, |value: i32| f64::from(value)),
-        (TypeChar::Int, _) => all(file, |value: i64| value as f64),
-        (TypeChar::Uint, 1) => all(file, |value: u8| f64::from(value)),
-        (TypeChar::Uint, 2) => all(file, |value: u16| f64::from(value)),
-        (TypeChar::Uint, 4) => all(file, |value: u32| f64::from(value)),
-        (TypeChar::Uint, _) => all(file, |value: u64| value as f64),
-        (TypeChar::Float, 2) => all(file, |value: f16| value.to_f64()),
-        (TypeChar::Float, 4) => all(file, |value: f32| f64::from(value)),
-        (TypeChar::Float, _) => all(file, |value: f64| value),
+    let (f64s, f32s, bytes) = (
+        |values| Stored::F64(row_major(values, shape, order)),
+        |values| Stored::F32(row_major(values, shape, order)),
+        |values| Stored::Bytes(row_major(values, shape, order)),
+    );
+    let stored = match (of.type_char(), of.size_field()) {
+        (TypeChar::Bool, _) => all(file, |value: bool| u8::from(value)).map(bytes),
+        (TypeChar::Int, 1) => all(file, |value: i8| f32::from(value)).map(f32s),
+        (TypeChar::Int, 2) => all(file, |value: i16| f32::from(value)).map(f32s),
+        (TypeChar::Int, 4) => all(file, |value: i32| f64::from(value)).map(f64s),
+        (TypeChar::Int, _) => all(file, |value: i64| value as f64).map(f64s),
+        (TypeChar::Uint, 1) => all(file, |value: u8| value).map(bytes),
+        (TypeChar::Uint, 2) => all(file, |value: u16| f32::from(value)).map(f32s),
+        (TypeChar::Uint, 4) => all(file, |value: u32| f64::from(value)).map(f64s),
+        (TypeChar::Uint, _) => all(file, |value: u64| value as f64).map(f64s),
+        (TypeChar::Float, 2) => all(file, |value: f16| value.to_f32()).map(f32s),
+        (TypeChar::Float, 4) => all(file, |value: f32| value).map(f32s),
+        (TypeChar::Float, _) => all(file, |value: f64| value).map(f64s),
         _ => {
             let unit = of.time_units().map_or(String::new(), |unit| unit.to_str().to_owned());
             let raw = all(file, |value: i64| value)?;
             ticks = Some((row_major(raw, shape, order), unit));
-            Ok(Vec::new())
+            Ok(Stored::F64(Vec::new()))
         }
     }?;
     Ok(Raw {
         shape: shape.to_vec(),
-        values: if ticks.is_some() {
-            values
-        } else {
-            row_major(values, shape, order)
-        },
+        stored: Arc::new(stored),
+        is_u8,
         ticks,
     })
 }
@@ -221,6 +282,7 @@ fn all<T: Deserialize, U>(file: NpyFile<impl Read>, to: impl Fn(T) -> U) -> std:
     for value in data {
         values.push(to(value?));
     }
+    values.shrink_to_fit();
     Ok(values)
 }
 

@@ -2,12 +2,26 @@
 
 use super::LARGEST;
 use super::columns::cut;
-use crate::data::{Dataset, Table};
+use crate::data::{Dataset, Field};
 use crate::error::Fault;
 use std::path::Path;
 
-/// Checks that values vary, as a density requires.
+/// Checks that values vary, as a density requires. Of images, one pixel is enough: margins are often constant, and
+/// cannot be left out.
 pub(super) fn check_varying(path: &Path, rows: &Dataset, labels: &[(usize, String)]) -> Result<(), Fault> {
+    if rows.observed.is_images() {
+        let first = rows.observed.row_values(0);
+        let varies = (1..rows.observed.rows()).any(|i| rows.observed.row_values(i) != first);
+        return match varies {
+            true => Ok(()),
+            false => Err(Fault::new(
+                "observed",
+                format!("all images of {} are the same", path.display()),
+                "images that vary",
+                "check the array",
+            )),
+        };
+    }
     for (j, (number, label)) in labels.iter().enumerate() {
         let counts = |i: usize| rows.weights.as_ref().is_none_or(|weights| weights[i] > 0.0);
         let column = rows.observed.column(j).enumerate();
@@ -33,40 +47,40 @@ pub(super) fn check_varying(path: &Path, rows: &Dataset, labels: &[(usize, Strin
 /// Checks that values are 0 or 1, as a Bernoulli likelihood requires.
 pub(super) fn check_binary(path: &Path, rows: &Dataset, labels: &[(usize, String)]) -> Result<(), Fault> {
     let columns = rows.observed.columns();
-    let values = rows.observed.values();
-    let Some(at) = values.iter().position(|value| *value != 0.0 && *value != 1.0) else {
+    let mut values = rows.observed.iter().enumerate();
+    let Some((at, value)) = values.find(|(_, value)| *value != 0.0 && *value != 1.0) else {
         return Ok(());
     };
     let (number, label) = &labels[at % columns];
     let row = at / columns + 1;
     Err(Fault::new(
         format!("observed.{number}"),
-        format!(
-            "row {row} of {}, column `{}` holds {}",
-            path.display(),
-            cut(label),
-            values[at]
-        ),
+        format!("row {row} of {}, column `{}` holds {value}", path.display(), cut(label)),
         "0 and 1 alone, for a Bernoulli likelihood",
         "round the values, or choose `likelihood = \"gaussian\"` in `[model]`",
     ))
 }
 
-/// Checks that the squares of `table` do not overflow f64; `labels` are its columns and `key` names them.
-pub(super) fn check_sizes(key: &str, labels: &[(usize, String)], table: &Table, path: &Path) -> Result<(), Fault> {
-    for (j, (number, label)) in labels.iter().enumerate() {
-        if let Some(large) = table.column(j).find(|value| value.abs() > LARGEST) {
-            return Err(Fault::new(
-                format!("{key}.{number}"),
-                format!(
-                    "column `{}` of {} holds {large:e}, whose square is beyond f64",
-                    cut(label),
-                    path.display()
-                ),
-                format!("numbers of size up to {LARGEST:e}"),
-                "measure the column in larger units",
-            ));
-        }
+/// Checks that the squares of `field` do not overflow f64; `labels` are its columns and `key` names them.
+pub(super) fn check_sizes(key: &str, labels: &[(usize, String)], field: &Field, path: &Path) -> Result<(), Fault> {
+    if field.are_bytes() {
+        return Ok(());
     }
-    Ok(())
+    // The first of the first such column.
+    let large = field.iter().enumerate().filter(|(_, value)| value.abs() > LARGEST);
+    let columns = field.columns();
+    let Some((at, large)) = large.min_by_key(|(at, _)| (at % columns, *at)) else {
+        return Ok(());
+    };
+    let (number, label) = &labels[at % columns];
+    Err(Fault::new(
+        format!("{key}.{number}"),
+        format!(
+            "column `{}` of {} holds {large:e}, whose square is beyond f64",
+            cut(label),
+            path.display()
+        ),
+        format!("numbers of size up to {LARGEST:e}"),
+        "measure the column in larger units",
+    ))
 }

@@ -58,10 +58,10 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let mut panels = Vec::new();
     let mut seeds = 0;
     for shown in shown(experiment, &summary)? {
-        let from_prior = PosteriorConfig::Importance(Importance {
+        let from_prior = PosteriorConfig::new(Importance {
             proposal: Proposal::Prior,
             ..Importance::default()
-        });
+        })?;
         let mut proposals = [
             Bounds::new("samples of q(z|x)", MODEL),
             Bounds::new("samples of p(z)", FAILED),

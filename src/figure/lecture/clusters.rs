@@ -2,7 +2,7 @@
 //!
 //! Points are coloured by the responsibilities `p(z|x)`.
 
-use super::plane::{Gaussian, Plane, axes, colors, truth};
+use super::plane::{Gaussian, Plane, colors, panels};
 use super::shown::{Shown, log_likelihood, shown, what_nats_are};
 use crate::Result;
 use crate::figure::axis::Axis;
@@ -10,30 +10,19 @@ use crate::figure::chart::Panel;
 use crate::figure::layout::Figure;
 use crate::figure::number::fixed;
 use crate::figure::sheet::Anchor;
-use crate::runner::{Experiment, reload, summarize};
+use crate::runner::{Experiment, summarize};
 
 /// Draws one panel per variant.
 pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let summary = summarize(experiment)?;
     let shown = shown(experiment, &summary)?;
-    let planes = shown
-        .iter()
-        .map(|shown| Plane::of(&reload(&shown.run)?))
-        .collect::<Result<Vec<_>>>()?;
-    let truth = shown
-        .first()
-        .map_or(Vec::new(), |shown| truth(&shown.run.spec.data.source));
-    let axes = axes(&planes, &truth);
-    let panels = shown
-        .iter()
-        .zip(&planes)
-        .map(|(shown, plane)| panel(shown, plane, &truth, axes.clone()));
+    let panels = panels(&shown, panel)?;
     let caption = format!(
         "Training points of one seed, coloured by p(z|x); ellipses at 1 and 2 standard deviations, dashed: the \
          generator's own. Numbers: {}.",
         what_nats_are(&summary)
     );
-    Ok(Figure::new(&experiment.loaded.question, 2, panels.collect())
+    Ok(Figure::new(&experiment.loaded.question, 2, panels)
         .caption(caption)
         .row_height(700.0))
 }

@@ -75,7 +75,7 @@ impl Continuous {
             observed: rows.to_dtype(self.run.theta.dtype())?,
             given: None,
             weights: None,
-            sequences: None,
+            lengths: None,
         })
     }
 

@@ -4,7 +4,7 @@
 //! generator's Gaussian. On fresh points its log-likelihood is lower by `P/(2N)` nats for P free parameters and large
 //! N.
 
-use super::plane::{DEVIATIONS, Gaussian, Plane, axes, draw_truth, truth};
+use super::plane::{DEVIATIONS, Gaussian, Plane, draw_truth, panels};
 use super::shown::{Shown, log_likelihood, shown, what_nats_are};
 use crate::Result;
 use crate::figure::axis::Axis;
@@ -12,31 +12,20 @@ use crate::figure::chart::{Dot, Panel};
 use crate::figure::layout::Figure;
 use crate::figure::sheet::Anchor;
 use crate::figure::theme::{Color, ColorMap, MODEL, OBSERVED, ORACLE};
-use crate::runner::{Experiment, reload, summarize};
+use crate::runner::{Experiment, summarize};
 use std::f64::consts::TAU;
 
 /// Draws one panel per variant.
 pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let summary = summarize(experiment)?;
     let shown = shown(experiment, &summary)?;
-    let planes = shown
-        .iter()
-        .map(|shown| Plane::of(&reload(&shown.run)?))
-        .collect::<Result<Vec<_>>>()?;
-    let truth = shown
-        .first()
-        .map_or(Vec::new(), |shown| truth(&shown.run.spec.data.source));
-    let axes = axes(&planes, &truth);
-    let panels = shown
-        .iter()
-        .zip(&planes)
-        .map(|(shown, plane)| panel(shown, plane, &truth, axes.clone()));
+    let panels = panels(&shown, panel)?;
     let caption = format!(
         "Orange: training points of one seed. Blue: density of the fitted Gaussian, its ellipses at 1 and 2 standard \
          deviations. Dashed: the generator's own. Numbers: {}.",
         what_nats_are(&summary)
     );
-    Ok(Figure::new(&experiment.loaded.question, 2, panels.collect())
+    Ok(Figure::new(&experiment.loaded.question, 2, panels)
         .caption(caption)
         .row_height(640.0))
 }

@@ -7,7 +7,9 @@ mod estimates;
 
 use super::shown::{Shown, shown};
 use super::unexpected;
+use crate::Result;
 use crate::data::{Batch, Source};
+use crate::error::provided;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Panel, Stroke};
 use crate::figure::frame::Point;
@@ -15,8 +17,8 @@ use crate::figure::layout::Figure;
 use crate::figure::theme::{Color, MODEL, VARIANTS};
 use crate::math::nonlinear::BootstrapFilter;
 use crate::math::streams::Streams;
+use crate::model::StateSpaceOf;
 use crate::runner::{Experiment, PlannedRun, reload, summarize};
-use crate::{Error, Result};
 use candle_core::{DType, Device};
 use latent_lab_envs::Growth;
 
@@ -46,10 +48,8 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let (_, states) = generator.draw_with_states(rows, &mut streams.named("data/train").at(0));
     let batch = Batch::whole(&loaded.splits.train, DType::F64, &Device::Cpu)?;
     let joint = loaded.model.joint(&loaded.theta, &batch)?;
-    let (system, sequences) = joint
-        .dynamics()
-        .ok_or_else(|| Error::Data("the figure draws a state space".into()))?;
-    let filter = BootstrapFilter::new(system, sequences, PARTICLES)?;
+    let StateSpaceOf { dynamics, sequences } = provided(joint.state_space(), "a state space")?;
+    let filter = BootstrapFilter::new(dynamics, sequences, PARTICLES)?;
     let numbers = streams.named("figure");
     let cloud = filter.cloud(0, &mut numbers.at(0))?;
     let (paths, _) = filter.trajectories(PARTICLES, &mut numbers.at(1))?;

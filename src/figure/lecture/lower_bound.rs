@@ -13,7 +13,7 @@ use crate::data::{Batch, Dataset};
 use crate::math::streams::Streams;
 use crate::model::{EStep, Model};
 use crate::nn::Parameters;
-use crate::objective::{Elbo, ObjectiveConfig};
+use crate::objective::Elbo;
 use crate::posterior::PosteriorConfig;
 
 /// One place on the line, in nats per datum.
@@ -46,15 +46,13 @@ pub(super) fn along(
     let rows = Batch::whole(data, from.dtype(), &from.device())?;
     // The exact posterior uses no random numbers: it enumerates all values of z.
     let none = &mut Streams::new(0).named("posterior").at(0);
-    let guesses = PosteriorConfig::default().draws(model.joint(from, &rows)?.as_ref(), from, 0, none)?;
-    let bound = ObjectiveConfig::Elbo(Elbo::default());
+    let draws = PosteriorConfig::default().draws(model.joint(from, &rows)?.as_ref(), from, 0, none)?;
+    let bound = Elbo::default();
     let place = |s: &f64| -> Result<Place> {
         let theta = between(from, to, *s)?;
         let joint = model.joint(&theta, &rows)?;
         let log_likelihood = rows.mean(&joint.log_prob()?)?.to_scalar()?;
-        let lower_bound = rows
-            .mean(&bound.value(joint.as_ref(), 0, || Ok(guesses.clone()))?)?
-            .to_scalar()?;
+        let lower_bound = rows.mean(&bound.value(joint.as_ref(), &draws, 0)?)?.to_scalar()?;
         Ok(Place {
             s: *s,
             log_likelihood,

@@ -14,11 +14,11 @@ use crate::figure::curves::Curve;
 use crate::figure::experiment::{curve, interval};
 use crate::figure::layout::Figure;
 use crate::figure::theme::{BLACK, Color, ColorMap, Dash, FAILED};
-use crate::posterior::PosteriorConfig;
+use crate::model::gaussian_mixture::GaussianMixture;
+use crate::posterior::Phase;
 use crate::runner::{Experiment, summarize};
 use crate::spec::Spec;
 use crate::stats::mean;
-use crate::train::TrainingConfig;
 use latent_lab_envs::{Generator, MixtureOfTwenty};
 use nalgebra::{DMatrix, DVector};
 
@@ -105,32 +105,24 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
 
 /// How a variant is shown, by its spec; none if it is not part of this figure.
 fn shown(spec: &Spec, curve: &Curve) -> Option<Shown> {
-    let TrainingConfig::Adam(adam) = &spec.training else {
-        return None;
-    };
+    let adam = spec.training.adam()?;
     let sampled_look = |kind: Kind, samples: usize| {
         // From 1 to 20 on a logarithmic scale.
         let place = ((samples as f64).ln() / 20f64.ln()).min(1.0);
         let stroke = Stroke::solid(ColorMap::Viridis.at(0.9 - 0.9 * place));
         (kind, format!("S = {samples}"), stroke)
     };
-    let equal_weights = match &spec.model {
-        crate::model::ModelConfig::GaussianMixture(mixture) => mixture
-            .logits
-            .as_ref()
-            .is_none_or(|logits| logits.windows(2).all(|pair| pair[0] == pair[1])),
-        _ => return None,
-    };
-    let (kind, name, stroke) = match &spec.posterior {
-        PosteriorConfig::Exact(_) => (Kind::Exact, "exact".to_owned(), line(BLACK)),
-        PosteriorConfig::Hard(_) => (Kind::True, "hard".to_owned(), line(FAILED).dash(Dash::DashDot)),
-        PosteriorConfig::Sampled(sampled) => sampled_look(Kind::True, sampled.samples),
-        PosteriorConfig::Importance(importance) => sampled_look(Kind::Reweighted, importance.samples),
-        PosteriorConfig::Amortised(amortised) if equal_weights => {
-            sampled_look(Kind::FromEqualWeights, amortised.samples?)
-        }
-        PosteriorConfig::Amortised(amortised) => sampled_look(Kind::WakeSleep, amortised.samples?),
-        _ => return None,
+    let mixture: GaussianMixture = spec.model.get()?;
+    let equal = |logits: &Vec<f64>| logits.windows(2).all(|pair| pair[0] == pair[1]);
+    let equal_weights = mixture.logits.as_ref().is_none_or(equal);
+    let facts = spec.posterior.facts();
+    let (kind, name, stroke) = match spec.posterior.network() {
+        Some(network) if network.phase == Phase::Wake => sampled_look(Kind::Reweighted, facts.samples?),
+        Some(_) if equal_weights => sampled_look(Kind::FromEqualWeights, facts.samples?),
+        Some(_) => sampled_look(Kind::WakeSleep, facts.samples?),
+        None if facts.is_exact => (Kind::Exact, "exact".to_owned(), line(BLACK)),
+        None if facts.is_drawn => sampled_look(Kind::True, facts.samples?),
+        None => (Kind::True, "hard".to_owned(), line(FAILED).dash(Dash::DashDot)),
     };
     let values = |i: usize| curve.values.iter().map(|seed| seed[i]).collect::<Vec<f64>>();
     let steps = curve.steps.iter().enumerate().filter(|(_, step)| **step > 0.0);

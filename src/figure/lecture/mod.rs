@@ -182,7 +182,6 @@ mod tests {
     use crate::figure::drawn::{Drawn, hex};
     use crate::figure::theme::{OBSERVED, POINT, Page, VARIANTS};
     use crate::runner::{Fresh, Options, Outcome, Watcher, execute};
-    use crate::train::TrainingConfig;
     use std::path::Path;
     use std::sync::atomic::AtomicBool;
 
@@ -205,7 +204,7 @@ mod tests {
             ("\ntrain =", "data.train = 100"),
             ("\ntest =", "data.test = 100"),
             ("\nbound_samples =", "evaluation.bound_samples = 10"),
-            ("\nrollouts =", "evaluation.rollouts = 20"),
+            ("\nepisodes =", "evaluation.rollout.episodes = 20"),
             ("\nestimator_repeats =", "evaluation.estimator_repeats = 3"),
         ];
         let stated = smaller.into_iter().filter(|(key, _)| text.contains(key));
@@ -214,10 +213,7 @@ mod tests {
         if text.contains("\nsteps =") {
             // Variants have their own training tables, which `--set` does not change.
             for variant in &mut experiment.loaded.variants {
-                match &mut variant.spec.training {
-                    TrainingConfig::Adam(adam) => adam.steps = adam.steps.min(2),
-                    TrainingConfig::Em(em) => em.steps = em.steps.min(2),
-                }
+                variant.spec.training = variant.spec.training.clone().at_most(2);
             }
         }
         let options = Options {

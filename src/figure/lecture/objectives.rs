@@ -12,7 +12,7 @@ use crate::figure::experiment::{bounds, curve};
 use crate::figure::layout::Figure;
 use crate::figure::number::{fixed, number};
 use crate::figure::theme::{BLACK, Dash, FAILED, MODEL, VARIANTS};
-use crate::posterior::PosteriorConfig;
+use crate::model::LatentKind;
 use crate::runner::{Experiment, Summary, VariantSummary, summarize};
 use crate::spec::Spec;
 
@@ -74,20 +74,19 @@ fn look(spec: &Spec) -> Stroke {
     if !spec.objective.needs_posterior() {
         return Stroke::solid(VARIANTS[5]).width(11.0);
     }
-    match &spec.posterior {
-        PosteriorConfig::Exact(plain) if plain.common.refresh_every > 1 => {
-            Stroke::solid(VARIANTS[2]).dash(Dash::DashDot)
-        }
-        PosteriorConfig::Exact(_)
-        | PosteriorConfig::Amortised(_)
-        | PosteriorConfig::Importance(_)
-        | PosteriorConfig::Hamiltonian(_) => Stroke::solid(MODEL),
-        PosteriorConfig::Sampled(sampled) => match sampled.samples {
+    let facts = spec.posterior.facts();
+    if facts.is_exact && spec.posterior.common().refresh_every > 1 {
+        return Stroke::solid(VARIANTS[2]).dash(Dash::DashDot);
+    }
+    match facts.samples {
+        _ if facts.is_exact => Stroke::solid(MODEL),
+        _ if !facts.is_drawn => Stroke::solid(FAILED),
+        Some(samples) if facts.draws.are_independent(LatentKind::Finite) => match samples {
             1 => Stroke::solid(VARIANTS[4]),
             2..=16 => Stroke::solid(VARIANTS[3]).dash(Dash::Dashed),
             _ => Stroke::solid(VARIANTS[7]).dash(Dash::Dotted),
         },
-        _ => Stroke::solid(FAILED),
+        _ => Stroke::solid(MODEL),
     }
 }
 

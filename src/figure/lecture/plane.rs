@@ -4,6 +4,7 @@
 //! A model may see standardised columns `u = (x − m)/s`. Then `μ_x = m + s μ_u`, `Σ_x = S Σ_u S` with `S = diag s`, and
 //! `log p(x) = log p(u) − Σ_j log s_j`.
 
+use super::shown::Shown;
 use crate::data::standardize::Columns;
 use crate::data::{Source, Table};
 use crate::figure::axis::Axis;
@@ -11,7 +12,7 @@ use crate::figure::chart::{Panel, Stroke};
 use crate::figure::theme::{Color, MODEL, mix, variant};
 use crate::figure::window::range;
 use crate::model::MixtureRows;
-use crate::runner::Reloaded;
+use crate::runner::{Reloaded, reload};
 use crate::{Error, Result};
 
 /// Ellipses are drawn at so many standard deviations.
@@ -133,6 +134,25 @@ impl Plane {
         draw_truth(&mut panel, truth);
         panel
     }
+}
+
+/// One panel for each shown run by `panel`, from the run, its plane, the generator's Gaussians and axes that all share.
+pub(super) fn panels(
+    shown: &[Shown],
+    panel: impl Fn(&Shown, &Plane, &[Gaussian], [Axis; 2]) -> Panel,
+) -> Result<Vec<Panel>> {
+    let planes = shown
+        .iter()
+        .map(|shown| Plane::of(&reload(&shown.run)?))
+        .collect::<Result<Vec<_>>>()?;
+    let truth = shown
+        .first()
+        .map_or(Vec::new(), |shown| truth(&shown.run.spec.data.source));
+    let axes = axes(&planes, &truth);
+    let pairs = shown.iter().zip(&planes);
+    Ok(pairs
+        .map(|(shown, plane)| panel(shown, plane, &truth, axes.clone()))
+        .collect())
 }
 
 /// Axes that hold the points and ellipses of all `planes`: panels beside each other share them.

@@ -16,6 +16,7 @@ use crate::figure::layout::Figure;
 use crate::figure::number::fixed;
 use crate::figure::sheet::Anchor;
 use crate::figure::theme::{BLACK, ColorMap, FAILED, MODEL, OBSERVED, WHITE};
+use crate::math::log_sum_exp;
 use crate::runner::{Experiment, summarize};
 
 /// How far the grid of z reaches, and its spacing.
@@ -98,11 +99,6 @@ fn divergence(log_q: &[f64], log_p: &[f64]) -> f64 {
         weight => weight * (q - p),
     });
     SPACING * terms.sum::<f64>()
-}
-
-fn log_sum_exp(values: &[f64]) -> f64 {
-    let top = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    top + values.iter().map(|value| (value - top).exp()).sum::<f64>().ln()
 }
 
 fn row(trained: &Continuous, name: &str) -> Result<Vec<Panel>> {

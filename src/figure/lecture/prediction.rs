@@ -88,8 +88,8 @@ mod tests {
         let given: Vec<f64> = (0..40).map(|i| 100.0 + f64::from(i)).collect();
         let observed: Vec<f64> = (0..40).map(|i| 3.0 + 0.01 * f64::from(i * i % 17)).collect();
         let mut train = Dataset {
-            observed: Table::new(observed.clone(), 1),
-            given: Some(Table::new(given.clone(), 1)),
+            observed: Table::new(observed.clone(), 1).into(),
+            given: Some(Table::new(given.clone(), 1).into()),
             ..Dataset::default()
         };
         let standardization = Standardization::fit(&train);

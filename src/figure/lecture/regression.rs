@@ -132,7 +132,7 @@ fn points(loaded: &Reloaded) -> Result<Vec<(f64, f64)>> {
         return Err(Error::Data(format!(
             "the figure draws one y over one x: expected 1 given and 1 observed column, came {} and {}; try \
              `data.source` = \"linear_gaussian\"",
-            train.given.as_ref().map_or(0, Table::columns),
+            train.given.as_ref().map_or(0, |given| given.columns()),
             train.observed.columns()
         )));
     };

@@ -10,7 +10,7 @@ use crate::figure::experiment::interval;
 use crate::figure::layout::Figure;
 use crate::figure::theme::{BLACK, MODEL, QUIET};
 use crate::figure::window::range;
-use crate::posterior::PosteriorConfig;
+use crate::posterior::sampled::Sampled;
 use crate::runner::{Experiment, summarize};
 use crate::stats::mean;
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let summary = summarize(experiment)?;
     let mut samples = Vec::new();
     for variant in &experiment.loaded.variants {
-        let PosteriorConfig::Sampled(sampled) = &variant.spec.posterior else {
+        let Some(sampled) = variant.spec.posterior.get::<Sampled>() else {
             return Err(unexpected(
                 "sampling",
                 "`posterior.kind = \"sampled\"` in every variant",

@@ -5,7 +5,7 @@
 use super::prediction::Prediction;
 use super::{first_seed, sentence_case, unexpected};
 use crate::Result;
-use crate::control::{Policy, roll_out};
+use crate::control::{Policy, RolloutConfig, play, starts};
 use crate::data::Table;
 use crate::figure::Anchor;
 use crate::figure::axis::Axis;
@@ -15,7 +15,10 @@ use crate::figure::layout::Figure;
 use crate::figure::number::fixed;
 use crate::figure::theme::{BASELINE, BLACK, Color, FAILED, MODEL, OBSERVED, VARIANTS};
 use crate::runner::{Experiment, PlannedRun, Reloaded, VariantSummary, reload, summarize};
+use latent_lab_envs::Batch;
+use latent_lab_envs::Tree;
 use latent_lab_envs::tree::{GOAL, ROAD_HALF_WIDTH, State, TREE, TREE_RADIUS};
+use rand::Rng;
 
 /// Paths drawn per panel.
 const PATHS: usize = 60;
@@ -51,13 +54,13 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let rng = &mut reload(first)?.streams.named("data/train").at(0);
     paths(
         &mut demonstrations,
-        &first.spec.environment().demonstrated_paths(PATHS, rng),
+        &rolled_out(first)?.0.demonstrated_paths(PATHS, rng),
         OBSERVED,
     );
     let mut panels = vec![demonstrations];
     for variant in [squares, mean, sampled, mixture] {
         let run = first_seed(&runs, &variant.name)?;
-        let mut panel = road(title(variant, run.spec.evaluation.rollouts));
+        let mut panel = road(title(variant, rolled_out(run)?.1.episodes));
         paths(&mut panel, &driven(run)?, MODEL);
         panels.push(panel);
     }
@@ -114,6 +117,15 @@ fn road(title: String) -> Panel {
     panel
 }
 
+/// The tree that a run is rolled out in, and how.
+fn rolled_out(run: &PlannedRun) -> Result<(Tree, &RolloutConfig)> {
+    let wrong = || unexpected("tree", "roll-outs with the environment `tree`");
+    let environment = run.spec.environment()?.ok_or_else(wrong)?;
+    let rollout = run.spec.evaluation.rollout.as_ref().ok_or_else(wrong)?;
+    let tree = environment.get::<Tree>().ok_or_else(wrong)?;
+    Ok((tree, rollout))
+}
+
 /// The first roll-outs of a finished run, as its record counts them.
 fn driven(run: &PlannedRun) -> Result<Vec<State>> {
     let Reloaded {
@@ -122,14 +134,19 @@ fn driven(run: &PlannedRun) -> Result<Vec<State>> {
         splits,
         streams,
     } = reload(run)?;
+    let (tree, rollout) = rolled_out(run)?;
     let policy = Policy {
         model: model.as_ref(),
         theta: &theta,
         standardization: &splits.standardization,
-        action: run.spec.evaluation.action,
-        latent: run.spec.evaluation.latent,
+        action: rollout.action,
+        latent: rollout.latent,
     };
-    let mut states = roll_out(&run.spec.environment(), &policy, run.spec.evaluation.rollouts, &streams)?;
+    let mut generators = starts(rollout.episodes, &streams);
+    let mut generators: Vec<&mut dyn Rng> = generators.iter_mut().map(|rng| rng as &mut dyn Rng).collect();
+    let mut batch = Batch::new(&tree, &mut generators);
+    play(&mut batch, &policy, &streams)?;
+    let mut states = batch.into_states();
     states.truncate(PATHS);
     Ok(states)
 }

@@ -4,16 +4,17 @@
 //! - `ln`: `x = 2ⁿ m` with `m ∈ [√½, √2)`, `ln m = 2 artanh f`, `f = (m − 1)/(m + 1)`, odd series to `f²¹` (2e-18).
 //!
 //! Their relative errors are below 1e-15. They are meant to be inlined into functions compiled for vectors with fused
-//! multiply-add.
+//! multiply-add. The functions of `nn::float` reduce their argument in the same way, but for f32 as well and without fused
+//! multiply-add, so that gradient training has the same bytes under every instruction set.
 
 use std::f64::consts::{LN_2, LOG2_E, SQRT_2};
 
 /// Adding `1.5 · 2⁵²` rounds to an integer and leaves it in the low bits.
-const ROUND: f64 = 6_755_399_441_055_744.0;
+pub(crate) const ROUND: f64 = 6_755_399_441_055_744.0;
 /// ln 2 in two parts, the first with 32 significant bits so that `n · LN_2_HIGH` is exact.
-const LN_2_HIGH: f64 = f64::from_bits(LN_2.to_bits() & !0x1f_ffff);
+pub(crate) const LN_2_HIGH: f64 = f64::from_bits(LN_2.to_bits() & !0x1f_ffff);
 /// ln 2 − LN_2_HIGH: the difference in f64, plus the rounding error 2.3190468138462996e-17 of ln 2 in f64.
-const LN_2_LOW: f64 = (LN_2 - LN_2_HIGH) + 2.319_046_813_846_299_6e-17;
+pub(crate) const LN_2_LOW: f64 = (LN_2 - LN_2_HIGH) + 2.319_046_813_846_299_6e-17;
 
 /// 1/k! for k = 13 down to 2.
 const INVERSE_FACTORIALS: [f64; 12] = [

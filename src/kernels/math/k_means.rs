@@ -4,6 +4,7 @@
 //! The first centre is drawn in proportion to the weights, each later one in proportion to weight times squared
 //! distance to the nearest centre so far.
 
+use super::probability::index_at;
 use rand::{Rng, RngExt};
 
 /// Lloyd's iterations; enough for initial values.
@@ -51,15 +52,7 @@ pub(super) fn draw(masses: &[f64], rng: &mut dyn Rng) -> usize {
     if total <= 0.0 {
         return rng.random_range(0..masses.len());
     }
-    let mut left = rng.random::<f64>() * total;
-    let positive = || (0..masses.len()).filter(|i| masses[*i] > 0.0);
-    for i in positive() {
-        left -= masses[i];
-        if left < 0.0 {
-            return i;
-        }
-    }
-    positive().next_back().unwrap_or(0)
+    index_at(masses, rng.random::<f64>() * total)
 }
 
 fn assign(rows: &[f64], p: usize, centres: &[f64]) -> Vec<usize> {

@@ -4,6 +4,7 @@
 //! regression; without x (C = 0) `B_k` is the mean and the family is the Gaussian mixture.
 
 use super::linear_algebra::{cholesky, inverse_lower, matrix, values};
+use super::probability::LN_2PI;
 use super::rows::Observations;
 use crate::{Error, Result};
 
@@ -136,7 +137,7 @@ impl LinearMixture {
         let map = inverse_lower(&l) * matrix(&self.residual_map(k, shift), d, 1 + shift.len());
         Ok(Whitened {
             map: values(&map),
-            constant: self.weights[k].ln() - log_scale - 0.5 * d as f64 * (2.0 * std::f64::consts::PI).ln(),
+            constant: self.weights[k].ln() - log_scale - 0.5 * d as f64 * LN_2PI,
         })
     }
 

@@ -7,7 +7,7 @@
 //! (E-step) and [`m_step::maximize`] (M-step).
 
 mod block;
-mod elementary;
+pub(crate) mod elementary;
 mod hypercube;
 pub mod initial;
 mod k_means;
@@ -18,6 +18,7 @@ pub mod linear_mixture;
 pub mod m_step;
 pub mod nonlinear;
 mod parallel;
+mod probability;
 pub mod quadrature;
 pub mod rows;
 pub mod streams;
@@ -25,3 +26,4 @@ pub mod sweep;
 pub mod vectors;
 
 pub use hypercube::{latin_hypercube, normal_quantile};
+pub use probability::{LN_2PI, index_at, log_sum_exp, softmax};

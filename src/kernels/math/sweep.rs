@@ -4,14 +4,12 @@
 //! `Σ_i w_i r_ik u_i u_iᵀ` of `u = [1; x − x̄; y − ȳ]`, all in cache. Blocks form chunks whose size depends on N alone,
 //! and chunks are added in order, so the bytes of the result do not depend on the number of threads.
 
-use super::block::{BLOCK, Block, LEAST};
+pub use super::block::Rule;
+use super::block::{BLOCK, Block, LEAST, Moments};
 use super::linear_mixture::{Covariance, LinearMixture, Whitened};
 use super::parallel;
 use super::rows::{Observations, mirror};
 use crate::{Error, Result};
-
-/// Turns one block's log joints `[b, K]`, whose first row is the given one, into responsibilities in place.
-pub type Rule<'a> = dyn Fn(usize, &mut [f64]) + Sync + 'a;
 
 /// Where the responsibilities come from.
 #[derive(Clone, Copy)]
@@ -43,17 +41,6 @@ pub struct Statistics {
     pub moments: Vec<f64>,
     /// `Σ_i w_i u uᵀ`, `[P, P]`, for any mixture.
     pub pooled: Vec<f64>,
-}
-
-/// The second moments that a chunk accumulates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moments {
-    /// All of `u uᵀ`.
-    All,
-    /// The first column and the diagonal.
-    Diagonal,
-    /// The first column.
-    First,
 }
 
 /// One expectation step under `mixture`; up to `threads` threads of the current rayon pool share the work.

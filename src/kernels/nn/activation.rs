@@ -1,47 +1,11 @@
 //! Activation functions of dense layers, element by element.
 
+use super::arguments::Saturation;
 use super::composed;
 use super::float::{Float, elements, vectorised, with_elements, with_float, written};
 use crate::Result;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor, WithDType};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-/// The function applied to every output of a hidden layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// `x`: the layer stays linear.
-    Identity,
-    /// `tanh x`, between -1 and 1.
-    #[default]
-    Tanh,
-    /// `max(x, 0)`.
-    Relu,
-    /// `x / (1 + exp(-x))`, a smooth `relu`.
-    Silu,
-}
-
-/// The activations whose gradient is a function of their value, so that only the value is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Saturation {
-    Identity,
-    Tanh,
-    Relu,
-}
-
-impl Activation {
-    /// The same function where its gradient follows from its value.
-    pub(crate) fn saturation(self) -> Option<Saturation> {
-        match self {
-            Self::Identity => Some(Saturation::Identity),
-            Self::Tanh => Some(Saturation::Tanh),
-            Self::Relu => Some(Saturation::Relu),
-            Self::Silu => None,
-        }
-    }
-}
 
 vectorised! {
     /// `out = f(out + bias)` over the rows of `out` `[B, O]`, in place; `bias` `[O]`.

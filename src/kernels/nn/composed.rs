@@ -3,10 +3,9 @@
 //! They run on any device, and are used wherever the fused one is missing. On the CPU they are the independent
 //! reference for tests of the fused kernels, values and gradients.
 
-use super::activation::Activation;
-use super::density::RAW_LIMIT;
-use super::mixture::{ConditionalCovariance, Head, MixtureShape};
+use super::arguments::{Activation, ConditionalCovariance, Head, MixtureShape, RAW_LIMIT};
 use crate::Result;
+use crate::math::LN_2PI;
 use candle_core::{D, Tensor};
 use std::cell::Cell;
 
@@ -110,7 +109,7 @@ pub(crate) fn gaussian_log_density(x: &Tensor, mean: &Tensor, raw: &Tensor, floo
     let sigma = deviation(raw, floor)?;
     let u = x.broadcast_sub(mean)?.broadcast_div(&sigma)?;
     let term = (u.sqr()? * -0.5)?.broadcast_sub(&sigma.log()?)?;
-    Ok((term.sum(1)? - 0.5 * x.dim(1)? as f64 * (2.0 * std::f64::consts::PI).ln())?)
+    Ok((term.sum(1)? - 0.5 * x.dim(1)? as f64 * LN_2PI)?)
 }
 
 /// [`super::bernoulli_log_density()`].
@@ -157,7 +156,7 @@ pub(crate) fn mixture_terms(
     };
     let u = s.broadcast_div(&sigma)?;
     let term = (u.sqr()? * -0.5)?.broadcast_sub(&sigma.log()?)?.sum(2)?; // [B, K]
-    let likelihood = (term - 0.5 * d as f64 * (2.0 * std::f64::consts::PI).ln())?;
+    let likelihood = (term - 0.5 * d as f64 * LN_2PI)?;
     Ok((prior, likelihood))
 }
 

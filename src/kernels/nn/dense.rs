@@ -4,7 +4,8 @@
 //! one pass for `d = g f'` and `∂L/∂b = Σ_rows d`, then `∂L/∂W = xᵀ d` and `∂L/∂x = d Wᵀ`; the last is left out where
 //! `x` is data, which no gradient reaches.
 
-use super::activation::{Activation, Saturation, add_bias_and_activate, backpropagate_activation, silu};
+use super::activation::{add_bias_and_activate, backpropagate_activation, silu};
+use super::arguments::{Activation, Saturation};
 use super::composed;
 use super::float::{Float, elements, with_elements, with_float};
 use super::matmul::{Matrix, product};

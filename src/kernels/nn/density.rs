@@ -8,14 +8,13 @@
 //! Parameters have the rows of `x`, or one row for all. Elements are treated as one flat array, so that small
 //! dimensions vectorise as well as large ones.
 
+use super::arguments::RAW_LIMIT;
 use super::composed;
 use super::float::{Float, LANES, elements, vectorised, with_elements, with_float};
+use crate::math::LN_2PI;
 use crate::{Error, Result};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Shape, Tensor, WithDType};
-
-/// Raw standard deviations are clamped to plus and minus this.
-pub const RAW_LIMIT: f64 = 80.0;
 
 /// `exp r` and `σ = floor + exp r` of a raw number `r`, clamped to its limits.
 #[inline(always)]
@@ -201,7 +200,7 @@ vectorised! {
     fn gaussian_terms<'a, T>(x: &'a [T], mean: &'a [T], raw: &'a [T], d: usize, floor: T, terms: &'a mut [T]) {
         let whole = x.len();
         let run = if mean.len() == whole && raw.len() == whole { whole } else { d };
-        let (half, constant) = (T::of(0.5), T::of(0.5 * (2.0 * std::f64::consts::PI).ln()));
+        let (half, constant) = (T::of(0.5), T::of(0.5 * LN_2PI));
         for (i, (x, terms)) in x.chunks(run.max(1)).zip(terms.chunks_mut(run.max(1))).enumerate() {
             let (mean, raw) = (part(mean, whole, i * run, run), part(raw, whole, i * run, run));
             for (((term, &x), &mean), &raw) in terms.iter_mut().zip(x).zip(mean).zip(raw) {

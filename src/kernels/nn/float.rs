@@ -15,16 +15,12 @@
 //! the machine has is chosen at run time. No fused multiply-add is used, so these versions agree bit for bit.
 
 use super::quads;
+pub(crate) use super::quads::{LANES, Lanes};
+use crate::math::elementary;
 use candle_core::{CpuStorage, Layout, Tensor, WithDType};
 use std::mem::MaybeUninit;
 use std::ops::Neg;
 use std::sync::atomic::{Ordering, compiler_fence};
-
-/// How many rows the kernels treat at once: one AVX-512 register of f32, or two of f64.
-pub(crate) const LANES: usize = 16;
-
-/// [`LANES`] rows of one column.
-pub(crate) type Lanes<T> = [T; LANES];
 
 /// Responsibilities and other probabilities below this count as 0.
 pub(crate) const NEGLIGIBLE_PROBABILITY: f64 = 1e-12;
@@ -171,8 +167,8 @@ float!(
 
 float!(
     f64, u64, i64, mantissa: 52, bias: 1023,
-    magic: 6_755_399_441_055_744.0, // 1.5 * 2^52
-    ln2: (6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10), // 32 leading bits, and the rest of ln 2
+    magic: elementary::ROUND,
+    ln2: (elementary::LN_2_HIGH, elementary::LN_2_LOW),
     exp_range: (-707.0, 710.0),
     tanh: tanh_by_expm1,
     subnormal: (18_014_398_509_481_984.0, 54.0),

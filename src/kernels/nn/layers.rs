@@ -7,7 +7,8 @@
 //! Arguments in candle's sense are `x` and the last bias only: the other gradients go straight to
 //! [`super::backward()`].
 
-use super::activation::{Saturation, add_bias_and_activate, backpropagate_activation, sum_columns};
+use super::activation::{add_bias_and_activate, backpropagate_activation, sum_columns};
+use super::arguments::Saturation;
 use super::float::{Float, elements, with_elements, with_float};
 use super::gradients::hand_over;
 use super::matmul::{Matrix, product};

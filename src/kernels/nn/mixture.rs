@@ -12,72 +12,12 @@
 //! `y` is data: no gradient reaches it. If the incoming gradient of a component is 0 (zero responsibility), its
 //! outgoing gradients are 0, however extreme its parameters.
 
+use super::arguments::{Head, MixtureShape};
 use super::composed;
 use super::log_sum_exp::log_softmax;
 use super::mixture_operation::{Operation, Place, Quantity};
 use crate::{Error, Result};
 use candle_core::Tensor;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-/// The form of a component's covariance given the condition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ConditionalCovariance {
-    /// One standard deviation for all dimensions.
-    Spherical,
-    /// One standard deviation per dimension.
-    #[default]
-    Diagonal,
-    /// Any covariance matrix, by its modified Cholesky factor.
-    Full,
-}
-
-impl ConditionalCovariance {
-    /// How many raw numbers one component of dimension `dimension` takes: 1, D, or D + D(D-1)/2.
-    pub fn raw_count(self, dimension: usize) -> usize {
-        match self {
-            Self::Spherical => 1,
-            Self::Diagonal => dimension,
-            Self::Full => dimension + dimension * dimension.saturating_sub(1) / 2,
-        }
-    }
-}
-
-/// The sizes of a mixture.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct MixtureShape {
-    /// K, the number of components.
-    pub components: usize,
-    /// D, the dimension of `y`.
-    pub dimension: usize,
-    /// The form of each component's covariance.
-    pub covariance: ConditionalCovariance,
-    /// The smallest standard deviation, in the units of `y`.
-    pub deviation_floor: f64,
-}
-
-impl MixtureShape {
-    /// Columns of a tensor that holds logits, means and scales side by side, in this order.
-    pub fn columns(&self) -> usize {
-        self.components * (1 + self.dimension + self.covariance.raw_count(self.dimension))
-    }
-
-    /// Columns of the logits, means and scales.
-    fn widths(&self) -> [usize; 3] {
-        let k = self.components;
-        [k, k * self.dimension, k * self.covariance.raw_count(self.dimension)]
-    }
-}
-
-/// Some columns of a tensor that hold one kind of a mixture's numbers.
-#[derive(Debug, Clone, Copy)]
-pub struct Head<'a> {
-    /// `[B, P]`, or `[1, P]` for numbers shared by all rows.
-    pub values: &'a Tensor,
-    /// The first column.
-    pub offset: usize,
-}
 
 /// `log_softmax(logits)_k + log N(y; mean_k, scale_k)`: `[B, K]`, in nats.
 ///

@@ -5,9 +5,10 @@
 //! with the value and stored in the operation for the first backward pass, which scales its rows. A second pass, or
 //! heads that rows share, compute it again.
 
+use super::arguments::MixtureShape;
 use super::float::{Float, elements, with_elements, with_float};
-use super::mixture::MixtureShape;
-use super::mixture_kernel::{Columns, Gradients, backward, forward, log_prob, mean, mean_backward, scale_rows};
+use super::mixture_kernel::{Gradients, backward, forward, log_prob, mean, mean_backward, scale_rows};
+use super::mixture_tile::Columns;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Shape, Tensor, WithDType};
 use std::sync::Mutex;
 

@@ -9,6 +9,7 @@
 
 mod activation;
 pub mod adam;
+mod arguments;
 mod composed;
 mod dense;
 mod density;
@@ -18,9 +19,11 @@ mod layers;
 mod log_sum_exp;
 mod matmul;
 mod mean;
-pub mod mixture;
+mod mixture;
 mod mixture_kernel;
 mod mixture_operation;
+mod mixture_tile;
+mod noise;
 pub mod parameters;
 pub mod perceptron;
 mod probabilities;
@@ -32,18 +35,16 @@ mod tests;
 mod tile;
 mod weighted_sum;
 
-pub use activation::Activation;
 pub use adam::{Adam, AdamSettings};
+pub use arguments::{Activation, ConditionalCovariance, Head, MixtureShape, RAW_LIMIT};
 pub use composed::with_composed;
 pub use dense::dense;
-pub use density::RAW_LIMIT;
 pub use density::{bernoulli_log_density, gaussian_log_density};
 pub use gradients::backward;
 pub use log_sum_exp::{log_softmax, log_sum_exp};
 pub use mean::mean;
-pub use mixture::{
-    ConditionalCovariance, Head, MixtureShape, mixture_log_joint, mixture_log_prob, mixture_mean, mixture_terms,
-};
+pub use mixture::{mixture_log_joint, mixture_log_prob, mixture_mean, mixture_terms};
+pub use noise::normal;
 pub use parameters::Parameters;
 pub use perceptron::Perceptron;
 pub use probabilities::probabilities;

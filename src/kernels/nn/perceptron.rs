@@ -7,11 +7,10 @@
 //! layers.
 
 use super::layers::Layers;
-use super::{Activation, Parameters, composed, dense};
+use super::{Activation, Parameters, composed, dense, normal};
 use crate::math::streams::Stream;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
-use rand_distr::{Distribution, StandardNormal};
 
 /// The sizes of a network; its weights and biases are in [`Parameters`].
 #[derive(Debug, Clone, PartialEq)]
@@ -72,12 +71,7 @@ impl Perceptron {
             let (inputs, outputs) = (size[0], size[1]);
             let last = i + 1 == self.layers();
             let scale = if last { self.output_scale } else { 1.0 } / (inputs as f64).sqrt();
-            let weights: Vec<f64> = StandardNormal
-                .sample_iter(stream.at(i as u64))
-                .take(inputs * outputs)
-                .map(|x: f64| scale * x)
-                .collect();
-            let weight = Tensor::from_vec(weights, (inputs, outputs), &Device::Cpu)?;
+            let weight = (normal(stream.at(i as u64), (inputs, outputs), DType::F64, &Device::Cpu)? * scale)?;
             parameters.insert(
                 format!("{prefix}.{i}.weight"),
                 &weight.to_dtype(dtype)?.to_device(device)?,

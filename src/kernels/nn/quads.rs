@@ -4,11 +4,16 @@
 //! four neighbours in a row are a quarter of a vector, the rows `i, 4 + i, 8 + i, 12 + i` are the quarters of vector
 //! `i`, and eight shuffles within quarters make four such vectors four columns, or four columns such vectors.
 
-use super::float::{LANES, Lanes};
 #[cfg(target_arch = "x86_64")]
 use crate::math::vectors::arch;
 #[cfg(target_arch = "x86_64")]
 use pulp::{Arch, x86::V4};
+
+/// How many rows the kernels treat at once: one AVX-512 register of f32, or two of f64.
+pub(crate) const LANES: usize = 16;
+
+/// [`LANES`] rows of one column.
+pub(crate) type Lanes<T> = [T; LANES];
 
 /// Reads columns of `tile`, of which column c of row l is at `starts[l] + c`; returns how many it has read.
 #[inline(always)]

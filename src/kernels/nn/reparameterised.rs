@@ -3,8 +3,9 @@
 //!
 //! Backward, from `g = ∂L/∂z`: `∂L/∂μ = Σ_s g`, `∂L/∂raw = exp(raw) Σ_s g ε`.
 
+use super::arguments::RAW_LIMIT;
 use super::composed;
-use super::density::{RAW_LIMIT, deviation};
+use super::density::deviation;
 use super::float::{Float, elements, vectorised, with_elements, with_float};
 use crate::{Error, Result};
 use candle_core::backend::BackendStorage;

@@ -3,10 +3,10 @@
 //! Points `[B, S, Z]` are one batch of B·S rows to the decoder, every given row repeated S times. A draw from p(z) is a
 //! function of noise: `z = μ + σ ε`. If p(z) is a mixture, a uniform number chooses the component.
 
-use super::{DECODER, LatentGaussianModel, Likelihood, PRIOR, PRIOR_FLOOR, Prior};
+use super::model::{DECODER, PRIOR, PRIOR_FLOOR};
+use super::{LatentGaussianModel, Likelihood, Prior};
 use crate::data::Table;
-use crate::math::normal_quantile;
-use crate::model::predictive::choose;
+use crate::math::{index_at, normal_quantile};
 use crate::model::{Decoder, MixtureRows};
 use crate::nn::{self, ConditionalCovariance, MixtureShape, Parameters};
 use crate::{Error, Result};
@@ -98,7 +98,7 @@ impl LatentGaussianModel {
                 let points = shape.0 * shape.1;
                 let weights = nn::log_softmax(theta.get("prior_logits")?)?.exp()?;
                 let weights = weights.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
-                let index: Vec<u32> = (0..points).map(|_| choose(&weights, uniform()) as u32).collect();
+                let index: Vec<u32> = (0..points).map(|_| index_at(&weights, uniform()) as u32).collect();
                 let index = Tensor::from_vec(index, points, noise.device())?;
                 let pick = |name: &str| -> Result<Tensor> {
                     let rows = theta.get(name)?.detach().index_select(&index, 0)?;

@@ -4,7 +4,8 @@
 //! is affordable in one dimension only.
 
 use super::joint::{LatentGaussianJoint, plain};
-use super::{LatentGaussianModel, PRIOR_FLOOR, Prior};
+use super::model::PRIOR_FLOOR;
+use super::{LatentGaussianModel, Prior};
 use crate::Result;
 use crate::math::quadrature::{self, Evidence, Grid, Likelihood, Nodes, Refinement};
 use crate::math::rows::Rows;

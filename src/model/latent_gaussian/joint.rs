@@ -3,16 +3,17 @@
 //! Points `[B, S, Z]` are one batch of B·S rows to the decoder, every row of x (and every given row) repeated S times.
 
 use super::decoder::{Decoded, repeated};
-use super::{LatentGaussianModel, Likelihood, PRIOR_FLOOR, Prior};
+use super::model::PRIOR_FLOOR;
+use super::{LatentGaussianModel, Likelihood, Prior};
 use crate::data::Batch;
 use crate::math::quadrature::Evidence;
 use crate::math::streams::Generator;
+use crate::model::{Ancestral, Decoding, ExactPosterior, GaussianLatent, Marginal};
 use crate::model::{GaussianPosterior, Joint, Latent, Latents, Model};
 use crate::nn::{self, Parameters};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use rand::RngExt;
-use rand_distr::StandardNormal;
 use std::cell::OnceCell;
 
 /// The model conditioned on the rows of one batch.
@@ -28,9 +29,7 @@ pub(super) struct LatentGaussianJoint<'a> {
 fn points(latents: &Latents) -> Result<&Tensor> {
     match latents {
         Latents::Continuous(z) => Ok(z),
-        _ => Err(Error::Other(
-            "expected points of a continuous latent, got another kind of value".into(),
-        )),
+        other => Err(other.unexpected("points of a continuous latent")),
     }
 }
 
@@ -116,6 +115,34 @@ impl Joint for LatentGaussianJoint<'_> {
         self.log_prior_at(points(latents)?)
     }
 
+    fn observed(&self) -> &Tensor {
+        &self.batch.observed
+    }
+
+    fn given(&self) -> Option<&Tensor> {
+        self.batch.given.as_ref()
+    }
+
+    fn marginal(&self) -> Option<&dyn Marginal> {
+        let has = self.model.config.is_linear() || self.model.is_integrable();
+        has.then_some(self as &dyn Marginal)
+    }
+
+    fn ancestral(&self) -> Option<&dyn Ancestral> {
+        Some(self)
+    }
+
+    fn decoding(&self) -> Option<&dyn Decoding> {
+        Some(self)
+    }
+
+    fn exact_posterior(&self) -> Option<ExactPosterior<'_>> {
+        let is_linear = self.model.config.is_linear();
+        is_linear.then_some(ExactPosterior::Gaussian(self))
+    }
+}
+
+impl Marginal for LatentGaussianJoint<'_> {
     fn log_prob(&self) -> Result<Tensor> {
         if self.model.config.is_linear() {
             return self.linear_log_prob();
@@ -134,26 +161,13 @@ impl Joint for LatentGaussianJoint<'_> {
         let both = evidence.error.iter().zip(&evidence.edge);
         Ok(Some(both.map(|(error, edge)| error.abs() + edge).collect()))
     }
+}
 
-    fn gaussian_posterior(&self) -> Result<Option<GaussianPosterior>> {
-        match self.model.config.is_linear() {
-            true => Ok(Some(self.linear_posterior()?)),
-            false => Ok(None),
-        }
-    }
-
-    fn mean(&self) -> Result<Tensor> {
-        Err(Error::Other("a continuous latent has no closed form of E[y|x]".into()))
-    }
-
+impl Ancestral for LatentGaussianJoint<'_> {
     fn sample_latents(&self, samples: usize, generator: &mut Generator) -> Result<Latents> {
         let (b, dims) = (self.batch.len(), self.model.config.latent_dimensions);
         let (dtype, device) = (self.theta.dtype(), self.theta.device());
-        let noise: Vec<f64> = (0..b * samples * dims)
-            .map(|_| generator.sample(StandardNormal))
-            .collect();
-        let shape = (b, samples, dims);
-        let noise = Tensor::from_vec(noise, shape, &device)?.to_dtype(dtype)?;
+        let noise = nn::normal(&mut *generator, (b, samples, dims), dtype, &device)?;
         let z = (self.model).place(self.theta, self.given(), noise, &mut || generator.random())?;
         Ok(Latents::Continuous(z))
     }
@@ -162,24 +176,24 @@ impl Joint for LatentGaussianJoint<'_> {
         let z = points(latents)?;
         let Decoded { location, raw } = self.model.decode(self.theta, self.given(), &z.detach())?;
         let (location, shape) = (location.detach(), location.shape().clone());
-        let count = location.elem_count();
-        let plain = |values: Vec<f64>| Tensor::from_vec(values, shape.clone(), &location.device().clone());
         Ok(match raw {
             Some(raw) => {
-                let noise = plain((0..count).map(|_| generator.sample(StandardNormal)).collect())?;
+                let noise = nn::normal(generator, &shape, location.dtype(), location.device())?;
                 let limit = nn::RAW_LIMIT;
                 let deviation = (raw.detach().clamp(-limit, limit)?.exp()? + self.model.deviation_floor)?;
-                let noise = noise.to_dtype(location.dtype())?.broadcast_mul(&deviation)?;
-                (location + noise)?
+                (location + noise.broadcast_mul(&deviation)?)?
             }
             None => {
                 let logits = location.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
                 let draw = |l: f64| f64::from(generator.random::<f64>() < 1.0 / (1.0 + (-l).exp()));
-                plain(logits.into_iter().map(draw).collect())?.to_dtype(location.dtype())?
+                let values: Vec<f64> = logits.into_iter().map(draw).collect();
+                Tensor::from_vec(values, shape, location.device())?.to_dtype(location.dtype())?
             }
         })
     }
+}
 
+impl Decoding for LatentGaussianJoint<'_> {
     fn decoded_mean(&self, latents: &Latents) -> Result<Tensor> {
         let z = points(latents)?;
         let location = self.model.decode(self.theta, self.given(), z)?.location; // [B·S, D]
@@ -189,12 +203,10 @@ impl Joint for LatentGaussianJoint<'_> {
         };
         Ok(mean.reshape((z.dim(0)?, z.dim(1)?, self.model.columns))?)
     }
+}
 
-    fn observed(&self) -> &Tensor {
-        &self.batch.observed
-    }
-
-    fn given(&self) -> Option<&Tensor> {
-        self.batch.given.as_ref()
+impl GaussianLatent for LatentGaussianJoint<'_> {
+    fn posterior(&self) -> Result<GaussianPosterior> {
+        self.linear_posterior()
     }
 }

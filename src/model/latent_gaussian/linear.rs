@@ -2,8 +2,9 @@
 //! closed forms (probabilistic principal components, factor analysis).
 
 use super::joint::{LatentGaussianJoint, plain};
-use super::{DECODER, Deviation, LatentGaussianModel};
-use crate::data::{Dataset, Table};
+use super::model::DECODER;
+use super::{Deviation, LatentGaussianModel};
+use crate::data::{Dataset, Field};
 use crate::math::linear_latent::{Learning, LinearLatent, Noise};
 use crate::math::rows::{Observations, Rows};
 use crate::math::streams::Generator;
@@ -238,7 +239,7 @@ fn doubles<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<
 
 impl ClosedForm for LatentGaussianModel {
     fn sweeps<'a>(&'a self, data: &'a Dataset) -> Result<Box<dyn Sweeps + 'a>> {
-        let given = data.given.as_ref().map(Table::view);
+        let given = data.given.as_ref().map(Field::view);
         Ok(Box::new(LinearSweeps {
             model: self,
             rows: Observations::new(data.observed.view(), given, data.weights.as_deref())?,

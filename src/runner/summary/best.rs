@@ -1,7 +1,7 @@
-//! The best setting of each variant: chosen on validation rows, or on seeds kept apart for it, and compared on the rest.
+//! The best setting of each variant: chosen on validation rows or on tuning seeds, and compared on the rest.
 //!
-//! To choose the best of many settings and to report the score that it was chosen by is to report the luck of the
-//! luckiest. So the rows or seeds that a setting is chosen on are never those that it is compared on.
+//! The score that the best of many settings was chosen by is biased by chance. So a setting is never compared on the
+//! rows or seeds that it was chosen on.
 
 use super::{Summary, VariantSummary, agreed};
 use crate::stats;
@@ -68,7 +68,7 @@ impl Summary {
         let larger = metrics::find(&metric).map_or(self.metric.larger_is_better, |metric| metric.larger_is_better);
         let Some(larger) = larger else {
             return Err(Error::Other(format!(
-                "of {metric} neither more nor less is better, so nothing can be chosen by it"
+                "neither direction of {metric} is better, so nothing can be chosen by it"
             )));
         };
         let mut compared = self.clone();
@@ -250,7 +250,7 @@ mod tests {
         let best = summary.best(&Tuning::Validation).unwrap();
         assert_eq!(names(&best), ["a · rate=2", "b · rate=1"]);
         assert_eq!(best.variants[0].seeds.len(), 5);
-        // A setting with a failed run is not chosen by its survivors.
+        // A setting with a failed run cannot be chosen.
         summary.variants[2].seeds[4].metrics.clear();
         summary.variants[2].summarize().unwrap();
         let best = summary.best(&Tuning::Validation).unwrap();

@@ -1,4 +1,5 @@
-//! Each variant against the reference variant: the paired difference, its verdict, and how many more seeds would decide it.
+//! Each variant against the reference variant: the paired difference, its verdict, and how many more seeds would decide
+//! it.
 
 use super::{Summary, VariantSummary};
 use crate::stats::{self, Decision, PairedDifference, Verdict};
@@ -20,8 +21,8 @@ pub struct Difference {
     pub difference: PairedDifference,
     /// The verdict, corrected for the number of comparisons.
     pub decision: Decision,
-    /// The mean difference as a share of the reference's gap to the oracle: 1 closes it, a negative share widens it. Absent
-    /// without an oracle, and where the reference has no gap.
+    /// The mean difference as a share of the reference's gap to the oracle: 1 closes it, a negative share widens it.
+    /// Absent without an oracle, and where the reference has no gap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share_of_gap: Option<f64>,
     /// How many more seeds would decide it, where it is undecided.
@@ -32,21 +33,21 @@ pub struct Difference {
     pub looks: Vec<usize>,
 }
 
-/// How many more seeds would decide a comparison, if the true difference and its standard deviation over seeds are those
-/// seen so far.
+/// How many more seeds would decide a comparison, if the true difference and its standard deviation over seeds are
+/// those seen so far.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MoreSeeds {
     /// The seeds to add to both variants.
     pub seeds: usize,
     /// The probability that the test then decides.
     pub power: f64,
-    /// Seconds on the wall clock for one seed of both variants, as their records tell.
+    /// Seconds on the wall clock for one seed of both variants, from their records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds_per_seed: Option<f64>,
 }
 
 impl Summary {
-    /// The names of the variants that comparisons can be against, in the file's order.
+    /// The names of the variants that can be the reference, in the file's order.
     pub fn variant_names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         for variant in &self.variants {
@@ -141,8 +142,8 @@ impl Summary {
         (is_gap && gap.abs() > 1e-9 * oracle.abs().max(centre.abs())).then(|| difference.mean / gap)
     }
 
-    /// How many more seeds would decide an undecided comparison, corrected for all comparisons as Bonferroni's test is,
-    /// which decides no sooner than Holm's.
+    /// How many more seeds would decide an undecided comparison, corrected for all comparisons by Bonferroni's method,
+    /// which never decides earlier than Holm's.
     fn more_seeds(
         &self,
         ours: &VariantSummary,
@@ -255,7 +256,7 @@ mod tests {
         ]);
         let more = found.differences[0].more_seeds.unwrap();
         assert_eq!((more.seeds, more.power, more.seconds_per_seed), (87, 0.8, Some(4.0)));
-        // What is decided needs no more.
+        // A decided comparison needs no more seeds.
         let clear: Vec<(u64, f64)> = (0..8).map(|seed| (seed, 10.0 + noisy(seed))).collect();
         let found = summary(vec![
             variant("a", "", METRIC, &scores(0.0, 0.0, 8)),

@@ -42,8 +42,8 @@ impl Summary {
             .map_err(|error| Error::Other(format!("cannot write the summary: {error}")))
     }
 
-    /// One line per run: variant, the value of every key that any variant changes, seed, status, the reason of a failure,
-    /// seconds on the wall clock, and every final metric.
+    /// One line per run: variant, the value of every key that any variant changes, seed, status, the reason of a
+    /// failure, seconds on the wall clock, and every final metric.
     pub fn to_csv(&self) -> Result<String> {
         fn all<'a>(variants: &'a [VariantSummary], of: impl Fn(&'a VariantSummary) -> Vec<&'a String>) -> Vec<&'a str> {
             let names: BTreeSet<&str> = variants.iter().flat_map(of).map(String::as_str).collect();

@@ -4,7 +4,7 @@ use super::Summary;
 use crate::stats::{IntervalMethod, mean_interval_by};
 
 impl Summary {
-    /// Makes the intervals of the means and of the paired differences anew by `method`, for the metrics that are shown;
+    /// Recomputes the intervals of the means and of the paired differences by `method`, for the metrics that are shown;
     /// none where there are too few runs for it.
     pub fn use_intervals(&mut self, method: IntervalMethod) {
         let level = self.level;

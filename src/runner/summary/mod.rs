@@ -1,4 +1,4 @@
-//! What the runs of an experiment say together: the document of `summary.json` and of `--json`, read from the records.
+//! The summary of an experiment's runs: the document of `summary.json` and of `--json`, read from the records.
 
 mod best;
 mod differences;
@@ -38,7 +38,7 @@ pub struct Summary {
     pub question: String,
     /// What variants are compared by.
     pub metric: MetricDocument,
-    /// What else the file wants to see of them.
+    /// The other metrics that the file names.
     pub also: Vec<MetricDocument>,
     /// The level of all intervals and verdicts, such as 0.95.
     pub level: f64,
@@ -56,7 +56,8 @@ pub struct Summary {
     pub variants: Vec<VariantSummary>,
     /// The name of the reference variant, which the others are compared with.
     pub reference: Option<String>,
-    /// The metric of each variant less that of the reference variant, paired by seed. In a grid both are of the same point.
+    /// The metric of each variant minus that of the reference variant, paired by seed. In a grid both are of the same
+    /// point.
     pub differences: Vec<Difference>,
     /// How settings were chosen, where only the best of each variant are compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,7 +91,7 @@ impl From<&Metric> for MetricDocument {
     }
 }
 
-/// A value that variants are held against.
+/// A value that variants are compared with.
 #[derive(Debug, Clone, PartialEq)]
 struct Reference {
     value: f64,
@@ -132,7 +133,7 @@ pub struct SeedSummary {
     pub seconds: Option<f64>,
     /// Its final metrics; empty unless it is done.
     pub metrics: BTreeMap<String, f64>,
-    /// What happened at its last step, such as a noise at its floor, but for how it ended.
+    /// The events of its last step, such as a noise at its floor, without how it ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// The revision of the program that began it.
@@ -160,7 +161,7 @@ impl VariantSummary {
         self.seeds.iter().filter_map(score).collect()
     }
 
-    /// The mean of the seconds that its finished runs took; `None` where no record tells.
+    /// The mean of the seconds that its finished runs took; `None` where no record has them.
     pub fn mean_seconds(&self) -> Option<f64> {
         let done = self.seeds.iter().filter(|seed| seed.status == "done");
         let seconds: Vec<f64> = done.filter_map(|seed| seed.seconds).collect();

@@ -1,4 +1,4 @@
-//! What a table says in lines below it: warnings, failures, and where its numbers come from.
+//! The lines below a table: warnings, failures, and where its numbers come from.
 
 use super::Summary;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! One run as its record tells it.
+//! Reads one run from its record.
 
 use super::SeedSummary;
 use crate::Result;

@@ -1,4 +1,4 @@
-//! What a comparison is by, and what it is held against: the metric, its oracle and its baseline.
+//! The metric of a comparison, with its oracle and its baseline.
 
 use super::{Reference, VariantSummary};
 use crate::data::Source;
@@ -6,10 +6,10 @@ use crate::runner::Experiment;
 use crate::spec::Spec;
 use crate::stats;
 use crate::train::metrics::{self, Metric};
-use latent_lab_envs::Environment;
+use latent_lab_envs::Yardsticks;
 use std::collections::BTreeMap;
 
-/// How a log-likelihood may be known, best first: exact, summed over a grid, estimated, or bounded from below.
+/// How a log-likelihood can be computed, best first: exact, summed over a grid, estimated, or bounded from below.
 const LIKELIHOODS: [&str; 4] = [
     "log_likelihood",
     "log_likelihood_grid",
@@ -17,14 +17,17 @@ const LIKELIHOODS: [&str; 4] = [
     "log_likelihood_bound",
 ];
 
-/// The metric that the file names; or the first of the usual ones that any run has; or, before anything has run, the one
-/// that its runs will have.
+/// The metric that the file names; or the first of the usual ones that any run has; or, before anything has run, the
+/// one that its runs will have.
 pub(super) fn chosen_metric(spec: &Spec, variants: &[VariantSummary]) -> &'static Metric {
     let named = spec.evaluation.metrics.first().cloned();
     let likelihoods = |part: &'static str| LIKELIHOODS.map(|name| format!("{part}/{name}"));
     let usual = || {
-        let rollouts = std::iter::once("rollout/success_rate".to_owned());
-        rollouts.chain(likelihoods("test")).chain(likelihoods("train"))
+        let rollouts = ["rollout/success_rate", "rollout/return"].map(str::to_owned);
+        rollouts
+            .into_iter()
+            .chain(likelihoods("test"))
+            .chain(likelihoods("train"))
     };
     let measured = |name: &String| variants.iter().any(|variant| variant.summary.contains_key(name));
     let name = named.or_else(|| usual().find(measured));
@@ -35,24 +38,20 @@ pub(super) fn chosen_metric(spec: &Spec, variants: &[VariantSummary]) -> &'stati
 
 /// Whether a finished run of `spec` will have one of the usual metrics.
 fn will_be_measured(spec: &Spec, metric: &str) -> bool {
-    let has_test = match &spec.data.source {
-        Source::File(file) => file.test_fraction > 0.0 || file.test_path.is_some(),
-        _ => true,
-    };
-    let abilities = spec.model.abilities();
-    let likelihood = match (abilities.exact_likelihood, abilities.sequential) {
-        (true, _) => "log_likelihood",
-        (false, true) => "log_likelihood_estimate",
-        (false, false) => "log_likelihood_bound",
-    };
+    let has_test = spec.has_test_rows();
+    let likelihood = spec.likelihood().metric();
     match metric.split_once('/') {
-        Some(("rollout", _)) => spec.evaluation.environment.is_some(),
+        Some(("rollout", name)) => {
+            let environment = spec.environment().ok().flatten();
+            environment.is_some_and(|environment| name == "return" || environment.declaration().success.is_some())
+        }
         Some((part, name)) => (part == "test") == has_test && name == likelihood,
         None => false,
     }
 }
 
-/// Oracle and baseline of `metric`: means over seeds of what the runs found on their own rows, or the environment's.
+/// Oracle and baseline of `metric`: means over seeds of the values on the runs' own rows, or the values of the
+/// environment.
 pub(super) fn references(
     experiment: &Experiment,
     variants: &[VariantSummary],
@@ -71,19 +70,26 @@ pub(super) fn references(
         ),
         name if is_likelihood("train", name) => (None, agreed("train/baseline", baseline_model(spec))),
         "rollout/success_rate" => {
-            // A yardstick is drawn only where it is true of every variant's environment.
-            let find = |name: &str| {
-                let mut found = experiment.loaded.variants.iter().map(|variant| {
-                    let yardsticks = variant.spec.environment().yardsticks();
-                    yardsticks.into_iter().find(|reference| reference.name == name)
-                });
-                let first = found.next()??;
-                let (value, meaning) = (first.value, first.text.to_owned());
-                found
-                    .all(|other| other.is_some_and(|other| other.value == value))
-                    .then_some(Reference { value, meaning })
-            };
-            (find("oracle"), find("random"))
+            let known = |names| yardstick(experiment, names, |yardsticks| yardsticks.success_rates);
+            (known(&["oracle", "expert"]), known(&["random"]))
+        }
+        "rollout/return" => {
+            let known = |names| yardstick(experiment, names, |yardsticks| yardsticks.returns);
+            let measured = |name, meaning: &str| agreed(name, meaning.to_owned());
+            (
+                known(&["oracle", "expert"]).or_else(|| {
+                    measured(
+                        "rollout/expert_return",
+                        "mean return of the expert from the same starts",
+                    )
+                }),
+                known(&["random"]).or_else(|| {
+                    measured(
+                        "rollout/random_return",
+                        "mean return of random actions from the same starts",
+                    )
+                }),
+            )
         }
         "test/oracle_gap" | "prior_error" => {
             let meaning = "no gap to the truth".to_owned();
@@ -94,20 +100,43 @@ pub(super) fn references(
     }
 }
 
+/// The first of the yardsticks `names` that is known. It is none where the variants' environments differ in it: then no one
+/// line would be true.
+fn yardstick(
+    experiment: &Experiment,
+    names: &[&str],
+    list: impl Fn(Yardsticks) -> Vec<latent_lab_envs::Reference>,
+) -> Option<Reference> {
+    let of = |spec: &Spec| {
+        let environment = spec.environment().ok().flatten()?;
+        let known = list(environment.declaration().yardsticks);
+        let mut named = names
+            .iter()
+            .filter_map(|name| known.iter().find(|known| known.name == *name));
+        named.next().cloned()
+    };
+    let mut found = experiment.loaded.variants.iter().map(|variant| of(&variant.spec));
+    let first = found.next()??;
+    let (value, meaning) = (first.value, first.text.to_owned());
+    found
+        .all(|other| other.is_some_and(|other| other.value == value))
+        .then_some(Reference { value, meaning })
+}
+
 /// Whether `metric` is one of the log-likelihoods of `part`.
 fn is_likelihood(part: &str, metric: &str) -> bool {
     let name = metric.strip_prefix(part).and_then(|rest| rest.strip_prefix('/'));
     name.is_some_and(|name| LIKELIHOODS.contains(&name))
 }
 
-/// The model that the baseline is, in words.
+/// The baseline model in words.
 fn baseline_model(spec: &Spec) -> String {
-    let text = if spec.model.is_binary() {
+    let text = if spec.model.abilities().is_binary() {
         "independent columns, fitted to the training rows"
-    } else if spec.model.abilities().sequential {
+    } else if spec.model.abilities().is_sequential() {
         "one Gaussian for each column, the same at all steps, fitted to the training rows"
     } else if spec.model.abilities().conditional {
-        "one Gaussian, its mean linear in what is given where anything is, fitted to the training rows"
+        "one Gaussian, its mean linear in the given columns where there are any, fitted to the training rows"
     } else {
         "one Gaussian, fitted to the training rows"
     };
@@ -133,7 +162,8 @@ fn true_parameter(experiment: &Experiment, metric: &str) -> Option<Reference> {
 }
 
 /// The mean over seeds of a reference that does not depend on the variant; none where, for some seed, the variants
-/// differ on it by more than a millionth, as when they learn from different data: then no one line would be true.
+/// differ on it by more than a millionth, as when they are trained on different data: then no single value holds for
+/// all.
 pub fn agreed(variants: &[VariantSummary], metric: &str) -> Option<f64> {
     let mut by_seed: BTreeMap<u64, f64> = BTreeMap::new();
     for (seed, value) in variants.iter().flat_map(|variant| variant.scores(metric)) {

@@ -1,8 +1,9 @@
-//! The coverage of intervals by simulation: draw the scores of n runs, make the interval, see whether it holds the truth.
+//! The coverage of intervals by simulation: draw the scores of n runs, make the interval, check whether it contains the
+//! truth.
 //!
-//! Every method sees the same scores. The truth is in closed form, or a sum over the distribution. Paired differences are
-//! of two variants with unlike distributions, independent but for normal scores (correlation ½): the differences of
-//! skewed scores are skewed, and variants fail with unlike probability.
+//! Every method sees the same scores. The truth is in closed form, or a sum over the distribution. Paired differences
+//! are of two variants with different distributions, independent except for normal scores (correlation ½): the
+//! differences of skewed scores are skewed, and variants fail with different probabilities.
 
 use crate::math::streams::{Generator, Streams};
 use crate::stats::coverage::{Coverage, Estimand, ScoreKind};
@@ -31,8 +32,8 @@ pub struct Settings {
     pub seed: u64,
 }
 
-/// The whole table: every estimand, kind of scores, number of runs and method. Cells are simulated in parallel; the result
-/// does not depend on the number of threads.
+/// The whole table: every estimand, kind of scores, number of runs and method. Cells are simulated in parallel; the
+/// result does not depend on the number of threads.
 pub fn table(settings: Settings) -> Vec<Coverage> {
     let kinds = ScoreKind::ALL.into_iter();
     let cells: Vec<(bool, ScoreKind, usize)> = [false, true]
@@ -70,7 +71,7 @@ pub fn measure(paired: bool, kind: ScoreKind, runs: usize, settings: Settings) -
         tallies.push(Tally::new(Estimand::TrimmedMean, IntervalMethod::TrimmedT));
     }
     if settings.resamples > 0 {
-        // Of three scores every ninth resample repeats one of them: the bootstrap-t is unbounded.
+        // With three scores every ninth resample repeats one of them: the bootstrap-t is unbounded.
         let methods = [
             IntervalMethod::BootstrapT,
             IntervalMethod::Bca,
@@ -99,7 +100,7 @@ pub fn measure(paired: bool, kind: ScoreKind, runs: usize, settings: Settings) -
                 IntervalMethod::TrimmedT => (trimmed_mean_interval(&scores, LEVEL), trimmed),
                 method => (resampled.as_mut().and_then(|r| r.interval(method, LEVEL)), truth),
             };
-            // No interval is no claim, and does not cover.
+            // A missing interval does not cover.
             tally.covered += usize::from(interval.is_some_and(|interval| interval.contains(truth)));
             tally
                 .widths
@@ -129,7 +130,7 @@ pub fn measure(paired: bool, kind: ScoreKind, runs: usize, settings: Settings) -
     rows.collect()
 }
 
-/// What one method has done so far.
+/// The results of one method so far.
 struct Tally {
     estimand: Estimand,
     method: IntervalMethod,
@@ -267,7 +268,7 @@ fn or_failed(probability: f64, generator: &mut Generator) -> f64 {
 fn difference(kind: ScoreKind, generator: &mut Generator) -> f64 {
     match kind {
         ScoreKind::Normal => {
-            // Deviations 1 and 2, correlation ½.
+            // Standard deviations 1 and 2, correlation ½.
             let (ours, own): (f64, f64) = (StandardNormal.sample(generator), StandardNormal.sample(generator));
             ours - (ours + 3f64.sqrt() * own)
         }
@@ -310,7 +311,7 @@ mod tests {
     use crate::stats::{mean, standard_deviation, trimmed_mean};
     use approx::assert_relative_eq;
 
-    /// Truth and draws belong together: means and deviations of many draws.
+    /// The truth agrees with means and standard deviations of many draws.
     #[test]
     fn the_truth_is_that_of_the_draws() {
         let (bounded, draws) = (Bounded::new(), 60_000);

@@ -16,8 +16,8 @@ pub fn coverage(table: &[Coverage], provenance: &str) -> String {
         100.0 * table.iter().map(|row| row.standard_error).fold(0.0, f64::max)
     );
     text += "Scores are normal; skewed (exponential); bounded (success rates of 480 roll-outs, probability of success from \
-             Beta(18, 2)); contaminated (normal with deviation 0.1 around 1, or around 0 in the 30 % of runs that fail). \
-             Paired differences are of two variants with unlike distributions of that kind.\n";
+             Beta(18, 2)); contaminated (normal with standard deviation 0.1 around 1, or around 0 in the 30 % of \
+             runs that fail). Paired differences are of two variants with different distributions of that kind.\n";
     let estimands = [
         (Estimand::Mean, "The mean over seeds"),
         (Estimand::TrimmedMean, "The 25 % trimmed mean over seeds"),
@@ -50,9 +50,9 @@ pub fn coverage(table: &[Coverage], provenance: &str) -> String {
     }
     text += "\nThe program gives the bootstrap-t interval from 5 runs on, BCa and the percentile bootstrap from 20 on; \
              with fewer it is measured here only to show why. An interval that does not exist does not cover: all scores of \
-             a few runs can be equal.\n\nWith 30 % failed runs no interval is honest at 3 to 5 seeds: most such samples hold \
-             no failure, or one, and no method can know of what it has not seen. The trimmed mean has no honest interval at any \
-             number of seeds there: its cut falls between failed and other runs.\n";
+             a few runs can be equal.\n\nWith 30 % failed runs no interval reaches its level at 3 to 5 seeds: most such \
+             samples hold no failure, or one, so they do not show how often runs fail. The interval of the trimmed mean does \
+             not reach its level at any number of seeds there: its cut falls between failed and other runs.\n";
     text
 }
 
@@ -60,8 +60,8 @@ pub fn coverage(table: &[Coverage], provenance: &str) -> String {
 pub fn sequential(table: &[Row], provenance: &str) -> String {
     let simulations = table.first().map_or(0, |row| row.simulations);
     let mut text = format!(
-        "# How often tests err that look while seeds are added\n\n{} {simulations} simulated experiments per row, from 5 to 30 \
-         seeds, at an error of 5 % for all comparisons together. Planned: the sequential sign-flip test, a look every 5 seeds. \
+        "# Error rates of tests that look while seeds are added\n\n{} {simulations} simulated experiments per row, from 5 to \
+         30 seeds, at an error of 5 % for all comparisons together. Planned: the sequential sign-flip test, a look every 5 seeds. \
          Fixed: one sign-flip test at 30 seeds, with Holm's correction. Unplanned: looks with a test that is valid for a \
          single look, until it finds something. The file `sequential.csv` beside this one holds the same numbers.\n",
         provenance

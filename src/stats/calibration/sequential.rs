@@ -1,8 +1,8 @@
-//! The errors of tests that look several times, by simulation: planned looks of [`Sequential`], one look at all seeds, and
-//! unplanned looks of a test that is valid for one look alone.
+//! The errors of tests that look several times, by simulation: planned looks of [`Sequential`], one look at all seeds,
+//! and unplanned looks of a test that is valid for one look alone.
 //!
-//! Each simulated experiment has a reference and several variants, whose scores are independent given their common seed.
-//! A comparison is the paired difference from the reference.
+//! Each simulated experiment has a reference and several variants, whose scores are independent given their common
+//! seed. A comparison is the paired difference from the reference.
 
 use crate::math::streams::{Generator, Streams};
 use crate::stats::{Finding, LEVEL, Sequential, SequentialPlan, holm, look_together, mean_interval, sign_flip};
@@ -42,7 +42,7 @@ pub enum Shape {
     Skewed,
     /// Student's t with two degrees of freedom: no variance.
     HeavyTailed,
-    /// Normal with deviation 0.1, around 1, or in 30 % of runs around 0.
+    /// Normal with standard deviation 0.1, around 1, or in 30 % of runs around 0.
     Contaminated,
 }
 
@@ -181,7 +181,7 @@ pub fn measure(case: Case, simulations: usize, seed: u64) -> Row {
 fn simulate(case: Case, generator: &mut Generator) -> Vec<Vec<f64>> {
     let mut column = || -> Vec<f64> { (0..MOST).map(|_| score(case.scores, generator)).collect() };
     let reference = column();
-    // A difference of two independent normal scores has deviation √2.
+    // A difference of two independent normal scores has standard deviation √2.
     let shift = case.effect * 2f64.sqrt();
     let columns = (0..case.comparisons).map(|_| column()).collect::<Vec<_>>();
     let differences = columns

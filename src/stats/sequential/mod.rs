@@ -1,29 +1,29 @@
 //! A sequential paired sign-flip test: look at a comparison several times while seeds are added, and stop when it is
-//! decided, with error rates that hold however many looks there are.
+//! decided, with error rates that hold for any number of looks.
 //!
-//! If two variants do not differ, each seed's difference d_i is as likely to be +|d_i| as −|d_i|. Given the sizes |d_i|,
-//! the sum after n seeds is then a random walk whose distribution is known exactly, for scores of any shape. Look k, at
-//! n_k of at most N seeds, rejects if |Σ d_i| ≥ c_k, where c_k is the smallest threshold with
+//! If two variants do not differ, each seed's difference d_i is as likely to be +|d_i| as −|d_i|. Given the sizes
+//! |d_i|, the sum after n seeds is then a random walk whose distribution is known exactly, for scores of any shape.
+//! Look k, at n_k of at most N seeds, rejects if |Σ d_i| ≥ c_k, where c_k is the smallest threshold with
 //!
 //! `P(rejected at a look up to k) ≤ α n_k/N`
 //!
 //! under that distribution (error spending: Lan and DeMets 1983; linear, the power family with exponent 1 of Kim and
-//! DeMets 1987). Over all looks the false positives are at most α. What a look cannot spend, because few seeds have few
-//! patterns of signs, the next one can. The thresholds depend on sizes and numbers of seeds alone, never on signs, and so
-//! the test is exact (the randomisation test of Fisher 1935, repeated).
+//! DeMets 1987). Over all looks the false positives are at most α. A look with few seeds has few patterns of signs and
+//! may spend less than its share; the next look can spend the rest. The thresholds depend on sizes and numbers of seeds
+//! alone, never on signs, and so the test is exact (the randomisation test of Fisher 1935, repeated).
 //!
 //! Sizes are counted in cells of 1/[`CELLS`] of the largest |d| of the first look. The counted sum is the statistic, so
 //! this rounding costs a little power and no validity.
 //!
-//! With a smallest difference of interest δ, a comparison can also end as *negligible*: both one-sided tests reject, that
-//! the difference is −δ or below and that it is δ or above (two one-sided tests: Schuirmann 1987), each with its own
-//! sequence of looks and total error α. "Better or worse" is wrong only if the difference is zero, "negligible" only if it
-//! is δ or more, so that at most one of the two claims can be wrong.
+//! With a smallest difference of interest δ, a comparison can also end as *negligible*: one test rejects that the
+//! difference is −δ or below, and another that it is δ or above (two one-sided tests: Schuirmann 1987), each with its
+//! own sequence of looks and total error α. "Better or worse" is wrong only if the difference is zero, "negligible"
+//! only if it is δ or more, so that at most one of the two claims can be wrong.
 //!
-//! Several comparisons are decided together by closed testing (Marcus, Peritz and Gabriel 1976), as Holm's correction is
-//! for a single look: a comparison is decided once, for every set of s comparisons that it belongs to, some comparison of
-//! the set rejects with error α/s. The chance of any false "better or worse" is then at most α; "negligible" is tested with
-//! error α/m for each of m comparisons. A comparison that is decided is never reopened.
+//! Several comparisons are decided together by closed testing (Marcus, Peritz and Gabriel 1976), as Holm's correction
+//! is for a single look: a comparison is decided as soon as every set of s comparisons that contains it has a
+//! comparison that rejects with error α/s. The chance of any false "better or worse" is then at most α; "negligible" is
+//! tested with error α/m for each of m comparisons. A comparison that is decided is never reopened.
 
 use super::aggregate::mean;
 use super::interval::identical_at;
@@ -60,7 +60,7 @@ impl SequentialPlan {
     }
 }
 
-/// How a comparison stands.
+/// The state of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
@@ -79,7 +79,7 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// Whether no further seed is wanted.
+    /// Whether no further seed is needed.
     pub fn is_final(self) -> bool {
         self != Self::Open
     }
@@ -108,7 +108,7 @@ pub struct Sequential {
 }
 
 impl Sequential {
-    /// A comparison that nobody has looked at.
+    /// A comparison without looks.
     pub fn new(plan: SequentialPlan) -> Self {
         Self {
             plan,
@@ -128,18 +128,18 @@ impl Sequential {
         &self.looks
     }
 
-    /// How the comparison stands after its last look.
+    /// The state of the comparison after its last look.
     pub fn finding(&self) -> Finding {
         self.looks.last().map_or(Finding::Open, |look| look.finding)
     }
 
-    /// Looks at a comparison that is alone: [`look_together`] of one.
+    /// Looks at a single comparison: [`look_together`] of one.
     pub fn look(&mut self, pairs: &[(u64, f64)], last: bool) -> Finding {
         look_together(std::slice::from_mut(self), &[pairs.to_vec()], last);
         self.finding()
     }
 
-    /// Takes in the pairs that it has not seen; whether there is something new to judge.
+    /// Adds the pairs that are new; returns whether there is something new to test.
     fn take(&mut self, pairs: &[(u64, f64)], last: bool) -> bool {
         if self.finding().is_final() {
             return false;
@@ -204,10 +204,10 @@ impl Sequential {
         })
     }
 
-    /// The repeated confidence interval of the difference (Jennison and Turnbull 1989): all differences that the looks so
-    /// far do not reject with the error α. It holds at all looks together, unlike an interval made as if there had been one
-    /// look; like other intervals it is not corrected for the number of comparisons. `None` where it is unbounded, as with
-    /// few seeds.
+    /// The repeated confidence interval of the difference (Jennison and Turnbull 1989): all differences that the looks
+    /// so far do not reject with the error α. It holds at all looks together, unlike an interval made as if there had
+    /// been one look; like other intervals it is not corrected for the number of comparisons. `None` where it is
+    /// unbounded, as with few seeds.
     pub fn interval(&self) -> Option<(f64, f64)> {
         let centre = mean(&self.differences);
         let widest = self
@@ -270,9 +270,9 @@ impl Sequential {
     }
 }
 
-/// Looks at all comparisons of one plan together, given for each (seed, difference) of the pairs finished so far. Seeds seen
-/// at earlier looks keep their place and value. A look without a new pair changes nothing, unless it is the `last`; nor does
-/// a look after a comparison is decided.
+/// Looks at all comparisons of one plan together, given for each (seed, difference) of the pairs finished so far. Seeds
+/// seen at earlier looks keep their place and value. A look without a new pair changes nothing, unless it is the
+/// `last`; nor does a look after a comparison is decided.
 pub fn look_together(tests: &mut [Sequential], pairs: &[Vec<(u64, f64)>], last: bool) {
     let is_new: Vec<bool> = tests
         .iter_mut()
@@ -424,7 +424,8 @@ mod tests {
         assert_eq!(Sequential::new(plan(30)).look(&[], true), Finding::Undecided);
     }
 
-    /// As with Holm's correction, a comparison that is decided leaves its error to the others; with none decided each has α/m.
+    /// As with Holm's correction, a comparison that is decided leaves its error to the others; with none decided each
+    /// has α/m.
     #[test]
     fn comparisons_are_decided_together() {
         let plan = SequentialPlan {
@@ -459,7 +460,7 @@ mod tests {
             other.look(&pairs(&values[..n]), false);
             assert_eq!(test, other);
         }
-        // The order of the seeds is that of the looks, whatever comes later.
+        // The seeds keep the order of the looks.
         let mut late = Sequential::new(plan(30));
         late.look(&[(3, 1.0), (4, 2.0)], false);
         late.look(&[(0, 5.0), (3, 9.0), (4, 2.0)], false);

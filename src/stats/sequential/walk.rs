@@ -1,15 +1,15 @@
-//! The random walk of a sum of differences whose signs are those of fair coins, looked at several times.
+//! The random walk of a sum of differences with random signs, tested at several looks.
 //!
-//! With the sizes of the differences given, the distribution of the sum is known exactly: each difference moves it by its
-//! size up or down with probability ½. A look removes the walks that it rejects. Sums are counted in cells, so that the
-//! distribution is a table.
+//! With the sizes of the differences given, the distribution of the sum is known exactly: each difference moves it by
+//! its size up or down with probability ½. A look removes the walks that it rejects. Sums are counted in cells, so that
+//! the distribution is a table.
 
 /// The size of the largest difference of the first look, in cells.
 pub const CELLS: f64 = 128.0;
 /// A difference counts as at most this many cells: one huge difference must not make the table huge.
 const MOST_CELLS: f64 = 16.0 * CELLS;
 
-/// Which sums speak against the null.
+/// Which sums are evidence against the null hypothesis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sides {
     /// Large and small ones.
@@ -19,7 +19,8 @@ pub(super) enum Sides {
 }
 
 /// Replays all looks, each given by its number of values and the error that may be spent up to it: whether one of them
-/// rejected that `values` are symmetric about zero, and if so, whether their sum was positive. For [`Sides::Upper`] the null is that they are symmetric about zero or a negative number.
+/// rejected that `values` are symmetric about zero, and if so, whether their sum was positive. For [`Sides::Upper`] the
+/// null hypothesis is that they are symmetric about zero or a negative number.
 pub(super) fn reject(values: &[f64], looks: &[(usize, f64)], sides: Sides) -> Option<bool> {
     // The first look with a difference sets the cell.
     let largest = looks.iter().find_map(|(pairs, _)| {
@@ -41,7 +42,7 @@ pub(super) fn reject(values: &[f64], looks: &[(usize, f64)], sides: Sides) -> Op
     None
 }
 
-/// The random walk of the counted sum under the null, and where the sum itself is.
+/// The random walk of the counted sum under the null hypothesis, and the observed sum.
 #[derive(Debug)]
 struct Walk {
     /// The probability of each sum from −reach to reach, of the walks that no look has rejected. `[2 reach + 1]`
@@ -81,12 +82,13 @@ impl Walk {
         (self.alive, self.reach) = (next, self.reach + size);
     }
 
-    /// Spends at most what is left of `allotted`; whether the sum itself is rejected, and then whether it is positive.
+    /// Spends at most the rest of `allotted`; returns whether the observed sum is rejected and, if so, whether it is
+    /// positive.
     fn look(&mut self, allotted: f64, sides: Sides) -> Option<bool> {
         let budget = allotted - self.spent + 1e-12;
         let top = self.alive.len() - 1;
         let (mut taken, mut threshold) = (0.0, self.reach as i64 + 1);
-        // From the outside in, as long as the budget lasts; a sum of zero speaks against nothing.
+        // From the largest |sum| inwards, as long as the budget lasts; a sum of zero is never rejected.
         for far in 0..self.reach {
             let here = match sides {
                 Sides::Both => self.alive[far] + self.alive[top - far],

@@ -42,6 +42,18 @@ pub(super) struct Chain {
     pub steps: Vec<u32>,
 }
 
+impl Filtered<'_> {
+    /// Filtering beliefs N(m_t, P_t) given o_1 … o_t, independent across steps.
+    pub fn beliefs(&self) -> Beliefs {
+        Beliefs::filtered(self)
+    }
+
+    /// Smoothing beliefs given all observations (Rauch, Tung & Striebel 1965), with lag-one covariances.
+    pub fn smooth(&self) -> Beliefs {
+        Beliefs::smoothed(self)
+    }
+}
+
 impl Beliefs {
     pub(super) fn filtered(filtered: &Filtered) -> Self {
         let x = filtered.system.states();

@@ -1,7 +1,7 @@
 //! The expectation step of learning in one pass: the results of [`Filtered`](super::Filtered), its smoother and
-//! [`Statistics`], without storing the beliefs.
+//! [`Statistics`], without storing the beliefs; or the statistics of stored beliefs.
 
-use super::beliefs::{Chains, reverses};
+use super::beliefs::{Beliefs, Chains, reverses};
 use super::filter::{FilteredBlock, Linear, Schedule};
 use super::sequences::Block;
 use super::sums::Sums;
@@ -78,4 +78,24 @@ pub fn expectation(system: &System, sequences: &Sequences, threads: usize) -> Re
         sums.add(part);
     }
     Ok((log_likelihood, sums.finish(sequences)))
+}
+
+impl Statistics {
+    /// The moments of `sequences` under `beliefs`; where `weights` (≥ 0, one per sequence) are given, each sequence
+    /// counts that often.
+    pub fn new(sequences: &Sequences, beliefs: &Beliefs, weights: Option<&[f64]>) -> Result<Self> {
+        let mut sums = Sums::new(sequences, beliefs.states)?;
+        let weights: Vec<Vec<f64>> = sequences
+            .blocks
+            .iter()
+            .map(|block| block.members.iter().map(|&i| weights.map_or(1.0, |w| w[i])).collect())
+            .collect();
+        let blocks = || sequences.blocks.iter().zip(&beliefs.blocks).zip(&weights);
+        for ((block, own), weights) in blocks() {
+            sums.add(Sums::of_means(sequences, block, beliefs.states, &own.means, weights));
+        }
+        let chains = blocks().map(|((block, own), weights)| (block, &*own.chains, &**weights));
+        sums.add_chains(sequences, &beliefs.spreads, chains);
+        Ok(sums.finish(sequences))
+    }
 }

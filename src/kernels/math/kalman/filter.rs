@@ -3,13 +3,13 @@
 //! With the whitened innovation `e = L⁻¹ (o − C m' − D u − d)` a step is `m = m' + P' Cᵀ L⁻ᵀ e`, and adds
 //! `−½ (eᵀe + log det 2πS)` to the log-likelihood; then `m' = A m + B u + b`.
 
+use super::System;
 use super::gains::{Gains, Update};
 use super::lanes::{Place, Start, apply};
 use super::sequences::{Block, Sequences};
 use super::settling::EDGE;
 use super::small::{coefficients, table};
 use super::statistics::precision;
-use super::{Beliefs, System};
 use crate::Result;
 use crate::math::vectors::arch;
 use pulp::{Scalar, Simd, WithSimd};
@@ -71,11 +71,6 @@ impl<'a> Filtered<'a> {
         &self.log_likelihood
     }
 
-    /// Filtering beliefs N(m_t, P_t) given o_1 … o_t, independent across steps.
-    pub fn beliefs(&self) -> Beliefs {
-        Beliefs::filtered(self)
-    }
-
     /// The entropy of [`Filtered::beliefs`] of each sequence, in nats.
     pub fn entropy(&self) -> Vec<f64> {
         let entropy = |id: u32| {
@@ -90,11 +85,6 @@ impl<'a> Filtered<'a> {
             }
         }
         all
-    }
-
-    /// Smoothing beliefs given all observations (Rauch, Tung & Striebel 1965), with lag-one covariances.
-    pub fn smooth(&self) -> Beliefs {
-        Beliefs::smoothed(self)
     }
 }
 

@@ -13,6 +13,7 @@ use super::small::{
     coefficients, factorise, identity, log_det, matrix, padded, parts, parts_mut, plain_product, product, table, term,
     transpose, whiten,
 };
+use crate::math::LN_2PI;
 use crate::math::linear_algebra::symmetric;
 use crate::math::vectors::arch;
 use crate::{Error, Result};
@@ -327,7 +328,7 @@ impl FilterStep<'_> {
         transpose(projection, (x, k), across);
         transpose(w, (k, k), wt);
         transpose(offsets, (1 + self.inputs, k), biases);
-        let log_norm = 0.5 * (log_det(k, factors) + k as f64 * (2.0 * std::f64::consts::PI).ln());
+        let log_norm = 0.5 * (log_det(k, factors) + k as f64 * LN_2PI);
         Some([log_norm, change::<S, ONE>(simd, x, p, next, identity, half)])
     }
 }

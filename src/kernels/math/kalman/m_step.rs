@@ -46,17 +46,6 @@ pub struct Regression {
 }
 
 impl Regression {
-    /// All `targets` × `regressors` entries and the whole noise.
-    pub fn everything(targets: usize, regressors: usize, form: NoiseForm) -> Self {
-        Self {
-            free: DMatrix::from_element(targets, regressors, true),
-            noise: Noise {
-                form,
-                free: vec![true; targets],
-            },
-        }
-    }
-
     /// Refuses cases without a closed form.
     pub fn check(&self) -> Result<()> {
         let Noise { form, free } = &self.noise;
@@ -313,38 +302,6 @@ fn filled_in(statistics: &Statistics, emission: &Conditional) -> Moments {
 }
 
 impl System {
-    /// The same model with latents `M x`; the likelihood of every observation is unchanged.
-    pub fn transformed(&self, m: &DMatrix<f64>) -> Result<Self> {
-        let inverse = m
-            .clone()
-            .try_inverse()
-            .ok_or_else(|| Error::Other("a similarity transform must be invertible".into()))?;
-        Ok(Self {
-            initial_mean: m * &self.initial_mean,
-            initial_covariance: m * &self.initial_covariance * m.transpose(),
-            transition: m * &self.transition * &inverse,
-            transition_input: m * &self.transition_input,
-            transition_offset: m * &self.transition_offset,
-            transition_noise: m * &self.transition_noise * m.transpose(),
-            emission: &self.emission * &inverse,
-            emission_input: self.emission_input.clone(),
-            emission_offset: self.emission_offset.clone(),
-            emission_noise: self.emission_noise.clone(),
-        })
-    }
-
-    /// The response of o to an impulse of u, which does not depend on the latent coordinates: D, C B, C A B, C A² B, …
-    pub fn markov_parameters(&self, count: usize) -> Vec<DMatrix<f64>> {
-        let mut response = self.transition_input.clone();
-        let mut all = vec![self.emission_input.clone()];
-        while all.len() < count {
-            all.push(&self.emission * &response);
-            response = &self.transition * response;
-        }
-        all.truncate(count);
-        all
-    }
-
     /// The largest modulus of an eigenvalue of A: below 1 the model is stable.
     pub fn spectral_radius(&self) -> f64 {
         let eigenvalues: DVector<_> = self.transition.complex_eigenvalues();

@@ -6,9 +6,8 @@
 //! At the exact posterior of the same θ this is the gradient of `log p_θ(o)` (Fisher's identity).
 
 use super::sequences::Sequences;
-use super::sums::Sums;
-use super::{Beliefs, Conditional, System};
-use crate::Result;
+use super::{Conditional, System};
+use crate::math::LN_2PI;
 use crate::math::linear_algebra::{cholesky, eigen, inverse_lower, symmetric};
 use nalgebra::DMatrix;
 use std::collections::BTreeMap;
@@ -67,24 +66,6 @@ impl ExpectedLog {
 }
 
 impl Statistics {
-    /// The moments of `sequences` under `beliefs`; where `weights` (≥ 0, one per sequence) are given, each sequence
-    /// counts that often.
-    pub fn new(sequences: &Sequences, beliefs: &Beliefs, weights: Option<&[f64]>) -> Result<Self> {
-        let mut sums = Sums::new(sequences, beliefs.states)?;
-        let weights: Vec<Vec<f64>> = sequences
-            .blocks
-            .iter()
-            .map(|block| block.members.iter().map(|&i| weights.map_or(1.0, |w| w[i])).collect())
-            .collect();
-        let blocks = || sequences.blocks.iter().zip(&beliefs.blocks).zip(&weights);
-        for ((block, own), weights) in blocks() {
-            sums.add(Sums::of_means(sequences, block, beliefs.states, &own.means, weights));
-        }
-        let chains = blocks().map(|((block, own), weights)| (block, &*own.chains, &**weights));
-        sums.add_chains(sequences, &beliefs.spreads, chains);
-        Ok(sums.finish(sequences))
-    }
-
     /// Adds `factor` times the moments of `other`, which are of sequences of the same widths.
     pub fn add(&mut self, other: &Self, factor: f64) {
         let add = |to: &mut Moments, from: &Moments| {
@@ -184,10 +165,9 @@ impl Conditional {
 /// Σ⁻¹, log det 2πΣ, and the number of directions with noise. A direction without noise is deterministic: it has no
 /// density and is left out.
 pub(super) fn precision(noise: &DMatrix<f64>) -> (DMatrix<f64>, f64, usize) {
-    let log_2pi = (2.0 * std::f64::consts::PI).ln();
     if let Some(l) = cholesky(noise.clone()) {
         let inverse = inverse_lower(&l);
-        let log_det = l.diagonal().iter().map(|d| 2.0 * d.ln() + log_2pi).sum();
+        let log_det = l.diagonal().iter().map(|d| 2.0 * d.ln() + LN_2PI).sum();
         return (inverse.transpose() * inverse, log_det, noise.nrows());
     }
     let (eigenvectors, eigenvalues) = eigen(noise.clone());
@@ -195,7 +175,7 @@ pub(super) fn precision(noise: &DMatrix<f64>) -> (DMatrix<f64>, f64, usize) {
     let kept = |e: f64| e > least;
     let inverse = DMatrix::from_diagonal(&eigenvalues.map(|e| if kept(e) { e.recip() } else { 0.0 }));
     let spread = || eigenvalues.iter().filter(|e| kept(**e));
-    let log_det = spread().map(|e| e.ln() + log_2pi).sum();
+    let log_det = spread().map(|e| e.ln() + LN_2PI).sum();
     (
         &eigenvectors * inverse * eigenvectors.transpose(),
         log_det,

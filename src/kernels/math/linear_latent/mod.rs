@@ -17,6 +17,7 @@ mod optimum;
 mod tests;
 
 use super::linear_algebra::{cholesky, inverse_lower, matrix, values};
+use super::probability::LN_2PI;
 use super::rows::Rows;
 use crate::{Error, Result};
 use nalgebra::DMatrix;
@@ -191,7 +192,7 @@ impl LinearLatent {
         Ok(Inference {
             gain: &covariance * scaled.transpose(),
             covariance,
-            constant: -0.5 * (d as f64 * (2.0 * std::f64::consts::PI).ln() + log_determinants),
+            constant: -0.5 * (d as f64 * LN_2PI + log_determinants),
         })
     }
 

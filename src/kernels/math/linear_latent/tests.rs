@@ -72,7 +72,7 @@ fn density_and_posterior_are_those_of_the_dense_joint_gaussian() {
         approx::assert_relative_eq!(matrix(&posterior.covariance, 2, 2), covariance, epsilon = 1e-12);
         for (b, found) in found.iter().enumerate() {
             let e = residual(&model, &x, &c, b);
-            let two_pi = 2.0 * std::f64::consts::PI;
+            let two_pi = std::f64::consts::TAU;
             let dense = -0.5 * ((&sigma * two_pi).determinant().ln() + e.dot(&(&precision * &e)));
             approx::assert_relative_eq!(*found, dense, epsilon = 1e-11);
             let mean = w.transpose() * &precision * e;
@@ -93,7 +93,7 @@ fn small_noise_loses_no_digits() {
         noise_variances: vec![1e-12],
     };
     let found = model.log_likelihood(rows(&[3.0], 1), None).unwrap()[0];
-    let want = -0.5 * ((2.0 * std::f64::consts::PI).ln() + 9.0);
+    let want = -0.5 * (LN_2PI + 9.0);
     approx::assert_relative_eq!(found, want, epsilon = 1e-11);
 }
 
@@ -287,7 +287,7 @@ fn the_maximal_likelihood_is_that_of_the_eigenvalues() {
         let variance = lambda[..5 - z].iter().sum::<f64>() / (5 - z) as f64;
         approx::assert_relative_eq!(optimum.noise_variances[0], variance, max_relative = 1e-12);
         let kept: f64 = lambda[5 - z..].iter().map(|l| l.ln()).sum();
-        let constant = 5.0 * ((2.0 * std::f64::consts::PI).ln() + 1.0);
+        let constant = 5.0 * (LN_2PI + 1.0);
         let want = -0.5 * (constant + kept + (5 - z) as f64 * variance.ln());
         approx::assert_relative_eq!(
             optimum.mean_log_likelihood(&observations).unwrap(),

@@ -13,6 +13,7 @@
 use super::{BootstrapFilter, Dynamics};
 use crate::Result;
 use crate::math::kalman::Sequences;
+use crate::math::log_sum_exp;
 use crate::math::streams::Stream;
 
 /// M, the number of independent filters of an estimate.
@@ -36,23 +37,17 @@ impl LogLikelihood {
         let mut sum = Self::default();
         let mut variance = 0.0;
         for b in 0..logs.first().map_or(0, Vec::len) {
-            let own = || logs.iter().map(|logs| logs[b]);
-            let mean = own().sum::<f64>() / filters;
-            let spread = own().map(|l| (l - mean).powi(2)).sum::<f64>() / (filters - 1.0);
-            sum.value += log_sum_exp(own()) - filters.ln();
-            let own = log_sum_exp([(1.0 - 1.0 / filters).ln(), spread - filters.ln()].into_iter());
+            let own: Vec<f64> = logs.iter().map(|logs| logs[b]).collect();
+            let mean = own.iter().sum::<f64>() / filters;
+            let spread = own.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / (filters - 1.0);
+            sum.value += log_sum_exp(&own) - filters.ln();
+            let own = log_sum_exp(&[(1.0 - 1.0 / filters).ln(), spread - filters.ln()]);
             variance += own.max(0.0);
         }
         sum.standard_error = variance.sqrt();
         sum.bias = -0.5 * variance;
         sum
     }
-}
-
-/// log Σ exp v, in one pass for the largest and one for the sum.
-fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
-    let largest = values.clone().fold(f64::NEG_INFINITY, f64::max);
-    largest + values.map(|v| (v - largest).exp()).sum::<f64>().ln()
 }
 
 /// log p̂ of every sequence by [`FILTERS`] filters of `count` particles; filter m of sequence i draws from `numbers` at

@@ -12,6 +12,7 @@
 
 use super::Dynamics;
 use super::sigma::SigmaPoints;
+use crate::math::LN_2PI;
 use crate::math::kalman::{Beliefs, Sequences, Spread};
 use crate::math::linear_algebra::{cholesky, clip_eigenvalues, eigen, inverse_lower, least_squares, symmetric};
 use crate::{Error, Result};
@@ -215,7 +216,7 @@ fn filter(
             let rest = symmetric(covariance - &gain * gain.transpose());
             covariance = clip_eigenvalues(rest, 0.0).0;
             let half_log_det: f64 = l.diagonal().iter().map(|d| d.ln()).sum();
-            log_likelihood -= 0.5 * (error.norm_squared() + present.len() as f64 * (2.0 * PI).ln()) + half_log_det;
+            log_likelihood -= 0.5 * (error.norm_squared() + present.len() as f64 * LN_2PI) + half_log_det;
         }
         if !(log_likelihood.is_finite() && mean.iter().chain(covariance.iter()).all(|v| v.is_finite())) {
             return Err(unusable(t));

@@ -7,6 +7,7 @@
 //! p(o_1 … o_T) without bias (Del Moral 2004); its logarithm is too low on average, by about half its variance.
 
 use super::Dynamics;
+use crate::math::LN_2PI;
 use crate::math::elementary::exp;
 use crate::math::kalman::Sequences;
 use crate::math::linear_algebra::{cholesky, inverse_lower, square_root};
@@ -17,7 +18,6 @@ use nalgebra::DMatrix;
 use pulp::{Simd, WithSimd};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
-use std::f64::consts::PI;
 
 /// A filter of N particles for the sequences of one data set.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl<'a> BootstrapFilter<'a> {
                         .into(),
                 )
             })?;
-            let half_log_det: f64 = l.diagonal().iter().map(|d| d.ln() + 0.5 * (2.0 * PI).ln()).sum();
+            let half_log_det: f64 = l.diagonal().iter().map(|d| d.ln() + 0.5 * LN_2PI).sum();
             Ok((inverse_lower(&l), half_log_det))
         };
         Ok(Self {

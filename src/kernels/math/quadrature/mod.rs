@@ -16,19 +16,19 @@
 //! [`log_evidence`] takes a decoder that depends on z alone, and is one matrix product and a log-sum-exp;
 //! [`log_evidence_by_row`] takes any log joint, at the cost of one evaluation per row and node.
 
+mod gaussians;
 mod grid;
 mod nodes;
-mod posterior;
 mod sums;
 #[cfg(test)]
 mod tests;
 
 use super::rows::Rows;
 use crate::{Error, Result};
+pub use gaussians::Gaussians;
 pub use grid::Grid;
 use nodes::Tile;
 pub use nodes::{Likelihood, Nodes, log_joint};
-pub use posterior::{Gaussians, posterior_weights};
 use std::ops::Range;
 use sums::{Divergences, LogSums};
 

@@ -4,8 +4,9 @@
 //! The log-sum-exp is online: each row keeps the largest term m and `Σ exp(· − m)`, and a tile that beats m rescales
 //! the sum. A tile whose best term is 60 nats below m adds less than 1e-26 of it per node, and is left out.
 
+use super::gaussians::Gaussians;
 use super::nodes::Tile;
-use super::posterior::Gaussians;
+use crate::math::LN_2PI;
 use crate::math::elementary::exp;
 use crate::math::vectors::arch;
 use pulp::{Simd, WithSimd};
@@ -154,12 +155,11 @@ impl WithSimd for AddDivergence<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let (z, width) = (self.latents, self.coordinates.len() / self.latents);
-        let half_log_two_pi = 0.5 * (2.0 * std::f64::consts::PI).ln();
         let mut log_q = vec![0.0; width];
         let q = self.means.chunks_exact(z).zip(self.deviations.chunks_exact(z));
         let sums = self.mass.iter_mut().zip(self.sum);
         for ((log_joint, (mu, sigma)), (mass, sum)) in self.log_joint.chunks_exact(width).zip(q).zip(sums) {
-            log_q.fill(sigma.iter().map(|s| -s.ln() - half_log_two_pi).sum());
+            log_q.fill(sigma.iter().map(|s| -s.ln() - 0.5 * LN_2PI).sum());
             for ((z, mu), sigma) in self.coordinates.chunks_exact(width).zip(mu).zip(sigma) {
                 let precision = sigma.recip();
                 for (log_q, z) in log_q.iter_mut().zip(z) {

@@ -10,16 +10,10 @@ use crate::math::streams::Streams;
 use crate::math::vectors::tests::on_every_set;
 use crate::nn::with_composed;
 use candle_core::{DType, Device, Shape, Tensor, Var};
-use rand_distr::{Distribution, StandardNormal};
 
 /// Standard normal numbers, f64, reproducible by `name`.
 fn normal(name: &str, shape: impl Into<Shape>) -> Tensor {
-    let shape = shape.into();
-    let numbers: Vec<f64> = StandardNormal
-        .sample_iter(Streams::new(0).named(name).at(0))
-        .take(shape.elem_count())
-        .collect();
-    Tensor::from_vec(numbers, shape, &Device::Cpu).unwrap()
+    crate::nn::normal(Streams::new(0).named(name).at(0), shape, DType::F64, &Device::Cpu).unwrap()
 }
 
 fn numbers(x: &Tensor) -> Vec<f64> {

@@ -1,0 +1,189 @@
+//! Many episodes of one environment side by side, behind an object-safe trait.
+//!
+//! [`Task`] is what an [`Environment`] is to a caller that does not know its type; every environment is one. [`Batch`]
+//! keeps the states of E episodes and the sums over their steps:
+//!
+//! return of episode e = Σ_t r_{e,t}, over the steps until it terminates or is truncated.
+
+use rand::Rng;
+
+use crate::{Control, Environment, Expert, Yardsticks};
+
+/// What E episodes show. Environments that show images get a variant of their own.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Observations {
+    /// A vector of numbers per episode, `[E, O]`, row-major.
+    Vectors {
+        /// The numbers, one episode after another.
+        values: Vec<f64>,
+        /// The length O of an observation.
+        size: usize,
+    },
+}
+
+/// What an environment declares.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Declaration {
+    /// The names of the numbers of an observation.
+    pub observation: Vec<&'static str>,
+    /// The numbers of an action.
+    pub action: Vec<Control>,
+    /// Steps after which an episode is truncated.
+    pub horizon: usize,
+    /// The unit of the reward.
+    pub reward_unit: &'static str,
+    /// What a successful episode is, in words; none if there are only rewards.
+    pub success: Option<&'static str>,
+    /// The names of the ways to solve the task; empty if they are not told apart.
+    pub routes: Vec<&'static str>,
+    /// Whether there is a scripted controller that solves the task.
+    pub has_expert: bool,
+    /// Scores to compare with.
+    pub yardsticks: Yardsticks,
+}
+
+/// How one episode stands.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Episode {
+    /// The sum of its rewards so far.
+    pub total_reward: f64,
+    /// Steps taken.
+    pub length: usize,
+    /// The task ended, in success or failure.
+    pub terminated: bool,
+    /// The time limit ended it.
+    pub truncated: bool,
+    /// Whether it succeeded; none if the environment declares no success.
+    pub success: Option<bool>,
+    /// The way that it took, if the environment declares ways and one was taken.
+    pub route: Option<usize>,
+}
+
+impl Episode {
+    /// Whether it is over.
+    pub fn over(&self) -> bool {
+        self.terminated || self.truncated
+    }
+}
+
+/// E episodes that are stepped together.
+pub trait Episodes {
+    /// What every episode shows now, `[E, O]`. A finished episode shows its last state.
+    fn observe(&self) -> Observations;
+
+    /// Steps every episode by its row of `actions`, `[E, A]`, row-major. A finished episode does not change.
+    fn step(&mut self, actions: &[f64]);
+
+    /// How each episode stands, `[E]`.
+    fn episodes(&self) -> Vec<Episode>;
+
+    /// Whether every episode is over.
+    fn over(&self) -> bool;
+}
+
+/// An environment of any kind.
+pub trait Task: Send + Sync {
+    /// The first fault of its keys; see [`Environment::fault`].
+    fn fault(&self) -> Option<String>;
+
+    /// What it declares.
+    fn declaration(&self) -> Declaration;
+
+    /// A fresh episode for each generator.
+    fn begin<'a>(&'a self, starts: &mut [&mut dyn Rng]) -> Box<dyn Episodes + 'a>;
+
+    /// Its scripted controller; none if there is none.
+    fn scripted(&self) -> Option<&dyn Expert>;
+}
+
+/// E episodes of an environment of a known type.
+#[derive(Debug)]
+pub struct Batch<'a, E: Environment> {
+    environment: &'a E,
+    states: Vec<E::State>,
+    episodes: Vec<Episode>,
+}
+
+impl<'a, E: Environment> Batch<'a, E> {
+    /// A fresh episode for each generator.
+    pub fn new(environment: &'a E, starts: &mut [&mut dyn Rng]) -> Self {
+        let states: Vec<E::State> = starts.iter_mut().map(|rng| environment.reset(*rng)).collect();
+        let mut batch = Self {
+            environment,
+            episodes: vec![Episode::default(); states.len()],
+            states,
+        };
+        for (state, episode) in batch.states.iter().zip(&mut batch.episodes) {
+            episode.success = environment.success(state);
+            episode.route = environment.route(state);
+        }
+        batch
+    }
+
+    /// The states of the episodes, `[E]`.
+    pub fn into_states(self) -> Vec<E::State> {
+        self.states
+    }
+}
+
+impl<E: Environment> Episodes for Batch<'_, E> {
+    fn observe(&self) -> Observations {
+        let size = self.environment.observation_size();
+        let mut values = vec![0.0; self.states.len() * size];
+        for (state, into) in self.states.iter().zip(values.chunks_mut(size.max(1))) {
+            self.environment.observe(state, into);
+        }
+        Observations::Vectors { values, size }
+    }
+
+    fn step(&mut self, actions: &[f64]) {
+        let actions = actions.chunks(self.environment.action_size().max(1));
+        for ((state, episode), action) in self.states.iter_mut().zip(&mut self.episodes).zip(actions) {
+            if episode.over() {
+                continue;
+            }
+            let step = self.environment.step(state, action);
+            episode.total_reward += step.reward;
+            episode.length += 1;
+            episode.terminated = step.terminated;
+            episode.truncated = step.truncated;
+            episode.success = self.environment.success(state);
+            episode.route = self.environment.route(state);
+        }
+    }
+
+    fn episodes(&self) -> Vec<Episode> {
+        self.episodes.clone()
+    }
+
+    fn over(&self) -> bool {
+        self.episodes.iter().all(Episode::over)
+    }
+}
+
+impl<E: Environment> Task for E {
+    fn fault(&self) -> Option<String> {
+        Environment::fault(self)
+    }
+
+    fn declaration(&self) -> Declaration {
+        Declaration {
+            observation: self.observation(),
+            action: self.action(),
+            horizon: self.horizon(),
+            reward_unit: self.reward_unit(),
+            success: self.success_rule(),
+            routes: self.routes(),
+            has_expert: self.expert().is_some(),
+            yardsticks: self.yardsticks(),
+        }
+    }
+
+    fn begin<'a>(&'a self, starts: &mut [&mut dyn Rng]) -> Box<dyn Episodes + 'a> {
+        Box::new(Batch::new(self, starts))
+    }
+
+    fn scripted(&self) -> Option<&dyn Expert> {
+        self.expert()
+    }
+}
