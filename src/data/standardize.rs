@@ -11,9 +11,9 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Standardization {
     /// Of the observed columns.
-    pub observed: Columns,
+    pub observed: Arc<Columns>,
     /// Of the given columns.
-    pub given: Columns,
+    pub given: Arc<Columns>,
 }
 
 /// Shift and scale of the columns of one table; empty means the identity.
@@ -25,11 +25,15 @@ pub struct Columns {
 
 impl Columns {
     fn fit(field: &Field, data: &Dataset) -> Self {
-        let moments = data.moments(field).into_iter();
-        let moments: Vec<(f64, f64)> = moments.map(|column| column.unwrap_or((0.0, 0.0))).collect();
-        let deviations = moments.iter().map(|(_, variance)| variance.sqrt());
+        // Collected from borrows: what is kept has no spare capacity, which matters for the columns of images.
+        let moments = data.moments(field);
+        let deviation = |column: &Option<(f64, f64)>| column.map_or(0.0, |(_, variance)| variance.sqrt());
+        let deviations = moments.iter().map(deviation);
         let scale = deviations.map(|s| if s > 0.0 { s } else { 1.0 }).collect();
-        let shift = moments.into_iter().map(|(mean, _)| mean).collect();
+        let shift = moments
+            .iter()
+            .map(|column| column.map_or(0.0, |(mean, _)| mean))
+            .collect();
         Self { shift, scale }
     }
 
@@ -91,18 +95,18 @@ impl Standardization {
     /// Fits shift and scale to `train`.
     pub fn fit(train: &Dataset) -> Self {
         Self {
-            observed: Columns::fit(&train.observed, train),
+            observed: Arc::new(Columns::fit(&train.observed, train)),
             given: train
                 .given
                 .as_ref()
-                .map(|given| Columns::fit(given, train))
+                .map(|given| Arc::new(Columns::fit(given, train)))
                 .unwrap_or_default(),
         }
     }
 
     /// `data` in the model's units; their numbers are converted where they are read.
     pub fn apply(&self, data: &mut Dataset) {
-        let (observed, given) = (Arc::new(self.observed.clone()), Arc::new(self.given.clone()));
+        let (observed, given) = (self.observed.clone(), self.given.clone());
         let mut rest = Some(data);
         while let Some(data) = rest {
             data.observed = data.observed.standardized(&observed);

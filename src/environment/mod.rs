@@ -1,7 +1,7 @@
 //! Environments as kinds of the registry: what an experiment file can name, with its settings.
 //!
-//! The simulators are structs of `envs/`. A file here declares each of them ([`Declared`](crate::kind::Declared)), and one
-//! line of [`BUILT_IN`] lists it. Everything else asks the registry.
+//! The simulators are structs of `envs/`. A file here declares each of them ([`Declared`]), and one
+//! line of the registry lists it. Everything else asks the registry.
 
 mod cart_pole_v1;
 mod mountain_car_continuous_v0;

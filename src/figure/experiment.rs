@@ -155,9 +155,7 @@ fn curves_of(summary: &Summary, experiment: &Experiment) -> Result<Option<Figure
         ),
     };
     let document = find(name).map(MetricDocument::from);
-    let words = document
-        .as_ref()
-        .map_or_else(|| title(name), |document| quantity_and_direction(document));
+    let words = document.as_ref().map_or_else(|| title(name), quantity_and_direction);
     caption += &sentence_case(&words);
     caption += &match curves.iter().map(|curve| curve.values.len()).max() {
         Some(seeds @ 3..) => format!(": mean over {seeds} seeds with {INTERVAL}."),

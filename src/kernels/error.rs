@@ -1,4 +1,4 @@
-//! Errors of loading, training, recording and drawing. Faults of experiment files are diagnostics of [`crate::spec`],
+//! Errors of loading, training, recording and drawing. Faults of experiment files are diagnostics of `latent_lab::spec`,
 //! which are reported before anything runs.
 
 use std::path::PathBuf;

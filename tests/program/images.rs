@@ -14,7 +14,7 @@ fn npy(kind: &str, shape: &str, bytes: &[u8]) -> Vec<u8> {
 fn pixels(margin: bool) -> Vec<u8> {
     let pixel = |i: usize, y: usize, x: usize, c: usize| match (y, x) {
         (0, _) if margin => 0,
-        _ if (y + 2 * x + i) % 5 == 0 => 255 - i as u8,
+        _ if (y + 2 * x + i).is_multiple_of(5) => 255 - i as u8,
         _ => (17 * y + 5 * x + 90 * c + i) as u8,
     };
     let mut all = Vec::new();

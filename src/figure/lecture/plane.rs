@@ -82,7 +82,7 @@ impl Plane {
         Ok(Self {
             points: values.chunks_exact(2).map(|x| [x[0], x[1]]).collect(),
             mixture: run.model.predict(&run.theta, None)?,
-            units: units.clone(),
+            units: units.as_ref().clone(),
         })
     }
 
