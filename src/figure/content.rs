@@ -1,14 +1,17 @@
 //! What figures show, read back from their SVG: texts, and data at the places that the axes say.
 
+use proptest::prelude::*;
+
 use super::axis::Axis;
 use super::chart::{Dot, Panel, Stroke};
 use super::comparison::{Comparison, Row};
-use super::curves::learning_curves;
+use super::curves::{Curve, Labels, learning_curves};
 use super::drawn::{Drawn, Label, hex};
 use super::frame::Point;
 use super::gallery::{NAMES, TITLE, comparison, curves, interval, labels, row, rows};
 use super::layout::Figure;
-use super::theme::{FAILED, LINE, MODEL, OBSERVED, Page, VARIANTS};
+use super::sheet::Anchor;
+use super::theme::{ColorMap, FAILED, LINE, MODEL, OBSERVED, Page, VARIANTS};
 
 /// Whether two lists of places agree, in units of which a quarter of a pixel is at most `within`.
 fn agree(shown: &[Point], expected: &[Point], within: Point) {
@@ -273,5 +276,37 @@ fn figures_for_print_are_laid_out_anew() {
             let width = u32::from_be_bytes([png[16], png[17], png[18], png[19]]);
             assert_eq!(f64::from(width), 300.0 * inches);
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Any numbers, even degenerate ones, give a well-formed figure.
+    #[test]
+    fn no_number_panics(
+        values in prop::collection::vec(prop::collection::vec(any::<f64>(), 0..5), 0..4),
+        steps in prop::collection::vec(any::<f64>(), 0..5),
+        oracle in any::<Option<f64>>(),
+        name in "\\PC{0,60}",
+        log in any::<bool>(),
+    ) {
+        let curve = Curve { name: name.clone(), steps, values: values.clone(), failed: 2 };
+        let text = Labels { title: name.clone(), caption: name.clone(), x: name.clone(), y: name };
+        Drawn::read(&learning_curves(&[curve.clone(), curve], oracle, oracle, &interval, &text).unwrap().svg().unwrap());
+        let rows: Vec<Row> = values.iter().map(|values| row(&text.x, values, 0)).collect();
+        if !rows.is_empty() {
+            Drawn::read(&comparison(rows, oracle, None).draw().unwrap().svg().unwrap());
+        }
+        let flat: Vec<f64> = values.into_iter().flatten().collect();
+        let pairs: Vec<(f64, f64)> = flat.windows(2).map(|w| (w[0], w[1])).collect();
+        let axis = || if log { Axis::log("x") } else { Axis::linear("x") };
+        let mut panel = Panel::new("t", axis(), axis()).equal_units();
+        panel.points(&pairs, Dot::new(MODEL)).line(&pairs, Stroke::oracle()).area(&pairs, MODEL).bars(&flat, &flat, MODEL);
+        if let [a, b, c, d, ..] = flat[..] {
+            panel.gaussian([a, b], [[c, d], [d, c]], &[1.0], MODEL).circle((a, b), c, MODEL).arrow((a, b), (c, d), Stroke::oracle());
+            panel.heat(|x, y| x * y + c, (a, b), (c, d), (3, 4), ColorMap::Viridis).text((a, b), "t", Anchor::End, MODEL);
+        }
+        Drawn::read(&Figure::new("f", 1, vec![panel]).svg().unwrap());
     }
 }

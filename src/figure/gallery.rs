@@ -1,6 +1,5 @@
 //! Synthetic figures of every kind, drawn into `target/gallery`: to look at, and for edge cases.
 
-use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::PathBuf;
@@ -375,36 +374,4 @@ fn ten_thousand_points_stay_small() {
     panel.points(&points, Dot::new(OBSERVED.alpha(0.5)));
     let svg = Figure::new("", 1, vec![panel]).svg().unwrap();
     assert!(svg.len() < 600_000, "{}", svg.len());
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    /// Any numbers, even degenerate ones, give a well-formed figure.
-    #[test]
-    fn no_number_panics(
-        values in prop::collection::vec(prop::collection::vec(any::<f64>(), 0..5), 0..4),
-        steps in prop::collection::vec(any::<f64>(), 0..5),
-        oracle in any::<Option<f64>>(),
-        name in "\\PC{0,60}",
-        log in any::<bool>(),
-    ) {
-        let curve = Curve { name: name.clone(), steps, values: values.clone(), failed: 2 };
-        let text = Labels { title: name.clone(), caption: name.clone(), x: name.clone(), y: name };
-        Drawn::read(&learning_curves(&[curve.clone(), curve], oracle, oracle, &interval, &text).unwrap().svg().unwrap());
-        let rows: Vec<Row> = values.iter().map(|values| row(&text.x, values, 0)).collect();
-        if !rows.is_empty() {
-            Drawn::read(&comparison(rows, oracle, None).draw().unwrap().svg().unwrap());
-        }
-        let flat: Vec<f64> = values.into_iter().flatten().collect();
-        let pairs: Vec<(f64, f64)> = flat.windows(2).map(|w| (w[0], w[1])).collect();
-        let axis = || if log { Axis::log("x") } else { Axis::linear("x") };
-        let mut panel = Panel::new("t", axis(), axis()).equal_units();
-        panel.points(&pairs, Dot::new(MODEL)).line(&pairs, Stroke::oracle()).area(&pairs, MODEL).bars(&flat, &flat, MODEL);
-        if let [a, b, c, d, ..] = flat[..] {
-            panel.gaussian([a, b], [[c, d], [d, c]], &[1.0], MODEL).circle((a, b), c, MODEL).arrow((a, b), (c, d), Stroke::oracle());
-            panel.heat(|x, y| x * y + c, (a, b), (c, d), (3, 4), ColorMap::Viridis).text((a, b), "t", Anchor::End, MODEL);
-        }
-        Drawn::read(&Figure::new("f", 1, vec![panel]).svg().unwrap());
-    }
 }

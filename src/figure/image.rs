@@ -73,7 +73,7 @@ fn broken(error: impl std::fmt::Display) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figure::font::{Weight, width};
+    use crate::figure::font::{CAPITAL, Weight, width};
     use crate::figure::frame::Frame;
     use crate::figure::sheet::{Anchor, Format, Sheet, Text};
     use crate::figure::theme::{Dash, FAILED, MODEL, WHITE};
@@ -205,6 +205,17 @@ mod tests {
                 assert!((300.0..312.0).contains(&baseline), "{text}: {baseline}");
             }
         }
+    }
+
+    #[test]
+    fn capitals_have_the_stated_height() {
+        let mut line = words("H", Weight::Regular, false);
+        (line.size, line.at) = (250.0, (50.0, 190.0));
+        let svg = Sheet::svg(&format(None), |sheet| sheet.text(line)).unwrap();
+        let ink = ink(&png(&svg, format(None).image()).unwrap());
+        // The edges of the ink are whole pixels.
+        assert!((ink.height() - 250.0 * CAPITAL).abs() < 1.5, "{}", ink.height());
+        assert!((190.0..=191.0).contains(&ink.bottom), "{}", ink.bottom);
     }
 
     #[test]
