@@ -1,25 +1,12 @@
 //! The `latent-lab` program.
 
+use libmimalloc_sys::{mi_option_set, mi_option_t};
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-unsafe extern "C" {
-    /// A function of mimalloc that its crate does not bind.
-    fn mi_option_set(option: std::ffi::c_int, value: std::ffi::c_long);
-}
-
-/// `mi_option_purge_delay` of mimalloc 2 and 3.
-const PURGE_DELAY: std::ffi::c_int = 15;
-
-#[cfg(target_os = "linux")]
-unsafe extern "C" {
-    /// A function of the system.
-    fn prctl(option: std::ffi::c_int, ...) -> std::ffi::c_int;
-}
-
-/// `PR_SET_THP_DISABLE` of Linux.
-#[cfg(target_os = "linux")]
-const DISABLE_HUGE_PAGES: std::ffi::c_int = 41;
+/// `mi_option_purge_delay` of mimalloc 2 and 3, which the binding leaves out.
+const PURGE_DELAY: mi_option_t = 15;
 
 fn main() -> std::process::ExitCode {
     // One run is one thread. Candle would start threads of its own inside a run (a spinning pool for large element-wise
@@ -34,12 +21,9 @@ fn main() -> std::process::ExitCode {
     // delay, wide layers spend a twentieth of their time on getting memory back.
     // SAFETY: sets one number inside the allocator.
     unsafe { mi_option_set(PURGE_DELAY, 100) };
-    // Disable huge pages: they added 2 MB per thread and size class, and made no step faster.
+    // Disable huge pages: they added 2 MB per thread and size class, and made no step faster. A system without this flag
+    // returns an error and changes nothing.
     #[cfg(target_os = "linux")]
-    // SAFETY: sets a flag of this process; a system without this flag returns an error and changes nothing.
-    unsafe {
-        let [yes, unused]: [std::ffi::c_ulong; 2] = [1, 0];
-        prctl(DISABLE_HUGE_PAGES, yes, unused, unused, unused);
-    }
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     latent_lab::cli::main()
 }

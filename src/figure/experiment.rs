@@ -239,6 +239,8 @@ pub(super) fn interval(values: &[f64]) -> Option<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figure::drawn::{Drawn, hex};
+    use crate::figure::theme::MODEL;
 
     /// A comparison of success rates, one variant near 1 and one near 0.
     fn rates() -> Summary {
@@ -269,7 +271,20 @@ mod tests {
             matches!(intervals[..], [(low, 1.0), (0.0, high)] if low > 0.0 && high < 1.0),
             "{intervals:?}"
         );
-        let svg = comparison.draw().unwrap().svg().unwrap();
-        assert!(!svg.contains("clipped") && svg.contains("1.00"), "{svg}");
+        let drawn = Drawn::read(&comparison.draw().unwrap().svg().unwrap());
+        let axes = drawn.axes(0.0, 1600.0);
+        let bars = drawn.lines.iter().filter(|line| line.color == hex(MODEL));
+        let ends: Vec<f64> = bars
+            .flat_map(|line| &line.points)
+            .map(|p| axes.read(0, false, p.0))
+            .collect();
+        assert_eq!(ends.len(), 4);
+        assert!(ends.iter().all(|end| (-1e-3..=1.0 + 1e-3).contains(end)), "{ends:?}");
+        assert!(
+            drawn.words().contains(", 1.00") && drawn.words().contains("[0.00"),
+            "{}",
+            drawn.words()
+        );
+        assert!(!drawn.words().contains("clipped"), "{}", drawn.words());
     }
 }

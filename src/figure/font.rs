@@ -1,8 +1,8 @@
-//! The bundled font: measuring, wrapping, and outlines for the raster image.
+//! The bundled font: measuring and wrapping.
 //!
-//! One font serves measuring, SVG and PNG, so both files have the same layout. The SVG names families of equal widths.
+//! One font serves the layout and the PNG. The SVG names families of equal widths.
 
-use ab_glyph::{Font, FontRef, OutlineCurve};
+use harfrust::{FontRef, GlyphBuffer, ShapeOptions, ShaperData, UnicodeBuffer};
 use std::sync::OnceLock;
 
 use super::theme::SMALLEST;
@@ -14,6 +14,12 @@ pub(super) const CAPITAL: f64 = 0.688;
 /// Distance between the baselines of two lines over the size.
 pub(super) const LINE_HEIGHT: f64 = 1.22;
 
+/// The files of the bundled font, by [`Weight`].
+pub(super) const FILES: [&[u8]; 2] = [
+    include_bytes!("font/LabSans-Regular.ttf"),
+    include_bytes!("font/LabSans-Bold.ttf"),
+];
+
 /// The weight of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
@@ -23,76 +29,52 @@ pub enum Weight {
     Bold,
 }
 
-fn font(weight: Weight) -> &'static FontRef<'static> {
-    static FONTS: OnceLock<[FontRef<'static>; 2]> = OnceLock::new();
-    let fonts = FONTS.get_or_init(|| {
-        let load = |bytes| FontRef::try_from_slice(bytes).expect("the bundled font is a valid font");
-        [
-            load(include_bytes!("font/LabSans-Regular.ttf").as_slice()),
-            load(include_bytes!("font/LabSans-Bold.ttf").as_slice()),
-        ]
-    });
-    &fonts[weight as usize]
+/// A font with what its shaper derives from it.
+struct Face {
+    font: FontRef<'static>,
+    tables: ShaperData,
+    units_per_em: f64,
 }
 
-/// Advances of `text` one character at a time: (character's glyph, start of the glyph, pixels), and the whole width.
-fn advances(text: &str, size: f64, weight: Weight) -> (Vec<(ab_glyph::GlyphId, f64)>, f64) {
-    let font = font(weight);
-    let scale = size / f64::from(font.units_per_em().unwrap_or(2048.0));
-    let (mut x, mut previous) = (0.0, None);
-    let glyphs = text
-        .chars()
-        .map(|c| {
-            let glyph = font.glyph_id(c);
-            if let Some(previous) = previous {
-                x += scale * f64::from(font.kern_unscaled(previous, glyph));
-            }
-            let start = x;
-            x += scale * f64::from(font.h_advance_unscaled(glyph));
-            previous = Some(glyph);
-            (glyph, start)
-        })
-        .collect();
-    (glyphs, x)
+impl Face {
+    fn read(file: &'static [u8]) -> Self {
+        let font = FontRef::new(file).expect("the bundled font is a valid font");
+        let tables = ShaperData::new(&font);
+        let units_per_em = f64::from(tables.shaper(&font).build().units_per_em());
+        Self {
+            font,
+            tables,
+            units_per_em,
+        }
+    }
+
+    fn of(weight: Weight) -> &'static Self {
+        static FACES: OnceLock<[Face; 2]> = OnceLock::new();
+        &FACES.get_or_init(|| FILES.map(Self::read))[weight as usize]
+    }
+
+    /// The glyphs of one line of text, with their advances in units of the font.
+    fn glyphs(&self, text: &str) -> GlyphBuffer {
+        let mut letters = UnicodeBuffer::new();
+        letters.push_str(text);
+        letters.guess_segment_properties();
+        self.tables
+            .shaper(&self.font)
+            .build()
+            .shape(letters, ShapeOptions::new())
+    }
 }
 
 /// Width of one line of text, pixels.
 pub(super) fn width(text: &str, size: f64, weight: Weight) -> f64 {
-    advances(text, size, weight).1
-}
-
-/// Closed contours of one line of text, each a polygon, with the baseline's start at the origin and y downwards.
-pub(super) fn outlines(text: &str, size: f64, weight: Weight) -> Vec<Vec<(f64, f64)>> {
-    let face = font(weight);
-    let scale = size / f64::from(face.units_per_em().unwrap_or(2048.0));
-    let mut contours: Vec<Vec<(f64, f64)>> = Vec::new();
-    for (glyph, start) in advances(text, size, weight).0 {
-        let Some(outline) = face.outline(glyph) else { continue };
-        let place = |p: ab_glyph::Point| (start + scale * f64::from(p.x), -scale * f64::from(p.y));
-        let mut end = None;
-        for curve in outline.curves {
-            let (p, q, control) = match curve {
-                OutlineCurve::Line(p, q) => (place(p), place(q), None),
-                OutlineCurve::Quad(p, c, q) => (place(p), place(q), Some(place(c))),
-                // TrueType outlines have no cubics; a cubic would be replaced by its chord.
-                OutlineCurve::Cubic(p, _, _, q) => (place(p), place(q), None),
-            };
-            if end != Some(p) {
-                contours.push(vec![p]);
-            }
-            let contour = contours.last_mut().expect("a contour has just been started");
-            if let Some(c) = control {
-                for step in 1..4 {
-                    let t = f64::from(step) / 4.0;
-                    let (a, b, d) = ((1.0 - t) * (1.0 - t), 2.0 * t * (1.0 - t), t * t);
-                    contour.push((a * p.0 + b * c.0 + d * q.0, a * p.1 + b * c.1 + d * q.1));
-                }
-            }
-            contour.push(q);
-            end = Some(q);
-        }
-    }
-    contours
+    let face = Face::of(weight);
+    let glyphs = face.glyphs(text);
+    let units: f64 = glyphs
+        .glyph_positions()
+        .iter()
+        .map(|glyph| f64::from(glyph.x_advance))
+        .sum();
+    size / face.units_per_em * units
 }
 
 /// Lines of text that fit a width, at a common size.
@@ -196,22 +178,14 @@ mod tests {
 
     #[test]
     fn the_glyphs_of_figures_exist() {
-        let missing = font(Weight::Regular).glyph_id('\u{E000}');
+        let glyph = |c: char, weight| Face::of(weight).glyphs(&c.to_string()).glyph_infos()[0].glyph_id;
+        let missing = glyph('\u{E000}', Weight::Regular);
         for c in "aZ0éαβγδεζηθικλμνξοπρστυφχψωΓΔΘΛΞΠΣΦΨΩ√∇∑∂∞≈≠±−·→←≤≥×⁰¹²³⁴⁵⁶⁷⁸⁹⁻₀₁₂₃₄₅₆₇₈₉|…–—∫‖ŷ".chars()
         {
             for weight in [Weight::Regular, Weight::Bold] {
-                assert_ne!(font(weight).glyph_id(c), missing, "{c}");
+                assert_ne!(glyph(c, weight), missing, "{c}");
             }
         }
-    }
-
-    #[test]
-    fn capitals_have_the_stated_height() {
-        let top = outlines("H", 1000.0, Weight::Regular)[0]
-            .iter()
-            .map(|p| -p.1)
-            .fold(0.0, f64::max);
-        assert!((top / 1000.0 - CAPITAL).abs() < 2e-3, "{top}");
     }
 
     proptest! {

@@ -1,6 +1,5 @@
 //! Synthetic figures of every kind, drawn into `target/gallery`: to look at, and for edge cases.
 
-use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::PathBuf;
@@ -9,6 +8,7 @@ use super::axis::Axis;
 use super::chart::{Dot, Panel, Stroke};
 use super::comparison::{BySeed, Comparison, Difference, Row};
 use super::curves::{Curve, Labels, learning_curves};
+use super::drawn::Drawn;
 use super::layout::Figure;
 use super::sheet::Anchor;
 use super::theme::{BASELINE, BLACK, ColorMap, FAILED, MODEL, OBSERVED, Page, VARIANTS, mix};
@@ -18,7 +18,7 @@ fn folder() -> PathBuf {
 }
 
 /// Mean ± 2.26 standard errors from 3 scores on: good enough to look at.
-fn interval(values: &[f64]) -> Option<(f64, f64)> {
+pub(super) fn interval(values: &[f64]) -> Option<(f64, f64)> {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
@@ -29,7 +29,7 @@ fn normal(rng: &mut ChaCha8Rng) -> f64 {
     (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0
 }
 
-fn labels(title: &str) -> Labels {
+pub(super) fn labels(title: &str) -> Labels {
     Labels {
         title: title.into(),
         caption: "Test log-likelihood over optimiser steps: mean over 10 seeds and 95 % interval.".into(),
@@ -38,7 +38,7 @@ fn labels(title: &str) -> Labels {
     }
 }
 
-const NAMES: [&str; 8] = [
+pub(super) const NAMES: [&str; 8] = [
     "exact posterior",
     "marginal likelihood",
     "8 posterior samples",
@@ -49,7 +49,7 @@ const NAMES: [&str; 8] = [
     "posterior={kind=\"sampled\",samples=128},training.learning_rate=3e-4",
 ];
 
-fn curves(count: usize, seeds: usize, start: f64) -> Vec<Curve> {
+pub(super) fn curves(count: usize, seeds: usize, start: f64) -> Vec<Curve> {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     (0..count)
         .map(|i| {
@@ -77,7 +77,7 @@ fn curves(count: usize, seeds: usize, start: f64) -> Vec<Curve> {
         .collect()
 }
 
-fn row(name: &str, values: &[f64], failed: usize) -> Row {
+pub(super) fn row(name: &str, values: &[f64], failed: usize) -> Row {
     let mean = (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
     Row {
         name: name.to_owned(),
@@ -91,7 +91,7 @@ fn row(name: &str, values: &[f64], failed: usize) -> Row {
 }
 
 /// A comparison of rows with the first of them.
-fn comparison(mut rows: Vec<Row>, oracle: Option<f64>, baseline: Option<f64>) -> Comparison {
+pub(super) fn comparison(mut rows: Vec<Row>, oracle: Option<f64>, baseline: Option<f64>) -> Comparison {
     if let Some((first, others)) = rows.split_first_mut() {
         for other in others {
             let pairs = other.scores.iter().zip(&first.scores);
@@ -120,9 +120,9 @@ fn comparison(mut rows: Vec<Row>, oracle: Option<f64>, baseline: Option<f64>) ->
     }
 }
 
-const TITLE: &str = "How close does each objective bring a mixture density network to the oracle?";
+pub(super) const TITLE: &str = "How close does each objective bring a mixture density network to the oracle?";
 
-fn rows(curves: &[Curve]) -> Vec<Row> {
+pub(super) fn rows(curves: &[Curve]) -> Vec<Row> {
     let last = |curve: &Curve| -> Vec<f64> { curve.values.iter().filter_map(|seed| seed.last().copied()).collect() };
     curves
         .iter()
@@ -354,196 +354,9 @@ fn the_gallery_is_drawn() {
             if name == "primitives" {
                 assert_eq!(bytes, written(), "{name}: the same figure gives the same bytes");
             }
-            well_formed(std::str::from_utf8(&bytes[0]).unwrap());
+            Drawn::read(std::str::from_utf8(&bytes[0]).unwrap());
         }
     }
-}
-
-/// The texts of a figure's SVG with their places and sizes: (x, y, size, text), in pixels of the layout.
-fn texts(svg: &str) -> Vec<(f64, f64, f64, String)> {
-    let number = |tag: &str, key: &str| -> f64 {
-        let (_, rest) = tag
-            .split_once(&format!("{key}=\""))
-            .expect("the text has this attribute");
-        rest.split('"')
-            .next()
-            .and_then(|text| text.parse().ok())
-            .expect("it is a number")
-    };
-    svg.split("<text ")
-        .skip(1)
-        .map(|piece| {
-            let (tag, rest) = piece.split_once('>').expect("a tag ends");
-            let text = rest.split("</text>").next().unwrap_or_default().trim().to_owned();
-            (
-                number(tag, "x") / 4.0,
-                number(tag, "y") / 4.0,
-                number(tag, "font-size") / 4.0,
-                text,
-            )
-        })
-        .collect()
-}
-
-/// Centres and radii of the discs of a figure's SVG.
-fn discs(svg: &str) -> Vec<(f64, f64, f64)> {
-    let number = |tag: &str, key: &str| -> f64 {
-        let (_, rest) = tag
-            .split_once(&format!(" {key}=\""))
-            .expect("the circle has this attribute");
-        rest.split('"')
-            .next()
-            .and_then(|text| text.parse().ok())
-            .expect("it is a number")
-    };
-    let tags = svg
-        .split("<circle")
-        .skip(1)
-        .map(|piece| piece.split('>').next().unwrap_or_default());
-    tags.map(|tag| (number(tag, "cx") / 4.0, number(tag, "cy") / 4.0, number(tag, "r") / 4.0))
-        .collect()
-}
-
-#[test]
-fn the_variants_set_the_axis_of_scores_and_far_references_stand_at_its_edge() {
-    let scores = [[1.200, 1.210, 1.205], [1.220, 1.229, 1.224], [1.240, 1.251, 1.244]];
-    let rows: Vec<Row> = scores
-        .iter()
-        .zip(NAMES)
-        .map(|(values, name)| row(name, values, 0))
-        .collect();
-    let svg = comparison(rows, Some(1.26), Some(0.1)).draw().unwrap().svg().unwrap();
-    let texts: Vec<String> = texts(&svg).into_iter().map(|text| text.3).collect();
-    for expected in [
-        "← baseline 0.1",
-        "oracle 1.26",
-        "no difference",
-        "reference",
-        "test log-likelihood (nats per datum)",
-    ] {
-        assert!(texts.iter().any(|text| text == expected), "{expected}: {texts:?}");
-    }
-    assert!(
-        texts.iter().any(|text| text == "difference (nats per datum): better →"),
-        "{texts:?}"
-    );
-    assert!(
-        texts
-            .iter()
-            .any(|text| text.starts_with("Paired difference from “exact")),
-        "{texts:?}"
-    );
-    // The means of the left panel fill its axis: a third of the page at least. Means are the larger discs.
-    let means: Vec<f64> = discs(&svg)
-        .into_iter()
-        .filter(|disc| disc.2 > 9.0)
-        .map(|disc| disc.0)
-        .collect();
-    assert_eq!(means.len(), 3 + 2);
-    assert!(means[2] - means[0] > 200.0, "{means:?}");
-}
-
-#[test]
-fn rows_without_a_score_or_an_interval_say_why() {
-    let rows = vec![
-        row("one", &[1.0], 0),
-        row("two", &[1.0, 1.1], 2),
-        row("same", &[1.5, 1.5, 1.5 + 1e-13], 0),
-        row("failed", &[], 3),
-        Row {
-            name: "other metric".into(),
-            finished: 3,
-            ..Row::default()
-        },
-        Row {
-            name: "new".into(),
-            ..Row::default()
-        },
-    ];
-    let svg = comparison(rows, None, None).draw().unwrap().svg().unwrap();
-    for expected in [
-        "one seed",
-        "2 seeds",
-        "2 of 4 seeds failed",
-        "same in all 3",
-        "all 3 seeds failed",
-        "not measured",
-        "no finished run",
-    ] {
-        assert!(svg.contains(expected), "{expected}");
-    }
-}
-
-#[test]
-fn a_diverged_seed_is_named_at_the_edge_of_the_comparison() {
-    let rows = vec![row("good", &[1.0, 1.1, 1.2], 0), row("bad", &[1.0, -2e31, 1.2], 0)];
-    let svg = comparison(rows, None, None).draw().unwrap().svg().unwrap();
-    assert!(svg.contains("← seed 1: −2×10³¹"));
-    let seeds = discs(&svg).into_iter().filter(|disc| disc.2 < 6.0).map(|disc| disc.0);
-    let (low, high) = super::window::range(seeds.take(5)).unwrap();
-    assert!(high - low > 100.0, "{low} {high}");
-}
-
-#[test]
-fn errors_that_span_decades_have_a_logarithmic_axis() {
-    let rows = vec![row("small", &[1e-4, 2e-4], 0), row("large", &[0.9, 1.0], 0)];
-    let errors = Comparison {
-        larger_is_better: Some(false),
-        ..comparison(rows, None, None)
-    };
-    let svg = errors.draw().unwrap().svg().unwrap();
-    assert!(svg.contains("10⁻⁴") && svg.contains("← better: difference"));
-}
-
-/// In print the text has 7 points or more, keeps apart, and stays on the page; title and caption stand beside it.
-#[test]
-fn figures_for_print_are_laid_out_anew() {
-    let folder = tempfile::tempdir().unwrap();
-    let figure = comparison(rows(&curves(5, 10, 0.2)), Some(1.28236), Some(0.655))
-        .draw()
-        .unwrap();
-    let curves = learning_curves(&curves(6, 10, 0.2), Some(1.28236), None, &interval, &labels(TITLE)).unwrap();
-    for figure in [figure, curves] {
-        for (page, inches) in [(Page::Column, 3.3), (Page::Text, 6.75)] {
-            let files = figure.clone().page(page).write(&folder.path().join("figure")).unwrap();
-            let extensions: Vec<_> = files.iter().filter_map(|file| file.extension()?.to_str()).collect();
-            assert_eq!(extensions, ["svg", "png", "txt"]);
-            let svg = std::fs::read_to_string(&files[0]).unwrap();
-            assert!(svg.starts_with(&format!("<svg width=\"{inches}in\"")), "{}", &svg[..80]);
-            assert!(std::fs::read_to_string(&files[2]).unwrap().starts_with(TITLE));
-            let points_per_pixel = 72.0 * inches / page.width();
-            let texts = texts(&svg);
-            assert!(texts.iter().all(|text| text.2 * points_per_pixel > 6.99), "{texts:?}");
-            assert!(!texts.iter().any(|text| text.3.starts_with("How close")), "{texts:?}");
-            assert!(
-                texts.iter().all(|text| (0.0..=page.width()).contains(&text.0)),
-                "{texts:?}"
-            );
-            let png = std::fs::read(&files[1]).unwrap();
-            let width = u32::from_be_bytes([png[16], png[17], png[18], png[19]]);
-            assert_eq!(f64::from(width), 300.0 * inches);
-        }
-    }
-}
-
-/// Every tag closes in order, attributes are quoted, and no number is NaN or infinite.
-fn well_formed(svg: &str) {
-    let mut open = Vec::new();
-    for piece in svg.split('<').skip(1) {
-        let (tag, text) = piece.split_once('>').expect("a tag ends");
-        assert!(!text.contains('&') || text.contains(';'), "{text}");
-        assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
-        let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap();
-        if tag.starts_with('/') {
-            assert_eq!(open.pop(), Some(name));
-        } else {
-            assert!(!tag.contains("NaN") && !tag.contains("inf"), "{tag}");
-            if !tag.ends_with('/') {
-                open.push(name);
-            }
-        }
-    }
-    assert!(open.is_empty() && svg.starts_with("<svg"));
 }
 
 #[test]
@@ -561,36 +374,4 @@ fn ten_thousand_points_stay_small() {
     panel.points(&points, Dot::new(OBSERVED.alpha(0.5)));
     let svg = Figure::new("", 1, vec![panel]).svg().unwrap();
     assert!(svg.len() < 600_000, "{}", svg.len());
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    /// Any numbers, even degenerate ones, give a well-formed figure.
-    #[test]
-    fn no_number_panics(
-        values in prop::collection::vec(prop::collection::vec(any::<f64>(), 0..5), 0..4),
-        steps in prop::collection::vec(any::<f64>(), 0..5),
-        oracle in any::<Option<f64>>(),
-        name in "\\PC{0,60}",
-        log in any::<bool>(),
-    ) {
-        let curve = Curve { name: name.clone(), steps, values: values.clone(), failed: 2 };
-        let text = Labels { title: name.clone(), caption: name.clone(), x: name.clone(), y: name };
-        well_formed(&learning_curves(&[curve.clone(), curve], oracle, oracle, &interval, &text).unwrap().svg().unwrap());
-        let rows: Vec<Row> = values.iter().map(|values| row(&text.x, values, 0)).collect();
-        if !rows.is_empty() {
-            well_formed(&comparison(rows, oracle, None).draw().unwrap().svg().unwrap());
-        }
-        let flat: Vec<f64> = values.into_iter().flatten().collect();
-        let pairs: Vec<(f64, f64)> = flat.windows(2).map(|w| (w[0], w[1])).collect();
-        let axis = || if log { Axis::log("x") } else { Axis::linear("x") };
-        let mut panel = Panel::new("t", axis(), axis()).equal_units();
-        panel.points(&pairs, Dot::new(MODEL)).line(&pairs, Stroke::oracle()).area(&pairs, MODEL).bars(&flat, &flat, MODEL);
-        if let [a, b, c, d, ..] = flat[..] {
-            panel.gaussian([a, b], [[c, d], [d, c]], &[1.0], MODEL).circle((a, b), c, MODEL).arrow((a, b), (c, d), Stroke::oracle());
-            panel.heat(|x, y| x * y + c, (a, b), (c, d), (3, 4), ColorMap::Viridis).text((a, b), "t", Anchor::End, MODEL);
-        }
-        well_formed(&Figure::new("f", 1, vec![panel]).svg().unwrap());
-    }
 }

@@ -11,7 +11,8 @@ use super::chart::Panel;
 use super::draw::{Insets, font_line};
 use super::font::{Block, Weight, fit};
 use super::frame::Frame;
-use super::sheet::{Anchor, Sheet, Text};
+use super::image;
+use super::sheet::{Anchor, Format, Sheet, Text};
 use super::theme::{BLACK, LABEL, Page, QUIET, TICK, TITLE, WIDTH};
 use crate::{Error, Result};
 
@@ -105,7 +106,8 @@ impl Figure {
     /// # Errors
     /// If the figure has no panel, or a file cannot be written.
     pub fn write(&self, path: &Path) -> Result<Vec<PathBuf>> {
-        let sheet = self.sheet()?;
+        let (format, svg) = self.drawn()?;
+        let image = image::png(&svg, format.image())?;
         let folder = path
             .parent()
             .filter(|p| !p.as_os_str().is_empty())
@@ -117,33 +119,20 @@ impl Figure {
                 path.display()
             ))
         })?;
-        let file = |extension: &str| {
-            let mut name = name.to_os_string();
-            name.push(extension);
-            folder.join(name)
-        };
-        let draft = |extension: &str| {
-            tempfile::Builder::new()
-                .suffix(extension)
-                .tempfile_in(folder)
-                .map_err(|e| Error::io(folder, e))
-        };
-        let mut drafts = Vec::new();
-        let mut written = |extension: &str, text: &str| {
-            let (mut draft, file) = (draft(extension)?, file(extension));
-            draft
-                .write_all(text.as_bytes())
-                .map_err(|error| Error::io(&file, error))?;
-            drafts.push((draft, file));
-            Ok::<_, Error>(())
-        };
-        written(".svg", &sheet.svg()?)?;
+        let words = self.words();
+        let mut parts = vec![(".svg", svg.as_bytes()), (".png", &image)];
         if self.page != Page::Screen {
-            written(".txt", &self.words())?;
+            parts.push((".txt", words.as_bytes()));
         }
-        let image = draft(".png")?;
-        sheet.write_png(image.path())?;
-        drafts.insert(1, (image, file(".png")));
+        let mut drafts = Vec::new();
+        for (extension, bytes) in parts {
+            let mut file = name.to_os_string();
+            file.push(extension);
+            let file = folder.join(file);
+            let mut draft = tempfile::NamedTempFile::new_in(folder).map_err(|e| Error::io(folder, e))?;
+            draft.write_all(bytes).map_err(|error| Error::io(&file, error))?;
+            drafts.push((draft, file));
+        }
         let mut files = Vec::new();
         for (draft, file) in drafts {
             share(draft.as_file()).map_err(|error| Error::io(&file, error))?;
@@ -171,10 +160,11 @@ impl Figure {
     /// # Errors
     /// If the figure has no panel.
     pub fn svg(&self) -> Result<String> {
-        self.sheet()?.svg()
+        Ok(self.drawn()?.1)
     }
 
-    fn sheet(&self) -> Result<Sheet> {
+    /// The page and its SVG.
+    fn drawn(&self) -> Result<(Format, String)> {
         if self.panels.is_empty() {
             return Err(Error::Data(format!(
                 "the figure \"{}\" has nothing to draw: expected at least one panel",
@@ -212,29 +202,34 @@ impl Figure {
         let panels_height = rows as f64 * row_height + (rows - 1) as f64 * BETWEEN;
         let strip = |label: &String| if label.is_empty() { 0.0 } else { font_line(LABEL) + 8.0 };
         let height = margin + head_height + space + panels_height + strip(&self.shared[0]) + foot_height + margin;
-        let mut sheet = Sheet::new(width, height, self.page.inches());
-        sheet.describe(&self.title, self.words().trim_end());
-
-        let mut y = margin;
-        for (block, color) in &head {
-            sheet.block(block, (margin, y), Anchor::Start, *color);
-            y += block.height() + 6.0;
-        }
-        let area = Frame {
-            left: margin + strip(&self.shared[1]),
-            top: y + space,
-            right: width - margin,
-            bottom: y + space + panels_height,
+        let format = Format {
+            width: width.round() as u32,
+            height: height.round() as u32,
+            inches: self.page.inches(),
+            words: [self.title.clone(), self.words().trim_end().to_owned()],
         };
-        self.draw_panels(&mut sheet, area, columns, row_height);
-        self.draw_shared_labels(&mut sheet, area);
-        y += strip(&self.shared[0]);
-        y += space + panels_height + foot_space;
-        for block in &foot {
-            sheet.block(block, (margin, y), Anchor::Start, QUIET);
-            y += block.height();
-        }
-        Ok(sheet)
+        let svg = Sheet::svg(&format, |sheet| {
+            let mut y = margin;
+            for (block, color) in &head {
+                sheet.block(block, (margin, y), Anchor::Start, *color);
+                y += block.height() + 6.0;
+            }
+            let area = Frame {
+                left: margin + strip(&self.shared[1]),
+                top: y + space,
+                right: width - margin,
+                bottom: y + space + panels_height,
+            };
+            self.draw_panels(sheet, area, columns, row_height);
+            self.draw_shared_labels(sheet, area);
+            y += strip(&self.shared[0]);
+            y += space + panels_height + foot_space;
+            for block in &foot {
+                sheet.block(block, (margin, y), Anchor::Start, QUIET);
+                y += block.height();
+            }
+        })?;
+        Ok((format, svg))
     }
 
     /// Columns of panels and the height of a row on this page: as given on the screen, as many columns as keep panels

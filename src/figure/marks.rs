@@ -51,7 +51,7 @@ impl View {
             }
             Mark::Area(points, color) => {
                 let shape: Vec<Point> = points.iter().filter_map(|p| self.place(*p)).collect();
-                sheet.fill(self.plot.clip_polygon(&shape), *color);
+                sheet.fill(&self.plot.clip_polygon(&shape), *color);
             }
             Mark::Points(points, radius) => {
                 for (p, color) in points {
@@ -150,7 +150,7 @@ impl View {
                     let (top, bottom) = (p.1.min(q.1) - if row + 1 < rows { 0.7 } else { 0.0 }, p.1.max(q.1));
                     if color != WHITE {
                         let cell = [(left, top), (right, top), (right, bottom), (left, bottom)];
-                        sheet.fill(self.plot.clip_polygon(&cell), color);
+                        sheet.fill(&self.plot.clip_polygon(&cell), color);
                     }
                 }
                 start = end;
@@ -169,7 +169,7 @@ impl View {
         let half = 0.45 * head;
         sheet.stroke(&[p, neck], stroke.width, stroke.dash, stroke.color);
         sheet.fill(
-            vec![
+            &[
                 q,
                 (neck.0 - uy * half, neck.1 + ux * half),
                 (neck.0 + uy * half, neck.1 - ux * half),

@@ -7,20 +7,24 @@
 pub mod axis;
 pub mod chart;
 pub mod comparison;
+#[cfg(test)]
+mod content;
 mod contour;
 mod curve_view;
 pub mod curves;
 mod draw;
+#[cfg(test)]
+mod drawn;
 pub mod experiment;
 mod font;
 mod frame;
 #[cfg(test)]
 mod gallery;
+mod image;
 pub mod layout;
 pub mod lecture;
 mod marks;
 mod number;
-mod raster;
 mod sheet;
 mod spread;
 pub mod theme;

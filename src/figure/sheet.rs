@@ -1,24 +1,28 @@
-//! A drawn page: strokes, fills, discs and text in pixels, written as SVG and as an image.
+//! A page on which a figure is drawn: strokes, fills, discs and text in pixels.
 //!
-//! Figures are drawn once onto a [`Sheet`]; both files replay the same list, so their layouts are equal. The SVG keeps
-//! quarters of a pixel, the image has exact-area anti-aliasing.
+//! plotters draws every shape once, as SVG with quarters of a pixel. The image is made from that SVG: see
+//! [`image`](super::image).
 
-use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
+use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, IntoDrawingArea};
+use plotters::element::{Circle, Drawable, PathElement, PointCollection, Polygon, Text as Words};
+use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{
     Color as _, FontDesc, FontFamily, FontStyle, FontTransform, RGBAColor, RGBColor, ShapeStyle, TextStyle,
 };
-use std::fmt::Display;
-use std::path::Path;
 
-use super::font::{self, Block, CAPITAL, FAMILIES, LINE_HEIGHT, Weight};
+use super::font::{Block, CAPITAL, FAMILIES, LINE_HEIGHT, Weight};
 use super::frame::{Frame, Point};
-use super::raster::{self, Raster};
-use super::theme::{Color, Dash, TICK};
+use super::theme::{Color, Dash, TICK, WHITE};
 use crate::{Error, Result};
 
-/// Steps of the SVG's coordinates per pixel.
+/// Steps of the SVG's coordinates per pixel: plotters counts in whole numbers.
 const STEPS: f64 = 4.0;
+/// plotters takes the height of a line, and writes this share of it as the size of the font.
+const LINE_OVER_SIZE: f64 = 1.24;
+/// plotters places text by its top, which it takes to be this far above the baseline, over the size.
+const ASCENT: f64 = 0.76;
 
 /// Which part of a text lies at its place, along the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,25 +33,6 @@ pub enum Anchor {
     Middle,
     /// Its end.
     End,
-}
-
-/// One mark of ink.
-enum Ink {
-    Stroke {
-        points: Vec<Point>,
-        width: f64,
-        color: Color,
-    },
-    Fill {
-        points: Vec<Point>,
-        color: Color,
-    },
-    Disc {
-        center: Point,
-        radius: f64,
-        color: Color,
-    },
-    Text(Text),
 }
 
 /// One line of text.
@@ -63,85 +48,170 @@ pub(super) struct Text {
     pub upwards: bool,
 }
 
-/// A page of ink, in drawing order.
-pub(super) struct Sheet {
-    width: f64,
-    height: f64,
+/// Size and words of a page.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Format {
+    /// Whole pixels of the layout.
+    pub width: u32,
+    /// Whole pixels of the layout.
+    pub height: u32,
     /// Its width in print, inches.
-    inches: Option<f64>,
+    pub inches: Option<f64>,
     /// What it shows, for readers who cannot see it: title and description.
-    words: [String; 2],
-    inks: Vec<Ink>,
+    pub words: [String; 2],
 }
 
 /// Pixels per inch of images for print.
 const RESOLUTION: f64 = 300.0;
 
-impl Sheet {
-    /// A blank page; for print, it is `inches` wide.
-    pub fn new(width: f64, height: f64, inches: Option<f64>) -> Self {
-        Self {
-            width: width.round(),
-            height: height.round(),
-            inches,
-            words: Default::default(),
-            inks: Vec::new(),
+impl Format {
+    /// Width and height of the image, pixels: those of the layout on a screen, [`RESOLUTION`] in print.
+    pub fn image(&self) -> (u32, u32) {
+        let larger = self
+            .inches
+            .map_or(1.0, |inches| RESOLUTION * inches / f64::from(self.width));
+        let length = |pixels: u32| (larger * f64::from(pixels)).round() as u32;
+        (length(self.width), length(self.height))
+    }
+
+    /// A page as a document: as wide as in print, or half as wide as the image, with its words and round ends and joints
+    /// of lines, which plotters does not write.
+    fn document(&self, drawing: &str) -> String {
+        let (width, height) = (f64::from(self.width), f64::from(self.height));
+        let shown = match self.inches {
+            Some(inches) => format!("width=\"{inches}in\" height=\"{:.5}in\"", inches * height / width),
+            None => format!("width=\"{}\" height=\"{}\"", width / 2.0, height / 2.0),
+        };
+        let words: String = ["title", "desc"]
+            .iter()
+            .zip(&self.words)
+            .filter(|(_, words)| !words.is_empty())
+            .map(|(tag, words)| format!("<{tag}>{}</{tag}>\n", escaped(words)))
+            .collect();
+        format!(
+            "<svg {shown} viewBox=\"0 0 {} {}\" stroke-linecap=\"round\" stroke-linejoin=\"round\" \
+             xmlns=\"http://www.w3.org/2000/svg\">\n{words}{drawing}</svg>\n",
+            width * STEPS,
+            height * STEPS
+        )
+    }
+}
+
+/// A page under the pen.
+pub(super) struct Sheet<'a> {
+    area: DrawingArea<SVGBackend<'a>, Shift>,
+    /// What went wrong first.
+    fault: Option<Error>,
+}
+
+impl Sheet<'_> {
+    /// The SVG of a white page of `format` with what `draw` puts on it.
+    ///
+    /// # Errors
+    /// If plotters cannot draw a shape.
+    pub fn svg(format: &Format, draw: impl FnOnce(&mut Sheet)) -> Result<String> {
+        let mut drawing = String::new();
+        let size = [format.width, format.height].map(|length| length * STEPS as u32);
+        let mut sheet = Sheet {
+            area: SVGBackend::with_string(&mut drawing, (size[0], size[1])).into_drawing_area(),
+            fault: None,
+        };
+        let blank = sheet.area.fill(&rgba(WHITE));
+        sheet.note(blank);
+        draw(&mut sheet);
+        let end = sheet.area.present();
+        sheet.note(end);
+        match sheet.fault.take() {
+            Some(fault) => Err(fault),
+            None => {
+                drop(sheet);
+                Ok(format.document(&drawing))
+            }
         }
     }
 
-    /// Says what the page shows.
-    pub fn describe(&mut self, title: &str, description: &str) {
-        self.words = [title.to_owned(), description.to_owned()];
+    /// Keeps the first fault, so that drawing a shape needs no answer.
+    fn note<E: std::error::Error>(&mut self, result: std::result::Result<(), E>) {
+        if let (Err(error), None) = (result, &self.fault) {
+            self.fault = Some(Error::Other(format!("the figure could not be drawn: {error}")));
+        }
     }
 
-    /// Pixels of the image per pixel of the layout.
-    fn magnification(&self) -> f64 {
-        self.inches.map_or(1.0, |inches| RESOLUTION * inches / self.width)
+    /// Draws one of plotters' elements.
+    fn draw<E>(&mut self, element: &E)
+    where
+        for<'e> &'e E: PointCollection<'e, (i32, i32)>,
+        for<'s> E: Drawable<SVGBackend<'s>>,
+    {
+        let drawn = self.area.draw(element);
+        self.note(drawn);
     }
 
     /// A line along `points`, with round ends and joints.
     pub fn stroke(&mut self, points: &[Point], width: f64, dash: Dash, color: Color) {
-        for points in dashed(points, width, dash) {
-            self.inks.push(Ink::Stroke { points, width, color });
+        for piece in dashed(points, width, dash) {
+            self.draw(&PathElement::new(steps(&piece), style(color, width)));
         }
     }
 
     /// A filled polygon.
-    pub fn fill(&mut self, points: Vec<Point>, color: Color) {
+    pub fn fill(&mut self, points: &[Point], color: Color) {
         if points.len() > 2 {
-            self.inks.push(Ink::Fill { points, color });
+            self.draw(&Polygon::new(steps(points), style(color, 0.0)));
         }
     }
 
     /// A filled rectangle.
     pub fn fill_frame(&mut self, f: Frame, color: Color) {
-        self.fill(
-            vec![
-                (f.left, f.top),
-                (f.right, f.top),
-                (f.right, f.bottom),
-                (f.left, f.bottom),
-            ],
-            color,
-        );
+        let corners = [
+            (f.left, f.top),
+            (f.right, f.top),
+            (f.right, f.bottom),
+            (f.left, f.bottom),
+        ];
+        self.fill(&corners, color);
     }
 
     /// A filled disc.
     pub fn disc(&mut self, center: Point, radius: f64, color: Color) {
-        self.inks.push(Ink::Disc { center, radius, color });
+        let radius = (radius * STEPS).round().max(1.0) as i32;
+        self.draw(&Circle::new(step(center), radius, style(color, 0.0)));
     }
 
     /// One line of text.
     pub fn text(&mut self, text: Text) {
-        self.inks.push(Ink::Text(text));
+        if text.text.is_empty() {
+            return;
+        }
+        let (horizontal, slant) = (
+            match text.anchor {
+                Anchor::Start => HPos::Left,
+                Anchor::Middle => HPos::Center,
+                Anchor::End => HPos::Right,
+            },
+            match text.weight {
+                Weight::Regular => FontStyle::Normal,
+                Weight::Bold => FontStyle::Bold,
+            },
+        );
+        // Of text that reads upwards, the top is at the left.
+        let (turn, top) = match text.upwards {
+            true => (FontTransform::Rotate270, (text.at.0 - ASCENT * text.size, text.at.1)),
+            false => (FontTransform::None, (text.at.0, text.at.1 - ASCENT * text.size)),
+        };
+        let font = FontDesc::new(FontFamily::Name(FAMILIES), text.size * STEPS * LINE_OVER_SIZE, slant).transform(turn);
+        let color = rgba(text.color);
+        let style = TextStyle::from(font).color(&color).pos(Pos::new(horizontal, VPos::Top));
+        // XML has no control characters.
+        let words = text.text.replace(char::is_control, " ");
+        self.draw(&Words::new(words, step(top), style));
     }
 
     /// One horizontal line of tick-sized text whose capitals are centred on `at`.
     pub fn tick_label(&mut self, text: &str, at: Point, anchor: Anchor, color: Color) {
-        let at = (at.0, at.1 + TICK * CAPITAL / 2.0);
         self.text(Text {
-            text: text.to_string(),
-            at,
+            text: text.to_owned(),
+            at: (at.0, at.1 + TICK * CAPITAL / 2.0),
             anchor,
             size: TICK,
             weight: Weight::Regular,
@@ -154,10 +224,9 @@ impl Sheet {
     pub fn block(&mut self, block: &Block, at: Point, anchor: Anchor, color: Color) {
         for (i, line) in block.lines.iter().enumerate() {
             let baseline = at.1 + block.size * (LINE_HEIGHT * i as f64 + 0.5 * LINE_HEIGHT + 0.5 * CAPITAL);
-            let (text, at) = (line.clone(), (at.0, baseline));
             self.text(Text {
-                text,
-                at,
+                text: line.clone(),
+                at: (at.0, baseline),
                 anchor,
                 size: block.size,
                 weight: block.weight,
@@ -166,166 +235,12 @@ impl Sheet {
             });
         }
     }
-
-    /// The page as SVG: as wide as in print, or half as wide as the image.
-    pub fn svg(&self) -> Result<String> {
-        let size = ((self.width * STEPS) as u32, (self.height * STEPS) as u32);
-        let mut svg = String::new();
-        let mut page = SVGBackend::with_string(&mut svg, size);
-        page.draw_rect(
-            (0, 0),
-            (size.0 as i32, size.1 as i32),
-            &style(super::theme::WHITE, 0.0),
-            true,
-        )
-        .map_err(broken)?;
-        for ink in &self.inks {
-            match ink {
-                Ink::Stroke { points, width, color } => {
-                    page.draw_path(steps(points), &style(*color, *width)).map_err(broken)?;
-                }
-                Ink::Fill { points, color } => {
-                    page.fill_polygon(steps(points), &style(*color, 0.0)).map_err(broken)?;
-                }
-                Ink::Disc { center, radius, color } => {
-                    let radius = (radius * STEPS).round().max(1.0) as u32;
-                    page.draw_circle(step(*center), radius, &style(*color, 0.0), true)
-                        .map_err(broken)?;
-                }
-                Ink::Text(Text {
-                    text,
-                    at,
-                    anchor,
-                    size,
-                    weight,
-                    color,
-                    upwards,
-                }) => {
-                    let slant = if *weight == Weight::Bold {
-                        FontStyle::Bold
-                    } else {
-                        FontStyle::Normal
-                    };
-                    let turn = if *upwards {
-                        FontTransform::Rotate270
-                    } else {
-                        FontTransform::None
-                    };
-                    let horizontal = match anchor {
-                        Anchor::Start => HPos::Left,
-                        Anchor::Middle => HPos::Center,
-                        Anchor::End => HPos::Right,
-                    };
-                    // The back end divides by 1.24 to get from its line height to the size.
-                    let font = FontDesc::new(FontFamily::Name(FAMILIES), size * STEPS * 1.24, slant).transform(turn);
-                    let color = rgba(*color);
-                    let style = TextStyle::from(font)
-                        .color(&color)
-                        .pos(Pos::new(horizontal, VPos::Bottom));
-                    page.draw_text(text, &style, step(*at)).map_err(broken)?;
-                }
-            }
-        }
-        page.present().map_err(broken)?;
-        drop(page);
-        // Attribute values escape quotes, so these patterns are attributes. They set the baseline, and joints of lines
-        // as in the image.
-        let shown = match self.inches {
-            Some(inches) => format!(
-                "width=\"{inches}in\" height=\"{:.3}in\" viewBox",
-                inches * self.height / self.width
-            ),
-            None => format!(
-                "width=\"{}\" height=\"{}\" viewBox",
-                (self.width / 2.0).floor(),
-                (self.height / 2.0).ceil()
-            ),
-        };
-        let words: String = ["title", "desc"]
-            .iter()
-            .zip(&self.words)
-            .filter(|(_, words)| !words.is_empty())
-            .map(|(tag, words)| format!("<{tag}>{}</{tag}>\n", escaped(words)))
-            .collect();
-        if let Some(end) = svg.find('>') {
-            svg.insert_str(end + 1, &format!("\n{words}"));
-        }
-        Ok(svg
-            .replacen(
-                &format!("width=\"{}\" height=\"{}\" viewBox", size.0, size.1),
-                &shown,
-                1,
-            )
-            .replacen("xmlns", "stroke-linecap=\"round\" stroke-linejoin=\"round\" xmlns", 1)
-            .replace(" dy=\"-0.5ex\"", "")
-            .replace(" opacity=\"1\"", "")
-            .replace(" stroke=\"none\"", "")
-            .replace(" stroke-width=\"0\"", ""))
-    }
-
-    /// The page as an image: width, height, and three bytes per pixel.
-    pub fn image(&self) -> (u32, u32, Vec<u8>) {
-        let by = self.magnification();
-        let size = [self.width, self.height].map(|length| (by * length).round() as usize);
-        let mut image = Raster::new(size[0], size[1]);
-        let larger = |p: &Point| (by * p.0, by * p.1);
-        for ink in &self.inks {
-            match ink {
-                Ink::Stroke { points, width, color } => {
-                    raster::stroke(&mut image, &points.iter().map(larger).collect::<Vec<_>>(), by * width);
-                    image.paint(*color);
-                }
-                Ink::Fill { points, color } => {
-                    image.polygon(&points.iter().map(larger).collect::<Vec<_>>());
-                    image.paint(*color);
-                }
-                Ink::Disc { center, radius, color } => {
-                    raster::disc(&mut image, larger(center), by * radius);
-                    image.paint(*color);
-                }
-                Ink::Text(Text {
-                    text,
-                    at,
-                    anchor,
-                    size,
-                    weight,
-                    color,
-                    upwards,
-                }) => {
-                    let along = match anchor {
-                        Anchor::Start => 0.0,
-                        Anchor::Middle => -0.5 * font::width(text, *size, *weight),
-                        Anchor::End => -font::width(text, *size, *weight),
-                    };
-                    for contour in font::outlines(text, *size, *weight) {
-                        let place = |&(x, y): &Point| {
-                            let x = x + along;
-                            larger(&match *upwards {
-                                true => (at.0 + y, at.1 - x),
-                                false => (at.0 + x, at.1 + y),
-                            })
-                        };
-                        image.polygon(&contour.iter().map(place).collect::<Vec<_>>());
-                    }
-                    image.paint(*color);
-                }
-            }
-        }
-        (size[0] as u32, size[1] as u32, image.into_rgb())
-    }
-
-    /// Writes the page as a PNG image to `path`, which must end in `.png`.
-    pub fn write_png(&self, path: &Path) -> Result<()> {
-        let (width, height, rgb) = self.image();
-        let mut file = BitMapBackend::new(path, (width, height));
-        file.blit_bitmap((0, 0), (width, height), &rgb).map_err(broken)?;
-        file.present().map_err(broken)
-    }
 }
 
-/// Text of an XML element.
+/// Text of an XML element, which has no control characters but newlines.
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
+    text.replace(|c: char| c.is_control() && c != '\n', " ")
+        .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
@@ -397,10 +312,6 @@ fn style(color: Color, width: f64) -> ShapeStyle {
     }
 }
 
-fn broken(error: impl Display) -> Error {
-    Error::Other(format!("the figure could not be written: {error}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -420,21 +331,24 @@ mod tests {
 
     #[test]
     fn svg_escapes_text_and_keeps_the_layout_size() {
-        let mut sheet = Sheet::new(100.0, 50.0, None);
-        sheet.tick_label(
-            "p(x|z) < 1 & \"q\" dy=\"-0.5ex\"",
-            (50.0, 25.0),
-            Anchor::Middle,
-            super::super::theme::BLACK,
-        );
-        let svg = sheet.svg().unwrap();
+        let format = Format {
+            width: 100,
+            height: 51,
+            words: ["a < b".to_owned(), String::new()],
+            ..Format::default()
+        };
+        let label = "p(x|z) < 1 & \"q\"\u{7}";
+        let draw =
+            |sheet: &mut Sheet| sheet.tick_label(label, (50.0, 25.0), Anchor::Middle, super::super::theme::BLACK);
+        let svg = Sheet::svg(&format, draw).unwrap();
         assert!(
-            svg.starts_with("<svg width=\"50\" height=\"25\" viewBox=\"0 0 400 200\""),
+            svg.starts_with("<svg width=\"50\" height=\"25.5\" viewBox=\"0 0 400 204\""),
             "{svg}"
         );
         assert!(
-            svg.contains("p(x|z) &lt; 1 &amp; &quot;q&quot; dy=&quot;-0.5ex&quot;"),
+            svg.contains("<title>a &lt; b</title>") && !svg.contains("<desc>"),
             "{svg}"
         );
+        assert!(svg.contains("p(x|z) &lt; 1 &amp; &quot;q&quot;"), "{svg}");
     }
 }

@@ -179,6 +179,8 @@ fn unexpected(figure: &str, expected: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figure::drawn::{Drawn, hex};
+    use crate::figure::theme::{OBSERVED, POINT, Page, VARIANTS};
     use crate::runner::{Fresh, Options, Outcome, Watcher, execute};
     use std::path::Path;
     use std::sync::atomic::AtomicBool;
@@ -191,45 +193,99 @@ mod tests {
         fn finished(&self, _: usize, _: &Outcome) {}
     }
 
-    /// Every figure can be drawn from three seeds of two steps on few rows, and the same records give the same figure.
+    /// The experiment of a figure, with finished runs of three seeds of two steps on few rows in `results`.
+    fn short_runs(figure: &LectureFigure, results: &Path) -> Experiment {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("experiments/lecture")
+            .join(figure.experiment);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let smaller = [
+            ("\nseeds =", "seeds = 3"),
+            ("\ntrain =", "data.train = 100"),
+            ("\ntest =", "data.test = 100"),
+            ("\n[evaluation.bounds]", "evaluation.bounds.samples = 10"),
+            ("\nepisodes =", "evaluation.rollout.episodes = 20"),
+            ("\n[evaluation.estimator]", "evaluation.estimator.repeats = 3"),
+        ];
+        let stated = smaller.into_iter().filter(|(key, _)| text.contains(key));
+        let overrides: Vec<String> = stated.map(|(_, smaller)| smaller.to_owned()).collect();
+        let mut experiment = Experiment::load(&file, &overrides, results).unwrap();
+        if text.contains("\nsteps =") {
+            // Variants have their own training tables, which `--set` does not change.
+            for variant in &mut experiment.loaded.variants {
+                variant.spec.training = variant.spec.training.clone().at_most(2);
+            }
+        }
+        let options = Options {
+            jobs: 2,
+            fresh: Fresh::None,
+            interrupt: &AtomicBool::new(false),
+        };
+        for outcome in execute(&experiment.runs().unwrap(), options, &Nobody).unwrap() {
+            assert_eq!(outcome, Outcome::Done, "{}", figure.name);
+        }
+        experiment
+    }
+
+    /// The same records give the same figure.
     #[test]
     fn every_figure_draws_from_short_runs_of_its_own_file() {
         for figure in FIGURES {
-            let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("experiments/lecture")
-                .join(figure.experiment);
             let results = tempfile::tempdir().unwrap();
-            let text = std::fs::read_to_string(&file).unwrap();
-            let smaller = [
-                ("\nseeds =", "seeds = 3"),
-                ("\ntrain =", "data.train = 100"),
-                ("\ntest =", "data.test = 100"),
-                ("\n[evaluation.bounds]", "evaluation.bounds.samples = 10"),
-                ("\nepisodes =", "evaluation.rollout.episodes = 20"),
-                ("\n[evaluation.estimator]", "evaluation.estimator.repeats = 3"),
-            ];
-            let stated = smaller.into_iter().filter(|(key, _)| text.contains(key));
-            let overrides: Vec<String> = stated.map(|(_, smaller)| smaller.to_owned()).collect();
-            let mut experiment = Experiment::load(&file, &overrides, results.path()).unwrap();
-            if text.contains("\nsteps =") {
-                // Variants have their own training tables, which `--set` does not change.
-                for variant in &mut experiment.loaded.variants {
-                    variant.spec.training = variant.spec.training.clone().at_most(2);
-                }
-            }
-            let options = Options {
-                jobs: 2,
-                fresh: Fresh::None,
-                interrupt: &AtomicBool::new(false),
-            };
-            for outcome in execute(&experiment.runs().unwrap(), options, &Nobody).unwrap() {
-                assert_eq!(outcome, Outcome::Done, "{}", figure.name);
-            }
+            let experiment = short_runs(figure, results.path());
             let [svg, again] = [(); 2].map(|()| (figure.draw)(&experiment).unwrap().svg().unwrap());
             assert_eq!(svg, again, "{}", figure.name);
-            assert!(svg.starts_with("<svg") && !svg.contains("NaN"), "{}", figure.name);
             assert!(svg.len() < 1_000_000, "{}: {} bytes", figure.name, svg.len());
+            let drawn = Drawn::read(&svg);
+            assert!(drawn.labels.len() > 3, "{}", drawn.words());
         }
+    }
+
+    /// The years and flows of the measurements stand where the axes say, and the first filtered level is the first
+    /// measurement, since p(x₁) is wide.
+    #[test]
+    fn the_nile_shows_every_measured_year() {
+        let results = tempfile::tempdir().unwrap();
+        let figure = find("nile").unwrap();
+        let experiment = short_runs(figure, results.path());
+        let page = Page::Text;
+        let drawn = (figure.draw)(&experiment).unwrap().page(page);
+        let drawn = Drawn::read(&drawn.svg().unwrap());
+        let table = std::fs::read_to_string(experiment.file.parent().unwrap().join("../data/nile.csv")).unwrap();
+        let measured = table.lines().skip(1).map(|line| {
+            let (year, volume) = line.split_once(',').unwrap();
+            (year.parse::<f64>().unwrap(), volume.parse::<f64>().unwrap())
+        });
+        let measured: Vec<(f64, f64)> = measured.collect();
+        assert_eq!((measured.len(), measured[0]), (100, (1871.0, 1120.0)));
+        let middle = 0.5 * page.width();
+        let panels = [drawn.axes(0.0, middle), drawn.axes(middle, page.width())];
+        let dots = drawn
+            .discs
+            .iter()
+            .filter(|disc| disc.color == hex(OBSERVED) && disc.radius == POINT);
+        let (left, right): (Vec<_>, Vec<_>) = dots.map(|disc| disc.points[0]).partition(|dot| dot.0 < middle);
+        for (axes, dots) in panels.iter().zip([left, right]) {
+            assert_eq!(dots.len(), measured.len());
+            for (dot, (year, volume)) in dots.into_iter().zip(&measured) {
+                let shown = axes.data(dot);
+                assert!(
+                    (shown.0 - year).abs() < 0.2 && (shown.1 - volume).abs() < 3.0,
+                    "{shown:?} {year} {volume}"
+                );
+            }
+        }
+        let filter = drawn
+            .lines
+            .iter()
+            .find(|line| line.color == hex(VARIANTS[1]) && line.points.len() > 10);
+        let first = panels[0].data(filter.expect("the filter is drawn").points[0]);
+        assert!(
+            (first.0 - 1871.0).abs() < 0.2 && (first.1 - 1120.0).abs() < 8.0,
+            "{first:?}"
+        );
+        let text = drawn.words();
+        insta::assert_snapshot!("nile", text);
     }
 
     #[test]
