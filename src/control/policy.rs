@@ -158,7 +158,7 @@ impl Policy<'_> {
         let (episodes, dimensions) = (observations.rows(), decoder.uniforms());
         let points = match (self.action, kept.take()) {
             (ActionRule::MostLikelyComponent, _) => {
-                return Err(Error::Other("a continuous latent has no most likely component".into()));
+                return Err(Error::Lacking("a most likely component"));
             }
             (ActionRule::Sample, Some(Latents::Continuous(points))) => points,
             (rule, _) => {

@@ -23,7 +23,7 @@ mod predictive;
 mod sequential;
 mod sequential_paths;
 
-pub use closed_form::{ClosedForm, EStep, Improvement, Sweeps};
+pub use closed_form::{ClosedForm, EStep, ExactSweep, Improvement, ResponsibilitySweep, Sweeps, TrajectorySweep};
 pub use joint::{
     Ancestral, Decoding, Estimates, ExactPosterior, GaussianLatent, GaussianPosterior, Joint, Latent, Latents,
     LikelihoodKind, Marginal, Regression, StateSpaceOf, Trajectories, TrajectoryPosterior,

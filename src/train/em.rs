@@ -28,10 +28,7 @@ pub(super) fn train(
     resume: Option<State>,
     observer: &mut dyn Observer,
 ) -> Result<Trained> {
-    let closed_form = job
-        .model
-        .closed_form()
-        .ok_or_else(|| Error::Other("this model has no closed-form M-step".into()))?;
+    let closed_form = job.model.closed_form().ok_or(Error::Lacking("a closed-form M-step"))?;
     let has_draws = !job.posterior.is_exact_and_fresh();
     let rows = has_draws.then(|| Batch::whole(&job.splits.train, DType::F64, &Device::Cpu));
     let sweeps = closed_form.sweeps(&job.splits.train)?;
@@ -114,11 +111,7 @@ impl Run<'_> {
                 responsibilities = draws.responsibilities(components)?;
                 EStep::Responsibilities(&responsibilities)
             }
-            (_, Latent::Continuous(_) | Latent::Trajectory(_)) => {
-                return Err(Error::Other(
-                    "expected draws of the kind of the latent variable, got another kind".into(),
-                ));
-            }
+            (other, _) => return Err(other.unexpected("responsibilities or trajectories")),
         };
         self.sweeps.improve(theta, e_step, job.threads, rng)
     }

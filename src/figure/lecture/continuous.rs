@@ -149,7 +149,7 @@ impl Continuous {
             let x = joint.sample_observed(&latents, generator)?;
             match latents {
                 Latents::Continuous(z) => Ok((numbers(&z)?, x)),
-                _ => Err(Error::Other("a continuous latent drew another kind of value".into())),
+                other => Err(other.unexpected("points of a continuous latent")),
             }
         })?;
         Ok((z, self.places(&x)?))

@@ -7,9 +7,9 @@
 //! lies below the log-likelihood everywhere, touches it at θ_t, and is largest at θ_{t+1}. Here both are evaluated along
 //! the line `θ_t + s (θ_{t+1} − θ_t)` through the parameters, all of them at once.
 
-use crate::Error;
 use crate::Result;
 use crate::data::{Batch, Dataset};
+use crate::error::provided;
 use crate::math::streams::Streams;
 use crate::model::{EStep, Model};
 use crate::nn::Parameters;
@@ -30,9 +30,7 @@ pub(super) struct Place {
 /// # Errors
 /// If the model has no closed-form M-step.
 pub(super) fn next(model: &dyn Model, theta: &Parameters, data: &Dataset) -> Result<Parameters> {
-    let closed_form = model.closed_form().ok_or_else(|| {
-        Error::Other("the lower bound is drawn for a sweep of EM: expected a closed-form M-step".into())
-    })?;
+    let closed_form = provided(model.closed_form(), "a closed-form M-step")?;
     Ok(closed_form.sweeps(data)?.improve(theta, EStep::Exact, 1, None)?.theta)
 }
 

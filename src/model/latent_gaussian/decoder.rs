@@ -6,6 +6,7 @@
 use super::model::{DECODER, PRIOR, PRIOR_FLOOR};
 use super::{LatentGaussianModel, Likelihood, Prior};
 use crate::data::Table;
+use crate::error::provided;
 use crate::math::{index_at, normal_quantile};
 use crate::model::{Decoder, MixtureRows};
 use crate::nn::{self, ConditionalCovariance, MixtureShape, Parameters};
@@ -69,7 +70,7 @@ impl LatentGaussianModel {
     pub(super) fn prior_given(&self, theta: &Parameters, given: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
         let z = self.config.latent_dimensions;
         let (Some(network), Some(given)) = (&self.prior, given) else {
-            return Err(Error::Other("p(z|x) needs x".into()));
+            return Err(Error::Lacking("p(z|x) without x"));
         };
         let output = network.forward(theta, PRIOR, given)?;
         Ok((output.narrow(1, 0, z)?, output.narrow(1, z, z)?))
@@ -149,7 +150,7 @@ impl Decoder for LatentGaussianModel {
     fn predict_at(&self, theta: &Parameters, given: Option<&Table>, points: &Tensor) -> Result<MixtureRows> {
         let (_, s, _) = points.dims3()?;
         let Decoded { location, raw } = self.decode(theta, rows(theta, given)?.as_ref(), points)?;
-        let raw = raw.ok_or_else(|| Error::Other("a Bernoulli p(y|z) is not a Gaussian".into()))?;
+        let raw = provided(raw, "a Gaussian p(y|z)")?;
         let d = self.columns;
         let raw = match raw.dim(0)? {
             1 => raw.broadcast_as((s, d))?, // the same for all rows

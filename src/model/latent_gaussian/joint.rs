@@ -46,7 +46,7 @@ impl LatentGaussianJoint<'_> {
             return Ok(evidence);
         }
         if !self.model.is_integrable() {
-            return Err(Error::Other("this log p(x) has no closed form".into()));
+            return Err(Error::Lacking("log p(x)"));
         }
         let evidence = self.integrate()?;
         Ok(self.integral.get_or_init(|| evidence))

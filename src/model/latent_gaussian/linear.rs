@@ -4,13 +4,15 @@
 use super::joint::{LatentGaussianJoint, plain};
 use super::model::DECODER;
 use super::{Deviation, LatentGaussianModel};
+use crate::Result;
 use crate::data::{Dataset, Field};
 use crate::math::linear_latent::{Learning, LinearLatent, Noise};
 use crate::math::rows::{Observations, Rows};
 use crate::math::streams::Generator;
-use crate::model::{ClosedForm, EStep, GaussianPosterior, Improvement, Sweeps};
+use crate::model::{
+    ClosedForm, ExactSweep, GaussianPosterior, Improvement, ResponsibilitySweep, Sweeps, TrajectorySweep,
+};
 use crate::nn::Parameters;
-use crate::{Error, Result};
 use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Shape, Tensor};
 use std::ops::Range;
 
@@ -256,18 +258,21 @@ struct LinearSweeps<'a> {
 }
 
 impl Sweeps for LinearSweeps<'_> {
-    fn improve(
-        &self,
-        theta: &Parameters,
-        e_step: EStep,
-        _threads: usize,
-        _rng: Option<&mut Generator>,
-    ) -> Result<Improvement> {
-        let EStep::Exact = e_step else {
-            return Err(Error::Other(
-                "EM for a continuous latent needs its exact posterior".into(),
-            ));
-        };
+    fn exact(&self) -> Option<&dyn ExactSweep> {
+        Some(self)
+    }
+
+    fn responsibilities(&self) -> Option<&dyn ResponsibilitySweep> {
+        None
+    }
+
+    fn trajectories(&self) -> Option<&dyn TrajectorySweep> {
+        None
+    }
+}
+
+impl ExactSweep for LinearSweeps<'_> {
+    fn improve(&self, theta: &Parameters, _threads: usize, _rng: Option<&mut Generator>) -> Result<Improvement> {
         let old = self.model.linear(theta)?;
         let log_likelihood = self.weight * old.mean_log_likelihood(&self.rows)?;
         let learning = Learning {

@@ -10,10 +10,13 @@ use super::field::Field;
 use super::joint::{Parametrisation, StateSpaceJoint, finite};
 use super::settings::Settings;
 use crate::data::{Batch, Dataset};
-use crate::math::kalman::{Filtered, Learning, Sequences, Statistics, System, expectation};
+use crate::math::kalman::{Beliefs, Filtered, Learning, Sequences, Statistics, System, expectation};
 use crate::math::streams::{Generator, Streams};
 use crate::model::sequential::{flat, floor_events, refuse_constant_columns, sequences};
-use crate::model::{ClosedForm, EStep, Improvement, Joint, Latent, LikelihoodKind, Model, Sweeps};
+use crate::model::{
+    ClosedForm, ExactSweep, Improvement, Joint, Latent, LikelihoodKind, Model, ResponsibilitySweep, Sweeps,
+    TrajectorySweep,
+};
 use crate::nn::Parameters;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
@@ -215,38 +218,59 @@ struct StateSpaceSweeps<'a> {
 }
 
 impl Sweeps for StateSpaceSweeps<'_> {
-    fn improve(
+    fn exact(&self) -> Option<&dyn ExactSweep> {
+        Some(self)
+    }
+
+    fn responsibilities(&self) -> Option<&dyn ResponsibilitySweep> {
+        None
+    }
+
+    fn trajectories(&self) -> Option<&dyn TrajectorySweep> {
+        Some(self)
+    }
+}
+
+impl ExactSweep for StateSpaceSweeps<'_> {
+    fn improve(&self, theta: &Parameters, threads: usize, _rng: Option<&mut Generator>) -> Result<Improvement> {
+        let old = self.system(theta)?;
+        let (each, statistics) = expectation(&old, &self.sequences, threads)?;
+        let log_likelihood = each.iter().sum();
+        self.maximized(theta, &old, &statistics, [log_likelihood, log_likelihood])
+    }
+}
+
+impl TrajectorySweep for StateSpaceSweeps<'_> {
+    fn improve(&self, theta: &Parameters, beliefs: &[Beliefs], log_q: f64) -> Result<Improvement> {
+        let old = self.system(theta)?;
+        let mut statistics = Statistics::none(&self.sequences, old.states());
+        for belief in beliefs {
+            let one = Statistics::new(&self.sequences, belief, None)?;
+            statistics.add(&one, 1.0 / beliefs.len() as f64);
+        }
+        let log_likelihood = Filtered::new(&old, &self.sequences)?.log_likelihood().iter().sum();
+        let bound = statistics.expected_log(&old).total() - log_q;
+        self.maximized(theta, &old, &statistics, [log_likelihood, bound])
+    }
+}
+
+impl StateSpaceSweeps<'_> {
+    /// The system of θ for centred observations.
+    fn system(&self, theta: &Parameters) -> Result<System> {
+        let mut system = self.model.system(theta)?;
+        system.emission_offset -= &self.centre;
+        Ok(system)
+    }
+
+    /// The M-step, with log p(o) and the lower bound of the old θ.
+    fn maximized(
         &self,
         theta: &Parameters,
-        e_step: EStep,
-        threads: usize,
-        _rng: Option<&mut Generator>,
+        old: &System,
+        statistics: &Statistics,
+        [log_likelihood, lower_bound]: [f64; 2],
     ) -> Result<Improvement> {
-        let mut old = self.model.system(theta)?;
-        old.emission_offset -= &self.centre;
-        let (log_likelihood, statistics, lower_bound) = match e_step {
-            EStep::Exact => {
-                let (each, statistics) = expectation(&old, &self.sequences, threads)?;
-                let log_likelihood = each.iter().sum();
-                (log_likelihood, statistics, log_likelihood)
-            }
-            EStep::Trajectories { beliefs, log_q } => {
-                let mut statistics = Statistics::none(&self.sequences, old.states());
-                for belief in beliefs {
-                    let one = Statistics::new(&self.sequences, belief, None)?;
-                    statistics.add(&one, 1.0 / beliefs.len() as f64);
-                }
-                let log_likelihood = Filtered::new(&old, &self.sequences)?.log_likelihood().iter().sum();
-                let bound = statistics.expected_log(&old).total() - log_q;
-                (log_likelihood, statistics, bound)
-            }
-            EStep::Responsibilities(_) => {
-                return Err(Error::Other(
-                    "expected a posterior over a finite latent, got one of trajectories".into(),
-                ));
-            }
-        };
-        let (mut system, floored) = self.model.core.learning.maximize(&old, &statistics)?;
+        let (mut system, floored) = self.model.core.learning.maximize(old, statistics)?;
         system.emission_offset += &self.centre;
         Ok(Improvement {
             log_likelihood: Some(log_likelihood),

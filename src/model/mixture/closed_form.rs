@@ -4,6 +4,7 @@
 //! This file converts parameters between the unconstrained form of gradient training and the form of that pass.
 
 use super::{Mixture, NETWORK, Part};
+use crate::Result;
 use crate::data::Dataset;
 use crate::math::initial::{initial, reseed};
 use crate::math::linear_mixture::{Covariance, LinearMixture};
@@ -12,9 +13,8 @@ use crate::math::rows::Observations;
 use crate::math::softmax;
 use crate::math::streams::{Generator, Streams};
 use crate::math::sweep::{self, sweep};
-use crate::model::{ClosedForm, EStep, Improvement, Sweeps};
+use crate::model::{ClosedForm, ExactSweep, Improvement, ResponsibilitySweep, Sweeps, TrajectorySweep};
 use crate::nn::{ConditionalCovariance, Parameters};
-use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use nalgebra::DMatrix;
 use std::collections::BTreeMap;
@@ -246,28 +246,56 @@ struct MixtureSweeps<'a> {
 }
 
 impl Sweeps for MixtureSweeps<'_> {
+    fn exact(&self) -> Option<&dyn ExactSweep> {
+        Some(self)
+    }
+
+    fn responsibilities(&self) -> Option<&dyn ResponsibilitySweep> {
+        Some(self)
+    }
+
+    fn trajectories(&self) -> Option<&dyn TrajectorySweep> {
+        None
+    }
+}
+
+impl ExactSweep for MixtureSweeps<'_> {
+    fn improve(&self, theta: &Parameters, threads: usize, rng: Option<&mut Generator>) -> Result<Improvement> {
+        self.sweep(theta, None, threads, rng)
+    }
+}
+
+impl ResponsibilitySweep for MixtureSweeps<'_> {
     fn improve(
         &self,
         theta: &Parameters,
-        e_step: EStep,
+        responsibilities: &[f64],
+        threads: usize,
+        rng: Option<&mut Generator>,
+    ) -> Result<Improvement> {
+        self.sweep(theta, Some(responsibilities), threads, rng)
+    }
+}
+
+impl MixtureSweeps<'_> {
+    /// One sweep, with the exact posterior unless responsibilities `[N, K]` are given.
+    fn sweep(
+        &self,
+        theta: &Parameters,
+        responsibilities: Option<&[f64]>,
         threads: usize,
         rng: Option<&mut Generator>,
     ) -> Result<Improvement> {
         let (model, k) = (self.mixture, self.mixture.shape.components);
         let old = model.linear_of(theta)?;
         let copy = |first: usize, block: &mut [f64]| {
-            if let EStep::Responsibilities(all) = e_step {
+            if let Some(all) = responsibilities {
                 block.copy_from_slice(&all[first * k..first * k + block.len()]);
             }
         };
-        let rule = match e_step {
-            EStep::Exact => sweep::EStep::Exact,
-            EStep::Responsibilities(_) => sweep::EStep::Given(&copy),
-            EStep::Trajectories { .. } => {
-                return Err(Error::Other(
-                    "expected a posterior over trajectories, got one of a finite latent".into(),
-                ));
-            }
+        let rule = match responsibilities {
+            None => sweep::EStep::Exact,
+            Some(_) => sweep::EStep::Given(&copy),
         };
         let statistics = sweep(&self.rows, &old, rule, threads)?;
         let fixed = Fixed {

@@ -21,12 +21,13 @@ mod closed_form;
 mod joint;
 
 use super::{ClosedForm, Joint, Latent, LikelihoodKind, MixtureRows, Model, RowDensity};
+use crate::Result;
 use crate::data::{Batch, Dataset, Field, Table};
+use crate::error::provided;
 use crate::math::linear_mixture::Covariance;
 use crate::math::rows::Observations;
 use crate::math::streams::Streams;
 use crate::nn::{Activation, ConditionalCovariance, Head, MixtureShape, Parameters, Perceptron};
-use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use joint::MixtureJoint;
 use std::cell::OnceCell;
@@ -154,7 +155,7 @@ impl Mixture {
     fn parts(&self, theta: &Parameters, given: Option<&Tensor>) -> Result<Parts> {
         let output = match &self.network {
             Some(network) => {
-                let x = given.ok_or_else(|| Error::Other("a conditional model needs x".into()))?;
+                let x = provided(given, "p(y|x) without x")?;
                 Some(network.forward(theta, NETWORK, x)?)
             }
             None => None,

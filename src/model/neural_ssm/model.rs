@@ -1,9 +1,10 @@
 //! The neural state space as a [`Model`]: its parts, its initial parameters, its joint.
 
+use super::conditioned::Conditioned;
 use super::dynamics::NeuralDynamics;
 use super::emission::{Emission, Moments};
 use super::entries::Entries;
-use super::joint::{Conditioned, NeuralJoint};
+use super::joint::NeuralJoint;
 use super::linear::{Sizes, flat};
 use super::transition::{Transition, raw_deviations};
 use super::{Likelihood, NeuralSsm};

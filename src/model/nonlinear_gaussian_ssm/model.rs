@@ -5,14 +5,17 @@
 //! coefficients and means directly, variances as logarithms.
 
 use super::joint::NonlinearJoint;
+use crate::Result;
 use crate::data::{Batch, Dataset};
-use crate::math::kalman::{Conditional, Learning, Noise, NoiseForm, Regression, Sequences};
+use crate::math::kalman::{Beliefs, Conditional, Learning, Noise, NoiseForm, Regression, Sequences};
 use crate::math::nonlinear::{Basis, BasisSystem, Predictor, statistics};
-use crate::math::streams::{Generator, Streams};
+use crate::math::streams::Streams;
 use crate::model::sequential::{flat, floor_events, refuse_constant_columns, sequences};
-use crate::model::{ClosedForm, EStep, Improvement, Joint, Latent, LikelihoodKind, Model, Sweeps};
+use crate::model::{
+    ClosedForm, ExactSweep, Improvement, Joint, Latent, LikelihoodKind, Model, ResponsibilitySweep, Sweeps,
+    TrajectorySweep,
+};
 use crate::nn::Parameters;
-use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use nalgebra::{DMatrix, DVector};
 use rand::RngExt;
@@ -284,18 +287,21 @@ struct NonlinearSweeps<'a> {
 }
 
 impl Sweeps for NonlinearSweeps<'_> {
-    fn improve(
-        &self,
-        theta: &Parameters,
-        e_step: EStep,
-        _threads: usize,
-        _rng: Option<&mut Generator>,
-    ) -> Result<Improvement> {
-        let EStep::Trajectories { beliefs, log_q } = e_step else {
-            return Err(Error::Other(
-                "a nonlinear state space has no exact posterior; use an approximate one".into(),
-            ));
-        };
+    fn exact(&self) -> Option<&dyn ExactSweep> {
+        None
+    }
+
+    fn responsibilities(&self) -> Option<&dyn ResponsibilitySweep> {
+        None
+    }
+
+    fn trajectories(&self) -> Option<&dyn TrajectorySweep> {
+        Some(self)
+    }
+}
+
+impl TrajectorySweep for NonlinearSweeps<'_> {
+    fn improve(&self, theta: &Parameters, beliefs: &[Beliefs], log_q: f64) -> Result<Improvement> {
         let old = self.model.system(theta)?;
         let share = 1.0 / beliefs.len() as f64;
         let statistics = statistics(&old, &self.sequences, beliefs, |_, _| share);

@@ -282,7 +282,7 @@ pub(in crate::train) fn score(job: &Job, theta: &Parameters) -> Result<f64> {
 /// The validation log-likelihood among `metrics`, which early stopping uses.
 pub(in crate::train) fn validation(job: &Job, metrics: &[(String, f64)]) -> Result<f64> {
     let name = format!("validation/{}", job.model.likelihood().metric());
-    value_of(metrics, &name).ok_or_else(|| Error::Other("there are no validation rows to stop on".into()))
+    value_of(metrics, &name).ok_or(Error::Lacking("a log-likelihood of validation rows"))
 }
 
 /// Weighted mean of `log p_θ(x)` over `data`, in nats per datum, in the units that the model sees. If earlier steps of

@@ -1,0 +1,251 @@
+//! The state space of one θ with the sequences of one batch: its terms at paths, and its steps one by one.
+
+use super::model::Core;
+use super::transition::Condition;
+use crate::Result;
+use crate::data::{Batch, Steps};
+use crate::error::provided;
+use crate::model::{Carried, LinearEmission, Normal, Sequential, repeated};
+use crate::nn::{GatedRecurrent, Parameters};
+use candle_core::{D, Tensor};
+use std::sync::Arc;
+
+/// The sequences of one batch under one θ.
+#[derive(Debug)]
+pub(super) struct Conditioned {
+    pub core: Arc<Core>,
+    pub theta: Parameters,
+    pub steps: Steps,
+    /// What the emission is evaluated at: standardised or binary observations. `[B, T, O]`
+    pub target: Tensor,
+    /// `[B, T, F]`
+    features: Tensor,
+    /// `[B, T, U]`
+    standardized_inputs: Option<Tensor>,
+}
+
+impl Conditioned {
+    pub fn new(core: Arc<Core>, theta: Parameters, batch: &Batch) -> Result<Self> {
+        let dtype = theta.dtype();
+        Self::of_steps(core, theta, Steps::new(batch, dtype)?)
+    }
+
+    /// The same for sequences that are padded already.
+    pub fn of_steps(core: Arc<Core>, theta: Parameters, steps: Steps) -> Result<Self> {
+        let dtype = steps.observed.dtype();
+        let row =
+            |values: &[f64]| -> Result<Tensor> { Ok(Tensor::new(values, steps.observed.device())?.to_dtype(dtype)?) };
+        let moments = &core.emission.moments;
+        let centred = steps.observed.broadcast_sub(&row(&moments.means)?)?;
+        let mut standardized = centred.broadcast_div(&row(&moments.deviations)?)?;
+        if let Some(present) = &steps.present {
+            standardized = (standardized * present)?;
+        }
+        let features = match core.is_missing {
+            true => {
+                let present = steps.present.clone().map_or_else(|| steps.observed.ones_like(), Ok)?;
+                Tensor::cat(&[&standardized, &present], D::Minus1)?
+            }
+            false => standardized.clone(),
+        };
+        let standardized_inputs = steps.inputs.as_ref().map(|inputs| -> Result<Tensor> {
+            let centred = inputs.broadcast_sub(&row(&core.inputs.means)?)?;
+            Ok(centred.broadcast_div(&row(&core.inputs.deviations)?)?)
+        });
+        Ok(Self {
+            target: match core.is_binary() {
+                true => steps.observed.clone(),
+                false => standardized,
+            },
+            features,
+            standardized_inputs: standardized_inputs.transpose()?,
+            core,
+            theta,
+            steps,
+        })
+    }
+
+    /// Sequences `start..start + count`.
+    pub fn narrow(&self, start: usize, count: usize) -> Result<Self> {
+        Self::of_steps(self.core.clone(), self.theta.clone(), self.steps.narrow(start, count)?)
+    }
+
+    /// Rows `[B, T, D]` of steps `from..from + count`, for S samples: `[B·S·count, D]`.
+    fn rows(&self, tensor: &Tensor, from: usize, count: usize, samples: usize) -> Result<Tensor> {
+        let part = repeated(&tensor.narrow(1, from, count)?.contiguous()?, samples)?;
+        Ok(part.flatten_to(1)?)
+    }
+
+    /// The transition of states `[N, X]` whose inputs are the rows of `from..from + count`, with h of the steps after them
+    /// `[N, H]`.
+    fn moved(
+        &self,
+        states: &Tensor,
+        deterministic: Option<&Tensor>,
+        (from, count, samples): (usize, usize, usize),
+    ) -> Result<Normal> {
+        let rows = |tensor: &Option<Tensor>| tensor.as_ref().map(|u| self.rows(u, from, count, samples)).transpose();
+        let (inputs, standardized) = (rows(&self.steps.inputs)?, rows(&self.standardized_inputs)?);
+        let condition = Condition {
+            state: states,
+            inputs: inputs.as_ref(),
+            standardized: standardized.as_ref(),
+            deterministic,
+        };
+        self.core.transition.apply(&self.theta, &condition)
+    }
+
+    /// h of the steps after `from..from + count`, from x of these steps `[N, count, X]` and h of step `from`, which is 0 if
+    /// absent. `[N, count, H]`
+    fn deterministic(
+        &self,
+        states: &Tensor,
+        initial: Option<&Tensor>,
+        (from, count, samples): (usize, usize, usize),
+    ) -> Result<Option<Tensor>> {
+        if self.core.transition.cell().is_none() {
+            return Ok(None);
+        }
+        let inputs = match &self.standardized_inputs {
+            Some(inputs) => {
+                let own = repeated(&inputs.narrow(1, from, count)?.contiguous()?, samples)?;
+                Tensor::cat(&[states, &own], D::Minus1)?
+            }
+            None => states.clone(),
+        };
+        self.core.transition.deterministic(&self.theta, &inputs, initial)
+    }
+
+    /// h of all steps of paths `[N, T, X]`: 0 at the first. `[N, T, H]`
+    pub fn deterministic_path(&self, paths: &Tensor, samples: usize) -> Result<Option<Tensor>> {
+        let (n, steps, _) = paths.dims3()?;
+        let Some(cell) = self.core.transition.cell() else {
+            return Ok(None);
+        };
+        let first = Tensor::zeros((n, 1, cell.units()), paths.dtype(), paths.device())?;
+        if steps == 1 {
+            return Ok(Some(first));
+        }
+        let before = paths.narrow(1, 0, steps - 1)?.contiguous()?;
+        let later = provided(
+            self.deterministic(&before, None, (0, steps - 1, samples))?,
+            "a recurrent network",
+        )?;
+        Ok(Some(Tensor::cat(&[first, later], 1)?))
+    }
+
+    /// What is there at steps `from..from + count`; none if nothing is missing there. `[B·S·count, O]`
+    fn present(&self, from: usize, count: usize, samples: usize) -> Result<Option<Tensor>> {
+        if let Some(present) = &self.steps.present {
+            return Ok(Some(self.rows(present, from, count, samples)?));
+        }
+        let Some(mask) = &self.steps.mask else { return Ok(None) };
+        let wide = mask.unsqueeze(D::Minus1)?.broadcast_as(self.target.shape())?;
+        Ok(Some(self.rows(&wide.contiguous()?, from, count, samples)?))
+    }
+
+    /// log p(o_t | x_t) of these steps. States: `[B·S·count, X]` with h `[B·S·count, H]`; result `[B·S·count]`
+    fn emitted(
+        &self,
+        states: (&Tensor, Option<&Tensor>),
+        (from, count, samples): (usize, usize, usize),
+    ) -> Result<Tensor> {
+        let target = self.rows(&self.target, from, count, samples)?;
+        let present = self.present(from, count, samples)?;
+        self.core
+            .emission
+            .log_density(&self.theta, states, &target, present.as_ref())
+    }
+
+    /// The terms `initial`, `transition` and, if it is asked for, `emission` at paths `[B, S, T, X]`. Each `[B, S]`
+    pub fn terms(&self, paths: &Tensor, with_emission: bool) -> Result<[Option<Tensor>; 3]> {
+        let (b, s, t, x) = paths.dims4()?;
+        let first = paths.narrow(2, 0, 1)?.reshape((b * s, x))?;
+        let initial = self.initial()?.log_density(&first)?.reshape((b, s))?;
+        let h = self.deterministic_path(&paths.contiguous()?.reshape((b * s, t, x))?, s)?; // [B·S, T, H]
+        let transition = match t {
+            1 => initial.zeros_like()?,
+            _ => {
+                let flat = |from| {
+                    paths
+                        .narrow(2, from, t - 1)?
+                        .contiguous()?
+                        .reshape((b * s * (t - 1), x))
+                };
+                let later = h
+                    .as_ref()
+                    .map(|h| h.narrow(1, 1, t - 1)?.contiguous()?.flatten_to(1))
+                    .transpose()?;
+                let normal = self.moved(&flat(0)?, later.as_ref(), (0, t - 1, s))?;
+                let density = normal.log_density(&flat(1)?)?;
+                let density = density.reshape((b, s, t - 1))?;
+                let density = match &self.steps.mask {
+                    Some(mask) => density.broadcast_mul(&mask.narrow(1, 1, t - 1)?.unsqueeze(1)?)?,
+                    None => density,
+                };
+                density.sum(D::Minus1)?
+            }
+        };
+        let emission = with_emission.then(|| -> Result<Tensor> {
+            let states = paths.contiguous()?.reshape((b * s * t, x))?;
+            let h = h.as_ref().map(|h| h.flatten_to(1)).transpose()?;
+            let density = self.emitted((&states, h.as_ref()), (0, t, s))?;
+            Ok(density.reshape((b, s, t))?.sum(D::Minus1)?)
+        });
+        Ok([Some(initial), Some(transition), emission.transpose()?])
+    }
+}
+
+impl Sequential for Conditioned {
+    fn states(&self) -> usize {
+        self.core.sizes.states
+    }
+
+    fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
+    fn features(&self) -> &Tensor {
+        &self.features
+    }
+
+    fn standardized_inputs(&self) -> Option<&Tensor> {
+        self.standardized_inputs.as_ref()
+    }
+
+    fn initial(&self) -> Result<Normal> {
+        self.core.initial(&self.theta)
+    }
+
+    fn begin(&self, states: Tensor) -> Result<Carried> {
+        let cell = self.core.transition.cell();
+        let zeros =
+            |cell: &GatedRecurrent| Tensor::zeros((states.dim(0)?, cell.units()), states.dtype(), states.device());
+        Ok(Carried {
+            deterministic: cell.map(zeros).transpose()?,
+            state: states,
+        })
+    }
+
+    fn transition(&self, t: usize, carried: &Carried) -> Result<(Normal, Option<Tensor>)> {
+        let samples = carried.state.dim(0)? / self.steps.dims().0;
+        let rows = carried.state.dim(0)?;
+        let h = self.deterministic(
+            &carried.state.unsqueeze(1)?,
+            carried.deterministic.as_ref(),
+            (t, 1, samples),
+        )?;
+        let h = h.map(|h| h.squeeze(1)).transpose()?;
+        let normal = self.moved(&carried.state, h.as_ref(), (t, 1, samples))?;
+        Ok((normal.broadcast(rows)?, h))
+    }
+
+    fn emission(&self, t: usize, carried: &Carried) -> Result<Tensor> {
+        let samples = carried.state.dim(0)? / self.steps.dims().0;
+        self.emitted((&carried.state, carried.deterministic.as_ref()), (t, 1, samples))
+    }
+
+    fn linear_emission(&self) -> Result<Option<LinearEmission>> {
+        self.core.emission.linear(&self.theta)
+    }
+}
