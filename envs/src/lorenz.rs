@@ -47,7 +47,7 @@ pub struct Lorenz {
     pub step: f64,
     /// Steps of the integration from one observation to the next.
     #[schemars(range(min = 1, max = 1000))]
-    pub interval: usize,
+    pub steps_per_observation: usize,
     /// Steps of the integration before the first observation of each sequence.
     #[schemars(range(min = 0, max = 100_000))]
     pub burn_in: usize,
@@ -70,7 +70,7 @@ impl Default for Lorenz {
         Self {
             length: 100,
             step: 0.01,
-            interval: 5,
+            steps_per_observation: 5,
             burn_in: 2000,
             coordinates: vec![Coordinate::X],
             transition_variance: 0.0,
@@ -121,7 +121,7 @@ impl Lorenz {
                     .extend(self.coordinates.iter().map(|&c| values[c as usize]));
                 states.extend(state);
                 state = self
-                    .integrate(state, self.interval)
+                    .integrate(state, self.steps_per_observation)
                     .map(|value| value + q * standard_normal(rng));
             }
             points.lengths.push(steps);

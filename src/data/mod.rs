@@ -24,5 +24,5 @@ pub use field::Field;
 pub use file::{Rows, SharedFile};
 pub use source::{DataConfig, Source, Splits};
 pub use standardize::Standardization;
-pub use steps::Steps;
+pub use steps::{Steps, repeated};
 pub use table::Table;

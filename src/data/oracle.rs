@@ -15,9 +15,9 @@ const PARTICLES: usize = 10_000;
 /// or no method is known.
 pub(super) fn truth(source: &Source) -> Option<Predictor> {
     match source {
-        Source::Lgssm(generator) => Some(Predictor::Kalman(true_system(generator))),
+        Source::Lgssm(generator) => Some(Predictor::Kalman(Box::new(true_system(generator)))),
         Source::Growth(generator) => Some(Predictor::Particles(Arc::new(true_growth(generator)), PARTICLES)),
-        Source::KrishnanLinear(_) => Some(Predictor::Kalman(true_krishnan_linear())),
+        Source::KrishnanLinear(_) => Some(Predictor::Kalman(Box::new(true_krishnan_linear()))),
         Source::KrishnanNonlinear(_) => Some(Predictor::Grid(true_krishnan_nonlinear())),
         _ => None,
     }
@@ -175,7 +175,8 @@ mod tests {
         let numbers = &Streams::new(9).named("unused");
         let sum = |data| truth.log_likelihood(&data, numbers).expect("a likelihood").value;
         let one_by_one = [0, 1].map(|i| sum(test.select(&[i]).sequences().expect("a sequence")));
-        assert!((whole * 40.0 - one_by_one.iter().sum::<f64>()).abs() < 1e-9);
+        // Each grid is refined until no sequence changes by 1e-5 nats per step, so the two grids may differ.
+        assert!((whole * 40.0 - one_by_one.iter().sum::<f64>()).abs() < 40.0 * 2e-5);
     }
 
     /// The forward algorithm sees the structure: it beats independent keys by far, and falls behind none of the shares.

@@ -88,6 +88,20 @@ impl Steps {
     }
 }
 
+/// Rows of S samples each: `[B, ..] → [B·S, ..]`, every row repeated S times.
+pub fn repeated(rows: &Tensor, samples: usize) -> Result<Tensor> {
+    if samples == 1 {
+        return Ok(rows.clone());
+    }
+    let dims = rows.dims().to_vec();
+    let (first, rest) = dims
+        .split_first()
+        .ok_or_else(|| Error::Other("a scalar has no rows".into()))?;
+    let wide = [&[*first, samples], rest].concat();
+    let flat = [&[first * samples], rest].concat();
+    Ok(rows.unsqueeze(1)?.broadcast_as(wide)?.reshape(flat)?)
+}
+
 /// The rows of sequences of these `lengths`, each filled up with zeros to the longest.
 fn padded(values: &[f64], lengths: &[usize], longest: usize) -> Vec<f64> {
     let rows = lengths.iter().sum::<usize>().max(1);

@@ -29,7 +29,7 @@ pub use joint::{
     LikelihoodKind, Marginal, Regression, StateSpaceOf, Trajectories, TrajectoryPosterior,
 };
 pub use kind::{Abilities, KINDS, LatentKind, MStep, ModelConfig, ModelKind, Need};
-pub use normal::{Normal, repeated};
+pub use normal::Normal;
 pub use particle_filter::{Bootstrap, Filter, Filtered, Proposal};
 pub use predictive::{Decoder, MixtureRows};
 pub use sequential_paths::{Carried, LinearEmission, Sequential};
@@ -91,7 +91,9 @@ pub trait Model: Send + Sync + std::fmt::Debug {
 
     /// θ as a state space that can predict, in the units that the model sees, if it is one.
     fn predictor(&self, theta: &Parameters) -> Result<Option<Predictor>> {
-        Ok(self.state_space(theta)?.map(Predictor::Kalman))
+        Ok(self
+            .state_space(theta)?
+            .map(|system| Predictor::Kalman(Box::new(system))))
     }
 
     /// The number of free parameters; K mixture weights count as K − 1.

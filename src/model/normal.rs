@@ -1,7 +1,7 @@
 //! Diagonal Gaussians N(m, diag (floor + exp r)²) of many rows: the distributions of states, and of q.
 
+use crate::Result;
 use crate::nn;
-use crate::{Error, Result};
 use candle_core::{D, Tensor};
 
 /// N independent Gaussians of D dimensions.
@@ -68,18 +68,4 @@ impl Normal {
             floor: self.floor,
         }
     }
-}
-
-/// Rows of S samples each: `[B, ..] → [B·S, ..]`, every row repeated S times.
-pub fn repeated(rows: &Tensor, samples: usize) -> Result<Tensor> {
-    if samples == 1 {
-        return Ok(rows.clone());
-    }
-    let dims = rows.dims().to_vec();
-    let (first, rest) = dims
-        .split_first()
-        .ok_or_else(|| Error::Other("a scalar has no rows".into()))?;
-    let wide = [&[*first, samples], rest].concat();
-    let flat = [&[first * samples], rest].concat();
-    Ok(rows.unsqueeze(1)?.broadcast_as(wide)?.reshape(flat)?)
 }

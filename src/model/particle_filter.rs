@@ -1,7 +1,8 @@
 //! Particle filters in tensors, with gradients: unbiased estimates of p(o_1 … o_T) (Del Moral 2004) by particles that any
 //! distribution moves.
 
-use super::{Carried, Normal, Sequential, repeated};
+use super::{Carried, Normal, Sequential};
+use crate::data::repeated;
 use crate::math::streams::Generator;
 use crate::nn;
 use crate::{Error, Result};
@@ -11,7 +12,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 /// A distribution of one state after another: it moves particles, and step by step it is a distribution of paths.
-pub trait Proposal: Debug {
+pub trait Proposal: Debug + Send + Sync {
     /// q(x_t | x_{t−1}, …) of step `t`, from 0, for `rows` rows. `carried` is what step t − 1 carried, none at step 0;
     /// `prior` is p(x_t | x_{t−1}, u_{t−1}), where it is known. None stands for the prior itself.
     fn propose(

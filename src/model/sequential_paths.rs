@@ -18,7 +18,7 @@ pub struct Carried {
 
 /// p(x_1), p(x_{t+1} | x_t, u_t) and p(o_t | x_t) of the sequences of one batch under one θ. Steps count from 0. Rows are
 /// ordered by sequence, then by sample.
-pub trait Sequential: Debug {
+pub trait Sequential: Debug + Send + Sync {
     /// X.
     fn states(&self) -> usize;
 

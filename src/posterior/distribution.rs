@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 /// q(z|x) of the rows, or the sequences, of one batch.
-pub trait Distribution: Debug {
+pub trait Distribution: Debug + Send + Sync {
     /// S = `samples` draws for each row; those of a continuous latent carry a gradient.
     fn draw(&self, samples: usize, generator: &mut Generator) -> Result<Latents>;
 

@@ -117,6 +117,8 @@ pub enum DrawsOf {
         /// Of paths of states.
         paths: bool,
     },
+    /// A proposal of paths, with a known density: independent, and far from the posterior until they are weighed.
+    Proposal,
     /// A distribution without a tractable density, for this reason.
     Unknown(&'static str),
 }
@@ -135,6 +137,7 @@ impl DrawsOf {
             (Self::Known { finite, .. }, LatentKind::None | LatentKind::Finite) => finite,
             (Self::Known { continuous, .. }, LatentKind::Continuous) => continuous,
             (Self::Known { paths, .. }, LatentKind::Trajectory) => paths,
+            (Self::Proposal, LatentKind::Trajectory) => true,
             _ => false,
         }
     }

@@ -8,10 +8,11 @@ use super::draws::Stepwise;
 use super::paths::Paths;
 use super::{Common, Distribution, Draws, DrawsOf, Facts, PosteriorKind, log_q};
 use crate::Result;
+use crate::data::repeated;
 use crate::error::{Fault, provided};
 use crate::kind::{Declared, Example};
 use crate::math::streams::Generator;
-use crate::model::{Abilities, Carried, Joint, LinearEmission, Need, Normal, Proposal, Sequential, repeated};
+use crate::model::{Abilities, Carried, Joint, LinearEmission, Need, Normal, Proposal, Sequential};
 use crate::nn::Parameters;
 use candle_core::{D, Tensor};
 use schemars::JsonSchema;
@@ -66,11 +67,7 @@ impl PosteriorKind for LocallyOptimal {
         Facts {
             is_drawn: true,
             samples: Some(self.samples),
-            draws: DrawsOf::Known {
-                finite: false,
-                continuous: false,
-                paths: true,
-            },
+            draws: DrawsOf::Proposal,
             without_temperature: Some("paths of a proposal are not tempered"),
             ..Facts::PLAIN
         }

@@ -2,8 +2,9 @@
 
 use super::Distribution;
 use crate::Result;
+use crate::data::repeated;
 use crate::math::streams::Generator;
-use crate::model::{Carried, Latents, Normal, Proposal, Sequential, repeated};
+use crate::model::{Carried, Latents, Normal, Proposal, Sequential};
 use crate::nn;
 use candle_core::{D, Tensor};
 use std::sync::Arc;

@@ -1,12 +1,11 @@
-//! Draws from p(z) itself: the proposal of likelihood weighting, and of the bootstrap filter (Gordon, Salmond & Smith 1993).
+//! Paths of states from the model itself: the proposal of likelihood weighting, and of the bootstrap filter (Gordon, Salmond & Smith 1993).
 
 use super::draws::Stepwise;
 use super::{Common, Draws, DrawsOf, Facts, PosteriorKind};
 use crate::Result;
-use crate::error::Fault;
 use crate::kind::{Declared, Example};
 use crate::math::streams::Generator;
-use crate::model::{Abilities, Bootstrap, Joint, Need};
+use crate::model::{Bootstrap, Joint, Need};
 use crate::nn::Parameters;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +15,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Prior {
-    /// Draws per row (or sequence), S.
+    /// Paths per sequence, S.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub samples: usize,
     /// Options that every posterior has.
@@ -35,12 +34,15 @@ impl Default for Prior {
 
 impl Declared for Prior {
     const NAME: &'static str = "prior";
-    const SUMMARY: &'static str = "Draws from p(z), whatever x is: the plainest proposal of `iwae` and `fivo`.";
-    const EQUATION: &'static str = "z_1 … z_S ~ p_θ(z), with weights 1/S";
+    const SUMMARY: &'static str =
+        "Paths of the model itself, whatever is observed: the plainest proposal of `iwae` and `fivo`.";
+    const EQUATION: &'static str = "x_1 ~ p_θ(x_1), x_{t+1} ~ p_θ(x_{t+1} | x_t, u_t), with weights 1/S";
     const EXAMPLE: Example<'static> = Example {
+        data: "source = \"lgssm\"\nlength = 20\ntrain = 400",
+        model: "kind = \"neural_ssm\"",
         posterior: "kind = \"prior\"",
         objective: "kind = \"iwae\"",
-        ..Example::AMORTISED
+        ..Example::USUAL
     };
 }
 
@@ -50,48 +52,25 @@ impl PosteriorKind for Prior {
     }
 
     fn needs(&self) -> &'static [Need] {
-        &[Need::Network]
+        &[Need::Paths]
     }
 
     fn facts(&self) -> Facts {
         Facts {
             is_drawn: true,
             samples: Some(self.samples),
-            draws: DrawsOf::Known {
-                finite: true,
-                continuous: true,
-                paths: true,
-            },
-            without_temperature: Some("p(z) does not depend on x"),
+            draws: DrawsOf::Proposal,
+            without_temperature: Some("p(x_1 … x_T) does not depend on what is observed"),
             ..Facts::PLAIN
         }
-    }
-
-    fn check(&self, model: &Abilities) -> Vec<Fault> {
-        let is_void = model.has_no_latent();
-        let fault = || {
-            Fault::unused(
-                "samples",
-                "a model of one component has no latent variable",
-                "a latent variable",
-            )
-        };
-        (is_void && self.samples != Self::default().samples)
-            .then(fault)
-            .into_iter()
-            .collect()
     }
 
     fn draws(&self, joint: &dyn Joint, _phi: &Parameters, _step: u64, generator: &mut Generator) -> Result<Draws> {
         let latents = joint.sample_latents(self.samples, generator)?;
         let log_q = joint.log_prior(&latents)?.detach();
-        let draws = Draws::equal(latents, log_q)?;
-        Ok(match joint.sequential() {
-            Some(_) => Draws {
-                stepwise: Some(Stepwise::new(Arc::new(Bootstrap), generator)),
-                ..draws
-            },
-            None => draws,
+        Ok(Draws {
+            stepwise: Some(Stepwise::new(Arc::new(Bootstrap), generator)),
+            ..Draws::equal(latents, log_q)?
         })
     }
 }

@@ -83,6 +83,9 @@ fn refusal_of_posterior(
         ));
     }
     match (posterior_use, facts.draws) {
+        (PosteriorUse::Draws | PosteriorUse::KnownDensity, DrawsOf::Proposal) => Some(format!(
+            "`{of_objective}` averages over the posterior, and `{of_posterior}` is a proposal, whose draws are to be weighed"
+        )),
         (PosteriorUse::KnownDensity, DrawsOf::Unknown(reason)) => Some(format!("`{of_objective}`: {reason}")),
         (PosteriorUse::IndependentDraws, draws) if !draws.are_independent(model.latent) => Some(format!(
             "`{of_objective}` needs equally likely draws from a known q(z|x), which `{of_posterior}` does not give here"

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 /// Models with their data: a density and a conditional, with and without a closed form, every form of covariance and
 /// every factorisation of p(y|x). Mixtures start from weights that are far from the shares of their clusters, so that
 /// there is something to learn; `gaussian` and `line` start at their maximum.
-const MODELS: [(&str, &str, &str); 15] = [
+const MODELS: [(&str, &str, &str); 16] = [
     ("gaussian", "three_clusters", "kind = \"gaussian\""),
     ("line", "linear_gaussian", "kind = \"linear_gaussian\""),
     (
@@ -68,6 +68,11 @@ const MODELS: [(&str, &str, &str); 15] = [
         "growth",
         "growth",
         "kind = \"nonlinear_gaussian_ssm\", likelihood_particles = 200",
+    ),
+    (
+        "linear paths",
+        "krishnan_linear",
+        "kind = \"neural_ssm\", states = 1, transition = { kind = \"linear\" }, emission = { kind = \"linear\" }",
     ),
 ];
 
@@ -149,14 +154,14 @@ fn every_supported_combination_of_conditionals_learns() {
 
 #[test]
 fn every_supported_combination_of_decoders_and_state_spaces_learns() {
-    learns(|source| ["ring", "lgssm", "growth"].contains(&source));
+    learns(|source| ["ring", "lgssm", "growth", "krishnan_linear"].contains(&source));
 }
 
 /// What the combination must raise. True posteriors, drawn or not, raise the likelihood, which is evaluated without
 /// draws. Others raise their own objective, which they can do at the expense of the likelihood. For the nonlinear state
 /// space even approximate posteriors raise the likelihood, which particles estimate.
 fn raised(name: &str, combination: &Combination) -> &'static str {
-    let is_own = ["hard", "filter", "amortised"].contains(&combination.posterior);
+    let is_own = ["hard", "filter", "amortised", "prior", "locally_optimal"].contains(&combination.posterior);
     match name {
         "growth" => "train/log_likelihood_estimate",
         _ if is_own || combination.objective == "mean_squared_error" => "train/objective",

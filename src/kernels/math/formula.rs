@@ -1,6 +1,11 @@
 //! Formulas of named numbers, as a user writes them, with their derivatives.
 
-use exmex::{Differentiate, Express, FlatEx};
+use exmex::{Differentiate, Express, FlatEx, FloatOpsFactory, MatchLiteral, literal_matcher_from_pattern};
+
+// Numbers, also with an exponent: 2, .5, 1.5e-3.
+literal_matcher_from_pattern!(Number, r"^(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?");
+
+type Expression = FlatEx<f64, FloatOpsFactory<f64>, Number>;
 
 /// The longest formula, in bytes, and the deepest nesting of parentheses: far more than anyone writes by hand.
 const LONGEST: usize = 2000;
@@ -21,12 +26,12 @@ pub struct Formula {
 /// An expression, and which of the names its variables are, in its own order.
 #[derive(Debug, Clone)]
 struct Part {
-    expression: FlatEx<f64>,
+    expression: Expression,
     variables: Vec<usize>,
 }
 
 impl Part {
-    fn new(expression: FlatEx<f64>, names: &[String]) -> Result<Self, String> {
+    fn new(expression: Expression, names: &[String]) -> Result<Self, String> {
         let place = |name: &String| {
             let found = names.iter().position(|other| other == name);
             found.ok_or_else(|| format!("`{name}` is not known"))
@@ -64,7 +69,7 @@ impl Formula {
         if text.contains(['{', '}']) {
             return Err("it contains a brace".to_owned());
         }
-        let expression = exmex::parse::<f64>(text).map_err(|error| error.to_string())?;
+        let expression = Expression::parse(text).map_err(|error| error.to_string())?;
         let derivatives = names.iter().map(|name| {
             let Some(at) = expression.var_names().iter().position(|other| other == name) else {
                 return Ok(None);

@@ -5,7 +5,7 @@
 
 use super::model::{DECODER, PRIOR, PRIOR_FLOOR};
 use super::{LatentGaussianModel, Likelihood, Prior};
-use crate::data::Table;
+use crate::data::{Table, repeated};
 use crate::error::provided;
 use crate::math::{index_at, normal_quantile};
 use crate::model::{Decoder, MixtureRows};
@@ -19,18 +19,6 @@ pub(super) struct Decoded {
     pub location: Tensor,
     /// Raw standard deviations of a Gaussian. `[B·S, D]` or `[1, D]`
     pub raw: Option<Tensor>,
-}
-
-/// Every row repeated `samples` times: `[B, D] → [B·S, D]`.
-pub(super) fn repeated(rows: &Tensor, samples: usize) -> Result<Tensor> {
-    if samples == 1 {
-        return Ok(rows.clone());
-    }
-    let (b, d) = rows.dims2()?;
-    Ok(rows
-        .unsqueeze(1)?
-        .broadcast_as((b, samples, d))?
-        .reshape((b * samples, d))?)
 }
 
 impl LatentGaussianModel {

@@ -2,10 +2,10 @@
 //!
 //! Points `[B, S, Z]` are one batch of B·S rows to the decoder, every row of x (and every given row) repeated S times.
 
-use super::decoder::{Decoded, repeated};
+use super::decoder::Decoded;
 use super::model::PRIOR_FLOOR;
 use super::{LatentGaussianModel, Likelihood, Prior};
-use crate::data::Batch;
+use crate::data::{Batch, repeated};
 use crate::math::quadrature::Evidence;
 use crate::math::streams::Generator;
 use crate::model::{Ancestral, Decoding, ExactPosterior, GaussianLatent, Marginal};

@@ -3,9 +3,9 @@
 use super::model::Core;
 use super::transition::Condition;
 use crate::Result;
-use crate::data::{Batch, Steps};
+use crate::data::{Batch, Steps, repeated};
 use crate::error::provided;
-use crate::model::{Carried, LinearEmission, Normal, Sequential, repeated};
+use crate::model::{Carried, LinearEmission, Normal, Sequential};
 use crate::nn::{GatedRecurrent, Parameters};
 use candle_core::{D, Tensor};
 use std::sync::Arc;

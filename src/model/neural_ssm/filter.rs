@@ -21,7 +21,7 @@ impl Estimates for NeuralJoint<'_> {
         };
         let sequences = self.conditioned.steps().lengths.len();
         let size = (ROWS / filter.particles).max(1);
-        let mut all = vec![Vec::with_capacity(sequences); FILTERS];
+        let mut all = vec![Vec::new(); FILTERS];
         for (part, start) in (0..sequences).step_by(size).enumerate() {
             let model = self.conditioned.narrow(start, size.min(sequences - start))?;
             for (m, logs) in all.iter_mut().enumerate() {

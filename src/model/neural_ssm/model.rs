@@ -200,7 +200,7 @@ impl Model for NeuralStateSpace {
 
     fn predictor(&self, theta: &Parameters) -> Result<Option<Predictor>> {
         if let Some(system) = self.state_space(theta)? {
-            return Ok(Some(Predictor::Kalman(system)));
+            return Ok(Some(Predictor::Kalman(Box::new(system))));
         }
         let dynamics = NeuralDynamics::new(&self.core, theta)?;
         Ok(dynamics.map(|dynamics| Predictor::Particles(Arc::new(dynamics), self.core.likelihood_particles)))

@@ -3,7 +3,8 @@
 use super::SequenceFamily;
 use super::networks::Networks;
 use crate::Result;
-use crate::model::{Carried, Normal, Proposal, Sequential, repeated};
+use crate::data::repeated;
+use crate::model::{Carried, Normal, Proposal, Sequential};
 use crate::nn::Parameters;
 use candle_core::Tensor;
 use std::sync::Arc;

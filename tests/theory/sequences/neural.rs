@@ -480,7 +480,7 @@ fn a_case_of_sequences_is_trained_by_the_objectives_without_a_change() {
 /// one-step predictions to the Kalman filter's.
 #[test]
 fn formulas_of_a_linear_system_have_its_likelihood_and_its_predictions() {
-    let fixed = "initial_variances = { fixed = [0.5] }\ntransition_variances = { fixed = [0.3] }\nemission_variances = { fixed = [0.2] }";
+    let fixed = "initial_variances = { fixed = [2.0] }\ntransition_variances = { fixed = [2.0] }\nemission_variances = { fixed = [4.0] }";
     let linear = format!(
         "kind = 'neural_ssm'\nstates = 1\n{fixed}\ntransition = {{ kind = 'linear', matrix = {{ fixed = [[0.8]] }}, \
          input = {{ fixed = [[0.5]] }}, offset = {{ fixed = [0.1]}} }}\n\

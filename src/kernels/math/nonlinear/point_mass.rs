@@ -107,7 +107,27 @@ impl ScalarSystem {
     /// # Errors
     /// Those of [`ScalarSystem::log_likelihood`].
     pub fn expected(&self, sequences: &Sequences, horizons: &[Horizon]) -> Result<Vec<Vec<Vec<f64>>>> {
-        let mut grid = Grid::new(self, self.converged(sequences)?.0);
+        // A grid that is fine enough where observations are may be too coarse far ahead of them.
+        let mut width = self.converged(sequences)?.0;
+        let mut coarse = self.expected_on(width, sequences, horizons)?;
+        for _ in 0..HALVINGS {
+            width *= 0.5;
+            let fine = self.expected_on(width, sequences, horizons)?;
+            let pairs = || coarse.iter().flatten().flatten().zip(fine.iter().flatten().flatten());
+            let largest = pairs().fold(1.0, |largest: f64, (_, fine)| largest.max(fine.abs()));
+            if pairs().all(|(coarse, fine)| (coarse - fine).abs() < TOLERANCE * largest) {
+                return Ok(fine);
+            }
+            coarse = fine;
+        }
+        Err(Error::Other(format!(
+            "predictions on a grid of width {width} of the state still change with the width"
+        )))
+    }
+
+    /// The same on a grid of this width.
+    fn expected_on(&self, width: f64, sequences: &Sequences, horizons: &[Horizon]) -> Result<Vec<Vec<Vec<f64>>>> {
+        let mut grid = Grid::new(self, width);
         let mut one = |horizon: &Horizon, i: usize| {
             let (observed, _) = sequences.rows(i);
             let mut expected = vec![0.0; observed.len()];
@@ -301,14 +321,14 @@ impl<'a> Grid<'a> {
     fn predict(&mut self, horizon: Horizon, seen: usize, belief: Option<&Belief>, expected: &mut [f64]) -> Result<()> {
         let steps = reached(horizon, seen, expected.len());
         let mut belief = belief.cloned();
-        for t in seen..steps.end {
+        for (t, expected) in expected.iter_mut().enumerate().take(steps.end).skip(seen) {
             let next = self.next(belief.as_ref())?;
             if steps.contains(&t) {
                 let masses = (next.first..).zip(&next.masses);
                 let (sum, total) = masses.fold((0.0, 0.0), |(sum, total), (k, mass)| {
                     (sum + mass * self.emission(k).mean, total + mass)
                 });
-                expected[t] = sum / total;
+                *expected = sum / total;
             }
             belief = Some(next);
         }

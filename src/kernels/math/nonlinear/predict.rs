@@ -18,7 +18,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub enum Predictor {
     /// The Kalman filter: exact.
-    Kalman(System),
+    Kalman(Box<System>),
     /// A bootstrap filter of this many particles: without bias in p(o_1 … o_T), and with errors of order 1/√N.
     Particles(Arc<dyn Dynamics>, usize),
     /// A sum over a grid of the state, refined until it changes by less than [`TOLERANCE`](super::TOLERANCE).
