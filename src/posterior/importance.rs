@@ -119,15 +119,29 @@ impl PosteriorKind for Importance {
         })
     }
 
-    fn check(&self, _model: &Abilities) -> Vec<Fault> {
+    fn check(&self, model: &Abilities) -> Vec<Fault> {
         if self.proposal != Proposal::Prior {
-            return Vec::new();
+            let mut faults = self.sequence.check(model);
+            if model.is_sequential() && !self.sequence.has_density() {
+                faults.push(Fault::new(
+                    "family",
+                    "a deterministic path has no density, by which its samples could be weighed",
+                    "another family",
+                    "choose `filtering` or `smoothing`",
+                ));
+            }
+            return faults;
         }
         let defaults = Self::default();
+        let sequence = &self.sequence;
         let given = [
             ("phase", self.phase != defaults.phase),
             ("hidden", self.hidden != defaults.hidden),
             ("activation", self.activation != defaults.activation),
+            ("family", sequence.family.is_some()),
+            ("sees", sequence.sees.is_some()),
+            ("recurrent_units", sequence.recurrent_units.is_some()),
+            ("window", sequence.window.is_some()),
         ];
         let ignored = given.into_iter().filter(|(_, given)| *given);
         ignored

@@ -398,7 +398,6 @@ fn the_score_of_the_ancestors_removes_the_bias_of_the_gradient() {
         .map(|index| case.gradient(&objective("score"), index, is_asked))
         .collect();
     assert_unbiased(&scored, &[exact], 0.03, "with the score");
-    eprintln!("exact {exact}");
 }
 
 /// A sequence whose last steps are missing is the shorter sequence, to every family and to the model.
