@@ -30,7 +30,7 @@ pub use joint::{
 };
 pub use kind::{Abilities, KINDS, LatentKind, MStep, ModelConfig, ModelKind, Need};
 pub use normal::Normal;
-pub use particle_filter::{Bootstrap, Filter, Filtered, Proposal};
+pub use particle_filter::{Bootstrap, Filter, Filtered, Proposal, Resampling};
 pub use predictive::{Decoder, MixtureRows};
 pub use sequential_paths::{Carried, LinearEmission, Sequential};
 

@@ -8,6 +8,8 @@ use crate::nn;
 use crate::{Error, Result};
 use candle_core::{D, DType, Tensor};
 use rand::RngExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -68,6 +70,17 @@ impl Proposal for Bootstrap {
     }
 }
 
+/// How ancestors are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Resampling {
+    /// By one uniform number and equidistant marks on the cumulated weights (Kitagawa 1996): the offspring of a particle
+    /// differs from its expectation by less than one.
+    Systematic,
+    /// Independently of each other.
+    Multinomial,
+}
+
 /// Settings of a particle filter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Filter {
@@ -76,6 +89,8 @@ pub struct Filter {
     /// A sequence is resampled after a step if its effective sample size is at most this share of N: 0 for never, 1 for
     /// after every step.
     pub resample_below: f64,
+    /// How ancestors are drawn.
+    pub resampling: Resampling,
 }
 
 /// What a particle filter found.
@@ -188,12 +203,23 @@ impl Filter {
             let weights: Vec<f64> = row.iter().map(|w| (w - largest).exp()).collect();
             let sum: f64 = weights.iter().sum();
             let squares: f64 = weights.iter().map(|w| w * w).sum();
-            let start: f64 = generator.random(); // drawn for every sequence, so that none changes those after it
+            // Drawn for every sequence, so that none changes those after it.
+            let marks: Vec<f64> = match self.resampling {
+                Resampling::Systematic => {
+                    let start: f64 = generator.random();
+                    (0..n).map(|i| (i as f64 + start) / n as f64).collect()
+                }
+                Resampling::Multinomial => {
+                    let mut marks: Vec<f64> = (0..n).map(|_| generator.random()).collect();
+                    marks.sort_by(f64::total_cmp);
+                    marks
+                }
+            };
             let is_small = sum * sum / squares <= self.resample_below * n as f64 * (1.0 + 1e-12);
             is_resampled.push(f64::from(u8::from(is_small)));
             let own = |ancestor: usize| (i * n + ancestor) as u32;
             match is_small {
-                true => systematic(&weights, sum, start, |ancestor| ancestors.push(own(ancestor))),
+                true => ancestors.extend(chosen(&weights, sum, &marks).map(own)),
                 false => ancestors.extend((0..n).map(own)),
             }
         }
@@ -214,16 +240,14 @@ struct Resampled {
     is_resampled: Vec<f64>,
 }
 
-/// Ancestors by systematic resampling (Kitagawa 1996), with one uniform number `start`.
-fn systematic(weights: &[f64], sum: f64, start: f64, mut push: impl FnMut(usize)) {
-    let n = weights.len();
+/// The particles in whose shares of the cumulated weights the sorted `marks` lie.
+fn chosen(weights: &[f64], sum: f64, marks: &[f64]) -> impl Iterator<Item = usize> {
     let (mut ancestor, mut cumulated) = (0, weights[0]);
-    for i in 0..n {
-        let mark = (i as f64 + start) / n as f64 * sum;
-        while mark > cumulated && ancestor + 1 < n {
+    marks.iter().map(move |mark| {
+        while mark * sum > cumulated && ancestor + 1 < weights.len() {
             ancestor += 1;
             cumulated += weights[ancestor];
         }
-        push(ancestor);
-    }
+        ancestor
+    })
 }

@@ -9,7 +9,7 @@ use super::{ObjectiveKind, PosteriorUse};
 use crate::Result;
 use crate::error::provided;
 use crate::kind::{Declared, Example};
-use crate::model::{Filter, Joint, Need};
+use crate::model::{Filter, Joint, Need, Resampling};
 use crate::posterior::Draws;
 use candle_core::Tensor;
 use schemars::JsonSchema;
@@ -36,6 +36,8 @@ pub struct Fivo {
     /// `iwae`, 1 for after every step.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub resample_below: f64,
+    /// How ancestors are drawn.
+    pub resampling: Resampling,
     /// The gradient of the choice of ancestors.
     pub ancestor_gradient: AncestorGradient,
 }
@@ -45,6 +47,7 @@ impl Default for Fivo {
         Self {
             particles: 4,
             resample_below: 0.5,
+            resampling: Resampling::Systematic,
             ancestor_gradient: AncestorGradient::None,
         }
     }
@@ -91,6 +94,7 @@ impl ObjectiveKind for Fivo {
         let filter = Filter {
             particles: self.particles,
             resample_below: self.resample_below,
+            resampling: self.resampling,
         };
         let with_score = self.ancestor_gradient == AncestorGradient::Score;
         let generator = &mut stepwise.generator.clone();

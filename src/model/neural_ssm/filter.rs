@@ -4,8 +4,7 @@ use super::joint::NeuralJoint;
 use crate::Result;
 use crate::math::nonlinear::FILTERS;
 use crate::math::streams::Stream;
-use crate::model::particle_filter::{Bootstrap, Filter};
-use crate::model::{Estimates, Sequential};
+use crate::model::{Bootstrap, Estimates, Filter, Resampling, Sequential};
 use candle_core::DType;
 
 /// The share of effective particles below which a sequence is resampled.
@@ -18,6 +17,7 @@ impl Estimates for NeuralJoint<'_> {
         let filter = Filter {
             particles: self.conditioned.core.likelihood_particles,
             resample_below: RESAMPLE_BELOW,
+            resampling: Resampling::Systematic,
         };
         let sequences = self.conditioned.steps().lengths.len();
         let size = (ROWS / filter.particles).max(1);
