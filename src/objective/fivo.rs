@@ -5,9 +5,9 @@
 //! The choice of ancestors depends on θ and φ, too. Its gradient, the score term, is unbiased with it and far noisier, so
 //! that it is usually left out (Maddison et al. 2017, section 4.2).
 
-use super::{ObjectiveKind, PosteriorUse};
+use super::{ObjectiveKind, PosteriorUse, Setting};
 use crate::Result;
-use crate::error::provided;
+use crate::error::{Fault, provided};
 use crate::kind::{Declared, Example};
 use crate::model::{Filter, Joint, Need, Resampling};
 use crate::posterior::Draws;
@@ -86,6 +86,24 @@ impl ObjectiveKind for Fivo {
 
     fn is_unbiased(&self) -> bool {
         false
+    }
+
+    fn unused(&self, _setting: &Setting) -> Vec<Fault> {
+        let defaults = Self::default();
+        let given = [
+            ("resampling", self.resampling != defaults.resampling),
+            (
+                "ancestor_gradient",
+                self.ancestor_gradient != defaults.ancestor_gradient,
+            ),
+        ];
+        let is_idle = self.resample_below == 0.0 || self.particles == 1;
+        let given = given.into_iter().filter(|(_, is_given)| *is_given && is_idle);
+        let fault = |(key, _)| {
+            let acts = "`resample_below` above 0 and `particles` above 1";
+            Fault::unused(key, "no ancestor is ever drawn", acts)
+        };
+        given.map(fault).collect()
     }
 
     fn evaluate(&self, joint: &dyn Joint, _step: u64, draws: &mut dyn FnMut() -> Result<Draws>) -> Result<Tensor> {

@@ -4,7 +4,7 @@ use crate::sequences::case::{Case, assert_unbiased, distance, norm, splits};
 use candle_core::{DType, Device, Tensor};
 use latent_lab::data::{Batch, Dataset};
 use latent_lab::math::streams::Streams;
-use latent_lab::model::{Joint, Latents, Model, ModelConfig};
+use latent_lab::model::{Latents, Model, ModelConfig};
 use latent_lab::nn::{Parameters, backward};
 use latent_lab::objective::ObjectiveConfig;
 use latent_lab::posterior::{Distribution, PosteriorConfig};
@@ -400,41 +400,30 @@ fn the_score_of_the_ancestors_removes_the_bias_of_the_gradient() {
     assert_unbiased(&scored, &[exact], 0.03, "with the score");
 }
 
-/// A sequence whose last steps are missing is the shorter sequence, to every family and to the model.
+/// Beside longer sequences a sequence is padded, which changes nothing of its density.
 #[test]
-fn missing_steps_at_the_end_change_no_bound() {
+fn padding_changes_no_density() {
     for model in [LINEAR, MODELS[1]] {
-        let short = Neural::new(model, amortised("family = 'smoothing'"));
-        let batch = short.batch();
-        let joint = short.model.joint(&short.theta, &batch).expect("a joint");
-        let full = numbers(
-            &joint
-                .estimates()
-                .expect("estimates")
-                .log_prob_estimates(&Streams::new(1).named("a"))
-                .map(|e| Tensor::new(e[0].clone(), &Device::Cpu).expect("numbers"))
-                .expect("estimates"),
-        );
-        // Sequences of other lengths in the same batch are padded, which changes nothing.
-        let one = batch.narrow(0, 1).expect("a sequence");
-        let alone = short.model.joint(&short.theta, &one).expect("a joint");
-        let values = |joint: &dyn Joint| {
-            let generator = &mut Streams::new(2).named("paths").at(0);
-            let paths = joint.sample_latents(1, generator).expect("paths");
-            let Latents::Paths(paths) = paths else { panic!("paths") };
-            paths
+        let case = Neural::new(model, amortised("family = 'smoothing'"));
+        let both = case
+            .batch()
+            .select(&Tensor::new(&[6u32, 0], &Device::Cpu).expect("numbers"));
+        let both = both.expect("a shorter and a longer sequence");
+        assert_eq!(both.lengths.as_deref(), Some(&[4, 6][..]));
+        let among = case.model.joint(&case.theta, &both).expect("a joint");
+        let one = both.narrow(0, 1).expect("the shorter sequence");
+        let alone = case.model.joint(&case.theta, &one).expect("a joint");
+        let generator = &mut Streams::new(2).named("paths").at(0);
+        let Latents::Paths(paths) = among.sample_latents(1, generator).expect("paths") else {
+            panic!("paths")
         };
-        let path = values(alone.as_ref());
-        let (_, _, steps, states) = path.dims4().expect("paths");
-        let others = batch.len() - 1;
-        let longest = values(joint.as_ref()).dims4().expect("paths").2;
-        let filler = Tensor::ones((others, 1, longest, states), DType::F64, &Device::Cpu).expect("numbers");
-        let padded = path.pad_with_zeros(2, 0, longest - steps).expect("padding");
-        let padded = Tensor::cat(&[padded, filler], 0).expect("paths");
-        let alone = numbers(&alone.log_joint(&Latents::Paths(path)).expect("values"))[0];
-        let among = numbers(&joint.log_joint(&Latents::Paths(padded)).expect("values"))[0];
+        let own = paths
+            .narrow(0, 0, 1)
+            .and_then(|path| path.narrow(2, 0, 4)?.contiguous());
+        let own = Latents::Paths(own.expect("the path of the shorter sequence"));
+        let alone = numbers(&alone.log_joint(&own).expect("values"))[0];
+        let among = numbers(&among.log_joint(&Latents::Paths(paths)).expect("values"))[0];
         assert!((alone - among).abs() < 1e-9, "{model}: {alone} {among}");
-        assert!(full.iter().all(|v| v.is_finite()));
     }
 }
 
@@ -469,9 +458,17 @@ fn a_case_of_sequences_is_trained_by_the_objectives_without_a_change() {
     let (plain, weighted) = (mean("kind = 'elbo'"), mean("kind = 'elbo'\nbeta = 2.0"));
     assert!(weighted < plain, "KL(q ‖ p) is positive: {plain} {weighted}");
     let exact = Case::new((LINEAR, DATA));
-    assert_eq!(
-        exact.ascend("marginal_likelihood", "'exact'", 0).len(),
-        exact.theta.count() + 1
+    let batch = exact.batch();
+    let likelihood = |theta: &Parameters| {
+        let joint = exact.model.joint(theta, &batch).expect("a joint");
+        let mean = batch.mean(&joint.log_prob().expect("values")).expect("a mean");
+        mean.to_scalar::<f64>().expect("a number")
+    };
+    let slopes = exact.slopes(1e-5, &likelihood);
+    let gradient = &exact.ascend("marginal_likelihood", "'exact'", 0)[1..];
+    assert!(
+        distance(gradient, &slopes) < 1e-6 * norm(&slopes),
+        "{gradient:?} {slopes:?}"
     );
 }
 
