@@ -122,16 +122,20 @@ impl Watcher for Bars {
 
     fn finished(&self, run: usize, outcome: &Outcome) {
         let now = Instant::now();
-        let ended = lock(&self.pace).end(run, now);
         match &self.display {
             Display::Nothing => {}
             Display::Lines { last } => {
-                *lock(last) = now;
+                // One lock over the count and its line: the lines of runs that end together are in the order of their
+                // counts.
+                let mut last = lock(last);
+                *last = now;
+                let ended = lock(&self.pace).end(run, now);
                 if let Some(line) = ended.line(&self.names[run], outcome) {
                     tell(&line);
                 }
             }
             Display::Bars { all, overall, running } => {
+                lock(&self.pace).end(run, now);
                 if let Some(bar) = lock(running).remove(&run) {
                     bar.finish_and_clear();
                 }
