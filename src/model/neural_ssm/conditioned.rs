@@ -157,41 +157,51 @@ impl Conditioned {
             .log_density(&self.theta, states, &target, present.as_ref())
     }
 
+    /// log p(x_1) at the first states of `[B, S, T, X]`. `[B, S]`
+    pub fn initial_at(&self, paths: &Tensor) -> Result<Tensor> {
+        let (b, s, _, x) = paths.dims4()?;
+        let first = paths.narrow(2, 0, 1)?.reshape((b * s, x))?;
+        Ok(self.initial()?.log_density(&first)?.reshape((b, s))?)
+    }
+
+    /// Σ_t log p(x_{t+1} | x_t, u_t) of states `now` and `next`, each `[B, S, T − 1, X]`, with h of the later ones
+    /// `[B·S, T − 1, H]`. `[B, S]`
+    pub fn transition_at(&self, now: &Tensor, next: &Tensor, h: Option<&Tensor>) -> Result<Tensor> {
+        let (b, s, count, x) = now.dims4()?;
+        let flat = |states: &Tensor| states.contiguous()?.reshape((b * s * count, x));
+        let h = h.map(|h| h.contiguous()?.flatten_to(1)).transpose()?;
+        let normal = self.moved(&flat(now)?, h.as_ref(), (0, count, s))?;
+        let density = normal.log_density(&flat(next)?)?.reshape((b, s, count))?;
+        let density = match &self.steps.mask {
+            Some(mask) => density.broadcast_mul(&mask.narrow(1, 1, count)?.unsqueeze(1)?)?,
+            None => density,
+        };
+        Ok(density.sum(D::Minus1)?)
+    }
+
+    /// Σ_t log p(o_t | x_t) of `[B, S, T, X]` with h `[B·S, T, H]`. `[B, S]`
+    pub fn emission_at(&self, paths: &Tensor, h: Option<&Tensor>) -> Result<Tensor> {
+        let (b, s, t, x) = paths.dims4()?;
+        let states = paths.contiguous()?.reshape((b * s * t, x))?;
+        let h = h.map(|h| h.flatten_to(1)).transpose()?;
+        let density = self.emitted((&states, h.as_ref()), (0, t, s))?;
+        Ok(density.reshape((b, s, t))?.sum(D::Minus1)?)
+    }
+
     /// The terms `initial`, `transition` and, if it is asked for, `emission` at paths `[B, S, T, X]`. Each `[B, S]`
     pub fn terms(&self, paths: &Tensor, with_emission: bool) -> Result<[Option<Tensor>; 3]> {
         let (b, s, t, x) = paths.dims4()?;
-        let first = paths.narrow(2, 0, 1)?.reshape((b * s, x))?;
-        let initial = self.initial()?.log_density(&first)?.reshape((b, s))?;
+        let initial = self.initial_at(paths)?;
         let h = self.deterministic_path(&paths.contiguous()?.reshape((b * s, t, x))?, s)?; // [B·S, T, H]
         let transition = match t {
             1 => initial.zeros_like()?,
             _ => {
-                let flat = |from| {
-                    paths
-                        .narrow(2, from, t - 1)?
-                        .contiguous()?
-                        .reshape((b * s * (t - 1), x))
-                };
-                let later = h
-                    .as_ref()
-                    .map(|h| h.narrow(1, 1, t - 1)?.contiguous()?.flatten_to(1))
-                    .transpose()?;
-                let normal = self.moved(&flat(0)?, later.as_ref(), (0, t - 1, s))?;
-                let density = normal.log_density(&flat(1)?)?;
-                let density = density.reshape((b, s, t - 1))?;
-                let density = match &self.steps.mask {
-                    Some(mask) => density.broadcast_mul(&mask.narrow(1, 1, t - 1)?.unsqueeze(1)?)?,
-                    None => density,
-                };
-                density.sum(D::Minus1)?
+                let later = h.as_ref().map(|h| h.narrow(1, 1, t - 1)).transpose()?;
+                let [now, next] = [paths.narrow(2, 0, t - 1)?, paths.narrow(2, 1, t - 1)?];
+                self.transition_at(&now, &next, later.as_ref())?
             }
         };
-        let emission = with_emission.then(|| -> Result<Tensor> {
-            let states = paths.contiguous()?.reshape((b * s * t, x))?;
-            let h = h.as_ref().map(|h| h.flatten_to(1)).transpose()?;
-            let density = self.emitted((&states, h.as_ref()), (0, t, s))?;
-            Ok(density.reshape((b, s, t))?.sum(D::Minus1)?)
-        });
+        let emission = with_emission.then(|| self.emission_at(paths, h.as_ref()));
         Ok([Some(initial), Some(transition), emission.transpose()?])
     }
 }

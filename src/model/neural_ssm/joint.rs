@@ -6,7 +6,8 @@ use super::dynamics::NeuralDynamics;
 use super::linear::flat;
 use crate::data::Batch;
 use crate::error::provided;
-use crate::math::kalman::Sequences;
+use crate::math::kalman::{Beliefs, Sequences};
+use crate::math::nonlinear::points_of_paths;
 use crate::math::streams::Generator;
 use crate::model::linear_gaussian_ssm::StateSpaceJoint;
 use crate::model::sequential::sequences;
@@ -15,7 +16,7 @@ use crate::model::{
 };
 use crate::nn;
 use crate::{Error, Result};
-use candle_core::{DType, Tensor};
+use candle_core::{D, DType, Tensor};
 use rand::RngExt;
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -54,38 +55,48 @@ impl<'a> NeuralJoint<'a> {
         Ok(self.linear.get_or_init(|| joint))
     }
 
-    /// The paths of latents: tensors, or, where the model is not linear, simulated trajectories. None for beliefs of a
-    /// linear model, which are evaluated in closed form.
-    fn paths(&self, latents: &Latents) -> Result<Option<Tensor>> {
-        let beliefs = match latents {
-            Latents::Paths(paths) => return Ok(Some(paths.clone())),
-            Latents::Trajectories(beliefs) if !self.conditioned.core.is_linear => beliefs,
-            _ => return Ok(None),
-        };
-        let sequences = sequences(self.batch)?;
-        let (b, longest) = self.conditioned.steps.dims();
-        let x = self.conditioned.core.sizes.states;
-        let mut values = vec![0.0; b * beliefs.len() * longest * x];
-        for i in 0..b {
-            for (s, belief) in beliefs.iter().enumerate() {
-                for t in 0..sequences.lengths()[i] {
-                    let at = ((i * beliefs.len() + s) * longest + t) * x;
-                    values[at..at + x].copy_from_slice(belief.mean(&sequences, i, t).as_slice());
-                }
+    /// The terms at these latents, those at beliefs in f64; none at beliefs of a linear model, which are evaluated in closed
+    /// form.
+    fn own_terms(&self, latents: &Latents, with_emission: bool) -> Result<Option<[Option<Tensor>; 3]>> {
+        match latents {
+            Latents::Paths(paths) => self.conditioned.terms(paths, with_emission).map(Some),
+            Latents::Trajectories(beliefs) if !self.conditioned.core.is_linear => {
+                self.expected_terms(beliefs, with_emission).map(Some)
             }
+            _ => Ok(None),
         }
-        let paths = Tensor::from_vec(values, (b, beliefs.len(), longest, x), self.conditioned.target.device())?;
-        Ok(Some(paths.to_dtype(self.conditioned.target.dtype())?))
     }
 
-    /// The terms at paths, in the type of their weights: f64 for trajectories.
-    fn terms_at(&self, paths: &Tensor, latents: &Latents, with_emission: bool) -> Result<[Option<Tensor>; 3]> {
-        let [initial, transition, emission] = self.conditioned.terms(paths, with_emission)?;
-        let wide = |term: Option<Tensor>| match latents {
-            Latents::Trajectories(_) => term.map(|term| term.to_dtype(DType::F64)).transpose(),
-            _ => Ok(term),
+    /// The expected terms under beliefs, over the sigma points of each state and of each pair of states that follow each
+    /// other (Julier & Uhlmann 1997); exact where a belief is a point. Each `[B, S]`
+    fn expected_terms(&self, beliefs: &[Beliefs], with_emission: bool) -> Result<[Option<Tensor>; 3]> {
+        let model = &self.conditioned;
+        let sequences = sequences(self.batch)?;
+        let ((b, t), s) = (model.steps.dims(), beliefs.len());
+        let (dtype, device) = (model.target.dtype(), model.target.device());
+        let points = |steps: usize, is_pair| -> Result<[Tensor; 2]> {
+            let (values, weights) = points_of_paths(&sequences, beliefs, t, is_pair);
+            let shape = (b, s * weights.len(), steps, ());
+            let values = Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?;
+            Ok([values, Tensor::new(weights, device)?])
         };
-        Ok([wide(initial)?, wide(transition)?, wide(emission)?])
+        let expected = |term: Tensor, weights: &Tensor| -> Result<Tensor> {
+            let term = term.to_dtype(DType::F64)?.reshape((b, s, ()))?;
+            Ok(term.broadcast_mul(weights)?.sum(D::Minus1)?)
+        };
+        let [states, weights] = points(t, false)?;
+        let initial = expected(model.initial_at(&states)?, &weights)?;
+        let transition = match t {
+            1 => initial.zeros_like()?,
+            _ => {
+                let [pairs, weights] = points(t - 1, true)?;
+                let x = model.core.sizes.states;
+                let [now, next] = [pairs.narrow(3, 0, x)?, pairs.narrow(3, x, x)?];
+                expected(model.transition_at(&now, &next, None)?, &weights)?
+            }
+        };
+        let emission = with_emission.then(|| expected(model.emission_at(&states, None)?, &weights));
+        Ok([Some(initial), Some(transition), emission.transpose()?])
     }
 
     /// The sum of terms, each `[B, S]`.
@@ -102,17 +113,16 @@ impl Joint for NeuralJoint<'_> {
     }
 
     fn log_joint(&self, latents: &Latents) -> Result<Tensor> {
-        match self.paths(latents)? {
-            Some(paths) => self.sum(self.terms_at(&paths, latents, true)?),
+        match self.own_terms(latents, true)? {
+            Some(terms) => self.sum(terms),
             None => self.linear()?.log_joint(latents),
         }
     }
 
     fn terms(&self, latents: &Latents) -> Result<Vec<(&'static str, Tensor)>> {
-        match self.paths(latents)? {
-            Some(paths) => {
-                let names = ["initial", "transition", "emission"];
-                let terms = names.into_iter().zip(self.terms_at(&paths, latents, true)?);
+        match self.own_terms(latents, true)? {
+            Some(terms) => {
+                let terms = ["initial", "transition", "emission"].into_iter().zip(terms);
                 Ok(terms.filter_map(|(name, term)| Some((name, term?))).collect())
             }
             None => self.linear()?.terms(latents),
@@ -120,8 +130,8 @@ impl Joint for NeuralJoint<'_> {
     }
 
     fn log_prior(&self, latents: &Latents) -> Result<Tensor> {
-        match self.paths(latents)? {
-            Some(paths) => self.sum(self.terms_at(&paths, latents, false)?),
+        match self.own_terms(latents, false)? {
+            Some(terms) => self.sum(terms),
             None => self.linear()?.log_prior(latents),
         }
     }

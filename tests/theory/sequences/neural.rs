@@ -553,3 +553,37 @@ fn particles_of_a_nonlinear_model_are_evaluated_as_paths() {
     let again = numbers(&joint.log_joint(&Latents::Paths(paths)).expect("values"));
     assert!(distance(&values, &again) < 1e-9 && values.iter().all(|v| v.is_finite()));
 }
+
+/// A linear system written as formulas is not known to be linear: the approximate smoothers linearise it without an error,
+/// so that their bounds are its exact log-likelihood, with the gradient of it.
+#[test]
+fn approximate_smoothers_of_linear_formulas_are_exact() {
+    let given = |formulas: bool| {
+        let [transition, emission] = match formulas {
+            true => [
+                "{ kind = 'formula', formulas = ['0.8 * x1 + 0.3 * x2 + 0.5 * u1 + 0.1', '0.6 * x2 - 0.2 * x1'] }",
+                "{ kind = 'formula', formulas = ['1.5 * x1 - 0.4 * x2 + 0.2'] }",
+            ],
+            false => [
+                "{ kind = 'linear', matrix = { fixed = [[0.8, 0.3], [-0.2, 0.6]] }, input = { fixed = [[0.5], [0.0]] }, \
+                 offset = { fixed = [0.1, 0.0] } }",
+                "{ kind = 'linear', matrix = { fixed = [[1.5, -0.4]] }, offset = { fixed = [0.2] } }",
+            ],
+        };
+        format!("kind = 'neural_ssm'\nstates = 2\ntransition = {transition}\nemission = {emission}")
+    };
+    let exact = Neural::new(&given(false), toml::from_str("kind = 'exact'").expect("a posterior"));
+    let bound = exact.mean(&exact.theta, "kind = 'elbo'", 0);
+    let gradient = exact.gradient("kind = 'elbo'", 0, everything);
+    for kind in ["extended_kalman", "unscented_kalman"] {
+        let posterior = toml::from_str(&format!("kind = '{kind}'")).expect("a posterior");
+        let own = Neural::new(&given(true), posterior);
+        let value = own.mean(&own.theta, "kind = 'elbo'", 0);
+        assert!((value - bound).abs() < 1e-7 * bound.abs(), "{kind}: {value} {bound}");
+        let own = own.gradient("kind = 'elbo'", 0, everything);
+        assert!(
+            distance(&own, &gradient) < 1e-6 * norm(&gradient),
+            "{kind}: {own:?} {gradient:?}"
+        );
+    }
+}

@@ -25,7 +25,7 @@ mod tests;
 pub use basis::Basis;
 pub use estimate::{FILTERS, LogLikelihood, filter_repeatedly};
 pub use gaussian::{Approximation, GaussianFiltered};
-pub use moments::{expected_logs, statistics};
+pub use moments::{expected_logs, points_of_paths, statistics};
 pub use particle::{BootstrapFilter, Cloud};
 pub use point_mass::{MomentFunction, Moments, ScalarSystem, TOLERANCE};
 pub use predict::{Ensemble, Predictor};

@@ -69,6 +69,30 @@ pub fn expected_logs(system: &BasisSystem, sequences: &Sequences, beliefs: &[Bel
     (0..sequences.count()).map(&mut of_sequence).collect()
 }
 
+/// Points that represent beliefs over paths of at most `longest` steps, for expectations of functions of x_t, or with
+/// `pair` of `[x_t; x_{t+1}]`: the values `[B, S, K, T, X]` (or `[B, S, K, T − 1, 2X]`), which are 0 after the end of a
+/// sequence, and the weights `[K]` of each belief. K is 1 where the beliefs are points.
+pub fn points_of_paths(sequences: &Sequences, beliefs: &[Beliefs], longest: usize, pair: bool) -> (Vec<f64>, Vec<f64>) {
+    let ahead = usize::from(pair);
+    let (steps, size) = (longest.saturating_sub(ahead), beliefs[0].states() * (1 + ahead));
+    let mut values = Vec::new();
+    let mut points = Points::default();
+    for i in 0..sequences.count() {
+        for t in 0..sequences.lengths()[i].saturating_sub(ahead) {
+            points.gather(sequences, i, t, beliefs, pair);
+            let columns = points.weights.len(); // S·K
+            values.resize(sequences.count() * columns * steps * size, 0.0);
+            for (axis, row) in points.values.chunks_exact(columns).enumerate() {
+                for (column, value) in row.iter().enumerate() {
+                    values[((i * columns + column) * steps + t) * size + axis] = *value;
+                }
+            }
+        }
+    }
+    points.weights.truncate(points.weights.len() / beliefs.len());
+    (values, points.weights)
+}
+
 /// A conditional Gaussian of the model.
 enum Term {
     Initial,
