@@ -6,6 +6,7 @@ use super::{Dataset, Field};
 use crate::Result;
 use crate::nn::select_rows;
 use candle_core::{DType, Device, Tensor};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Some rows of a [`Dataset`].
@@ -53,18 +54,12 @@ impl Batch {
         })
     }
 
-    /// The sequences of `data` at `indices`, in that order; each has the weight `scale`.
-    pub(super) fn of_sequences(
-        data: &Dataset,
-        scale: f64,
-        indices: impl Iterator<Item = usize>,
-        lengths: &[usize],
-    ) -> Result<Self> {
-        let starts = starts(lengths);
+    /// Sequences, or windows of them, that are these ranges of steps of `data`, in that order; each has the weight `scale`.
+    pub(super) fn of_sequences(data: &Dataset, scale: f64, ranges: impl Iterator<Item = Range<usize>>) -> Result<Self> {
         let (mut steps, mut own) = (Vec::new(), Vec::new());
-        for i in indices {
-            steps.extend(starts[i]..starts[i] + lengths[i]);
-            own.push(lengths[i]);
+        for range in ranges {
+            own.push(range.len());
+            steps.extend(range);
         }
         let tensor = |field: &Field| field.tensor(steps.iter().copied(), DType::F64, &Device::Cpu);
         Ok(Self {

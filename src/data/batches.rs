@@ -1,8 +1,13 @@
-//! The batches of a data set: held in memory while they are small, otherwise read from its fields one by one.
+//! The batches of a data set: held in memory while they are small, otherwise read from its fields one by one. Those of
+//! sequences can be of windows.
 
 use super::{Batch, Dataset};
 use crate::Result;
+use crate::math::streams::Generator;
 use candle_core::{DType, Device, Tensor};
+use rand::RngExt;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Data of more bytes are not held as tensors.
 const HELD: usize = 16 << 20;
@@ -19,6 +24,8 @@ pub struct Batches<'a> {
     order: Option<Vec<u32>>,
     /// All rows in this order, if they are held.
     held: Option<Batch>,
+    /// The steps of each sequence, or of each window of one, if rows are sequences.
+    ranges: Option<Arc<[Range<usize>]>>,
 }
 
 impl<'a> Batches<'a> {
@@ -31,6 +38,40 @@ impl<'a> Batches<'a> {
             scale: data.len() as f64 / data.total_weight(),
             order: None,
             held: None,
+            ranges: data.ranges().map(Arc::from),
+        }
+    }
+
+    /// The number of windows of `steps` steps that a pass over the sequences of `data` takes; its rows if they are
+    /// independent.
+    pub fn windows(data: &Dataset, steps: usize) -> usize {
+        let all = data.ranges().unwrap_or_default();
+        match data.lengths {
+            Some(_) => all.iter().map(|range| windows_of(range, steps)).sum(),
+            None => data.len(),
+        }
+    }
+
+    /// Windows of `steps` steps of the sequences of `data`, with starts drawn from `numbers`; a shorter sequence is a window.
+    pub fn of_windows(
+        data: &'a Dataset,
+        steps: usize,
+        numbers: &mut Generator,
+        (dtype, device): (DType, &Device),
+    ) -> Self {
+        let mut ranges = Vec::new();
+        for all in data.ranges().unwrap_or_default() {
+            let longest = all.len().min(steps);
+            for _ in 0..windows_of(&all, steps) {
+                let start = all.start + numbers.random_range(0..=all.len() - longest);
+                ranges.push(start..start + longest);
+            }
+        }
+        let seen: usize = ranges.iter().map(|range| data.seen(range.clone())).sum();
+        Self {
+            scale: ranges.len() as f64 / seen.max(1) as f64,
+            ranges: Some(ranges.into()),
+            ..Self::new(data, dtype, device)
         }
     }
 
@@ -45,7 +86,7 @@ impl<'a> Batches<'a> {
 
     /// The number of rows, or of sequences.
     pub fn len(&self) -> usize {
-        self.data.len()
+        self.ranges.as_ref().map_or(self.data.len(), |ranges| ranges.len())
     }
 
     /// Whether there are no rows.
@@ -76,8 +117,8 @@ impl<'a> Batches<'a> {
         }
         let row = |i: usize| self.order.as_ref().map_or(i, |order| order[i] as usize);
         let rows = (start..start + len).map(row);
-        match &self.data.lengths {
-            Some(lengths) => Batch::of_sequences(self.data, self.scale, rows, lengths),
+        match &self.ranges {
+            Some(ranges) => Batch::of_sequences(self.data, self.scale, rows.map(|i| ranges[i].clone())),
             None => Batch::of_rows(self.data, self.scale, rows, (self.dtype, &self.device)),
         }
     }
@@ -87,6 +128,11 @@ impl<'a> Batches<'a> {
         let starts = (0..self.len()).step_by(size);
         starts.map(move |start| self.narrow(start, size.min(self.len() - start)))
     }
+}
+
+/// The windows of `steps` steps that a pass takes of a sequence.
+fn windows_of(sequence: &Range<usize>, steps: usize) -> usize {
+    (sequence.len() / steps).max(1)
 }
 
 #[cfg(test)]
@@ -137,6 +183,29 @@ mod tests {
                 assert_eq!((read.len(), read.lengths), (held.len(), held.lengths));
             }
         }
+    }
+
+    #[test]
+    fn windows_are_steps_of_one_sequence_that_follow_each_other() {
+        let [_, sequences] = data();
+        let numbers = &mut crate::math::streams::Streams::new(1).named("windows").at(0);
+        let windows = Batches::of_windows(&sequences, 2, numbers, (DType::F64, &Device::Cpu));
+        // Of 3, 1, 5, 2 and 4 steps.
+        assert_eq!((windows.len(), Batches::windows(&sequences, 2)), (7, 7));
+        let ranges = windows.ranges.as_ref().expect("windows");
+        assert_eq!(ranges.iter().map(Range::len).collect::<Vec<_>>(), [2, 1, 2, 2, 2, 2, 2]);
+        let whole = sequences.ranges().expect("sequences");
+        let of = [0, 1, 2, 2, 3, 4, 4].map(|i| &whole[i]);
+        assert!(
+            ranges
+                .iter()
+                .zip(of)
+                .all(|(own, all)| all.start <= own.start && own.end <= all.end)
+        );
+        let batch = windows.narrow(1, 2).expect("a batch");
+        let steps = ranges[1].clone().chain(ranges[2].clone());
+        let expected: Vec<f64> = steps.flat_map(|t| [2 * t, 2 * t + 1]).map(|v| v as f64).collect();
+        assert_eq!(super::tests::numbers(&batch.observed), expected);
     }
 
     #[test]

@@ -47,12 +47,24 @@ impl Dataset {
     /// least one observed value.
     pub fn total_weight(&self) -> f64 {
         if self.lengths.is_some() {
-            let is_seen = |&t: &usize| (0..self.observed.columns()).any(|j| !self.observed.value(t, j).is_nan());
-            return (0..self.observed.rows()).filter(is_seen).count() as f64;
+            return self.seen(0..self.observed.rows()) as f64;
         }
         self.weights
             .as_ref()
             .map_or(self.len() as f64, |weights| weights.iter().sum())
+    }
+
+    /// The steps of each sequence, if rows are the steps of sequences.
+    pub fn ranges(&self) -> Option<Vec<Range<usize>>> {
+        let lengths = self.lengths.as_ref()?;
+        let starts = starts(lengths).into_iter().zip(lengths);
+        Some(starts.map(|(start, length)| start..start + length).collect())
+    }
+
+    /// The number of these steps with at least one observed value.
+    pub fn seen(&self, steps: Range<usize>) -> usize {
+        let is_seen = |&t: &usize| (0..self.observed.columns()).any(|j| !self.observed.value(t, j).is_nan());
+        steps.filter(is_seen).count()
     }
 
     /// Mean and variance of every column of `field`, which has these rows, over the numbers that are there: values of

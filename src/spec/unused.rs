@@ -103,6 +103,12 @@ fn training(spec: &Spec, widths: Widths, found: &mut Found) {
             "a model or posterior with a linear map or a network",
         );
         found.note(
+            "training.window",
+            adam.window.is_some() && !model.is_sequential(),
+            "rows are independent",
+            "a model of sequences",
+        );
+        found.note(
             "training.given_noise",
             adam.given_noise != defaults.given_noise && widths.given == 0,
             "nothing is given",

@@ -1,7 +1,7 @@
 //! Training by gradient steps on batches.
 //!
 //! Rows are shuffled once per pass (stream `batches`, one index per pass) and split into batches; left-over rows are
-//! not used in that pass. Draws of the posterior at step t come from stream `posterior`, index t. So the only state of
+//! not used in that pass. Windows of sequences are drawn anew in each pass, by the same stream. Draws of the posterior at step t come from stream `posterior`, index t. So the only state of
 //! a run is its step, its parameters and the optimiser's moments.
 
 use super::{AdamConfig, Job, Observer, State, Trained, evaluation, fact, fit, metrics, note_schedules, store, stored};
@@ -179,8 +179,13 @@ impl<'a> Run<'a> {
 
     /// The rows of this step.
     fn next_batch(&mut self) -> Result<Batch> {
-        let (rows, size) = (self.rows.len(), self.config.batch_size);
-        if size >= rows {
+        let size = self.config.batch_size;
+        let rows = match self.config.window {
+            Some(window) => Batches::windows(&self.job.splits.train, window),
+            None => self.rows.len(),
+        };
+        let size = size.min(rows);
+        if size == rows && self.config.window.is_none() {
             return self.rows.narrow(0, rows);
         }
         let batches_per_pass = (rows / size) as u64;
@@ -188,9 +193,17 @@ impl<'a> Run<'a> {
         let shuffled = match self.shuffled.take().filter(|(of, _)| *of == pass) {
             Some(shuffled) => shuffled,
             None => {
+                let numbers = &mut self.shuffles.at(pass);
                 let mut order: Vec<u32> = (0..rows as u32).collect();
-                order.shuffle(&mut self.shuffles.at(pass));
-                (pass, self.rows.ordered(order)?)
+                order.shuffle(numbers);
+                let all = match self.config.window {
+                    Some(window) => {
+                        let placement = (self.theta.dtype(), &self.device);
+                        &Batches::of_windows(&self.job.splits.train, window, numbers, placement)
+                    }
+                    None => &self.rows,
+                };
+                (pass, all.ordered(order)?)
             }
         };
         let part = shuffled.1.narrow(batch as usize * size, size)?;

@@ -72,6 +72,12 @@ pub struct AdamConfig {
     /// Rows per step, drawn without replacement within a pass; all rows if there are fewer.
     #[schemars(range(min = 1))]
     pub batch_size: usize,
+    /// Of sequences: steps of the windows that a batch is made of. A pass takes length / window windows of each sequence,
+    /// each with an independent, uniform start; a shorter sequence is taken whole. p(x_1) is then that of the starts of
+    /// windows. Without this key batches are of whole sequences.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2))]
+    pub window: Option<usize>,
     /// Steps of the optimizer.
     #[schemars(range(min = 1))]
     pub steps: u64,
@@ -114,6 +120,7 @@ impl Default for AdamConfig {
             learning_rate_schedule: LearningRateSchedule::Constant,
             warm_up_steps: 0,
             batch_size: 256,
+            window: None,
             steps: 5000,
             evaluate_every: 250,
             gradient_clip: None,
