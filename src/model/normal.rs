@@ -35,6 +35,15 @@ impl Normal {
         Ok((terms - 0.5 * crate::math::LN_2PI)?)
     }
 
+    /// KL(self ‖ other) of each row, in nats; both have N rows. `[N]`
+    pub fn divergence(&self, other: &Self) -> Result<Tensor> {
+        let [own, wide] = [self.deviation()?, other.deviation()?];
+        let ratio = (own / &wide)?;
+        let shift = ((&self.mean - &other.mean)? / wide)?;
+        let terms = ((ratio.sqr()? + shift.sqr()?)? * 0.5)?.sub(&ratio.log()?)?;
+        Ok((terms - 0.5)?.sum(D::Minus1)?)
+    }
+
     /// m + σ ε: the draws of standard normal numbers ε `[N, D]`, with gradients of m and σ. `[N, D]`
     pub fn draw(&self, noise: &Tensor) -> Result<Tensor> {
         if self.mean.dims() == noise.dims() && self.raw.dims() == noise.dims() {

@@ -39,7 +39,16 @@ pub trait Sequential: Debug + Send + Sync {
     fn begin(&self, states: Tensor) -> Result<Carried>;
 
     /// p(x_{t+1} | x_t, u_t), and the deterministic part at t + 1.
-    fn transition(&self, t: usize, carried: &Carried) -> Result<(Normal, Option<Tensor>)>;
+    fn transition(&self, t: usize, carried: &Carried) -> Result<(Normal, Option<Tensor>)> {
+        self.transitions(t, 1, carried)
+    }
+
+    /// The same for the steps `from..from + count` side by side, which do not depend on each other: rows ordered by sequence,
+    /// by sample, by step. N = B·S·count
+    fn transitions(&self, from: usize, count: usize, carried: &Carried) -> Result<(Normal, Option<Tensor>)>;
+
+    /// What is carried at every step of paths `[B, S, T, X]`: rows ordered by sequence, by sample, by step. N = B·S·T
+    fn carried(&self, paths: &Tensor) -> Result<Carried>;
 
     /// log p(o_t | x_t), in nats; 0 beyond the end of a sequence and where nothing is observed. `[N]`
     fn emission(&self, t: usize, carried: &Carried) -> Result<Tensor>;

@@ -9,6 +9,7 @@
 //! (the mean over the batch) the divergence counts as λ (Kingma et al. 2016, appendix C.8, with one group). Warm-up
 //! lets β grow from 0 (Sønderby et al. 2016).
 
+use super::additions::{Additions, StepByStep, of_paths};
 use super::{ObjectiveKind, PosteriorUse, Setting};
 use crate::Result;
 use crate::error::Fault;
@@ -31,8 +32,16 @@ pub struct Elbo {
     /// In nats per row, or per sequence.
     #[schemars(range(min = 0.0, max = 1e6))]
     pub free_nats: f64,
+    /// Of models of sequences: free nats of each step: while the mean over the batch of KL(q(x_t | …) ‖ p(x_t | x_{t−1},
+    /// u_{t−1})) is below it, the divergence of step t counts as this and has no gradient.
+    #[serde(skip_serializing_if = "super::additions::is_zero")]
+    #[schemars(range(min = 0.0, max = 1e6))]
+    pub free_nats_per_step: f64,
     /// Steps over which β grows linearly from 0; at most `training.steps`.
     pub warm_up_steps: u64,
+    /// What is subtracted beside the divergence.
+    #[serde(flatten)]
+    pub additions: Additions,
 }
 
 impl Default for Elbo {
@@ -40,7 +49,9 @@ impl Default for Elbo {
         Self {
             beta: 1.0,
             free_nats: 0.0,
+            free_nats_per_step: 0.0,
             warm_up_steps: 0,
+            additions: Additions::default(),
         }
     }
 }
@@ -56,6 +67,32 @@ impl Elbo {
 
     /// The objective of each row (or sequence) at `step`, in nats. `[B]`
     pub fn value(&self, joint: &dyn Joint, draws: &Draws, step: u64) -> Result<Tensor> {
+        if self.additions.is_empty() && self.free_nats_per_step == 0.0 {
+            return self.bound(joint, draws, step);
+        }
+        let steps = StepByStep::new(joint, draws)?;
+        let bound = match self.free_nats_per_step {
+            0.0 => self.bound(joint, draws, step)?,
+            free => {
+                let prior = joint.log_prior(&draws.latents)?; // [B, S]
+                let likelihood = draws.expectation(&(joint.log_joint(&draws.latents)? - prior)?)?; // [B]
+                let divergences = steps.divergences()?.mean(1)?; // [B, T]
+                let is_free = divergences.mean_keepdim(0)?.lt(free)?; // [1, T]
+                let free = (divergences.ones_like()? * free)?;
+                let counted = is_free
+                    .broadcast_as(divergences.shape())?
+                    .where_cond(&free, &divergences)?;
+                (likelihood - (counted.sum(1)? * self.beta_at(step))?)?
+            }
+        };
+        match self.additions.is_empty() {
+            true => Ok(bound),
+            false => Ok((bound - self.additions.penalty(&steps)?)?),
+        }
+    }
+
+    /// The bound itself. `[B]`
+    fn bound(&self, joint: &dyn Joint, draws: &Draws, step: u64) -> Result<Tensor> {
         let beta = self.beta_at(step);
         if beta == 1.0 && self.free_nats == 0.0 {
             // log p(z) cancels, so the separate terms are not needed.
@@ -141,7 +178,16 @@ impl ObjectiveKind for Elbo {
             is_void.then(|| Fault::unused(key, "β = 0 leaves KL(q ‖ p(z)) out", "`beta` above 0"))
         };
         let given = keys.into_iter().filter(|(_, is_given)| *is_given);
-        given.filter_map(|(key, _)| fault(key)).collect()
+        let mut faults: Vec<Fault> = given.filter_map(|(key, _)| fault(key)).collect();
+        faults.extend(self.additions.unused(setting));
+        if self.free_nats_per_step > 0.0 {
+            faults.extend(of_paths("free_nats_per_step", setting).or_else(|| fault("free_nats_per_step")));
+        }
+        if self.free_nats > 0.0 && self.free_nats_per_step > 0.0 {
+            let reason = "each step has free nats of its own";
+            faults.push(Fault::unused("free_nats", reason, "without `free_nats_per_step`"));
+        }
+        faults
     }
 
     fn evaluate(&self, joint: &dyn Joint, step: u64, draws: &mut dyn FnMut() -> Result<Draws>) -> Result<Tensor> {

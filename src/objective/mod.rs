@@ -12,6 +12,7 @@
 //! An objective is added by a file with its options, which say what the kind needs of a model and of a posterior
 //! ([`ObjectiveKind`]), and by a line in [`KINDS`].
 
+mod additions;
 pub mod elbo;
 pub mod expected_log_likelihood;
 pub mod fivo;
@@ -20,6 +21,7 @@ mod kind;
 pub mod marginal_likelihood;
 pub mod mean_squared_error;
 
+pub use additions::{Additions, Curvature, Overshooting};
 pub use elbo::Elbo;
 pub use iwae::{Gradient, Iwae};
 pub use kind::{KINDS, ObjectiveConfig, ObjectiveKind, PosteriorUse, Setting, Surrogate};

@@ -4,7 +4,10 @@
 //! not used in that pass. Windows of sequences are drawn anew in each pass, by the same stream. Draws of the posterior at step t come from stream `posterior`, index t. So the only state of
 //! a run is its step, its parameters and the optimiser's moments.
 
-use super::{AdamConfig, Job, Observer, State, Trained, evaluation, fact, fit, metrics, note_schedules, store, stored};
+use super::{
+    AdamConfig, Job, Observer, State, Trained, evaluation, fact, fit, metrics, note_instability, note_schedules, store,
+    stored,
+};
 use crate::data::{Batch, Batches};
 use crate::math::streams::Stream;
 use crate::nn::{Adam, AdamSettings, Parameters, backward, normal};
@@ -264,6 +267,7 @@ impl<'a> Run<'a> {
         }
         if self.step == self.config.steps {
             note_schedules(self.job, self.step, observer)?;
+            note_instability(self.job, self.current(), self.step, observer)?;
         }
         observer.evaluated(self.step, &metrics)?;
         observer.checkpoint(false, &|| self.state())?;

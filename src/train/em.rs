@@ -9,7 +9,9 @@
 //! With several starts, each is first run to its end without a record. The one with the largest training likelihood is
 //! then run again with a record. A run that is interrupted before that continues with the first unexplored start.
 
-use super::{EmConfig, Job, Observer, State, Trained, evaluation, fact, metrics, note_schedules, store, stored};
+use super::{
+    EmConfig, Job, Observer, State, Trained, evaluation, fact, metrics, note_instability, note_schedules, store, stored,
+};
 use crate::data::Batch;
 use crate::model::{EStep, Improvement, Latent, Latents, Sweeps};
 use crate::nn::Parameters;
@@ -313,6 +315,7 @@ impl Run<'_> {
             true => observer.noted(end.sweep, "converged")?,
             false => note_schedules(self.job, end.sweep, observer)?,
         }
+        note_instability(self.job, &end.theta, end.sweep, observer)?;
         let mut metrics = None;
         if end.sweep > evaluated {
             let last = metrics.insert(evaluation::evaluate(self.job, &end.theta, end.sweep)?);

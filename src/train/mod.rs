@@ -75,6 +75,21 @@ fn note_schedules(job: &Job, steps: u64, observer: &mut dyn Observer) -> Result<
     Ok(())
 }
 
+/// Notes that a linear state space of θ is unstable.
+fn note_instability(job: &Job, theta: &Parameters, step: u64, observer: &mut dyn Observer) -> Result<()> {
+    let radius = job.model.state_space(theta)?.map(|system| system.spectral_radius());
+    match radius.filter(|radius| *radius > 1.0 + 1e-9) {
+        Some(radius) => observer.noted(
+            step,
+            &format!(
+                "the fitted system is unstable: an eigenvalue of its transition has modulus {radius:.4}, so predictions in free \
+                 run grow without bound"
+            ),
+        ),
+        None => Ok(()),
+    }
+}
+
 /// Everything that training needs to resume.
 #[derive(Debug, Clone, Default)]
 pub struct State {

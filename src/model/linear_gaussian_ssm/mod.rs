@@ -33,7 +33,8 @@ use settings::Settings;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InitialValues {
-    /// Subspace identification from a long autoregression; later starts are random.
+    /// Subspace identification from a long autoregression, in the second start from one four times as long; later starts are
+    /// random.
     Subspace,
     /// Slow random dynamics that explain half of the data's variance.
     Random,
@@ -55,7 +56,9 @@ pub struct LinearGaussianSsm {
     pub initial_values: Option<InitialValues>,
     /// m₁, `[X]`: `fixed` values are not learnt, except entries `nan`; `start` is the initial value.
     pub initial_mean: VectorKeys,
-    /// P₁, `[X, X]`: `fixed` and `start` as lists of rows, `form` is `full`, `diagonal` or `spherical`.
+    /// P₁, `[X, X]`: `fixed` and `start` as lists of rows, `form` is `full`, `diagonal` or `spherical`. With one training
+    /// sequence and neither `fixed` nor `start` it is not learnt but held wide, at 10 times the variance of the states,
+    /// because the likelihood of one first state is largest without any variance.
     pub initial_covariance: CovarianceKeys,
     /// A, `[X, X]`: `fixed` and `start` as lists of rows; entries `nan` of `fixed` are learnt.
     pub transition: MatrixKeys,

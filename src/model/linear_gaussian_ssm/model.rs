@@ -20,9 +20,15 @@ use crate::model::{
 use crate::nn::Parameters;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
-use nalgebra::DVector;
+use nalgebra::{DMatrix, DVector};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// The first starts of EM are by subspace identification, each from a longer past; later ones are random.
+const SUBSPACE_STARTS: u64 = 2;
+
+/// The variance of a first state that is not learnt, in units in which the states' own is about 1.
+const WIDE_VARIANCE: f64 = 10.0;
 
 /// A linear-Gaussian state space for data with given numbers of columns.
 #[derive(Debug)]
@@ -42,7 +48,15 @@ pub(super) struct Core {
 
 impl StateSpace {
     /// The model with these settings, for sequences like `train`.
-    pub(super) fn new(settings: Settings, source: InitialValues, is_asked: bool, train: &Dataset) -> Result<Self> {
+    ///
+    /// One sequence cannot tell the variance of its first state, whose likelihood is largest without any: where the file says
+    /// nothing of P₁, it is then held at a wide value.
+    pub(super) fn new(mut settings: Settings, source: InitialValues, is_asked: bool, train: &Dataset) -> Result<Self> {
+        if train.len() == 1 && settings.is_free(Field::InitialCovariance) {
+            let x = settings.states;
+            let variance = WIDE_VARIANCE * settings.scale(train);
+            settings.fix(Field::InitialCovariance, DMatrix::identity(x, x) * variance);
+        }
         let learning = settings.learning();
         for rule in [&learning.initial, &learning.transition, &learning.emission] {
             rule.check()?;
@@ -122,9 +136,15 @@ impl Model for StateSpace {
         let sequences = data.sequences()?;
         let settings = &self.core.settings;
         let identified = match self.source {
-            InitialValues::Subspace if start == 0 => {
+            InitialValues::Subspace if start < SUBSPACE_STARTS => {
                 let inputs = data.given.as_ref().map_or(&[][..], |inputs| inputs.values());
-                System::by_subspace(&sequences, data.observed.values(), inputs, settings.states)
+                System::by_subspace(
+                    &sequences,
+                    data.observed.values(),
+                    inputs,
+                    settings.states,
+                    start as u32,
+                )
             }
             _ => None,
         };
@@ -171,11 +191,7 @@ impl Model for StateSpace {
     }
 
     fn free_parameters(&self, _theta: &Parameters) -> usize {
-        let coordinates = match self.core.settings.has_free_coordinates() {
-            true => self.core.settings.states.pow(2),
-            false => 0,
-        };
-        self.core.learning.count() - coordinates
+        self.core.learning.count() - self.core.settings.free_coordinates()
     }
 
     fn closed_form(&self) -> Option<&dyn ClosedForm> {

@@ -157,11 +157,17 @@ impl Settings {
         None
     }
 
-    /// Whether every invertible change of latent coordinates gives another valid θ.
-    pub(super) fn has_free_coordinates(&self) -> bool {
+    /// Whether the file says nothing of this parameter.
+    pub(super) fn is_free(&self, field: Field) -> bool {
+        let rule = self.rule(field);
+        rule.start.is_none() && rule.fixed.iter().all(|v| v.is_nan())
+    }
+
+    /// The dimensions of the changes of latent coordinates that give another valid θ: all invertible ones, or rotations where
+    /// P₁ is fixed at a multiple of the identity.
+    pub(super) fn free_coordinates(&self) -> usize {
         let fields = [
             Field::InitialMean,
-            Field::InitialCovariance,
             Field::Transition,
             Field::TransitionInput,
             Field::TransitionNoise,
@@ -171,7 +177,13 @@ impl Settings {
             let rule = self.rule(field);
             rule.fixed.iter().all(|v| v.is_nan()) && (!field.is_covariance() || rule.form == NoiseForm::Full)
         };
-        fields.into_iter().all(free)
+        let x = self.states;
+        let initial = &self.rule(Field::InitialCovariance).fixed;
+        match fields.into_iter().all(free) {
+            true if free(Field::InitialCovariance) => x * x,
+            true if *initial == DMatrix::identity(x, x) * initial[(0, 0)] => x * (x - 1) / 2,
+            _ => 0,
+        }
     }
 
     /// The parameters that the M-step may change.
@@ -203,23 +215,25 @@ impl Settings {
         }
     }
 
+    /// About the variance of the states: 1 where C is learnt, and that of the data in its units where it is fixed.
+    pub(super) fn scale(&self, data: &Dataset) -> f64 {
+        let fixed = &self.rule(Field::Emission).fixed;
+        match fixed.iter().any(|v| v.is_nan()) {
+            true => 1.0,
+            false => scale(fixed, &moments(data)),
+        }
+    }
+
     /// Slow random dynamics that explain half of the variance of `data`.
     pub(super) fn random(&self, data: &Dataset, rng: &mut Generator) -> System {
         let (x, o, u) = (self.states, self.outputs, self.inputs);
         let mut normal = || -> f64 { StandardNormal.sample(rng) };
-        let columns = data.moments(&data.observed).into_iter();
-        let moments: Vec<(f64, f64)> = columns
-            .map(|column| column.unwrap_or((0.0, 0.0)))
-            .map(|(mean, variance)| (mean, if variance > 0.0 { variance } else { 1.0 }))
-            .collect();
+        let moments = moments(data);
         let mut system = blank(x, o, u);
         let rule = self.rule(Field::Emission);
         let emission = DMatrix::from_fn(o, x, |i, _| normal() * (moments[i].1 / x as f64).sqrt());
         system.emission = emission.zip_map(&rule.fixed, |random, fixed| if fixed.is_nan() { random } else { fixed });
-        // If C is fixed, the latent has the data's scale.
-        let variance = moments.iter().map(|m| m.1).sum::<f64>() / o as f64;
-        let square = system.emission.norm_squared() / o as f64;
-        let scale = if square > 0.0 { variance / square } else { 1.0 };
+        let scale = scale(&system.emission, &moments);
         let a = DMatrix::identity(x, x) + DMatrix::from_fn(x, x, |_, _| 0.3 * normal());
         system.transition = a;
         system.transition *= 0.95 / system.spectral_radius().max(1e-3);
@@ -247,6 +261,24 @@ impl Settings {
             let values = values.zip_map(&rule.fixed, |v, fixed| if fixed.is_nan() { v } else { fixed });
             field.set(system, values);
         }
+    }
+}
+
+/// Mean and variance of each observed column; 1 for one without variance.
+fn moments(data: &Dataset) -> Vec<(f64, f64)> {
+    let columns = data.moments(&data.observed).into_iter();
+    columns
+        .map(|column| column.unwrap_or((0.0, 0.0)))
+        .map(|(mean, variance)| (mean, if variance > 0.0 { variance } else { 1.0 }))
+        .collect()
+}
+
+/// The variance of the states for which `emission` explains the variance of the data.
+fn scale(emission: &DMatrix<f64>, moments: &[(f64, f64)]) -> f64 {
+    let square = emission.norm_squared();
+    match square > 0.0 {
+        true => moments.iter().map(|m| m.1).sum::<f64>() / square,
+        false => 1.0,
     }
 }
 

@@ -95,27 +95,6 @@ impl Conditioned {
         self.core.transition.apply(&self.theta, &condition)
     }
 
-    /// h of the steps after `from..from + count`, from x of these steps `[N, count, X]` and h of step `from`, which is 0 if
-    /// absent. `[N, count, H]`
-    fn deterministic(
-        &self,
-        states: &Tensor,
-        initial: Option<&Tensor>,
-        (from, count, samples): (usize, usize, usize),
-    ) -> Result<Option<Tensor>> {
-        if self.core.transition.cell().is_none() {
-            return Ok(None);
-        }
-        let inputs = match &self.standardized_inputs {
-            Some(inputs) => {
-                let own = repeated(&inputs.narrow(1, from, count)?.contiguous()?, samples)?;
-                Tensor::cat(&[states, &own], D::Minus1)?
-            }
-            None => states.clone(),
-        };
-        self.core.transition.deterministic(&self.theta, &inputs, initial)
-    }
-
     /// h of all steps of paths `[N, T, X]`: 0 at the first. `[N, T, H]`
     pub fn deterministic_path(&self, paths: &Tensor, samples: usize) -> Result<Option<Tensor>> {
         let (n, steps, _) = paths.dims3()?;
@@ -127,10 +106,15 @@ impl Conditioned {
             return Ok(Some(first));
         }
         let before = paths.narrow(1, 0, steps - 1)?.contiguous()?;
-        let later = provided(
-            self.deterministic(&before, None, (0, steps - 1, samples))?,
-            "a recurrent network",
-        )?;
+        let inputs = match &self.standardized_inputs {
+            Some(inputs) => {
+                let own = repeated(&inputs.narrow(1, 0, steps - 1)?.contiguous()?, samples)?;
+                Tensor::cat(&[&before, &own], D::Minus1)?
+            }
+            None => before,
+        };
+        let later = self.core.transition.deterministic(&self.theta, &inputs, None)?;
+        let later = provided(later, "a recurrent network")?;
         Ok(Some(Tensor::cat(&[first, later], 1)?))
     }
 
@@ -237,17 +221,35 @@ impl Sequential for Conditioned {
         })
     }
 
-    fn transition(&self, t: usize, carried: &Carried) -> Result<(Normal, Option<Tensor>)> {
-        let samples = carried.state.dim(0)? / self.steps.dims().0;
+    fn transitions(&self, from: usize, count: usize, carried: &Carried) -> Result<(Normal, Option<Tensor>)> {
         let rows = carried.state.dim(0)?;
-        let h = self.deterministic(
-            &carried.state.unsqueeze(1)?,
-            carried.deterministic.as_ref(),
-            (t, 1, samples),
-        )?;
-        let h = h.map(|h| h.squeeze(1)).transpose()?;
-        let normal = self.moved(&carried.state, h.as_ref(), (t, 1, samples))?;
+        let steps = (from, count, rows / (self.steps.dims().0 * count));
+        let h = match self.core.transition.cell() {
+            None => None,
+            Some(_) => {
+                let inputs = self.standardized_inputs.as_ref();
+                let inputs = inputs.map(|u| self.rows(u, from, count, steps.2)).transpose()?;
+                let inputs = [Some(&carried.state), inputs.as_ref()].into_iter().flatten();
+                let inputs = Tensor::cat(&inputs.collect::<Vec<_>>(), 1)?.unsqueeze(1)?;
+                let next = self
+                    .core
+                    .transition
+                    .deterministic(&self.theta, &inputs, carried.deterministic.as_ref())?;
+                next.map(|h| h.squeeze(1)).transpose()?
+            }
+        };
+        let normal = self.moved(&carried.state, h.as_ref(), steps)?;
         Ok((normal.broadcast(rows)?, h))
+    }
+
+    fn carried(&self, paths: &Tensor) -> Result<Carried> {
+        let (b, s, t, x) = paths.dims4()?;
+        let states = paths.contiguous()?.reshape((b * s, t, x))?;
+        let h = self.deterministic_path(&states, s)?;
+        Ok(Carried {
+            state: states.flatten_to(1)?,
+            deterministic: h.map(|h| h.flatten_to(1)).transpose()?,
+        })
     }
 
     fn emission(&self, t: usize, carried: &Carried) -> Result<Tensor> {

@@ -15,11 +15,20 @@ use nalgebra::{DMatrix, DVector, SVD};
 const ROWS_PER_UNKNOWN: usize = 5;
 
 impl System {
-    /// Initial values with `states` latent dimensions; none if the sequences are too short or not informative enough.
-    pub fn by_subspace(sequences: &Sequences, observed: &[f64], inputs: &[f64], states: usize) -> Option<Self> {
+    /// Initial values with `states` latent dimensions; none if the sequences are too short or not informative enough. The
+    /// autoregression and the states look back further with each `attempt`, counted from 0: a slow system shows in a long past
+    /// only, which more coefficients describe with more noise.
+    pub fn by_subspace(
+        sequences: &Sequences,
+        observed: &[f64],
+        inputs: &[f64],
+        states: usize,
+        attempt: u32,
+    ) -> Option<Self> {
         let (o, u) = (sequences.outputs(), sequences.inputs());
         let width = o + u;
         let ahead = states.div_ceil(o) + 1;
+        let ahead = ahead << (2 * attempt);
         let wanted = (2 * ahead).max(4);
         let rows = |past: usize| -> usize { sequences.lengths().iter().map(|n| n.saturating_sub(past)).sum() };
         let past = (ahead..=wanted)

@@ -272,7 +272,7 @@ fn a_known_system_is_recovered_up_to_similarity_from_fifty_sequences() {
         emission: everything(2, 4, NoiseForm::Full),
     };
     learning.transition.free.column_mut(3).fill(false); // b = 0: redundant beside d.
-    let mut system = System::by_subspace(&sequences, &data.observed, &data.inputs, 2).expect("initial values");
+    let mut system = System::by_subspace(&sequences, &data.observed, &data.inputs, 2, 0).expect("initial values");
     system.transition_offset.fill(0.0);
     for _ in 0..60 {
         let statistics = expected_log_at(&system, &sequences);
