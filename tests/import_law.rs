@@ -357,3 +357,27 @@ fn no_default_of_a_trait_is_an_error() {
     }
     assert_eq!(offences, [""; 0], "{}", offences.join("\n"));
 }
+
+/// One idea, one file. A longer file gives its reason in its first comment.
+#[test]
+fn a_file_of_more_than_400_lines_says_why() {
+    const MOST_LINES: usize = 400;
+    const REASON: &str = "//! Longer than 400 lines because ";
+    let is_too_long = |text: &str| {
+        let mut comment = text.lines().take_while(|line| line.starts_with("//!"));
+        text.lines().count() > MOST_LINES && !comment.any(|line| line.starts_with(REASON))
+    };
+    let lines = |count: usize| "fn f() {}\n".repeat(count);
+    assert!(!is_too_long(&lines(MOST_LINES)));
+    assert!(is_too_long(&lines(MOST_LINES + 1)));
+    assert!(is_too_long(&format!("{}{REASON}it is.\n", lines(MOST_LINES))));
+    assert!(!is_too_long(&format!(
+        "//! One table.\n{REASON}it is one.\n{}",
+        lines(MOST_LINES)
+    )));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let long = files(&root)
+        .into_iter()
+        .filter(|path| is_too_long(&std::fs::read_to_string(path).expect("a text")));
+    assert_eq!(long.collect::<Vec<_>>(), [PathBuf::new(); 0]);
+}

@@ -9,7 +9,7 @@ use crate::figure::experiment as figures;
 use crate::figure::lecture::{self, LectureFigure};
 use crate::figure::theme::Page;
 use crate::runner::Fresh;
-use crate::spec::check::closest;
+use crate::spec::suggestion::closest;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 

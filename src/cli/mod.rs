@@ -9,6 +9,7 @@ mod figure;
 mod kind;
 mod left_alone;
 mod list;
+mod number;
 mod output;
 mod plan;
 mod progress;

@@ -25,6 +25,7 @@ pub mod layout;
 pub mod lecture;
 mod marks;
 mod number;
+mod shapes;
 mod sheet;
 mod spread;
 pub mod theme;

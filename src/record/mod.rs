@@ -23,6 +23,7 @@ mod atomic;
 mod checkpoint;
 mod cost;
 mod difference;
+mod identity;
 mod lines;
 mod lock;
 mod manifest;
@@ -38,6 +39,7 @@ pub use atomic::write_atomically;
 pub use checkpoint::Checkpoint;
 pub use cost::{Clock, Cost};
 pub use difference::setting_differences;
+pub use identity::Identity;
 pub use lock::Lock;
 pub use manifest::{Manifest, Status};
 pub use moved::move_run;
@@ -46,7 +48,7 @@ pub use reader::{
     Event, ListedRun, MetricsLine, RunRecord, State, folders, list_runs, read_checkpoint, read_last_events,
     read_manifest, read_metrics, read_run, read_spec, read_state, recorded_seeds, state_of,
 };
-pub use run::{Identity, Run};
+pub use run::Run;
 
 /// The file names inside a run directory.
 mod file {

@@ -8,39 +8,14 @@ use super::checkpoint::{Checkpoint, LineCounts, encode};
 use super::lines::Lines;
 use super::reader::newest_checkpoint;
 use super::{
-    Clock, Cost, Lock, Manifest, Revision, RunAddress, Status, difference::setting_differences, file, provenance,
+    Clock, Cost, Identity, Lock, Manifest, Revision, RunAddress, Status, difference::setting_differences, file,
+    provenance,
 };
 use crate::error::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-
-/// The identity of a run: a record belongs to the run only if it agrees with this.
-#[derive(Debug, Clone, Copy)]
-pub struct Identity<'a> {
-    /// The resolved specification, as TOML.
-    pub spec_toml: &'a str,
-    /// Its hash, with those of the data files that it names.
-    pub spec_hash: &'a str,
-    /// The BLAKE3 hash of each of these files, by its path in the specification.
-    pub data_files: &'a BTreeMap<String, String>,
-    /// The folder of the experiment file: the record names the revision of its repository.
-    pub folder: &'a Path,
-}
-
-impl<'a> Identity<'a> {
-    /// The identity of a specification without data files, from an experiment file in the working folder.
-    pub fn new(spec_toml: &'a str, spec_hash: &'a str) -> Self {
-        static NO_FILES: BTreeMap<String, String> = BTreeMap::new();
-        Self {
-            spec_toml,
-            spec_hash,
-            data_files: &NO_FILES,
-            folder: Path::new(""),
-        }
-    }
-}
 
 /// A run directory that this process, and no other, may write.
 #[derive(Debug)]

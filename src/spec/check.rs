@@ -7,10 +7,8 @@ use super::diagnostic::{Diagnostic, brief};
 use super::foreign;
 use super::renamed;
 use super::shape::{Form, Shape, Tagged, one_of};
+use super::suggestion::{closest, conversion, suggestion};
 use super::tree::{Entry, Node, Span, Value};
-
-/// The longest text that is taken for a misspelt name, in bytes.
-const LONGEST_SLIP: usize = 256;
 
 /// All faults of a tree. With `partial`, keys may be missing, because variants can add them. `elsewhere` lists the
 /// top-level keys that other code reads; an unknown key may be a misspelling of one.
@@ -364,57 +362,6 @@ fn meaning(shape: &Shape, path: &str) -> Option<String> {
     let key = path.rsplit('.').next().unwrap_or(path);
     let summary = shape.summary();
     (!summary.is_empty()).then(|| format!("`{key}`: {summary}"))
-}
-
-/// How to write what was probably meant.
-fn conversion(node: &Node, forms: &[Form], path: &str) -> Option<String> {
-    let key = path.rsplit('.').next().unwrap_or(path);
-    // An item of a list has no key of its own.
-    let set = if key.ends_with(']') {
-        String::new()
-    } else {
-        format!("{key} = ")
-    };
-    let is = |form| forms.contains(&form);
-    match &node.value {
-        Value::String(text) if is(Form::List) => Some(format!("write a list: `{set}[{:?}]`", brief(text))),
-        Value::String(text) if is(Form::Number) || is(Form::Integer) => {
-            let number = text.trim().parse::<f64>().is_ok();
-            number.then(|| format!("remove the quotes: `{set}{}`", brief(text.trim())))
-        }
-        Value::String(text) if is(Form::Boolean) && matches!(text.as_str(), "true" | "false") => {
-            Some(format!("remove the quotes: `{set}{text}`"))
-        }
-        Value::Float(x) if is(Form::Integer) && x.fract() == 0.0 && x.abs() < 9e15 => {
-            Some(format!("write it without point and exponent: `{set}{x}`"))
-        }
-        Value::Integer(_) | Value::Float(_) if is(Form::List) => {
-            Some(format!("write a list: `{set}[{}]`", node.inline()))
-        }
-        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) if is(Form::Text) => {
-            Some(format!("write it in quotes: `{set}\"{}\"`", node.inline()))
-        }
-        _ => None,
-    }
-}
-
-/// What was probably meant by a text that is none of the names.
-fn suggestion<'a, N: Iterator<Item = &'a str>>(text: &str, names: impl Fn() -> N) -> Option<String> {
-    let foreign = foreign::value(text, |name| names().any(|known| known == name));
-    foreign.or_else(|| closest(text, names()).map(|name| format!("did you mean {name:?}?")))
-}
-
-/// The name that was probably meant: few letters differ, or two are swapped.
-pub fn closest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    if written.len() > LONGEST_SLIP {
-        return None;
-    }
-    let written = written.to_lowercase();
-    let distance = |name: &str| strsim::damerau_levenshtein(&written, &name.to_lowercase());
-    let near = names
-        .map(|name| (distance(name), name))
-        .filter(|(d, name)| *d <= (name.len() / 3).max(1));
-    near.min_by_key(|(d, _)| *d).map(|(_, name)| name)
 }
 
 fn join(path: &str, key: &str) -> String {

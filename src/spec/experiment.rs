@@ -14,9 +14,10 @@ use super::check::check;
 use super::conflicts::Conflicts;
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::shape::Shape;
+use super::shared::Shared;
 use super::tree::{self, Entry, Leaf, Node, Sources, Value, locate};
 use super::variants::{self, Plan, Rules};
-use super::{header, merge, overrides, resolve};
+use super::{grid, header, merge, overrides, resolve, text};
 use crate::error::Fault;
 
 /// Keys that belong to the whole file; all others are the spec's.
@@ -24,12 +25,6 @@ pub const FILE_KEYS: [&str; 5] = ["name", "question", "seeds", "variant", "grid"
 
 /// The beginning of the override that `--seeds` stands for.
 pub const SEEDS_OVERRIDE: &str = "seeds = ";
-
-/// The largest experiment file, in bytes.
-const LARGEST_FILE: u64 = 4 << 20;
-
-/// Places of one fault that are quoted besides the first.
-const PLACES: usize = 3;
 
 /// More runs than this are taken for a mistake.
 const MOST_RUNS: usize = 100_000;
@@ -75,7 +70,7 @@ pub fn load<T: JsonSchema + DeserializeOwned + Serialize>(
 ) -> Result<Loaded<T>, Diagnostics> {
     let name = path.display().to_string();
     let mut sources = Sources::default();
-    match read(path) {
+    match text::read(path) {
         Ok(text) => sources.add(name, text),
         Err(fault) => {
             let list = vec![*fault];
@@ -110,45 +105,6 @@ pub fn load<T: JsonSchema + DeserializeOwned + Serialize>(
         }),
         _ => Err(diagnostics([errors, warnings].concat())),
     }
-}
-
-fn read(path: &Path) -> Result<String, Box<Diagnostic>> {
-    let shown = path.display();
-    let refuse = |message: String, help: &str| Box::new(Diagnostic::error(message).help(help));
-    if path.is_dir() {
-        return Err(refuse(
-            format!("{shown} is a folder"),
-            "name the experiment file in it, which ends in .toml",
-        ));
-    }
-    if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > LARGEST_FILE) {
-        return Err(refuse(
-            format!("{shown} has more than {LARGEST_FILE} bytes"),
-            "name an experiment file; data go into a CSV or NPZ file that it names",
-        ));
-    }
-    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound if shown.to_string().contains('=') => refuse(
-            format!("there is no file {shown}"),
-            &format!("to change a key of the experiment, write --set {shown}"),
-        ),
-        std::io::ErrorKind::NotFound => refuse(
-            format!("there is no file {shown}"),
-            "paths are relative to the folder you are in",
-        ),
-        _ => refuse(
-            format!("{shown} cannot be read: {error}"),
-            "check the permissions of the file",
-        ),
-    })?;
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-        refuse(
-            format!("{shown} is not UTF-8 text: line {line} has other bytes"),
-            "save the file as UTF-8",
-        )
-    })
 }
 
 /// The faults found so far, with the texts they point into: source 0 is the file, the others the overrides.
@@ -258,7 +214,7 @@ impl Loader {
                 }
                 ("grid", _, Value::Table(entries)) if entries.iter().any(|known| known.key == "grid") => {
                     let known = entries.iter_mut().filter(|known| known.key == "grid");
-                    known.for_each(|grid| variants::merge_grid(&mut grid.node, &entry.node));
+                    known.for_each(|grid| grid::merge(&mut grid.node, &entry.node));
                 }
                 _ => merge::apply(header, &Node::of(entry.clone()), None),
             }
@@ -394,52 +350,6 @@ fn assume_kinds(base: &mut Node, shape: &Shape) {
                 entries.push(section);
             }
         }
-    }
-}
-
-/// Faults of the rows; equal ones are merged.
-#[derive(Default)]
-struct Shared<'p> {
-    found: Vec<(Diagnostic, Vec<&'p str>)>,
-    /// Keys that have an effect in no row. A key with an effect in some rows is not a fault in the others.
-    unused: Vec<Diagnostic>,
-}
-
-impl<'p> Shared<'p> {
-    fn add(&mut self, fault: Diagnostic, name: &'p str) {
-        let same = |known: &Diagnostic, names: &[&str]| {
-            let same_words = known.message == fault.message && known.label == fault.label && known.help == fault.help;
-            let is_shared = |fault| self.unused.contains(fault);
-            let same_place = known.span == fault.span;
-            same_words && names.last() != Some(&name) && (same_place || (!is_shared(known) && !is_shared(&fault)))
-        };
-        match self.found.iter_mut().find(|(known, names)| same(known, names)) {
-            Some((known, names)) => {
-                names.push(name);
-                let places = || known.secondary.iter().map(|(span, _)| *span).chain(known.span);
-                if let Some(span) = fault.span.filter(|span| !places().any(|place| place == *span))
-                    && known.secondary.len() < PLACES
-                {
-                    known.secondary.push((span, "and here".into()));
-                }
-            }
-            None => self.found.push((fault, vec![name])),
-        }
-    }
-
-    /// The faults. A fault of only some `rows` names them.
-    fn faults(self, rows: usize) -> impl Iterator<Item = Diagnostic> {
-        let Self { found, unused } = self;
-        let acts_elsewhere = move |(fault, names): &(Diagnostic, Vec<_>)| unused.contains(fault) && names.len() < rows;
-        let found = found.into_iter().filter(move |pair| !acts_elsewhere(pair));
-        found.map(move |(mut fault, names)| {
-            if names.len() < rows {
-                let plural = if names.len() == 1 { "" } else { "s" };
-                let names = variants::quoted_names(names.into_iter());
-                fault.note = Some(format!("in the variant{plural} {names}"));
-            }
-            fault
-        })
     }
 }
 

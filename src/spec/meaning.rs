@@ -1,7 +1,7 @@
 //! The checks of meaning: what the tables of an experiment file say together. Each kind and each family of metrics checks
 //! its own keys; what concerns several tables is here.
 
-use super::{Diagnostics, Loaded, Spec, check::closest, unused};
+use super::{Diagnostics, Loaded, Spec, suggestion::closest, unused};
 use crate::data::source::Shape;
 use crate::data::{SharedFile, Source};
 use crate::error::Fault;

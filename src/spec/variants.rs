@@ -5,10 +5,11 @@
 
 use std::collections::HashMap;
 
-use super::check::closest;
 use super::diagnostic::{Diagnostic, brief};
+use super::grid;
 use super::merge;
 use super::shape::Shape;
+use super::suggestion::closest;
 use super::tree::{Entry, Node, Span, Value};
 
 /// Stands between the parts of a variant's name.
@@ -72,7 +73,7 @@ pub fn read(variant: Option<&Entry>, grid: Option<&Entry>, rules: &Rules, faults
             vec![Plan::default()]
         }
     };
-    let mut axes = grid.map_or_else(Vec::new, |entry| read_axes(entry, rules.file_keys, faults));
+    let mut axes = grid.map_or_else(Vec::new, |entry| grid::read_axes(entry, rules.file_keys, faults));
     axes.retain(|axis| !rules.file_keys.contains(&axis.segments()[0]));
     let rows = axes
         .iter()
@@ -91,34 +92,6 @@ pub fn read(variant: Option<&Entry>, grid: Option<&Entry>, rules: &Rules, faults
         product(&points, &axis.plans(&axes))
     });
     product(&variants, &points)
-}
-
-/// The axes of an override laid over those of the file: an axis of the same path is replaced.
-pub fn merge_grid(grid: &mut Node, change: &Node) {
-    fn flat(node: &Node, prefix: &str, axes: &mut Vec<Entry>) {
-        for entry in node.entries().unwrap_or_default() {
-            let dot = if prefix.is_empty() { "" } else { "." };
-            let key = format!("{prefix}{dot}{}", entry.key);
-            match entry.node.entries() {
-                Some(entries) if !entries.is_empty() => flat(&entry.node, &key, axes),
-                _ => axes.push(Entry { key, ..entry.clone() }),
-            }
-        }
-    }
-    if grid.entries().is_none() || change.entries().is_none() {
-        *grid = change.clone();
-        return;
-    }
-    let (mut axes, mut changes) = (Vec::new(), Vec::new());
-    flat(grid, "", &mut axes);
-    flat(change, "", &mut changes);
-    for change in changes {
-        match axes.iter_mut().find(|axis| axis.key == change.key) {
-            Some(axis) => *axis = change,
-            None => axes.push(change),
-        }
-    }
-    grid.value = Value::Table(axes);
 }
 
 /// All pairs of a first and a second; the first varies slowest.
@@ -316,7 +289,7 @@ pub fn quoted_names<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// A value as part of a row's name.
-fn label_of(value: &Node) -> String {
+pub(super) fn label_of(value: &Node) -> String {
     brief(&value.as_str().map_or_else(|| value.inline(), str::to_owned))
 }
 
@@ -365,121 +338,4 @@ fn read_patch(item: &Node, file_keys: &[&str], faults: &mut Vec<Diagnostic>) -> 
 /// Whether a text can name something: on one line, not blank, and not too long.
 pub fn is_name(text: &str) -> bool {
     !text.trim().is_empty() && !text.chars().any(char::is_control) && text.chars().count() <= LONGEST_NAME
-}
-
-/// One key of the grid with its values.
-struct Axis<'n> {
-    path: String,
-    key_span: Span,
-    values: &'n [Node],
-}
-
-impl Axis<'_> {
-    fn segments(&self) -> Vec<&str> {
-        self.path.split('.').collect()
-    }
-
-    /// The last key alone if that says which axis is meant, else the whole path.
-    fn label(&self, axes: &[Axis]) -> &str {
-        let last = |path: &str| path.rsplit('.').next().map(str::to_owned);
-        let unique = axes.iter().filter(|axis| last(&axis.path) == last(&self.path)).count() == 1;
-        let short = self.path.rsplit('.').next().unwrap_or(&self.path);
-        if unique { short } else { &self.path }
-    }
-
-    fn plans(&self, axes: &[Axis]) -> Vec<Plan> {
-        let plan = |value: &Node| {
-            let point = format!("{}={}", self.label(axes), label_of(value));
-            Plan {
-                name: point.clone(),
-                point,
-                patches: vec![Patch {
-                    node: merge::nested(&self.segments(), self.key_span, value.clone()),
-                    origin: Origin::Axis(self.path.clone()),
-                }],
-            }
-        };
-        self.values.iter().map(plan).collect()
-    }
-}
-
-fn read_axes<'n>(grid: &'n Entry, file_keys: &[&str], faults: &mut Vec<Diagnostic>) -> Vec<Axis<'n>> {
-    let mut axes = Vec::new();
-    match grid.node.entries() {
-        Some(entries) => entries
-            .iter()
-            .for_each(|entry| collect_axes(entry, "", &mut axes, faults)),
-        None => {
-            let message = format!("`grid` is {}, not a table", grid.node.words());
-            let fault = Diagnostic::error(message).at(grid.node.span, "expected a table of lists");
-            faults.push(fault.help("for example: `[grid]`, then `\"training.learning_rate\" = [1e-3, 3e-4]`"));
-        }
-    }
-    for (index, axis) in axes.iter().enumerate() {
-        if let Some(first) = axes[..index].iter().find(|first: &&Axis| first.path == axis.path) {
-            let fault = Diagnostic::error(format!("the grid has `{}` twice", brief(&axis.path)));
-            faults.push(
-                fault
-                    .at(axis.key_span, "expected another key")
-                    .also(first.key_span, "first used here"),
-            );
-        }
-        if axis.path.split('.').any(|segment| segment.trim().is_empty()) {
-            let fault = Diagnostic::error(format!("the grid key {:?} has an empty part", brief(&axis.path)));
-            faults.push(fault.at(axis.key_span, "expected a dotted path such as \"model.components\""));
-        }
-        if let Some(key) = axis.path.split('.').next().filter(|key| file_keys.contains(key)) {
-            let fault = Diagnostic::error(format!("the grid cannot vary `{key}`"));
-            faults.push(fault.at(axis.key_span, "belongs to the whole file"));
-        }
-        // Too many values are a fault of their own.
-        let values = if axis.values.len() > MOST_ROWS {
-            &[]
-        } else {
-            axis.values
-        };
-        let mut known: HashMap<String, Span> = HashMap::new();
-        for value in values {
-            if let Some(first) = known.get(&value.inline()) {
-                let message = format!(
-                    "the grid lists {} twice for `{}`",
-                    brief(&value.inline()),
-                    brief(&axis.path)
-                );
-                let fault = Diagnostic::error(message).at(value.span, "expected another value");
-                faults.push(fault.also(*first, "first listed here"));
-            } else {
-                known.insert(value.inline(), value.span);
-            }
-        }
-    }
-    axes
-}
-
-/// Unquoted dotted keys arrive as nested tables and mean the same.
-fn collect_axes<'n>(entry: &'n Entry, prefix: &str, axes: &mut Vec<Axis<'n>>, faults: &mut Vec<Diagnostic>) {
-    let dot = if prefix.is_empty() { "" } else { "." };
-    let path = format!("{prefix}{dot}{}", entry.key);
-    match &entry.node.value {
-        Value::Table(entries) => entries
-            .iter()
-            .for_each(|entry| collect_axes(entry, &path, axes, faults)),
-        Value::Array(values) if !values.is_empty() => axes.push(Axis {
-            path,
-            key_span: entry.key_span,
-            values,
-        }),
-        Value::Array(_) => {
-            let fault = Diagnostic::error(format!("the grid has no values for `{}`", brief(&path)));
-            faults.push(fault.at(entry.node.span, "expected at least one value"));
-        }
-        _ => {
-            let fault = Diagnostic::error(format!("the grid has {} for `{}`", entry.node.words(), brief(&path)));
-            let fault = fault.at(entry.node.span, "expected a list of values");
-            faults.push(fault.help(format!(
-                "write a list: `\"{path}\" = [{}]`",
-                brief(&entry.node.inline())
-            )));
-        }
-    }
 }

@@ -12,7 +12,7 @@ pub(super) fn render(benchmark: &Benchmark) -> String {
         format!("{count} experiments together, in normalised scores: baseline 0, oracle 1, larger is better\n\n");
     let mut tasks = Table::new(&["experiment", "metric", "baseline", "oracle"]);
     for task in &benchmark.tasks {
-        let [baseline, oracle] = [task.baseline, task.oracle].map(crate::cli::table::number);
+        let [baseline, oracle] = [task.baseline, task.oracle].map(crate::cli::number::number);
         tasks.row(&[task.experiment.clone(), task.metric.clone(), baseline, oracle]);
     }
     text += &tasks.render();

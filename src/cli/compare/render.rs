@@ -1,7 +1,8 @@
 //! The comparison as a text for people: scores, differences, verdicts, and the limits of the numbers.
 
 use super::verdicts;
-use crate::cli::table::{Table, number};
+use crate::cli::number::number;
+use crate::cli::table::Table;
 use crate::runner::{Best, MetricDocument, Summary, VariantSummary};
 use crate::stats::{self, Estimand, IntervalMethod};
 use std::collections::BTreeSet;

@@ -1,7 +1,8 @@
 //! The differences between variants as a table, and the verdict on each in words.
 
 use super::render::{interval, wrapped};
-use crate::cli::table::{Table, number};
+use crate::cli::number::number;
+use crate::cli::table::Table;
 use crate::runner::{Difference, Summary};
 use crate::stats::{self, Estimand, IntervalMethod, Verdict};
 use std::fmt::Write;
