@@ -217,26 +217,17 @@ impl Declared for ConditionalMixture {
 impl ModelKind for ConditionalMixture {
     fn abilities(&self) -> Abilities {
         Abilities {
-            density: false,
             conditional: true,
-            latent: latent_of(self.components),
-            states: None,
             exact_likelihood: true,
             exact_posterior: true,
-            state_space: false,
-            particles: false,
-            paths: false,
-            linear_emission: false,
             mean: true,
             m_step: match self.has_closed_form() {
                 true => MStep::AnyPosterior,
                 false => MStep::None,
             },
-            asked: Asked::Varying,
-            has_one_start: false,
             learns_prior: self.components > 1,
             has_weight_matrices: true,
-            has_named_parameters: false,
+            ..Abilities::none(latent_of(self.components), Asked::Varying)
         }
     }
 

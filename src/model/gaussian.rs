@@ -80,22 +80,10 @@ impl ModelKind for Gaussian {
     fn abilities(&self) -> Abilities {
         Abilities {
             density: true,
-            conditional: false,
-            latent: LatentKind::None,
-            states: None,
             exact_likelihood: true,
             exact_posterior: true,
-            state_space: false,
-            particles: false,
-            paths: false,
-            linear_emission: false,
-            mean: false,
             m_step: MStep::AnyPosterior,
-            asked: Asked::Varying,
-            has_one_start: false,
-            learns_prior: false,
-            has_weight_matrices: false,
-            has_named_parameters: false,
+            ..Abilities::none(LatentKind::None, Asked::Varying)
         }
     }
 

@@ -159,22 +159,12 @@ impl ModelKind for GaussianMixture {
     fn abilities(&self) -> Abilities {
         Abilities {
             density: true,
-            conditional: false,
-            latent: latent_of(self.components),
-            states: None,
             exact_likelihood: true,
             exact_posterior: true,
-            state_space: false,
-            particles: false,
-            paths: false,
-            linear_emission: false,
-            mean: false,
             m_step: MStep::AnyPosterior,
-            asked: Asked::Varying,
             has_one_start: self.fixed_means.is_some() && self.fixed_deviation.is_some(),
             learns_prior: self.components > 1,
-            has_weight_matrices: false,
-            has_named_parameters: false,
+            ..Abilities::none(latent_of(self.components), Asked::Varying)
         }
     }
 

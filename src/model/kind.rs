@@ -134,6 +134,29 @@ pub struct Abilities {
 }
 
 impl Abilities {
+    /// No ability at all, with this latent variable and this requirement on observed values: a kind adds what it can do.
+    pub const fn none(latent: LatentKind, asked: Asked) -> Self {
+        Self {
+            density: false,
+            conditional: false,
+            latent,
+            states: None,
+            exact_likelihood: false,
+            exact_posterior: false,
+            state_space: false,
+            particles: false,
+            paths: false,
+            linear_emission: false,
+            mean: false,
+            m_step: MStep::None,
+            asked,
+            has_one_start: false,
+            learns_prior: false,
+            has_weight_matrices: false,
+            has_named_parameters: false,
+        }
+    }
+
     /// Whether the latent variable can be enumerated.
     pub fn is_finite(&self) -> bool {
         matches!(self.latent, LatentKind::None | LatentKind::Finite)
@@ -281,4 +304,42 @@ fn names(can: impl Fn(Abilities) -> bool) -> String {
         (!abilities.is_sequential() && can(abilities)).then(|| format!("`{}`", entry.name))
     });
     names.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without a stated ability a model provides what its latent variable is, and nothing else.
+    #[test]
+    fn a_model_that_states_nothing_can_do_nothing() {
+        use LatentKind::{Continuous, Finite, Trajectory};
+        const NEEDS: [Need; 12] = [
+            Need::Conditional,
+            Need::Mean,
+            Need::ExactLikelihood,
+            Need::ExactPosterior,
+            Need::FiniteLatent,
+            Need::ContinuousLatent,
+            Need::Trajectory,
+            Need::Particles,
+            Need::Paths,
+            Need::LinearEmission,
+            Need::Rows,
+            Need::Network,
+        ];
+        for latent in [LatentKind::None, Finite, Continuous, Trajectory] {
+            let abilities = Abilities::none(latent, Asked::Varying);
+            assert!(!abilities.density && !abilities.conditional && abilities.m_step == MStep::None);
+            for need in NEEDS {
+                let follows = match need {
+                    Need::FiniteLatent => latent != Continuous && latent != Trajectory,
+                    Need::ContinuousLatent => latent == Continuous,
+                    Need::Rows | Need::Network => latent != Trajectory,
+                    _ => false,
+                };
+                assert_eq!(abilities.has(need), follows, "{latent:?}: {need:?}");
+            }
+        }
+    }
 }

@@ -61,23 +61,13 @@ impl Declared for LinearGaussian {
 impl ModelKind for LinearGaussian {
     fn abilities(&self) -> Abilities {
         Abilities {
-            density: false,
             conditional: true,
-            latent: LatentKind::None,
-            states: None,
             exact_likelihood: true,
             exact_posterior: true,
-            state_space: false,
-            particles: false,
-            paths: false,
-            linear_emission: false,
             mean: true,
             m_step: MStep::AnyPosterior,
-            asked: Asked::Varying,
-            has_one_start: false,
-            learns_prior: false,
             has_weight_matrices: true,
-            has_named_parameters: false,
+            ..Abilities::none(LatentKind::None, Asked::Varying)
         }
     }
 

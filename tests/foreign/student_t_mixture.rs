@@ -8,7 +8,7 @@ use latent_lab::error::Fault;
 use latent_lab::kind::{Declared, Example};
 use latent_lab::math::streams::Streams;
 use latent_lab::model::{
-    Abilities, ExactPosterior, Joint, Latent, LatentKind, Latents, LikelihoodKind, MStep, Marginal, Model, ModelKind,
+    Abilities, ExactPosterior, Joint, Latent, LatentKind, Latents, LikelihoodKind, Marginal, Model, ModelKind,
 };
 use latent_lab::nn::{self, Parameters};
 use rand::RngExt;
@@ -51,22 +51,10 @@ impl ModelKind for StudentTMixture {
     fn abilities(&self) -> Abilities {
         Abilities {
             density: true,
-            conditional: false,
-            latent: LatentKind::Finite,
-            states: None,
             exact_likelihood: true,
             exact_posterior: true,
-            state_space: false,
-            particles: false,
-            paths: false,
-            linear_emission: false,
-            mean: false,
-            m_step: MStep::None,
-            asked: Asked::Varying,
-            has_one_start: false,
             learns_prior: true,
-            has_weight_matrices: false,
-            has_named_parameters: false,
+            ..Abilities::none(LatentKind::Finite, Asked::Varying)
         }
     }
 

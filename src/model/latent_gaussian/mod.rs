@@ -246,30 +246,22 @@ impl Declared for LatentGaussian {
 
 impl ModelKind for LatentGaussian {
     fn abilities(&self) -> Abilities {
+        let asked = match self.likelihood {
+            Likelihood::Bernoulli => Asked::Binary,
+            Likelihood::Gaussian => Asked::Varying,
+        };
         Abilities {
             density: true,
             conditional: true,
-            latent: LatentKind::Continuous,
-            states: None,
             exact_likelihood: self.is_linear(),
             exact_posterior: self.is_linear(),
-            state_space: false,
-            particles: false,
-            paths: false,
-            linear_emission: false,
-            mean: false,
             m_step: match self.is_linear() {
                 true => MStep::ExactPosterior,
                 false => MStep::None,
             },
-            asked: match self.likelihood {
-                Likelihood::Bernoulli => Asked::Binary,
-                Likelihood::Gaussian => Asked::Varying,
-            },
-            has_one_start: false,
             learns_prior: self.prior != Prior::StandardNormal,
             has_weight_matrices: true,
-            has_named_parameters: false,
+            ..Abilities::none(LatentKind::Continuous, asked)
         }
     }
 

@@ -343,27 +343,21 @@ impl Declared for LinearGaussianSsm {
 
 impl ModelKind for LinearGaussianSsm {
     fn abilities(&self) -> Abilities {
+        let asked = match self.knows_emission_noise() {
+            true => Asked::Anything,
+            false => Asked::Varying,
+        };
         Abilities {
             density: true,
-            conditional: false,
-            latent: LatentKind::Trajectory,
             states: Some(self.states),
             exact_likelihood: true,
             exact_posterior: true,
             state_space: true,
             particles: true,
-            paths: false,
-            linear_emission: false,
-            mean: false,
             m_step: MStep::AnyPosterior,
-            asked: match self.knows_emission_noise() {
-                true => Asked::Anything,
-                false => Asked::Varying,
-            },
             has_one_start: self.gives_all_initial_values(),
             learns_prior: self.learns_dynamics(),
-            has_weight_matrices: false,
-            has_named_parameters: false,
+            ..Abilities::none(LatentKind::Trajectory, asked)
         }
     }
 

@@ -23,7 +23,7 @@ pub use keys::{
     LocallyLinearKeys, NoiseForm, PerceptronKeys, RecurrentKeys, TransitionFunction,
 };
 
-use super::kind::{Abilities, LatentKind, MStep, ModelKind};
+use super::kind::{Abilities, LatentKind, ModelKind};
 use super::linear_gaussian_ssm::{MatrixKeys, VectorKeys};
 use super::{LikelihoodKind, Model};
 use crate::data::file::Asked;
@@ -212,28 +212,22 @@ impl Declared for NeuralSsm {
 
 impl ModelKind for NeuralSsm {
     fn abilities(&self) -> Abilities {
+        let asked = match self.likelihood {
+            Likelihood::Bernoulli => Asked::Binary,
+            Likelihood::Gaussian => Asked::Anything,
+        };
         Abilities {
             density: true,
-            conditional: false,
-            latent: LatentKind::Trajectory,
             states: Some(self.states),
-            exact_likelihood: false,
             exact_posterior: self.is_linear(),
             state_space: self.is_state_space(),
             particles: self.is_state_space(),
             paths: true,
             linear_emission: matches!(self.emission, EmissionFunction::Linear(_))
                 && self.likelihood == Likelihood::Gaussian,
-            mean: false,
-            m_step: MStep::None,
-            asked: match self.likelihood {
-                Likelihood::Bernoulli => Asked::Binary,
-                Likelihood::Gaussian => Asked::Anything,
-            },
-            has_one_start: false,
             learns_prior: self.learns_dynamics(),
             has_weight_matrices: self.has_network(),
-            has_named_parameters: false,
+            ..Abilities::none(LatentKind::Trajectory, asked)
         }
     }
 

@@ -299,22 +299,14 @@ impl ModelKind for NonlinearGaussianSsm {
     fn abilities(&self) -> Abilities {
         Abilities {
             density: true,
-            conditional: false,
-            latent: LatentKind::Trajectory,
             states: Some(1),
-            exact_likelihood: false,
-            exact_posterior: false,
             state_space: true,
             particles: true,
-            paths: false,
-            linear_emission: false,
-            mean: false,
             m_step: MStep::AnyPosterior,
-            asked: Asked::Varying,
             has_one_start: self.initial_values == InitialValues::Given || self.spread == 0.0,
             learns_prior: self.learns_dynamics(),
-            has_weight_matrices: false,
             has_named_parameters: true,
+            ..Abilities::none(LatentKind::Trajectory, Asked::Varying)
         }
     }
 
