@@ -7,7 +7,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use super::shape::{Choice, Shape};
+use super::shape::{Choice, Shape, Tagged};
 
 /// [`Description`] as a text is wrapped at this many characters.
 const WIDTH: usize = 100;
@@ -39,6 +39,9 @@ pub struct KeyDescription {
     pub choices: Vec<(String, String)>,
     /// The keys of the table, if it is one whose keys do not depend on its kind.
     pub keys: Vec<KeyDescription>,
+    /// The kinds of the table with the keys of each, if it is one whose keys depend on its kind. Empty for a section of
+    /// the file and for a table in place of which a name can stand: their kinds have descriptions of their own.
+    pub kinds: Vec<Description>,
     /// The doc comment, one item per paragraph.
     pub paragraphs: Vec<String>,
 }
@@ -47,24 +50,22 @@ pub struct KeyDescription {
 pub fn kinds<T: JsonSchema>() -> Vec<Description> {
     let schema = schemars::schema_for!(T).to_value();
     let shape = Shape::new(&schema, &schema);
-    let describe = |tag: &str, name: &str, variant: &Shape| {
-        let mut keys = keys(variant);
-        keys.retain(|key| key.name != tag);
-        keys.extend(self::keys(&shape));
-        Description {
-            name: name.to_owned(),
-            paragraphs: paragraphs(variant.doc()),
-            keys,
-        }
+    let shared = keys(&shape);
+    let mut kinds: Vec<Description> = shape.tagged.iter().flat_map(kinds_of).collect();
+    for kind in &mut kinds {
+        kind.keys.extend(shared.iter().cloned());
+    }
+    kinds
+}
+
+/// The kinds of a table, each with the keys that it adds.
+fn kinds_of(tagged: &Tagged) -> Vec<Description> {
+    let describe = |(name, variant): &(&str, Shape)| Description {
+        name: (*name).to_owned(),
+        paragraphs: paragraphs(variant.doc()),
+        keys: keys(variant).into_iter().filter(|key| key.name != tagged.tag).collect(),
     };
-    let tagged = shape.tagged.iter();
-    let kinds = tagged.flat_map(|tagged| {
-        tagged
-            .variants
-            .iter()
-            .map(|(name, variant)| (tagged.tag, *name, variant))
-    });
-    kinds.map(|(tag, name, variant)| describe(tag, name, variant)).collect()
+    tagged.variants.iter().map(describe).collect()
 }
 
 /// A section without kinds.
@@ -81,7 +82,9 @@ pub fn section<T: JsonSchema>() -> Description {
 /// The keys and tables of a file whose variants are `T`s.
 pub fn file_keys<T: JsonSchema>() -> Vec<KeyDescription> {
     let schema = super::schema::of_files::<T>();
-    keys(&Shape::new(&schema, &schema))
+    let mut keys = keys(&Shape::new(&schema, &schema));
+    keys.iter_mut().for_each(|section| section.kinds.clear());
+    keys
 }
 
 /// The texts that a value may be, each with its meaning, one item per paragraph.
@@ -154,7 +157,7 @@ fn keys(shape: &Shape) -> Vec<KeyDescription> {
         // A default that depends on other keys is in no schema.
         let said = inner.keyword("x-default").and_then(Value::as_str).map(str::to_owned);
         let meaning = |choice: &Choice| (choice.name.to_owned(), paragraphs(choice.doc).join(" "));
-        // The keys of a table without a tag; a table with a tag lists its kinds.
+        // The keys of a table without a tag.
         let tables = std::iter::once(&inner).chain(&inner.alternatives);
         let nested = tables.filter(|table| table.tagged.is_empty()).flat_map(keys);
         KeyDescription {
@@ -164,6 +167,7 @@ fn keys(shape: &Shape) -> Vec<KeyDescription> {
             default: said.or(default),
             choices: inner.choices.iter().map(meaning).collect(),
             keys: nested.collect(),
+            kinds: inner.tagged.iter().flat_map(kinds_of).collect(),
             paragraphs: paragraphs(inner.doc()),
         }
     };
@@ -230,16 +234,31 @@ impl KeyDescription {
         for (name, meaning) in self.choices.iter().filter(|(_, meaning)| !meaning.is_empty()) {
             push_wrapped(text, [&margin, &hanging], &format!("{name:?}: {meaning}"), width);
         }
-        let inner = self.keys.iter().map(|key| key.name.chars().count()).max().unwrap_or(0);
-        for key in &self.keys {
-            key.write(text, margin.len().min(width / 3), inner, width);
+        write_inner(&self.keys, text, margin.len(), width);
+        // Kinds have tables of their own, so they begin below the key and not below its text.
+        let [first, hanging] = [2, 4].map(|more| " ".repeat(indent + more));
+        for kind in &self.kinds {
+            let words = std::iter::once(format!("{:?}:", kind.name)).chain(kind.paragraphs.iter().cloned());
+            push_wrapped(text, [&first, &hanging], &words.collect::<Vec<_>>().join(" "), width);
+            write_inner(&kind.keys, text, hanging.len() + 2, width);
         }
     }
 }
 
+/// Appends the keys of a table inside another, at most a third of the width to the right.
+fn write_inner(keys: &[KeyDescription], text: &mut String, indent: usize, width: usize) {
+    for key in keys {
+        key.write(text, indent.min(width / 3), longest_name(keys), width);
+    }
+}
+
+fn longest_name(keys: &[KeyDescription]) -> usize {
+    keys.iter().map(|key| key.name.chars().count()).max().unwrap_or(0)
+}
+
 /// Keys with their types, defaults and meaning, wrapped at `width` characters.
 pub fn keys_text(keys: &[KeyDescription], width: usize) -> String {
-    let names = keys.iter().map(|key| key.name.chars().count()).max().unwrap_or(0);
+    let names = longest_name(keys);
     let mut text = String::new();
     for (number, key) in keys.iter().enumerate() {
         if number > 0 {

@@ -325,3 +325,43 @@ fn every_shipped_experiment_is_sound() {
     let said = Laboratory::new().say(&line).expect(0);
     assert_eq!((said.out.lines().count(), said.err.as_str()), (files.len(), ""));
 }
+
+/// A table inside a section whose keys depend on its kind: every kind is described with its own keys, to the right of it
+/// and within the terminal.
+#[test]
+fn kinds_of_inner_tables_are_described_with_their_keys() {
+    let laboratory = Laboratory::new();
+    let page = laboratory.say(&["describe", "model", "neural_ssm"]).expect(0).out;
+    let after = page.split("\n  transition ").nth(1).expect("the key");
+    let table = after.split("\n\n").next().expect("its text");
+    let linear = table
+        .split("\n    \"linear\": A x + B u + b.\n")
+        .nth(1)
+        .expect("a kind");
+    let linear = linear.split("\n    \"").next().expect("its keys");
+    for key in ["matrix", "input", "offset"] {
+        let begins = |line: &str| line.starts_with(&format!("        {key} "));
+        assert!(linear.lines().any(begins), "{key}: {linear}");
+    }
+    assert!(
+        table.contains("\n    \"locally_linear\": ") && table.contains("\n        matrices  a whole number"),
+        "{table}"
+    );
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    let json = laboratory
+        .say(&["describe", "model", "neural_ssm", "--json"])
+        .expect(0)
+        .json();
+    let with_name = |list: &serde_json::Value, name: &str| {
+        let found = list.as_array().expect("a list").iter().find(|one| one["name"] == name);
+        found.unwrap_or_else(|| panic!("no {name} in {list}")).clone()
+    };
+    let gated = with_name(&with_name(&json["keys"], "transition")["kinds"], "gated");
+    assert_eq!(with_name(&gated["keys"], "activation")["default"], "\"relu\"");
+    assert!(
+        gated["text"][0]
+            .as_str()
+            .is_some_and(|text| text.starts_with("(1 − g)")),
+        "{gated}"
+    );
+}

@@ -4,7 +4,7 @@ use super::combinations::Supported;
 use crate::cli::kind::Entry;
 use crate::cli::list;
 use crate::cli::screen::Screen;
-use crate::spec::describe::{KeyDescription, keys_text, push_wrapped};
+use crate::spec::describe::{Description, KeyDescription, keys_text, push_wrapped};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
@@ -149,6 +149,10 @@ fn people(screen: &Screen, margin: usize) -> Screen {
 
 fn key_json(key: &KeyDescription) -> Value {
     let choice = |(name, meaning): &(String, String)| json!({ "name": name, "meaning": meaning });
+    let kind = |kind: &Description| {
+        let keys: Vec<Value> = kind.keys.iter().map(key_json).collect();
+        json!({ "name": kind.name, "text": kind.paragraphs, "keys": keys })
+    };
     json!({
         "name": key.name,
         "value": key.words,
@@ -157,5 +161,6 @@ fn key_json(key: &KeyDescription) -> Value {
         "text": key.paragraphs,
         "choices": key.choices.iter().map(choice).collect::<Vec<_>>(),
         "keys": key.keys.iter().map(key_json).collect::<Vec<_>>(),
+        "kinds": key.kinds.iter().map(kind).collect::<Vec<_>>(),
     })
 }
