@@ -327,5 +327,13 @@ impl<F: Family + ?Sized> JsonSchema for Chosen<F> {
     }
 }
 
+/// Words with a final "or".
+pub fn either(words: &[String]) -> String {
+    match words {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => words.concat(),
+    }
+}
+
 /// The key that names a kind.
 const KIND: &str = "kind";

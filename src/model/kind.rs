@@ -278,7 +278,7 @@ impl Chosen<dyn ModelKind> {
                 "data with given columns",
                 format!(
                     "add `given` to a file source, choose a generator with given columns, or a density model ({})",
-                    names(|other| other.density)
+                    row_models_that(|other| other.density).join(", ")
                 ),
             ));
         }
@@ -289,7 +289,7 @@ impl Chosen<dyn ModelKind> {
                 "a conditional model",
                 format!(
                     "choose a conditional model ({}), or list the columns under `observed`",
-                    names(|other| other.conditional)
+                    row_models_that(|other| other.conditional).join(", ")
                 ),
             ));
         }
@@ -297,13 +297,18 @@ impl Chosen<dyn ModelKind> {
     }
 }
 
-/// The models of independent rows that with their default options can do this.
-fn names(can: impl Fn(Abilities) -> bool) -> String {
+/// The models that with their default options are such, each in backquotes.
+pub fn models_that(are_such: impl Fn(&dyn ModelKind) -> bool) -> Vec<String> {
     let names = kind::entries::<dyn ModelKind>().into_iter().filter_map(|entry| {
-        let abilities = entry.default_options().ok()?.abilities();
-        (!abilities.is_sequential() && can(abilities)).then(|| format!("`{}`", entry.name))
+        let options = entry.default_options().ok()?;
+        are_such(&*options).then(|| format!("`{}`", entry.name))
     });
-    names.collect::<Vec<_>>().join(", ")
+    names.collect()
+}
+
+/// The models of independent rows that with their default options can do this.
+pub fn row_models_that(can: impl Fn(Abilities) -> bool) -> Vec<String> {
+    models_that(|kind| !kind.abilities().is_sequential() && can(kind.abilities()))
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use super::{Diagnostics, Loaded, Spec, suggestion::closest, unused};
 use crate::data::source::Shape;
 use crate::data::{SharedFile, Source};
 use crate::error::Fault;
-use crate::train::metrics::{self, FAMILIES, METRICS, Metric};
+use crate::kind::either;
+use crate::model::models_that;
+use crate::train::metrics::{self, FAMILIES, METRICS, Metric, with_models};
 use crate::train::unsupported;
 use std::cell::RefCell;
 use std::path::Path;
@@ -75,14 +77,16 @@ fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
             (
                 "this model needs sequences, but these rows are independent",
                 "the steps of sequences",
-                "choose a source of sequences such as `lgssm`, or a file",
+                "choose a source of sequences such as `lgssm`, or a file".to_owned(),
             )
         } else {
             (
                 "this model needs independent rows, but these are the steps of sequences",
                 "a model of sequences",
-                "choose `linear_gaussian_ssm` or `nonlinear_gaussian_ssm`, or name no `time`, `episode` and `input`, and give \
-                 arrays [N, d]",
+                format!(
+                    "choose {}, or name no `time`, `episode` and `input`, and give arrays [N, d]",
+                    either(&models_that(|kind| kind.abilities().is_sequential()))
+                ),
             )
         };
         return Some(Fault::new("model.kind", message, expected, help));
@@ -160,7 +164,7 @@ fn lacks(spec: &Spec, key: String, metric: &Metric) -> Option<Fault> {
     Some(Fault::new(
         key,
         format!("`{}` needs {}", metric.name, condition.what),
-        condition.write.replace("{likelihood}", &likelihood),
+        with_models(condition.write).replace("{likelihood}", &likelihood),
         "add what it needs, or choose another metric: see `list metric`",
     ))
 }

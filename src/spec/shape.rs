@@ -4,6 +4,7 @@
 //! details of the derivation: `$ref`, `allOf`, the `null` of an option, one alternative per variant of a tagged
 //! enumeration, one constant per choice.
 
+use crate::kind::either;
 use serde_json::{Map, Value};
 
 /// What a schema says about one value.
@@ -313,7 +314,7 @@ impl<'s> Shape<'s> {
             return one_of(self.choices.iter().map(|choice| choice.name));
         }
         if !self.alternatives.is_empty() {
-            return either(self.alternatives.iter().map(Shape::words).collect());
+            return either(&self.alternatives.iter().map(Shape::words).collect::<Vec<_>>());
         }
         if let [tagged] = &self.tagged[..] {
             let names = tagged.variants.iter().map(|(name, _)| *name);
@@ -338,7 +339,7 @@ impl<'s> Shape<'s> {
         if forms.is_empty() {
             return "any value".into();
         }
-        either(forms.iter().map(|form| form.words().to_owned()).collect())
+        either(&forms.iter().map(|form| form.words().to_owned()).collect::<Vec<_>>())
     }
 }
 
@@ -380,14 +381,7 @@ fn plain(x: f64) -> String {
 
 /// Texts in quotes with a final "or".
 pub fn one_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    either(names.map(|name| format!("{name:?}")).collect())
-}
-
-fn either(words: Vec<String>) -> String {
-    match &words[..] {
-        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
-        _ => words.concat(),
-    }
+    either(&names.map(|name| format!("{name:?}")).collect::<Vec<_>>())
 }
 
 fn list<'s>(map: &'s Map<String, Value>, key: &str) -> &'s [Value] {

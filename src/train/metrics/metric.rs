@@ -1,6 +1,8 @@
 //! What is said about a metric: its name, formula, unit and direction, and what it needs.
 
 use super::Tables;
+use crate::kind::either;
+use crate::model::{LikelihoodKind, ModelKind, models_that};
 
 /// One metric.
 #[derive(Debug, Clone)]
@@ -26,14 +28,16 @@ pub struct Metric {
 pub struct Condition {
     /// What is needed, as in "needs test rows".
     pub what: &'static str,
-    /// What to write. `{likelihood}` stands for the name of the log-likelihood that the model has.
+    /// What to write. `{likelihood}` stands for the name of the log-likelihood that the model has, and the names in
+    /// [`MODELS`] for models of the registry.
     pub write: &'static str,
     /// Whether an experiment has it.
     pub holds: fn(&Tables) -> bool,
 }
 
 /// One or several metrics as their family declares them. A metric of several parts of the data is declared once: in its
-/// texts `{part}` stands for the name of the part, and `{rows}` for its rows in words.
+/// texts `{part}` stands for the name of the part, and `{rows}` for its rows in words. In its needs, the names in [`MODELS`]
+/// stand for models of the registry.
 #[derive(Debug, Clone, Copy)]
 pub struct Declared {
     /// The parts of the data that it is computed on; none if its texts name no part.
@@ -113,6 +117,27 @@ pub const TEST_ROWS: Condition = Condition {
     holds: |tables| tables.has_test_rows(),
 };
 
+/// Whether a model with its default options is such.
+type IsSuch = fn(&dyn ModelKind) -> bool;
+
+/// Names that in a text stand for the models that with their default options are such.
+const MODELS: [(&str, IsSuch); 3] = [
+    ("{finite conditional}", |kind| {
+        let abilities = kind.abilities();
+        abilities.conditional && abilities.is_finite()
+    }),
+    ("{estimated}", |kind| kind.likelihood(false) == LikelihoodKind::Estimate),
+    ("{not exact}", |kind| kind.likelihood(false) != LikelihoodKind::Exact),
+];
+
+/// `text` with the models that its names stand for.
+pub fn with_models(text: &str) -> String {
+    let named = MODELS.into_iter().filter(|(name, _)| text.contains(name));
+    named.fold(text.to_owned(), |text, (name, is_such)| {
+        text.replace(name, &either(&models_that(is_such)))
+    })
+}
+
 /// The unit of log-likelihoods.
 pub const PER_DATUM: &str = "nats per datum";
 
@@ -130,8 +155,9 @@ impl Declared {
     }
 
     fn of_part(&self, part: &DataPart) -> Metric {
+        let own = with_models(self.needs);
         let text = |text: &str| text.replace("{part}", part.name).replace("{rows}", part.rows);
-        let needs = match (self.needs, part.needs) {
+        let needs = match (own.as_str(), part.needs) {
             ("", of_part) => of_part.to_owned(),
             (own, "") => own.to_owned(),
             (own, of_part) if of_part.starts_with("no ") => format!("{own}, and {of_part}"),

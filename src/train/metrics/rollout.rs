@@ -6,7 +6,9 @@ use crate::control::{ActionRule, LatentRule, Policy, Scripted, UniformlyRandom, 
 use crate::data::source::{Shape, Widths};
 use crate::environment::{EnvironmentConfig, EnvironmentKind};
 use crate::error::Fault;
+use crate::kind::either;
 use crate::math::streams::Streams;
+use crate::model::row_models_that;
 use crate::train::{Job, Trained};
 use latent_lab_envs::{Declaration, Episode};
 use schemars::JsonSchema;
@@ -254,7 +256,7 @@ fn policy_fault(tables: &Tables, rollout: &RolloutConfig) -> Option<Fault> {
             "environment",
             "a density p(x) is not a policy",
             "a conditional model",
-            "choose `linear_gaussian`, `conditional_mixture` or `latent_gaussian`",
+            format!("choose {}", either(&row_models_that(|other| other.conditional))),
         ));
     }
     if rollout.action == ActionRule::MostLikelyComponent && !abilities.is_finite() {
