@@ -23,12 +23,12 @@ impl Normal {
     }
 
     /// log N(x), in nats: x `[N, D]`, result `[N]`.
-    pub fn log_density(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
         nn::gaussian_log_density(x, &self.mean, &self.raw, self.floor)
     }
 
     /// log N(x_d) of every dimension, in nats. `[N, D]`
-    pub fn log_densities(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn log_probs(&self, x: &Tensor) -> Result<Tensor> {
         let deviation = self.deviation()?;
         let u = x.broadcast_sub(&self.mean)?.broadcast_div(&deviation)?;
         let terms = (u.sqr()? * -0.5)?.broadcast_sub(&deviation.log()?)?;

@@ -136,7 +136,7 @@ impl Filter {
             };
             let mut increment = model.emission(t, &now)?;
             if let Some(q) = &q {
-                let ratio = (prior.log_density(&now.state)? - q.log_density(&now.state)?)?;
+                let ratio = (prior.log_prob(&now.state)? - q.log_prob(&now.state)?)?;
                 let ratio = match &model.steps().mask {
                     Some(mask) => (ratio * repeated(&mask.narrow(1, t, 1)?.squeeze(1)?, n)?)?,
                     None => ratio,

@@ -95,12 +95,12 @@ impl Distribution for Paths {
         }
         let (b, s, steps, x) = paths.dims4()?;
         let values = match self.independent(s)? {
-            Some(all) => all.log_density(&paths.contiguous()?.reshape((b * s * steps, x))?)?,
+            Some(all) => all.log_prob(&paths.contiguous()?.reshape((b * s * steps, x))?)?,
             None => {
                 let mut logs = Vec::with_capacity(steps);
                 self.visit(b * s, |t, q| {
                     let state = paths.narrow(2, t, 1)?.contiguous()?.reshape((b * s, x))?;
-                    logs.push(q.log_density(&state)?);
+                    logs.push(q.log_prob(&state)?);
                     Ok(state)
                 })?;
                 Tensor::stack(&logs, 1)?

@@ -10,7 +10,7 @@ use super::sequence::SequenceKeys;
 use crate::data::{Batches, Dataset};
 use crate::error::provided;
 use crate::math::streams::{Generator, Streams};
-use crate::model::{Joint, Latent, Latents, Model};
+use crate::model::{Joint, Latent, Latents, Model, Normal};
 use crate::nn::{self, Activation, Parameters, Perceptron};
 use crate::{Error, Result};
 use candle_core::Tensor;
@@ -82,9 +82,10 @@ impl Recognition<'_> {
         };
         let output = self.network(latent, x.dim(1)?)?.forward(parameters, POSTERIOR, &x)?;
         Ok(match latent {
-            Latent::Continuous(z) => Arc::new(DiagonalGaussian {
+            Latent::Continuous(z) => Arc::new(Normal {
                 mean: output.narrow(1, 0, z)?,
                 raw: output.narrow(1, z, z)?,
+                floor: DEVIATION_FLOOR,
             }),
             _ => Arc::new(Categorical {
                 log_q: nn::log_softmax(&output)?,
@@ -93,20 +94,12 @@ impl Recognition<'_> {
     }
 }
 
-/// A diagonal Gaussian of a continuous latent for each row.
-#[derive(Debug, Clone)]
-struct DiagonalGaussian {
-    /// `[B, Z]`
-    mean: Tensor,
-    /// Raw standard deviations, before exp and floor. `[B, Z]`
-    raw: Tensor,
-}
-
-impl Distribution for DiagonalGaussian {
+/// A diagonal Gaussian of a continuous latent for each row: the type of the states of sequences as well.
+impl Distribution for Normal {
     fn draw(&self, samples: usize, generator: &mut Generator) -> Result<Latents> {
         let (b, z) = self.mean.dims2()?;
         let noise = nn::normal(generator, (b, samples, z), self.mean.dtype(), self.mean.device())?;
-        let z = nn::reparameterised(&self.mean, &self.raw, &noise, DEVIATION_FLOOR)?;
+        let z = nn::reparameterised(&self.mean, &self.raw, &noise, self.floor)?;
         Ok(Latents::Continuous(z)) // [B, S, Z]
     }
 
@@ -119,16 +112,17 @@ impl Distribution for DiagonalGaussian {
             let all = parameter.unsqueeze(1)?.broadcast_as((b, s, dims))?;
             Ok(all.reshape((b * s, dims))?)
         };
-        let z = z.reshape((b * s, dims))?;
-        let values = nn::gaussian_log_density(&z, &rows(&self.mean)?, &rows(&self.raw)?, DEVIATION_FLOOR)?;
+        let all = Self {
+            mean: rows(&self.mean)?,
+            raw: rows(&self.raw)?,
+            floor: self.floor,
+        };
+        let values = all.log_prob(&z.reshape((b * s, dims))?)?;
         Ok(Some(values.reshape((b, s))?))
     }
 
     fn detached(&self) -> Arc<dyn Distribution> {
-        Arc::new(Self {
-            mean: self.mean.detach(),
-            raw: self.raw.detach(),
-        })
+        Arc::new(Self::detached(self))
     }
 
     fn mean(&self) -> Option<&Tensor> {

@@ -138,14 +138,14 @@ impl Conditioned {
         let present = self.present(from, count, samples)?;
         self.core
             .emission
-            .log_density(&self.theta, states, &target, present.as_ref())
+            .log_prob(&self.theta, states, &target, present.as_ref())
     }
 
     /// log p(x_1) at the first states of `[B, S, T, X]`. `[B, S]`
     pub fn initial_at(&self, paths: &Tensor) -> Result<Tensor> {
         let (b, s, _, x) = paths.dims4()?;
         let first = paths.narrow(2, 0, 1)?.reshape((b * s, x))?;
-        Ok(self.initial()?.log_density(&first)?.reshape((b, s))?)
+        Ok(self.initial()?.log_prob(&first)?.reshape((b, s))?)
     }
 
     /// Σ_t log p(x_{t+1} | x_t, u_t) of states `now` and `next`, each `[B, S, T − 1, X]`, with h of the later ones
@@ -155,7 +155,7 @@ impl Conditioned {
         let flat = |states: &Tensor| states.contiguous()?.reshape((b * s * count, x));
         let h = h.map(|h| h.contiguous()?.flatten_to(1)).transpose()?;
         let normal = self.moved(&flat(now)?, h.as_ref(), (0, count, s))?;
-        let density = normal.log_density(&flat(next)?)?.reshape((b, s, count))?;
+        let density = normal.log_prob(&flat(next)?)?.reshape((b, s, count))?;
         let density = match &self.steps.mask {
             Some(mask) => density.broadcast_mul(&mask.narrow(1, 1, count)?.unsqueeze(1)?)?,
             None => density,

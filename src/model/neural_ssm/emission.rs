@@ -223,7 +223,7 @@ impl Emission {
 
     /// log p(o | x), in nats per row: `target` `[N, O]` holds standardised (or binary) observations, `present` 1 at
     /// values that are there. `[N]`
-    pub fn log_density(
+    pub fn log_prob(
         &self,
         theta: &Parameters,
         (state, deterministic): (&Tensor, Option<&Tensor>),
@@ -245,7 +245,7 @@ impl Emission {
                 };
                 let log_scale: Vec<f64> = self.moments.deviations.iter().map(|s| s.ln()).collect();
                 let log_scale = Tensor::new(log_scale, state.device())?.to_dtype(state.dtype())?;
-                normal.log_densities(target)?.broadcast_sub(&log_scale)?
+                normal.log_probs(target)?.broadcast_sub(&log_scale)?
             }
             (None, Some(_)) => {
                 let flat = (target.elem_count(), 1);
