@@ -1,4 +1,4 @@
-//! Kinds that an experiment file can name: models, posteriors, objectives, environments.
+//! Kinds that an experiment file can name: generators of data, models, posteriors, objectives, environments.
 //!
 //! A kind is declared once, beside its options ([`Declared`]), and listed once, in the registry of its [`Family`]. The
 //! reader of files, the checks of keys, `list`, `describe` and the table of supported combinations all go through the
@@ -81,6 +81,8 @@ impl Example<'_> {
 
 /// A trait of which kinds are the implementations, such as `dyn ModelKind`.
 pub trait Family: Send + Sync + 'static {
+    /// The key that names a kind.
+    const TAG: &'static str = "kind";
     /// The name of its table in the JSON schema.
     const SCHEMA: &'static str;
     /// What the table is for.
@@ -148,6 +150,16 @@ impl<F: Family + ?Sized> Entry<F> {
         }
     }
 
+    /// The entry with a summary and an example of its own, for a type that is a kind of another family as well.
+    #[must_use]
+    pub const fn with_words(self, summary: &'static str, example: Example<'static>) -> Self {
+        Self {
+            summary,
+            example,
+            ..self
+        }
+    }
+
     /// The kind with default options.
     ///
     /// # Errors
@@ -179,6 +191,15 @@ impl<F: Family + ?Sized> Entry<F> {
 pub fn entries<F: Family + ?Sized>() -> Vec<Entry<F>> {
     let added = F::added().read().unwrap_or_else(PoisonError::into_inner);
     F::built_in().iter().chain(added.iter()).copied().collect()
+}
+
+/// The kinds that with their default options are such, each in backquotes; not those of which a key has no default.
+pub fn names_where<F: Family + ?Sized>(are_such: impl Fn(&F) -> bool) -> Vec<String> {
+    let names = entries::<F>().into_iter().filter_map(|entry| {
+        let options = entry.default_options().ok()?;
+        are_such(&options).then(|| format!("`{}`", entry.name))
+    });
+    names.collect()
 }
 
 /// The kind of this name.
@@ -283,11 +304,11 @@ impl<F: ?Sized> Deref for Chosen<F> {
     }
 }
 
-impl<F: ?Sized> Serialize for Chosen<F> {
+impl<F: Family + ?Sized> Serialize for Chosen<F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let name = toml::Value::from(self.name);
         serializer.collect_map(
-            std::iter::once((KIND, &name)).chain(self.keys.iter().map(|(key, value)| (key.as_str(), value))),
+            std::iter::once((F::TAG, &name)).chain(self.keys.iter().map(|(key, value)| (key.as_str(), value))),
         )
     }
 }
@@ -295,9 +316,9 @@ impl<F: ?Sized> Serialize for Chosen<F> {
 impl<'de, F: Family + ?Sized> Deserialize<'de> for Chosen<F> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut keys = toml::Table::deserialize(deserializer)?;
-        let name = keys.remove(KIND).ok_or_else(|| D::Error::missing_field(KIND))?;
+        let name = keys.remove(F::TAG).ok_or_else(|| D::Error::missing_field(F::TAG))?;
         let name = name.as_str().unwrap_or_default();
-        let entry = find::<F>(name).ok_or_else(|| D::Error::custom(format!("there is no kind `{name}`")))?;
+        let entry = find::<F>(name).ok_or_else(|| D::Error::custom(format!("there is no {} `{name}`", F::TAG)))?;
         entry.options(keys).map_err(D::Error::custom)
     }
 }
@@ -316,9 +337,9 @@ impl<F: Family + ?Sized> JsonSchema for Chosen<F> {
                 schema.insert("type".into(), "object".into());
                 schema.insert(
                     "properties".into(),
-                    serde_json::json!({ KIND: { "type": "string", "const": entry.name } }),
+                    serde_json::json!({ F::TAG: { "type": "string", "const": entry.name } }),
                 );
-                schema.insert("required".into(), serde_json::json!([KIND]));
+                schema.insert("required".into(), serde_json::json!([F::TAG]));
                 schema.insert("description".into(), entry.summary.into());
                 schema
             })
@@ -334,6 +355,3 @@ pub fn either(words: &[String]) -> String {
         _ => words.concat(),
     }
 }
-
-/// The key that names a kind.
-const KIND: &str = "kind";

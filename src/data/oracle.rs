@@ -1,27 +1,9 @@
 //! Reference values from generators: the log-density of test rows under the generator that drew them.
 
-use super::{Dataset, Source};
-use crate::math::kalman::{Conditional, System};
-use crate::math::nonlinear::{Basis, BasisSystem, Moments, Predictor, ScalarSystem};
+use super::Dataset;
+use crate::math::nonlinear::Predictor;
 use crate::math::streams::Streams;
 use latent_lab_envs as envs;
-use nalgebra::{DMatrix, DVector};
-use std::sync::Arc;
-
-/// Particles of each estimate of the oracle of a nonlinear generator.
-const PARTICLES: usize = 10_000;
-
-/// The state space that `source` draws from, and the method that predicts with it; none if it draws from another process,
-/// or no method is known.
-pub(super) fn truth(source: &Source) -> Option<Predictor> {
-    match source {
-        Source::Lgssm(generator) => Some(Predictor::Kalman(Box::new(true_system(generator)))),
-        Source::Growth(generator) => Some(Predictor::Particles(Arc::new(true_growth(generator)), PARTICLES)),
-        Source::KrishnanLinear(_) => Some(Predictor::Kalman(Box::new(true_krishnan_linear()))),
-        Source::KrishnanNonlinear(_) => Some(Predictor::Grid(true_krishnan_nonlinear())),
-        _ => None,
-    }
-}
 
 /// Weighted mean of the generator's log-density over `test`, in nats per datum; of sequences, in nats per observed step.
 pub(super) fn oracle(generator: &dyn envs::Generator, test: &Dataset) -> Option<f64> {
@@ -45,35 +27,6 @@ pub(super) fn oracle(generator: &dyn envs::Generator, test: &Dataset) -> Option<
     Some(sum / test.total_weight())
 }
 
-/// The state space that `generator` draws from.
-fn true_system(generator: &envs::Lgssm) -> System {
-    let (x, o, u) = (
-        generator.states(),
-        generator.emission.len(),
-        generator.transition_input[0].len(),
-    );
-    let matrix = |rows: &envs::lgssm::Rows, columns: usize| DMatrix::from_fn(rows.len(), columns, |i, j| rows[i][j]);
-    let or = |rows: &Option<envs::lgssm::Rows>, otherwise: DMatrix<f64>| match rows {
-        Some(rows) => matrix(rows, otherwise.ncols()),
-        None => otherwise,
-    };
-    System {
-        initial_mean: generator
-            .initial_mean
-            .clone()
-            .map_or(DVector::zeros(x), DVector::from_vec),
-        initial_covariance: or(&generator.initial_covariance, DMatrix::identity(x, x)),
-        transition: matrix(&generator.transition, x),
-        transition_input: matrix(&generator.transition_input, u),
-        transition_offset: DVector::zeros(x),
-        transition_noise: matrix(&generator.transition_noise, x),
-        emission: matrix(&generator.emission, x),
-        emission_input: or(&generator.emission_input, DMatrix::zeros(o, u)),
-        emission_offset: DVector::zeros(o),
-        emission_noise: matrix(&generator.emission_noise, o),
-    }
-}
-
 /// Log-likelihood of the sequences of `test` under the system that made them, and its standard error if it is an
 /// estimate, both in nats per observed step. Particles use the stream `oracle`.
 pub(super) fn sequence_oracle(truth: &Predictor, test: &Dataset, streams: &Streams) -> Option<(f64, Option<f64>)> {
@@ -82,56 +35,6 @@ pub(super) fn sequence_oracle(truth: &Predictor, test: &Dataset, streams: &Strea
     let is_estimate = matches!(truth, Predictor::Particles(..));
     let steps = test.total_weight();
     Some((found.value / steps, is_estimate.then_some(found.standard_error / steps)))
-}
-
-/// The state space that `generator` draws from.
-fn true_growth(generator: &envs::Growth) -> BasisSystem {
-    let envs::Growth { a, b, c, d, .. } = *generator;
-    let conditional = |coefficients: &[f64], variance: f64| Conditional {
-        coefficients: DMatrix::from_row_slice(1, coefficients.len(), coefficients),
-        noise: DMatrix::from_element(1, 1, variance),
-    };
-    BasisSystem {
-        functions: [Basis::Growth, Basis::Square],
-        conditionals: [
-            conditional(&[0.0], 0.0),
-            conditional(&[a, b, c], generator.transition_variance),
-            conditional(&[d], generator.emission_variance),
-        ],
-    }
-}
-
-fn true_krishnan_linear() -> System {
-    type Generator = envs::KrishnanLinear;
-    let one = |value: f64| DMatrix::from_element(1, 1, value);
-    System {
-        initial_mean: DVector::from_element(1, Generator::DRIFT),
-        initial_covariance: one(Generator::TRANSITION_VARIANCE),
-        transition: one(1.0),
-        transition_input: DMatrix::zeros(1, 0),
-        transition_offset: DVector::from_element(1, Generator::DRIFT),
-        transition_noise: one(Generator::TRANSITION_VARIANCE),
-        emission: one(Generator::EMISSION),
-        emission_input: DMatrix::zeros(1, 0),
-        emission_offset: DVector::zeros(1),
-        emission_noise: one(Generator::EMISSION_VARIANCE),
-    }
-}
-
-fn true_krishnan_nonlinear() -> ScalarSystem {
-    type Generator = envs::KrishnanNonlinear;
-    let transition = |z: f64| Moments {
-        mean: Generator::transition_mean(z),
-        variance: Generator::TRANSITION_VARIANCE,
-    };
-    ScalarSystem {
-        initial: transition(0.0),
-        transition: Arc::new(transition),
-        emission: Arc::new(|z| Moments {
-            mean: Generator::emission_mean(z),
-            variance: Generator::EMISSION_VARIANCE,
-        }),
-    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
-//! The table `[data]`: a generator of the environments crate or a file, its keys and their faults.
+//! The table `[data]`: a generator of the registry or a file, its keys and their faults.
 
 use super::Field;
-use super::demonstrations::Demonstrations;
 use super::file::{Asked, Contents, FileConfig, Rows, SharedFile};
+use super::generator::GeneratorKind;
 use super::split::{Parts, held_out};
-use crate::environment::EnvironmentKind;
 use crate::error::Fault;
-use crate::kind::{self, Chosen};
-use latent_lab_envs as envs;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use crate::kind::{Chosen, Declared};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// The table `[data]`: the rows for training and testing.
@@ -18,13 +18,13 @@ pub struct DataConfig {
     /// Where the rows come from.
     #[serde(flatten)]
     pub source: Source,
-    /// How many rows a generator draws for training: for `tree` and `demonstrations`
-    /// demonstrations, for sources of sequences steps.
+    /// How many rows a generator draws for training: whole demonstrations if it draws
+    /// those, steps if it draws sequences.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000), extend("x-default" = "1000"))]
     pub train: Option<usize>,
-    /// How many rows a generator draws for testing: for `tree` and `demonstrations`
-    /// demonstrations, for sources of sequences steps.
+    /// How many rows a generator draws for testing: whole demonstrations if it draws
+    /// those, steps if it draws sequences.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000), extend("x-default" = "as many as `train`"))]
     pub test: Option<usize>,
@@ -46,42 +46,61 @@ pub struct DataConfig {
 pub const GENERATOR_KEYS: [&str; 3] = ["train", "test", "population"];
 
 /// A generator, or a file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "source", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Source {
-    /// Points of the plane from one correlated Gaussian.
-    GaussianBlob(envs::GaussianBlob),
-    /// A line with Gaussian noise.
-    LinearGaussian(envs::LinearGaussian),
-    /// Three well-separated Gaussian clusters of unequal weights.
-    ThreeClusters(envs::ThreeClusters),
-    /// Bishop's inverse problem: one x has up to three solutions t.
-    InverseSinusoid(envs::InverseSinusoid),
-    /// Twenty known Gaussians on a line, whose weights are to be learnt.
-    MixtureOfTwenty(envs::MixtureOfTwenty),
-    /// A noisy circle.
-    Ring(envs::Ring),
-    /// Two noisy half circles.
-    TwoMoons(envs::TwoMoons),
-    /// Demonstrations of driving past a tree, on either side.
-    Tree(envs::Tree),
-    /// Demonstrations of any environment by its expert.
-    Demonstrations(Demonstrations),
-    /// Sequences from a linear-Gaussian state space whose likelihood is known.
-    Lgssm(envs::Lgssm),
-    /// Sequences from the growth model: a state that jumps between two wells, of which the square is observed.
-    Growth(envs::Growth),
-    /// Sequences from the linear system of Krishnan, Shalit & Sontag (2017): a random walk with drift, observed with
-    /// noise.
-    KrishnanLinear(envs::KrishnanLinear),
-    /// Sequences from the nonlinear system of Krishnan, Shalit & Sontag (2017): z' = 2 sin z + z with noise.
-    KrishnanNonlinear(envs::KrishnanNonlinear),
-    /// Sequences of noisy coordinates of the Lorenz attractor, by default only the first.
-    Lorenz(envs::Lorenz),
-    /// Binary piano rolls from a hidden Markov chain of chords, whose likelihood is known.
-    PianoRoll(envs::PianoRoll),
+    /// A generator with its keys.
+    Generator(Chosen<dyn GeneratorKind>),
+    /// The user's own file.
+    File(FileConfig),
+}
+
+/// The only source that is no generator, as an experiment file writes it.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "source", rename_all = "snake_case")]
+enum OtherSource {
     /// The user's own file: a table (CSV) or NumPy's arrays.
     File(FileConfig),
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Generator(generator) => generator.serialize(serializer),
+            Self::File(file) => OtherSource::File(file.clone()).serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let keys = toml::Table::deserialize(deserializer)?;
+        let is_file = keys.get("source").and_then(toml::Value::as_str) == Some("file");
+        match is_file {
+            true => OtherSource::deserialize(keys).map(|OtherSource::File(file)| Self::File(file)),
+            false => Chosen::deserialize(keys).map(Self::Generator),
+        }
+        .map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for Source {
+    fn schema_name() -> Cow<'static, str> {
+        "Source".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let generators = <Chosen<dyn GeneratorKind>>::json_schema(generator);
+        let others = OtherSource::json_schema(generator);
+        let kinds = |schema: &Schema| {
+            schema
+                .get("oneOf")
+                .and_then(|kinds| kinds.as_array())
+                .cloned()
+                .unwrap_or_default()
+        };
+        let all = [kinds(&generators), kinds(&others)].concat();
+        json_schema!({ "oneOf": all, "description": "A generator, or a file." })
+    }
 }
 
 /// The numbers of columns, known before anything is drawn.
@@ -105,70 +124,37 @@ pub struct Shape {
 
 impl Source {
     /// The generator, unless the source is a file.
-    pub fn generator(&self) -> Option<&dyn envs::Generator> {
-        Some(match self {
-            Self::GaussianBlob(generator) => generator,
-            Self::LinearGaussian(generator) => generator,
-            Self::ThreeClusters(generator) => generator,
-            Self::InverseSinusoid(generator) => generator,
-            Self::MixtureOfTwenty(generator) => generator,
-            Self::Ring(generator) => generator,
-            Self::TwoMoons(generator) => generator,
-            Self::Tree(generator) => generator,
-            Self::Demonstrations(generator) => generator,
-            Self::Lgssm(generator) => generator,
-            Self::Growth(generator) => generator,
-            Self::KrishnanLinear(generator) => generator,
-            Self::KrishnanNonlinear(generator) => generator,
-            Self::Lorenz(generator) => generator,
-            Self::PianoRoll(generator) => generator,
-            Self::File(_) => return None,
-        })
-    }
-
-    /// Whether `train` and `test` count demonstrations, of several rows each.
-    pub fn is_of_demonstrations(&self) -> bool {
-        matches!(self, Self::Tree(_) | Self::Demonstrations(_))
-    }
-
-    /// The environment that the rows are demonstrations of, with its settings: the one that a source of demonstrations
-    /// names, or the environment of the source's own name.
-    ///
-    /// # Errors
-    /// If the settings of the source are not those of its environment.
-    pub fn environment(&self) -> crate::Result<Option<Chosen<dyn EnvironmentKind>>> {
-        if let Self::Demonstrations(demonstrations) = self {
-            return Ok(Some(demonstrations.environment.chosen.clone()));
+    pub fn generator(&self) -> Option<&dyn GeneratorKind> {
+        match self {
+            Self::Generator(generator) => Some(&**generator),
+            Self::File(_) => None,
         }
-        let Some(name) = self.generator().map(envs::Generator::name) else {
-            return Ok(None);
-        };
-        let wrong = |error: &dyn std::fmt::Display| crate::Error::Data(format!("`{name}`: {error}"));
-        let Some(entry) = kind::find::<dyn EnvironmentKind>(name) else {
-            return Ok(None);
-        };
-        let mut keys = toml::Table::try_from(self).map_err(|error| wrong(&error))?;
-        keys.remove("source");
-        entry.with_options(keys).map(Some).map_err(|error| wrong(&error))
+    }
+
+    /// The generator, if it is of this type.
+    pub fn get<T: Declared>(&self) -> Option<T> {
+        match self {
+            Self::Generator(generator) => generator.get::<T>(),
+            Self::File(_) => None,
+        }
     }
 }
 
 impl DataConfig {
     /// Whether there are given columns.
     pub fn is_given(&self) -> bool {
-        match (&self.source, self.source.generator()) {
-            (Source::File(file), _) => !file.given.is_empty(),
-            (_, generator) => generator.is_some_and(|generator| !generator.given().is_empty()),
+        match &self.source {
+            Source::File(file) => !file.given.is_empty(),
+            Source::Generator(generator) => !generator.given().is_empty(),
         }
     }
 
     /// Checks the source and returns the shape of the rows, for a model that interprets rows as `rows` and has this
     /// requirement on observed values.
     pub fn check(&self, shared: &SharedFile, folder: &Path, rows: Rows, asked: Asked) -> Result<Shape, Fault> {
-        match (&self.source, self.source.generator()) {
-            (Source::File(file), _) => self.check_file(file, (shared, folder, rows), asked),
-            (_, Some(generator)) => self.check_generator(generator),
-            (_, None) => unreachable!("every source but a file is a generator"),
+        match &self.source {
+            Source::File(file) => self.check_file(file, (shared, folder, rows), asked),
+            Source::Generator(generator) => self.check_generator(&**generator),
         }
     }
 
@@ -249,7 +235,7 @@ impl DataConfig {
         Ok(Shape { widths, longest })
     }
 
-    fn check_generator(&self, generator: &dyn envs::Generator) -> Result<Shape, Fault> {
+    fn check_generator(&self, generator: &dyn GeneratorKind) -> Result<Shape, Fault> {
         generator.check().map_err(|text| {
             // The text begins with the key at fault, in backquotes.
             let key = text.strip_prefix('`').and_then(|rest| rest.split_once('`'));
@@ -259,7 +245,7 @@ impl DataConfig {
         if self.population && generator.population(2).is_none() {
             return Err(no_population(generator.name()));
         }
-        let (rows, is_rows) = (self.train.unwrap_or(1000), !self.source.is_of_demonstrations());
+        let (rows, is_rows) = (self.train.unwrap_or(1000), generator.environment().is_none());
         let held_out = match self.validation_fraction {
             0.0 => 0,
             fraction => held_out(rows, fraction),

@@ -4,7 +4,8 @@
 //! experiment sees the same rows for the same seed.
 
 use super::file::{Contents, Rows, SharedFile};
-use super::oracle::{oracle, sequence_oracle, truth};
+use super::generator::GeneratorKind;
+use super::oracle::{oracle, sequence_oracle};
 use super::source::{DataConfig, Source, no_population};
 use super::split::{check_drawn, check_weights, split};
 use super::{Dataset, Standardization, Table};
@@ -51,8 +52,8 @@ impl DataConfig {
         rows: Rows,
         streams: &Streams,
     ) -> Result<Splits, Fault> {
-        let (mut train, mut test) = match (&self.source, self.source.generator()) {
-            (Source::File(file), _) => {
+        let (mut train, mut test) = match &self.source {
+            Source::File(file) => {
                 let Contents { rows, test, .. } = shared.read(file, folder, rows)?;
                 if file.test_fraction > 0.0 {
                     let (train, test) = split(rows, file.test_fraction, streams, "data/split");
@@ -61,7 +62,7 @@ impl DataConfig {
                     (rows.clone(), test.clone())
                 }
             }
-            (_, Some(generator)) => {
+            Source::Generator(generator) => {
                 let rows = self.train.unwrap_or(1000);
                 let (observed, given) = (generator.observed().len(), generator.given().len());
                 if self.population {
@@ -81,9 +82,8 @@ impl DataConfig {
                     )
                 }
             }
-            (_, None) => unreachable!("every source but a file is a generator"),
         };
-        let truth = truth(&self.source);
+        let truth = self.source.generator().and_then(GeneratorKind::truth);
         let oracle = match (&truth, self.source.generator(), &test) {
             (Some(truth), _, Some(test)) => sequence_oracle(truth, test, streams),
             (None, Some(generator), Some(test)) => oracle(generator, test).map(|value| (value, None)),

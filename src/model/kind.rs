@@ -297,18 +297,9 @@ impl Chosen<dyn ModelKind> {
     }
 }
 
-/// The models that with their default options are such, each in backquotes.
-pub fn models_that(are_such: impl Fn(&dyn ModelKind) -> bool) -> Vec<String> {
-    let names = kind::entries::<dyn ModelKind>().into_iter().filter_map(|entry| {
-        let options = entry.default_options().ok()?;
-        are_such(&*options).then(|| format!("`{}`", entry.name))
-    });
-    names.collect()
-}
-
 /// The models of independent rows that with their default options can do this.
 pub fn row_models_that(can: impl Fn(Abilities) -> bool) -> Vec<String> {
-    models_that(|kind| !kind.abilities().is_sequential() && can(kind.abilities()))
+    kind::names_where::<dyn ModelKind>(|kind| !kind.abilities().is_sequential() && can(kind.abilities()))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub use joint::{
     Ancestral, Decoding, Estimates, ExactPosterior, GaussianLatent, GaussianPosterior, Joint, Latent, Latents,
     LikelihoodKind, Marginal, Regression, StateSpaceOf, Trajectories, TrajectoryPosterior,
 };
-pub use kind::{Abilities, KINDS, LatentKind, MStep, ModelConfig, ModelKind, Need, models_that, row_models_that};
+pub use kind::{Abilities, KINDS, LatentKind, MStep, ModelConfig, ModelKind, Need, row_models_that};
 pub use normal::Normal;
 pub use particle_filter::{Bootstrap, Filter, Filtered, Proposal, Resampling};
 pub use predictive::{Decoder, MixtureRows};

@@ -5,9 +5,9 @@ use super::{Diagnostics, Loaded, Spec, suggestion::closest, unused};
 use crate::data::source::Shape;
 use crate::data::{SharedFile, Source};
 use crate::error::Fault;
-use crate::kind::either;
-use crate::model::models_that;
-use crate::train::metrics::{self, FAMILIES, METRICS, Metric, with_models};
+use crate::kind::{either, names_where};
+use crate::model::ModelKind;
+use crate::train::metrics::{self, FAMILIES, METRICS, Metric, with_kinds};
 use crate::train::unsupported;
 use std::cell::RefCell;
 use std::path::Path;
@@ -85,7 +85,7 @@ fn check_sequences(spec: &Spec, longest: Option<usize>) -> Option<Fault> {
                 "a model of sequences",
                 format!(
                     "choose {}, or name no `time`, `episode` and `input`, and give arrays [N, d]",
-                    either(&models_that(|kind| kind.abilities().is_sequential()))
+                    either(&names_where::<dyn ModelKind>(|kind| kind.abilities().is_sequential()))
                 ),
             )
         };
@@ -164,7 +164,7 @@ fn lacks(spec: &Spec, key: String, metric: &Metric) -> Option<Fault> {
     Some(Fault::new(
         key,
         format!("`{}` needs {}", metric.name, condition.what),
-        with_models(condition.write).replace("{likelihood}", &likelihood),
+        with_kinds(condition.write).replace("{likelihood}", &likelihood),
         "add what it needs, or choose another metric: see `list metric`",
     ))
 }

@@ -5,7 +5,7 @@
 //! other rules across tables are here. A key with its default value is never refused. A key that variants share is refused if it has no effect in any of them.
 
 use super::Spec;
-use crate::data::Source;
+use crate::data::GeneratorKind;
 use crate::data::source::Widths;
 use crate::error::Fault;
 use crate::kind;
@@ -44,22 +44,16 @@ pub(super) fn unused(spec: &Spec, widths: Widths) -> Vec<Fault> {
     let mut found = Found::default();
     posterior(spec, &mut found);
     training(spec, widths, &mut found);
-    if let Source::Lgssm(generator) = &spec.data.source {
-        found.note(
-            "data.input_range",
-            widths.given == 0 && generator.input_range != latent_lab_envs::Lgssm::default().input_range,
-            "this state space has no input",
-            "a `transition_input` with at least one column",
-        );
-    }
     let setting = Setting {
         model: &spec.model.abilities(),
         fit: spec.posterior.network().map(|network| network.fit),
     };
+    let of_data = spec.data.source.generator().and_then(GeneratorKind::unused);
     let of_objective = spec.objective.unused(&setting).into_iter();
     let fault = |Unused { key, reason, acts }: Unused| Fault::unused(&key, reason, acts);
     let found = found.0.into_iter().map(fault);
     found
+        .chain(of_data.map(|fault| fault.within("data")))
         .chain(of_objective.map(|fault| fault.within("objective")))
         .collect()
 }

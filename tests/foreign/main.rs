@@ -1,10 +1,12 @@
-//! Kinds from outside the crate: a model, a posterior and an objective, each one file and one line of registration, that the
+//! Kinds from outside the crate: a generator, a model, a posterior and an objective, each one file and one line of registration, that the
 //! program reads, checks, lists, describes, trains and compares like its own.
 
+mod checkerboard;
 mod renyi;
 mod student_t_mixture;
 mod two_best;
 
+use latent_lab::data::GeneratorKind;
 use latent_lab::kind;
 use latent_lab::model::ModelKind;
 use latent_lab::objective::ObjectiveKind;
@@ -14,6 +16,7 @@ use std::process::Command;
 
 /// Every kind of this test: one line each.
 fn register() -> latent_lab::Result<()> {
+    kind::register::<dyn GeneratorKind, checkerboard::Checkerboard>()?;
     kind::register::<dyn ModelKind, student_t_mixture::StudentTMixture>()?;
     kind::register::<dyn PosteriorKind, two_best::TwoBest>()?;
     kind::register::<dyn ObjectiveKind, renyi::Renyi>()
@@ -61,6 +64,7 @@ fn file(model: &str, posterior: &str, objective: &str) -> String {
 fn foreign_kinds_are_listed_and_described_and_their_examples_run() {
     let folder = tempfile::tempdir().expect("a folder");
     for (family, name) in [
+        ("data", "checkerboard"),
         ("model", "student_t_mixture"),
         ("posterior", "two_best"),
         ("objective", "renyi"),
@@ -160,4 +164,29 @@ fn needs_are_checked_for_foreign_kinds_too() {
         !is_well && said.contains("componets") && said.contains("components"),
         "{said}"
     );
+}
+
+/// A foreign generator has its oracle in every evaluation, and its faults are those of its own checks and keys.
+#[test]
+fn a_foreign_generator_is_drawn_checked_and_scored() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = file("gaussian_mixture", "exact", "expected_log_likelihood")
+        .replace("source = \"three_clusters\"", "source = \"checkerboard\"\nsquares = 4");
+    std::fs::write(folder.path().join("e.toml"), &text).expect("a file");
+    let (is_well, said) = say(folder.path(), &["run", "e.toml", "--fresh", "--json", "--quiet"]);
+    assert!(is_well, "{said}");
+    let metrics = metrics_of(folder.path(), 0);
+    let last: serde_json::Value = serde_json::from_str(metrics.lines().last().expect("a line")).expect("JSON");
+    let value = |name: &str| last[name].as_f64().unwrap_or_else(|| panic!("no {name} in {last}"));
+    assert!((value("test/oracle") + 8f64.ln()).abs() < 1e-12, "{last}");
+    assert!(value("test/log_likelihood") < value("test/oracle"), "{last}");
+    for (wrong, words) in [
+        ("squares = 5", "`squares` should be even"),
+        ("sqares = 4", "did you mean `squares`?"),
+        ("squares = 101", "from 2 to 100"),
+    ] {
+        std::fs::write(folder.path().join("e.toml"), text.replace("squares = 4", wrong)).expect("a file");
+        let (is_well, said) = say(folder.path(), &["check", "e.toml"]);
+        assert!(!is_well && said.contains(words), "{wrong}: {said}");
+    }
 }

@@ -1,6 +1,7 @@
-//! The equation of each model, posterior, objective and optimizer.
+//! The equation of each generator, model, posterior, objective and optimizer.
 
 use crate::cli::kind::Kind;
+use crate::data::GeneratorKind;
 use crate::kind;
 use crate::model::ModelKind;
 use crate::objective::ObjectiveKind;
@@ -10,6 +11,7 @@ use crate::train::TrainingConfig;
 /// The equation of `name`; none if it has none.
 pub(super) fn equation(kind: Kind, name: &str) -> Option<&'static str> {
     match kind {
+        Kind::Data => kind::find::<dyn GeneratorKind>(name).map(|entry| entry.equation),
         Kind::Model => kind::find::<dyn ModelKind>(name).map(|entry| entry.equation),
         Kind::Posterior => kind::find::<dyn PosteriorKind>(name).map(|entry| entry.equation),
         Kind::Objective => kind::find::<dyn ObjectiveKind>(name).map(|entry| entry.equation),

@@ -2,6 +2,7 @@
 //! runs every one of them.
 
 use crate::cli::kind::Kind;
+use crate::data::GeneratorKind;
 use crate::environment::EnvironmentKind;
 use crate::kind::{self, Example};
 use crate::model::ModelKind;
@@ -16,6 +17,7 @@ fn declared(kind: Kind, name: &str) -> Option<Example<'static>> {
         Kind::Posterior => kind::find::<dyn PosteriorKind>(name).map(|entry| entry.example),
         Kind::Objective => kind::find::<dyn ObjectiveKind>(name).map(|entry| entry.example),
         Kind::Environment => kind::find::<dyn EnvironmentKind>(name).map(|entry| entry.example),
+        Kind::Data => kind::find::<dyn GeneratorKind>(name).map(|entry| entry.example),
         Kind::Optimizer if name == TrainingConfig::EM => Some(Example {
             training: "optimizer = \"em\"\nsteps = 50",
             ..Example::USUAL
@@ -25,48 +27,17 @@ fn declared(kind: Kind, name: &str) -> Option<Example<'static>> {
     }
 }
 
-/// A small experiment file around `name`.
+/// A small experiment file around `name`, which is a file of data where no kind declares an example.
 pub(super) fn example(kind: Kind, name: &str) -> String {
     if let Some(example) = declared(kind, name) {
         return example.file(name);
     }
-    let (source, model, posterior) = match name {
-        "linear_gaussian" | "inverse_sinusoid" | "tree" => {
-            (name, "kind = \"conditional_mixture\"\ncomponents = 3", "exact")
-        }
-        "demonstrations" => (name, "kind = \"conditional_mixture\"\ncomponents = 3", "exact"),
-        "lgssm" | "krishnan_linear" | "krishnan_nonlinear" | "lorenz" | "piano_roll" => {
-            (name, "kind = \"linear_gaussian_ssm\"", "exact")
-        }
-        "growth" => (name, "kind = \"nonlinear_gaussian_ssm\"", "particle"),
-        _ => (name, Example::USUAL.model, "exact"),
-    };
-    let (before, data) = match source {
-        "file" => (
-            points(),
-            "source = \"file\"\npath = \"points.csv\"          # beside the experiment file\nobserved = [\"x\", \"y\"]\n\
-             test_fraction = 0.25"
-                .to_owned(),
-        ),
-        "demonstrations" => (
-            String::new(),
-            "source = \"demonstrations\"\nenvironment = \"pendulum_v1\"\ntrain = 10\ntest = 5".to_owned(),
-        ),
-        // Keys that are struck often enough for a Gaussian model of them.
-        "piano_roll" => (
-            String::new(),
-            "source = \"piano_roll\"\nnotes = 12\nlowest = 60\nchord_tone = 0.3\nother_tone = 0.05\ntrain = 640".to_owned(),
-        ),
-        source => (String::new(), format!("source = {source:?}\ntrain = 200")),
-    };
-    let posterior = format!("kind = {posterior:?}");
     let example = Example {
-        data: &data,
-        model,
-        posterior: &posterior,
+        data: "source = \"file\"\npath = \"points.csv\"          # beside the experiment file\nobserved = [\"x\", \"y\"]\n\
+               test_fraction = 0.25",
         ..Example::USUAL
     };
-    format!("{before}{}", example.file(name))
+    format!("{}{}", points(), example.file(name))
 }
 
 /// A comment with the command that makes the file of the example.

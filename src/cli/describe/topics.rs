@@ -1,8 +1,8 @@
 //! Descriptions that are in no schema: variants, grids, seeds, initial values, and the columns of generated data.
 
-use crate::data::DataConfig;
+use crate::data::{DataConfig, GeneratorKind};
 use crate::environment::EnvironmentKind;
-use latent_lab_envs::{Generator, Reference};
+use latent_lab_envs::Reference;
 
 /// `[[variant]]`.
 pub(super) const VARIANT: &str = "\
@@ -85,7 +85,7 @@ pub(super) fn columns(source: &str) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("observed columns", named(generator.observed())),
         ("given columns", named(generator.given())),
-        ("rows", rows(&config, generator)),
+        ("rows", rows(generator)),
     ];
     if let Some(prior) = generator.prior() {
         facts.push(("components", prior.len().to_string()));
@@ -101,10 +101,10 @@ pub(super) fn has_population(source: &str) -> bool {
     generator.is_some_and(|generator| generator.population(2).is_some())
 }
 
-fn rows(config: &DataConfig, generator: &dyn Generator) -> String {
+fn rows(generator: &dyn GeneratorKind) -> String {
     if generator.longest_sequence(1).is_some() {
         "the steps of sequences; models of sequences take them".to_owned()
-    } else if config.source.is_of_demonstrations() {
+    } else if generator.environment().is_some() {
         OF_DEMONSTRATIONS.to_owned()
     } else if generator.population(2).is_some() {
         "independent draws, or a grid with `population = true`".to_owned()

@@ -8,7 +8,7 @@ mod estimates;
 use super::shown::{Shown, shown};
 use super::unexpected;
 use crate::Result;
-use crate::data::{Batch, Source};
+use crate::data::Batch;
 use crate::error::provided;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Panel, Stroke};
@@ -74,7 +74,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         ),
         trajectory("State, smoothed (all observations)", all.collect(), &truth, MODEL),
     ];
-    panels.extend(ahead::panels(&loaded, generator, &streams)?);
+    panels.extend(ahead::panels(&loaded, &generator, &streams)?);
     let mut beyond = Vec::new();
     for shown in &shown {
         let (panel, outside) = estimates::panel(shown.variant, &generator_of(&shown.run)?.parameters());
@@ -109,11 +109,9 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
 }
 
 /// The generator of the data of `run`.
-fn generator_of(run: &PlannedRun) -> Result<&Growth> {
-    match &run.spec.data.source {
-        Source::Growth(generator) => Ok(generator),
-        _ => Err(unexpected("growth", "`data.source` = \"growth\"")),
-    }
+fn generator_of(run: &PlannedRun) -> Result<Growth> {
+    let generator = run.spec.data.source.get::<Growth>();
+    generator.ok_or_else(|| unexpected("growth", "`data.source` = \"growth\""))
 }
 
 /// The distribution at one step: time from 1, lower end, mean, upper end.

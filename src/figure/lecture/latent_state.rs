@@ -8,7 +8,6 @@
 
 use super::shown::{Shown, log_likelihood, shown, what_nats_are};
 use super::trajectory::{HALF_BAND, Model, path, ribbon};
-use crate::data::Source;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
 use crate::figure::frame::Point;
@@ -20,6 +19,7 @@ use crate::math::nonlinear::Predictor;
 use crate::math::streams::Streams;
 use crate::runner::{Experiment, reload, summarize};
 use crate::{Error, Result};
+use latent_lab_envs::Lgssm;
 
 /// Where the forecast begins, as a share of the sequence.
 const SEEN: f64 = 0.7;
@@ -34,7 +34,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         return Err(Error::Data("no variant to draw: expected at least one".into()));
     };
     let loaded = reload(run)?;
-    let Source::Lgssm(generator) = &run.spec.data.source else {
+    let Some(generator) = run.spec.data.source.get::<Lgssm>() else {
         return Err(Error::Data(
             "the figure compares with the true states: expected `data.source` = \"lgssm\"".into(),
         ));

@@ -7,7 +7,6 @@
 
 use super::unexpected;
 use crate::Result;
-use crate::data::Source;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Panel, Stroke};
 use crate::figure::curves::Curve;
@@ -62,13 +61,13 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         all.push(shown(spec, &curve(variant, METRIC)).ok_or_else(wrong)?);
     }
     let first = specs.clone().next().ok_or_else(wrong)?;
-    let Source::MixtureOfTwenty(generator) = &first.data.source else {
+    let Some(generator) = first.data.source.get::<MixtureOfTwenty>() else {
         return Err(wrong());
     };
     let seen = all.iter().flat_map(|shown| shown.rows.iter().map(|(seen, _)| *seen));
     let (least, most) = crate::figure::window::range(seen).ok_or_else(wrong)?;
     let distinct = first.data.train.unwrap_or(1000) as f64;
-    let constant = constant(generator);
+    let constant = constant(&generator);
     let floor: Vec<(f64, f64)> = [least, distinct.clamp(least, most), most]
         .map(|seen| (seen, constant / seen.min(distinct).sqrt()))
         .to_vec();

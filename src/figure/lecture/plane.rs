@@ -14,6 +14,7 @@ use crate::figure::window::range;
 use crate::model::MixtureRows;
 use crate::runner::{Reloaded, reload};
 use crate::{Error, Result};
+use latent_lab_envs::{GaussianBlob, ThreeClusters};
 
 /// Ellipses are drawn at so many standard deviations.
 pub(super) const DEVIATIONS: [f64; 2] = [1.0, 2.0];
@@ -180,26 +181,26 @@ pub(super) fn colors(components: usize) -> Vec<Color> {
 
 /// The generator's own Gaussians; none if its density is not a mixture of few Gaussians.
 pub(super) fn truth(source: &Source) -> Vec<Gaussian> {
-    match source {
-        Source::GaussianBlob(blob) => vec![Gaussian {
+    if let Some(blob) = source.get::<GaussianBlob>() {
+        return vec![Gaussian {
             weight: 1.0,
             mean: blob.mean,
             covariance: blob.covariance,
-        }],
-        Source::ThreeClusters(clusters) => {
-            let total: f64 = clusters.weights.iter().sum();
-            let cluster = |k: usize| {
-                let [d, e] = clusters.deviations[k];
-                Gaussian {
-                    weight: clusters.weights[k] / total,
-                    mean: clusters.means[k],
-                    covariance: [[d * d, 0.0], [0.0, e * e]],
-                }
-            };
-            (0..3).map(cluster).collect()
-        }
-        _ => Vec::new(),
+        }];
     }
+    let Some(clusters) = source.get::<ThreeClusters>() else {
+        return Vec::new();
+    };
+    let total: f64 = clusters.weights.iter().sum();
+    let cluster = |k: usize| {
+        let [d, e] = clusters.deviations[k];
+        Gaussian {
+            weight: clusters.weights[k] / total,
+            mean: clusters.means[k],
+            covariance: [[d * d, 0.0], [0.0, e * e]],
+        }
+    };
+    (0..3).map(cluster).collect()
 }
 
 /// The ellipses of the generator's own Gaussians, dashed.

@@ -14,6 +14,7 @@ use crate::figure::theme::{Color, MODEL, OBSERVED, ORACLE, VARIANTS};
 use crate::figure::window::range;
 use crate::runner::{Experiment, Reloaded, reload, summarize};
 use crate::{Error, Result};
+use latent_lab_envs::LinearGaussian;
 
 /// The 97.5 % quantile of a Gaussian, in standard deviations.
 const HALF_BAND: f64 = 1.959964;
@@ -170,7 +171,7 @@ fn fitted(loaded: &Reloaded, places: &[f64]) -> Result<Vec<Normal>> {
 
 /// The generator's p(y|x) at each x; none if it is not a line.
 fn truth(source: &Source, places: &[f64]) -> Vec<Normal> {
-    let Source::LinearGaussian(line) = source else {
+    let Some(line) = source.get::<LinearGaussian>() else {
         return Vec::new();
     };
     let normal = |x: &f64| Normal {

@@ -1,7 +1,6 @@
 //! The metric of a comparison, with its oracle and its baseline.
 
 use super::{Reference, VariantSummary};
-use crate::data::Source;
 use crate::runner::Experiment;
 use crate::spec::Spec;
 use crate::stats;
@@ -146,10 +145,8 @@ fn baseline_model(spec: &Spec) -> String {
 /// The generator's own value of a parameter, where it is the same for all variants.
 fn true_parameter(experiment: &Experiment, metric: &str) -> Option<Reference> {
     let mut values = experiment.loaded.variants.iter().map(|variant| {
-        let Source::Growth(generator) = &variant.spec.data.source else {
-            return None;
-        };
-        let mut named = generator.parameters().into_iter();
+        let named = variant.spec.data.source.generator()?.parameters();
+        let mut named = named.into_iter();
         named
             .find(|(name, _)| metric == format!("parameter/{name}"))
             .map(|(_, value)| value)

@@ -2,7 +2,7 @@
 
 use super::{BoundsConfig, EstimatorConfig, ForecastConfig, RolloutConfig};
 use crate::Result;
-use crate::data::{DataConfig, Source};
+use crate::data::{DataConfig, GeneratorKind, Source};
 use crate::environment::EnvironmentKind;
 use crate::kind::Chosen;
 use crate::model::{LikelihoodKind, ModelConfig};
@@ -69,7 +69,7 @@ impl Tables<'_> {
         let Some(rollout) = &self.evaluation.rollout else {
             return Ok(None);
         };
-        let demonstrated = self.data.source.environment()?;
+        let demonstrated = self.data.source.generator().and_then(GeneratorKind::environment);
         Ok(Some(rollout.environment.with_settings_of(demonstrated)))
     }
 }

@@ -65,7 +65,7 @@ const fn error(name: &'static str, title: &'static str, formula: &'static str) -
 /// A prediction error over that of the generator.
 const fn ratio(name: &'static str, title: &'static str, formula: &'static str) -> Declared {
     Declared {
-        needs: "`data.source` `lgssm`, `growth`, `krishnan_linear` or `krishnan_nonlinear`, a model of sequences",
+        needs: "`data.source` {known state space}, a model of sequences",
         unit: "fraction",
         ..error(name, title, formula)
     }

@@ -44,12 +44,13 @@ const GRID_ERROR: Condition = Condition {
 };
 const ESTIMATE_ERROR: Condition = Condition {
     what: "a likelihood that is estimated",
-    write: "{estimated}",
+    write: "{estimated model}",
     ..ESTIMATE
 };
 
 /// Needed by all metrics of an exact likelihood, in words.
-pub(super) const EXACT_MODEL: &str = "a model whose likelihood is exact: any but {not exact} with nonlinear functions";
+pub(super) const EXACT_MODEL: &str =
+    "a model whose likelihood is exact: any but {inexact model} with nonlinear functions";
 const GRID_MODEL: &str =
     "a `latent_gaussian` that is not linear, with at most 2 latent dimensions (1 where x is given)";
 
@@ -96,7 +97,7 @@ const METRICS: &[Declared] = &[
                   / steps, p̂_nm the estimate of p(o) of sequence n by the m-th of M = 8 independent bootstrap particle \
                   filters, each with `model.likelihood_particles` particles. p̂ is unbiased, its logarithm is not: E[log p̂] \
                   ≤ log p. `log_likelihood_standard_error` and `log_likelihood_bias` say how accurate it is",
-        needs: "{estimated} with nonlinear functions",
+        needs: "{estimated model} with nonlinear functions",
         conditions: &[ESTIMATE],
         unit: PER_DATUM,
         larger_is_better: Some(true),
@@ -109,7 +110,7 @@ const METRICS: &[Declared] = &[
                   = log (1 + (exp σ_n² − 1) / M), σ_n² the sample variance of log p̂_nm over the M = 8 filters of sequence n \
                   (log-normal approximation). Where s_n is above about 1 nat the estimate cannot be trusted: use more \
                   particles",
-        needs: "{estimated} with nonlinear functions",
+        needs: "{estimated model} with nonlinear functions",
         conditions: &[ESTIMATE_ERROR],
         unit: PER_DATUM,
         larger_is_better: Some(false),
@@ -120,7 +121,7 @@ const METRICS: &[Declared] = &[
         title: "bias of the {rows} log-likelihood",
         formula: "estimated bias of {part}/log_likelihood_estimate, E[log p̂] − log p, negative as a rule: −Σ_n s_n² / 2 / \
                   steps, s_n the standard error of sequence n in nats. The true value is about estimate − bias",
-        needs: "{estimated} with nonlinear functions",
+        needs: "{estimated model} with nonlinear functions",
         conditions: &[ESTIMATE_ERROR],
         unit: PER_DATUM,
         larger_is_better: None,

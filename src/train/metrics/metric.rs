@@ -1,8 +1,9 @@
 //! What is said about a metric: its name, formula, unit and direction, and what it needs.
 
 use super::Tables;
-use crate::kind::either;
-use crate::model::{LikelihoodKind, ModelKind, models_that};
+use crate::data::GeneratorKind;
+use crate::kind::{either, names_where};
+use crate::model::{LikelihoodKind, ModelKind};
 
 /// One metric.
 #[derive(Debug, Clone)]
@@ -29,15 +30,15 @@ pub struct Condition {
     /// What is needed, as in "needs test rows".
     pub what: &'static str,
     /// What to write. `{likelihood}` stands for the name of the log-likelihood that the model has, and the names in
-    /// [`MODELS`] for models of the registry.
+    /// [`KINDS`] for kinds of the registry.
     pub write: &'static str,
     /// Whether an experiment has it.
     pub holds: fn(&Tables) -> bool,
 }
 
 /// One or several metrics as their family declares them. A metric of several parts of the data is declared once: in its
-/// texts `{part}` stands for the name of the part, and `{rows}` for its rows in words. In its needs, the names in [`MODELS`]
-/// stand for models of the registry.
+/// texts `{part}` stands for the name of the part, and `{rows}` for its rows in words. In its needs, the names in [`KINDS`]
+/// stand for kinds of the registry.
 #[derive(Debug, Clone, Copy)]
 pub struct Declared {
     /// The parts of the data that it is computed on; none if its texts name no part.
@@ -117,24 +118,30 @@ pub const TEST_ROWS: Condition = Condition {
     holds: |tables| tables.has_test_rows(),
 };
 
-/// Whether a model with its default options is such.
-type IsSuch = fn(&dyn ModelKind) -> bool;
+/// The names of some kinds of a registry.
+type Names = fn() -> Vec<String>;
 
-/// Names that in a text stand for the models that with their default options are such.
-const MODELS: [(&str, IsSuch); 3] = [
-    ("{finite conditional}", |kind| {
-        let abilities = kind.abilities();
-        abilities.conditional && abilities.is_finite()
+/// Names that in a text stand for the kinds of the registry that with their default options are such.
+const KINDS: [(&str, Names); 4] = [
+    ("{finite conditional model}", || {
+        names_where::<dyn ModelKind>(|kind| kind.abilities().conditional && kind.abilities().is_finite())
     }),
-    ("{estimated}", |kind| kind.likelihood(false) == LikelihoodKind::Estimate),
-    ("{not exact}", |kind| kind.likelihood(false) != LikelihoodKind::Exact),
+    ("{estimated model}", || {
+        names_where::<dyn ModelKind>(|kind| kind.likelihood(false) == LikelihoodKind::Estimate)
+    }),
+    ("{inexact model}", || {
+        names_where::<dyn ModelKind>(|kind| kind.likelihood(false) != LikelihoodKind::Exact)
+    }),
+    ("{known state space}", || {
+        names_where::<dyn GeneratorKind>(|kind| kind.truth().is_some())
+    }),
 ];
 
-/// `text` with the models that its names stand for.
-pub fn with_models(text: &str) -> String {
-    let named = MODELS.into_iter().filter(|(name, _)| text.contains(name));
-    named.fold(text.to_owned(), |text, (name, is_such)| {
-        text.replace(name, &either(&models_that(is_such)))
+/// `text` with the kinds that its names stand for.
+pub fn with_kinds(text: &str) -> String {
+    let named = KINDS.into_iter().filter(|(name, _)| text.contains(name));
+    named.fold(text.to_owned(), |text, (name, kinds)| {
+        text.replace(name, &either(&kinds()))
     })
 }
 
@@ -155,7 +162,7 @@ impl Declared {
     }
 
     fn of_part(&self, part: &DataPart) -> Metric {
-        let own = with_models(self.needs);
+        let own = with_kinds(self.needs);
         let text = |text: &str| text.replace("{part}", part.name).replace("{rows}", part.rows);
         let needs = match (own.as_str(), part.needs) {
             ("", of_part) => of_part.to_owned(),

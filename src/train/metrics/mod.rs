@@ -32,7 +32,7 @@ pub use estimator::EstimatorConfig;
 pub use forecast::{ForecastConfig, prediction_errors};
 pub use likelihood::mean_log_likelihood;
 pub(super) use likelihood::{score, validation};
-pub use metric::{Condition, DataPart, Declared, Metric, with_models};
+pub use metric::{Condition, DataPart, Declared, Metric, with_kinds};
 pub use rollout::RolloutConfig;
 
 use super::evaluation::{Evaluation, Found, Part};

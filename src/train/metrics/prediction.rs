@@ -13,7 +13,7 @@ const METRICS: &[Declared] = &[Declared {
     name: "{part}/mean_squared_error",
     title: "{rows} mean squared error",
     formula: "Σ_i w_i ‖y_i − E_θ[y|x_i]‖² / Σ_i w_i over the {rows} rows",
-    needs: "a conditional model with a finite latent variable ({finite conditional})",
+    needs: "a conditional model with a finite latent variable ({finite conditional model})",
     conditions: &[Condition {
         what: "a conditional model",
         write: "a model of p(y|x)",

@@ -3,7 +3,9 @@
 //! Given is the observation, observed is the action: the rows to learn p(action | observation) from. For `tree` the rows
 //! are those of the source of that name, from the same random numbers.
 
-use crate::environment::EnvironmentConfig;
+use super::GeneratorKind;
+use crate::environment::{EnvironmentConfig, EnvironmentKind};
+use crate::kind::{Chosen, Declared, Example};
 use latent_lab_envs::{Generator, Observations, Points, Reference};
 use rand::Rng;
 use schemars::JsonSchema;
@@ -14,6 +16,23 @@ use serde::{Deserialize, Serialize};
 pub struct Demonstrations {
     /// The environment: its name, or a table with its `kind` and settings.
     pub environment: EnvironmentConfig,
+}
+
+impl Declared for Demonstrations {
+    const NAME: &'static str = "demonstrations";
+    const SUMMARY: &'static str = "Demonstrations of any environment by its expert.";
+    const EQUATION: &'static str = "p(action | observation) of the expert";
+    const EXAMPLE: Example<'static> = Example {
+        data: "source = \"demonstrations\"\nenvironment = \"pendulum_v1\"\ntrain = 10\ntest = 5",
+        model: "kind = \"conditional_mixture\"\ncomponents = 3",
+        ..Example::USUAL
+    };
+}
+
+impl GeneratorKind for Demonstrations {
+    fn environment(&self) -> Option<Chosen<dyn EnvironmentKind>> {
+        Some(self.environment.chosen.clone())
+    }
 }
 
 impl Generator for Demonstrations {
