@@ -109,10 +109,8 @@ pub struct Abilities {
     pub exact_likelihood: bool,
     /// p(z|x) is known in closed form.
     pub exact_posterior: bool,
-    /// It is a state space with Gaussian noise, whose joint is evaluated at beliefs over trajectories.
+    /// It is a state space with constant Gaussian noise, whose joint is evaluated at beliefs over trajectories.
     pub state_space: bool,
-    /// It is a state space with constant Gaussian noise, whose joint is evaluated at simulated trajectories.
-    pub particles: bool,
     /// Its joint is evaluated at paths, with gradients, and hands out the state space as tensors.
     pub paths: bool,
     /// Its joint hands out paths, and p(o|x) is a linear Gaussian of constant noise.
@@ -144,7 +142,6 @@ impl Abilities {
             exact_likelihood: false,
             exact_posterior: false,
             state_space: false,
-            particles: false,
             paths: false,
             linear_emission: false,
             mean: false,
@@ -187,7 +184,6 @@ impl Abilities {
             Need::FiniteLatent => self.is_finite(),
             Need::ContinuousLatent => self.latent == LatentKind::Continuous,
             Need::Trajectory => self.state_space,
-            Need::Particles => self.particles,
             Need::Paths => self.paths,
             Need::LinearEmission => self.linear_emission,
             Need::Rows => !self.is_sequential(),
@@ -211,10 +207,8 @@ pub enum Need {
     FiniteLatent,
     /// A point of real numbers for each row.
     ContinuousLatent,
-    /// A state space with Gaussian noise, evaluated at beliefs over trajectories.
+    /// A state space with constant Gaussian noise, evaluated at beliefs over trajectories.
     Trajectory,
-    /// A state space with constant Gaussian noise, evaluated at simulated trajectories.
-    Particles,
     /// A state space evaluated at paths, with gradients.
     Paths,
     /// Paths, with a linear Gaussian emission.
@@ -242,12 +236,7 @@ impl Need {
                 format!("`{who}` needs a continuous latent variable with a gradient, and this model has none")
             }
             Self::Trajectory => {
-                format!(
-                    "`{who}` gives Gaussian beliefs over trajectories, at which this model has no expected log-density"
-                )
-            }
-            Self::Particles => {
-                format!("`{who}` simulates a state space of constant Gaussian noise, and this model is none")
+                format!("`{who}` needs a state space with constant Gaussian noise, and this model is none")
             }
             Self::LinearEmission => {
                 format!(
@@ -318,7 +307,6 @@ mod tests {
             Need::FiniteLatent,
             Need::ContinuousLatent,
             Need::Trajectory,
-            Need::Particles,
             Need::Paths,
             Need::LinearEmission,
             Need::Rows,

@@ -81,6 +81,16 @@ pub enum Resampling {
     Multinomial,
 }
 
+impl Resampling {
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Systematic => "systematic",
+            Self::Multinomial => "multinomial",
+        }
+    }
+}
+
 /// Settings of a particle filter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Filter {

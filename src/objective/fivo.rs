@@ -88,6 +88,10 @@ impl ObjectiveKind for Fivo {
         false
     }
 
+    fn particles(&self) -> Option<(usize, &'static str)> {
+        Some((self.particles, self.resampling.name()))
+    }
+
     fn unused(&self, _setting: &Setting) -> Vec<Fault> {
         let defaults = Self::default();
         let given = [

@@ -65,6 +65,11 @@ pub trait ObjectiveKind: Debug + Send + Sync {
         None
     }
 
+    /// The particles of its filter and how their ancestors are drawn, if it runs one.
+    fn particles(&self) -> Option<(usize, &'static str)> {
+        None
+    }
+
     /// Its schedule, if it has one: what it is, its key, and the step at which it ends.
     fn schedule(&self) -> Option<(&'static str, &'static str, u64)> {
         None

@@ -60,7 +60,7 @@ impl PosteriorKind for Particle {
     }
 
     fn needs(&self) -> &'static [Need] {
-        &[Need::Particles]
+        &[Need::Trajectory]
     }
 
     fn facts(&self) -> Facts {

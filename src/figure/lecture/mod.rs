@@ -3,6 +3,7 @@
 //! To add one: a file here with a `draw` function, an experiment file, and a line in [`FIGURES`].
 
 mod bounds;
+mod bounds_of_sequences;
 mod clusters;
 mod collapse;
 mod continuous;
@@ -143,6 +144,12 @@ pub const FIGURES: &[LectureFigure] = &[
         summary: "a latent-state model: its graph, filter and smoother against the truth, a forecast, errors by horizon",
         experiment: "latent_state.toml",
         draw: latent_state::draw,
+    },
+    LectureFigure {
+        name: "bounds_of_sequences",
+        summary: "bounds of whole sequences against the number of paths or particles, from two proposals",
+        experiment: "../objectives/bounds_of_sequences.toml",
+        draw: bounds_of_sequences::draw,
     },
     LectureFigure {
         name: "nile",

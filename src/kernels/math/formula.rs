@@ -68,7 +68,10 @@ impl Formula {
         if text.contains(['{', '}']) {
             return Err("it contains a brace".to_owned());
         }
-        let expression = Expression::parse(text).map_err(|error| error.to_string())?;
+        Self::of(Expression::parse(text).map_err(|error| error.to_string())?, names)
+    }
+
+    fn of(expression: Expression, names: &[String]) -> Result<Self, String> {
         let derivatives = names.iter().map(|name| {
             let Some(at) = expression.var_names().iter().position(|other| other == name) else {
                 return Ok(None);
@@ -91,6 +94,15 @@ impl Formula {
     /// Its derivative by name number `name`.
     pub fn derivative(&self, name: usize, values: &[f64]) -> f64 {
         self.derivatives[name].as_ref().map_or(0.0, |part| part.at(values))
+    }
+
+    /// Its derivative by name number `name`, as a formula of the same `names`; none where it does not contain the name.
+    ///
+    /// # Errors
+    /// A text that says why there is none.
+    pub fn derived(&self, name: usize, names: &[String]) -> Result<Option<Self>, String> {
+        let part = self.derivatives[name].as_ref();
+        part.map(|part| Self::of(part.expression.clone(), names)).transpose()
     }
 
     /// Whether it contains name number `name`.

@@ -353,7 +353,6 @@ impl ModelKind for LinearGaussianSsm {
             exact_likelihood: true,
             exact_posterior: true,
             state_space: true,
-            particles: true,
             m_step: MStep::AnyPosterior,
             has_one_start: self.gives_all_initial_values(),
             learns_prior: self.learns_dynamics(),

@@ -221,7 +221,6 @@ impl ModelKind for NeuralSsm {
             states: Some(self.states),
             exact_posterior: self.is_linear(),
             state_space: self.is_state_space(),
-            particles: self.is_state_space(),
             paths: true,
             linear_emission: matches!(self.emission, EmissionFunction::Linear(_))
                 && self.likelihood == Likelihood::Gaussian,

@@ -6,6 +6,7 @@
 
 use super::model::Settings;
 use crate::Result;
+use crate::data::Batch;
 use crate::math::kalman::{Beliefs, ExpectedLog, Sequences};
 use crate::math::nonlinear::{BasisSystem, Dynamics, expected_logs, filter_repeatedly, statistics};
 use crate::math::streams::Stream;
@@ -23,22 +24,19 @@ pub(super) struct NonlinearJoint<'a> {
     system: BasisSystem,
     sequences: Arc<Sequences>,
     observed: &'a Tensor,
+    given: Option<&'a Tensor>,
 }
 
 impl<'a> NonlinearJoint<'a> {
-    pub fn new(
-        settings: &'a Arc<Settings>,
-        flat: Tensor,
-        sequences: Arc<Sequences>,
-        observed: &'a Tensor,
-    ) -> Result<Self> {
+    pub fn new(settings: &'a Arc<Settings>, flat: Tensor, sequences: Arc<Sequences>, batch: &'a Batch) -> Result<Self> {
         let system = settings.decode(&flat.to_vec1::<f64>()?);
         Ok(Self {
             settings,
             flat,
             system,
             sequences,
-            observed,
+            observed: &batch.observed,
+            given: batch.given.as_ref(),
         })
     }
 }
@@ -75,7 +73,7 @@ impl Joint for NonlinearJoint<'_> {
     }
 
     fn given(&self) -> Option<&Tensor> {
-        None
+        self.given
     }
 
     fn estimates(&self) -> Option<&dyn Estimates> {

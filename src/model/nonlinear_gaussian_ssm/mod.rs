@@ -1,10 +1,11 @@
-//! A state space with Gaussian noise and named mean functions that are linear in their coefficients, for sequences with
-//! missing values: `x_1 ~ N(m₁, P₁)`, `x_{t+1} = W φ(x_t, t) + w`, `o_t = V ψ(x_t) + v`, `w ~ N(0, Q)`, `v ~ N(0, R)`,
-//! Q, R and P₁ diagonal. This file is its table in an experiment file; the model is in `nonlinear`.
+//! A state space with Gaussian noise and mean functions that are linear in their coefficients, named or written as
+//! formulas, for sequences with inputs and missing values: `x_1 ~ N(m₁, P₁)`, `x_{t+1} = W φ(x_t, u_t, t) + w`,
+//! `o_t = V ψ(x_t, u_t) + v`, `w ~ N(0, Q)`, `v ~ N(0, R)`, Q, R and P₁ diagonal. This file is its table in an experiment file; the model is in `nonlinear`.
 //!
 //! Every parameter is learnt from its start, fixed, or fixed entry by entry. The likelihood has no closed form: the
 //! bootstrap filter's estimate is reported. Posteriors linearise, use sigma points, or simulate particles.
 
+mod function;
 mod joint;
 mod model;
 
@@ -16,6 +17,7 @@ use crate::error::Fault;
 use crate::kind::{Declared, Example};
 use crate::math::nonlinear::Basis;
 use crate::{Error, Result, data::Dataset, data::source::Widths};
+use function::Function;
 use model::{Entries, NonlinearStateSpace, Settings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,8 @@ use serde::{Deserialize, Serialize};
 pub enum TransitionFunction {
     /// a x + b x / (1 + x²) + c cos(1.2 t), t from 1; one-dimensional. Starts at 0.5, 25, 8.
     Growth,
+    /// `formulas`, one for each dimension of the state.
+    Formulas,
 }
 
 /// The mean of an observation.
@@ -34,6 +38,22 @@ pub enum TransitionFunction {
 pub enum EmissionFunction {
     /// d x², one-dimensional. Starts at 0.05.
     Square,
+    /// `formulas`, one for each observed column.
+    Formulas,
+}
+
+/// Formulas that a file writes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Formulas {
+    /// With `function = "formulas"`: formulas of the states x1, x2, …, the inputs u1, u2, …, the step t (from 1) and
+    /// `parameters`. Each must be linear in its parameters, and each parameter must be in one formula, so that the M-step
+    /// has a closed form; `neural_ssm` takes formulas that are not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub formulas: Vec<String>,
+    /// The names of the parameters, which are the coefficients. They start at 1 without `start`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<String>,
 }
 
 /// The keys of the transition.
@@ -42,6 +62,9 @@ pub enum EmissionFunction {
 pub struct TransitionKeys {
     /// The function.
     pub function: TransitionFunction,
+    /// Formulas.
+    #[serde(flatten)]
+    pub formulas: Formulas,
     /// Coefficients that are not learnt; an entry `nan` is learnt.
     #[serde(flatten)]
     pub coefficients: VectorKeys,
@@ -51,6 +74,7 @@ impl Default for TransitionKeys {
     fn default() -> Self {
         Self {
             function: TransitionFunction::Growth,
+            formulas: Formulas::default(),
             coefficients: VectorKeys::default(),
         }
     }
@@ -62,6 +86,9 @@ impl Default for TransitionKeys {
 pub struct EmissionKeys {
     /// The function.
     pub function: EmissionFunction,
+    /// Formulas.
+    #[serde(flatten)]
+    pub formulas: Formulas,
     /// Coefficients that are not learnt; an entry `nan` is learnt.
     #[serde(flatten)]
     pub coefficients: VectorKeys,
@@ -71,6 +98,7 @@ impl Default for EmissionKeys {
     fn default() -> Self {
         Self {
             function: EmissionFunction::Square,
+            formulas: Formulas::default(),
             coefficients: VectorKeys::default(),
         }
     }
@@ -135,17 +163,28 @@ impl Default for NonlinearGaussianSsm {
 impl NonlinearGaussianSsm {
     /// The faults for data with these numbers of columns.
     pub fn check(&self, widths: Widths) -> Vec<Fault> {
-        let outputs = self.functions()[1].sizes().1;
-        if widths.observed != outputs || widths.given > 0 {
-            let (observed, given) = (widths.observed, widths.given);
+        let (observed, given) = (widths.observed, widths.given);
+        let outputs = match self.emission.function {
+            EmissionFunction::Square => 1,
+            EmissionFunction::Formulas => self.emission.formulas.formulas.len(),
+        };
+        if observed != outputs {
             return vec![Fault::new(
                 "emission.function",
-                format!("the data have {observed} observed columns and {given} inputs"),
-                format!("{outputs} observed and no input for this function"),
-                "choose other columns, or `linear_gaussian_ssm`",
+                format!("the data have {observed} observed columns, and this function gives {outputs}"),
+                format!("{outputs} observed columns"),
+                "choose other columns, or `function = \"formulas\"` with a formula for each",
             )];
         }
-        let mut faults: Vec<Fault> = self.settings().err().into_iter().collect();
+        if given > 0 && !self.has_formulas() {
+            return vec![Fault::new(
+                "transition.function",
+                format!("the data have {given} inputs, and the named functions have none"),
+                "no input, or formulas",
+                "remove the inputs, write `function = \"formulas\"`, or choose another model",
+            )];
+        }
+        let mut faults: Vec<Fault> = self.settings(given).err().into_iter().collect();
         if self.initial_values == InitialValues::Given && self.spread != Self::default().spread {
             let reason = "the initial values are those given as `start`";
             faults.push(Fault::unused("spread", reason, "`initial_values = \"random\"`"));
@@ -165,29 +204,51 @@ impl NonlinearGaussianSsm {
             || initial.into_iter().flatten().any(is_learnt)
     }
 
-    fn functions(&self) -> [Basis; 2] {
-        [
-            match self.transition.function {
-                TransitionFunction::Growth => Basis::Growth,
-            },
-            match self.emission.function {
-                EmissionFunction::Square => Basis::Square,
-            },
-        ]
+    /// Whether a function is written as formulas.
+    fn has_formulas(&self) -> bool {
+        self.transition.function == TransitionFunction::Formulas || self.emission.function == EmissionFunction::Formulas
     }
 
-    /// Fixed and starting values.
-    fn settings(&self) -> std::result::Result<Settings, Fault> {
-        let functions = self.functions();
-        let (states, outputs) = functions[1].sizes();
-        let starts: [&[f64]; 2] = [
-            match self.transition.function {
-                TransitionFunction::Growth => &[0.5, 25.0, 8.0],
-            },
-            match self.emission.function {
-                EmissionFunction::Square => &[0.05],
-            },
-        ];
+    /// X.
+    fn states(&self) -> usize {
+        match self.transition.function {
+            TransitionFunction::Growth => 1,
+            TransitionFunction::Formulas => self.transition.formulas.formulas.len(),
+        }
+    }
+
+    /// f and g, for this number of inputs.
+    fn functions(&self, inputs: usize) -> std::result::Result<[Function; 2], Fault> {
+        let states = self.states();
+        let (f, g) = (&self.transition.formulas, &self.emission.formulas);
+        let transition = match self.transition.function {
+            TransitionFunction::Growth => {
+                Function::named("transition", f, Basis::Growth, &[("a", 0.5), ("b", 25.0), ("c", 8.0)])
+            }
+            TransitionFunction::Formulas => Function::of_formulas("transition", f, states, inputs),
+        }?;
+        let emission = match self.emission.function {
+            EmissionFunction::Square => Function::named("emission", g, Basis::Square, &[("d", 0.05)]),
+            EmissionFunction::Formulas => Function::of_formulas("emission", g, states, inputs),
+        }?;
+        if emission.basis.states() != states {
+            return Err(Fault::new(
+                "emission.function",
+                format!("this function has one state, and the transition has {states}"),
+                "functions of the same states",
+                "write both as formulas",
+            ));
+        }
+        Ok([transition, emission])
+    }
+
+    /// Fixed and starting values, for this number of inputs.
+    fn settings(&self, inputs: usize) -> std::result::Result<Settings, Fault> {
+        let functions = self.functions(inputs)?;
+        let (states, outputs) = (self.states(), functions[1].outputs());
+        let transition = functions[0].coefficients("transition", &self.transition.coefficients)?;
+        let emission = functions[1].coefficients("emission", &self.emission.coefficients)?;
+        let names = functions.each_ref().map(Function::names);
         let zero = VectorKeys {
             fixed: Some(vec![super::linear_gaussian_ssm::Entry(0.0); states]),
             start: None,
@@ -196,13 +257,14 @@ impl NonlinearGaussianSsm {
         let variances = self.initial_variances.as_ref().unwrap_or(&zero);
         let noise = |key, keys, size, least| entries(key, keys, &vec![0.1; size], Some(least));
         Ok(Settings {
-            functions,
+            functions: functions.map(|function| function.basis),
+            names,
             entries: [
                 entries("initial_mean", mean, &vec![0.0; states], None)?,
                 noise("initial_variances", variances, states, 0.0)?,
-                entries("transition", &self.transition.coefficients, starts[0], None)?,
+                transition,
                 noise("transition_variances", &self.transition_variances, states, 0.0)?,
-                entries("emission", &self.emission.coefficients, starts[1], None)?,
+                emission,
                 noise(
                     "emission_variances",
                     &self.emission_variances,
@@ -220,7 +282,8 @@ impl NonlinearGaussianSsm {
 
     /// The model for sequences like `train`.
     pub fn build(&self, train: &Dataset) -> Result<NonlinearStateSpace> {
-        let settings = self.settings().map_err(|fault| Error::Other(fault.to_string()))?;
+        let inputs = train.given.as_ref().map_or(0, |inputs| inputs.columns());
+        let settings = self.settings(inputs).map_err(|fault| Error::Other(fault.to_string()))?;
         NonlinearStateSpace::new(settings, train)
     }
 }
@@ -283,10 +346,10 @@ fn entries(key: &str, keys: &VectorKeys, otherwise: &[f64], least: Option<f64>) 
 
 impl Declared for NonlinearGaussianSsm {
     const NAME: &'static str = "nonlinear_gaussian_ssm";
-    const SUMMARY: &'static str = "A state space with Gaussian noise and named nonlinear means: x_{t+1} = f(x_t, t) + w, o_t = g(x_t) + v, for \
-         sequences with missing values.";
+    const SUMMARY: &'static str = "A state space with Gaussian noise and nonlinear means, named or as formulas: x_{t+1} = f(x_t, u_t, t) + w, o_t = g(x_t, \
+         u_t) + v, for sequences with missing values.";
     const EQUATION: &'static str =
-        "log p(o, x) = log N(x_1; m₁, P₁) + Σ_t log N(x_{t+1}; W φ(x_t, t), Q) + Σ_t log N(o_t; V ψ(x_t), R)";
+        "log p(o, x) = log N(x_1; m₁, P₁) + Σ_t log N(x_{t+1}; W φ(x_t, u_t, t), Q) + Σ_t log N(o_t; V ψ(x_t, u_t), R)";
     const EXAMPLE: Example<'static> = Example {
         data: "source = \"growth\"\ntrain = 200",
         model: "kind = \"nonlinear_gaussian_ssm\"",
@@ -299,9 +362,8 @@ impl ModelKind for NonlinearGaussianSsm {
     fn abilities(&self) -> Abilities {
         Abilities {
             density: true,
-            states: Some(1),
+            states: Some(self.states()),
             state_space: true,
-            particles: true,
             m_step: MStep::AnyPosterior,
             has_one_start: self.initial_values == InitialValues::Given || self.spread == 0.0,
             learns_prior: self.learns_dynamics(),

@@ -55,6 +55,8 @@ impl Entries {
 pub(super) struct Settings {
     /// φ and ψ.
     pub functions: [Basis; 2],
+    /// The names of the entries of W and V, in rows.
+    pub names: [Vec<Option<String>>; 2],
     /// In the order of [`NAMES`].
     pub entries: [Entries; 6],
     /// Initial values lie within this fraction of `start`.
@@ -87,7 +89,7 @@ impl Settings {
             }
         };
         BasisSystem {
-            functions: self.functions,
+            functions: self.functions.clone(),
             conditionals: [conditional(0), conditional(1), conditional(2)],
         }
     }
@@ -206,7 +208,7 @@ impl NonlinearStateSpace {
 
 impl Model for NonlinearStateSpace {
     fn latent(&self) -> Latent {
-        Latent::Trajectory(self.settings.functions[0].sizes().0)
+        Latent::Trajectory(self.settings.functions[0].states())
     }
 
     fn likelihood(&self) -> LikelihoodKind {
@@ -233,7 +235,7 @@ impl Model for NonlinearStateSpace {
 
     fn joint<'a>(&'a self, theta: &'a Parameters, batch: &'a Batch) -> Result<Box<dyn Joint + 'a>> {
         let (flat, sequences) = (self.flat(theta)?, sequences(batch)?);
-        let joint = NonlinearJoint::new(&self.settings, flat, sequences, &batch.observed)?;
+        let joint = NonlinearJoint::new(&self.settings, flat, sequences, batch)?;
         Ok(Box::new(joint))
     }
 
@@ -247,12 +249,22 @@ impl Model for NonlinearStateSpace {
 
     fn named(&self, theta: &Parameters) -> Result<Vec<(String, f64)>> {
         let all = values(&self.system(theta)?.conditionals);
-        let [transition, emission] = self.settings.functions.map(Basis::coefficients);
+        let [transition, emission] = self.settings.names.clone();
+        let numbered = |letter: &str, count: usize| -> Vec<Option<String>> {
+            match count {
+                1 => vec![Some(letter.to_owned())],
+                _ => (1..=count).map(|i| Some(format!("{letter}{i}"))).collect(),
+            }
+        };
+        let [q, r] = [("q", 3), ("r", 5)].map(|(letter, number)| numbered(letter, all[number].len()));
         let mut named = Vec::new();
-        for (number, names) in [(2, transition), (4, emission), (3, &["q"]), (5, &["r"])] {
-            let entries = names.iter().zip(&all[number]).zip(&self.settings.entries[number].fixed);
+        for (number, names) in [(2, transition), (4, emission), (3, q), (5, r)] {
+            let entries = names
+                .into_iter()
+                .zip(&all[number])
+                .zip(&self.settings.entries[number].fixed);
             let learnt = entries.filter(|(_, fixed)| fixed.is_nan());
-            named.extend(learnt.map(|((name, value), _)| ((*name).to_owned(), *value)));
+            named.extend(learnt.filter_map(|((name, value), _)| Some((name?, *value))));
         }
         Ok(named)
     }

@@ -671,3 +671,58 @@ fn divergences_of_steps_sum_to_the_divergence_of_paths() {
         assert!(mean.abs() < 4.0 * error && error < 0.05, "{family}: {mean} ± {error}");
     }
 }
+
+/// What is carried from step to step is all that the later steps need: two halves, the second begun with what the first
+/// carried, have together the density of the whole.
+#[test]
+fn a_sequence_cut_in_two_is_the_whole() {
+    for model in MODELS {
+        let case = Neural::new(model, amortised("family = 'smoothing'"));
+        let batch = case.batch();
+        let joint = case.model.joint(&case.theta, &batch).expect("a joint");
+        let generator = &mut Streams::new(5).named("paths").at(0);
+        let ancestral = joint.ancestral().expect("samples");
+        let latents = ancestral.sample_latents(1, generator).expect("paths");
+        let Latents::Paths(paths) = &latents else {
+            panic!("paths")
+        };
+        let whole = numbers(&joint.log_joint(&latents).expect("values"));
+        let chain = joint.sequential().expect("paths of states");
+        let (b, steps) = chain.steps().dims();
+        let state = |t: usize| {
+            let state = paths.narrow(2, t, 1).and_then(|state| state.reshape((b, 2)));
+            state.and_then(|state| state.contiguous()).expect("states")
+        };
+        let is_there = |t: usize| {
+            chain
+                .steps()
+                .lengths
+                .iter()
+                .map(move |&length| f64::from(u8::from(t < length)))
+        };
+        let mut sums = vec![0.0; b];
+        let mut add = |values: Vec<f64>, t: usize| {
+            let own = values.into_iter().zip(is_there(t));
+            sums.iter_mut()
+                .zip(own)
+                .for_each(|(sum, (value, there))| *sum += value * there);
+        };
+        let mut carried = chain.begin(state(0)).expect("the first step");
+        let initial = chain.initial().and_then(|normal| normal.log_prob(&state(0)));
+        add(numbers(&initial.expect("values")), 0);
+        add(numbers(&chain.emission(0, &carried).expect("values")), 0);
+        for half in [1..steps / 2, steps / 2..steps] {
+            for t in half {
+                let (next, deterministic) = chain.transition(t - 1, &carried).expect("a transition");
+                add(numbers(&next.log_prob(&state(t)).expect("values")), t);
+                carried.state = state(t);
+                carried.deterministic = deterministic;
+                add(numbers(&chain.emission(t, &carried).expect("values")), t);
+            }
+        }
+        assert!(
+            distance(&sums, &whole) < 1e-9 * norm(&whole),
+            "{model}: {sums:?} {whole:?}"
+        );
+    }
+}

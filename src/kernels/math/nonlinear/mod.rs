@@ -22,7 +22,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 
-pub use basis::Basis;
+pub use basis::{Basis, Features};
 pub use estimate::{FILTERS, LogLikelihood, filter_repeatedly};
 pub use gaussian::{Approximation, GaussianFiltered};
 pub use moments::{expected_logs, points_of_paths, statistics};

@@ -120,10 +120,11 @@ fn visit(
     beliefs: &[Beliefs],
     mut each: impl FnMut(Term, &[f64], &Points),
 ) {
-    let [transition, emission] = system.functions;
+    let [transition, emission] = &system.functions;
     let x = system.conditionals[0].coefficients.nrows();
     let (length, o) = (sequences.lengths()[i], sequences.outputs());
-    let (observed, _) = sequences.rows(i);
+    let (observed, inputs) = sequences.rows(i);
+    let input = |t: usize| &inputs[t * sequences.inputs()..][..sequences.inputs()];
     let (mut points, mut table) = (Points::default(), Vec::new());
     for t in 0..length {
         points.gather(sequences, i, t, beliefs, false);
@@ -142,7 +143,7 @@ fn visit(
                     .iter()
                     .flat_map(|j| std::iter::repeat_n(observed[t * o + j], count)),
             );
-            append_features(&mut table, emission, t + 1, &points.values);
+            append_features(&mut table, emission, t + 1, &points.values, input(t));
             each(Term::Emission(mask), &table, &points);
         }
         if t + 1 < length {
@@ -150,17 +151,17 @@ fn visit(
             let (now, next) = points.values.split_at(x * points.weights.len());
             table.clear();
             table.extend_from_slice(next);
-            append_features(&mut table, transition, t + 1, now);
+            append_features(&mut table, transition, t + 1, now, input(t));
             each(Term::Transition, &table, &points);
         }
     }
 }
 
-fn append_features(table: &mut Vec<f64>, function: Basis, t: usize, x: &[f64]) {
-    let count = x.len() / function.sizes().0;
+fn append_features(table: &mut Vec<f64>, function: &Basis, t: usize, x: &[f64], u: &[f64]) {
+    let count = x.len() / function.states();
     let start = table.len();
-    table.resize(start + function.coefficients().len() * count, 0.0);
-    function.features(t, x, &mut table[start..]);
+    table.resize(start + function.count() * count, 0.0);
+    function.features(t, x, u, &mut table[start..]);
 }
 
 impl Points {

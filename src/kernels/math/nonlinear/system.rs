@@ -1,12 +1,12 @@
-//! A state space whose mean functions are linear in their coefficients: `x_{t+1} ~ N(W φ(x_t, t), Q)`,
-//! `o_t ~ N(V ψ(x_t, t), R)`. Given trajectories, (W, Q) and (V, R) are linear regressions.
+//! A state space whose mean functions are linear in their coefficients: `x_{t+1} ~ N(W φ(x_t, u_t, t), Q)`,
+//! `o_t ~ N(V ψ(x_t, u_t, t), R)`. Given trajectories, (W, Q) and (V, R) are linear regressions.
 
 use super::{Basis, Dynamics};
 use crate::math::kalman::Conditional;
 use nalgebra::{DMatrix, DVector};
 
-/// A state space of two named functions, without inputs.
-#[derive(Debug, Clone, PartialEq)]
+/// A state space of two functions.
+#[derive(Debug, Clone)]
 pub struct BasisSystem {
     /// φ and ψ.
     pub functions: [Basis; 2],
@@ -15,11 +15,11 @@ pub struct BasisSystem {
 }
 
 impl BasisSystem {
-    fn mean(&self, number: usize, t: usize, x: &[f64], to: &mut [f64]) {
-        let (function, w) = (self.functions[number], &self.conditionals[number + 1].coefficients);
-        let n = x.len() / function.sizes().0;
+    fn mean(&self, number: usize, t: usize, x: &[f64], u: &[f64], to: &mut [f64]) {
+        let (function, w) = (&self.functions[number], &self.conditionals[number + 1].coefficients);
+        let n = x.len() / function.states();
         let mut features = vec![0.0; w.ncols() * n];
-        function.features(t, x, &mut features);
+        function.features(t, x, u, &mut features);
         for (i, to) in to.chunks_exact_mut(n).enumerate() {
             to.fill(0.0);
             for (j, feature) in features.chunks_exact(n).enumerate() {
@@ -28,8 +28,8 @@ impl BasisSystem {
         }
     }
 
-    fn jacobian(&self, number: usize, x: &[f64]) -> DMatrix<f64> {
-        &self.conditionals[number + 1].coefficients * self.functions[number].jacobian(x)
+    fn jacobian(&self, number: usize, t: usize, x: &[f64], u: &[f64]) -> DMatrix<f64> {
+        &self.conditionals[number + 1].coefficients * self.functions[number].jacobian(t, x, u)
     }
 }
 
@@ -58,19 +58,19 @@ impl Dynamics for BasisSystem {
         &self.conditionals[2].noise
     }
 
-    fn transition(&self, t: usize, x: &[f64], _u: &[f64], to: &mut [f64]) {
-        self.mean(0, t, x, to);
+    fn transition(&self, t: usize, x: &[f64], u: &[f64], to: &mut [f64]) {
+        self.mean(0, t, x, u, to);
     }
 
-    fn transition_jacobian(&self, _t: usize, x: &[f64], _u: &[f64]) -> DMatrix<f64> {
-        self.jacobian(0, x)
+    fn transition_jacobian(&self, t: usize, x: &[f64], u: &[f64]) -> DMatrix<f64> {
+        self.jacobian(0, t, x, u)
     }
 
-    fn emission(&self, t: usize, x: &[f64], _u: &[f64], to: &mut [f64]) {
-        self.mean(1, t, x, to);
+    fn emission(&self, t: usize, x: &[f64], u: &[f64], to: &mut [f64]) {
+        self.mean(1, t, x, u, to);
     }
 
-    fn emission_jacobian(&self, _t: usize, x: &[f64], _u: &[f64]) -> DMatrix<f64> {
-        self.jacobian(1, x)
+    fn emission_jacobian(&self, t: usize, x: &[f64], u: &[f64]) -> DMatrix<f64> {
+        self.jacobian(1, t, x, u)
     }
 }
