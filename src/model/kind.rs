@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn a_model_that_states_nothing_can_do_nothing() {
         use LatentKind::{Continuous, Finite, Trajectory};
-        const NEEDS: [Need; 12] = [
+        const NEEDS: [Need; 11] = [
             Need::Conditional,
             Need::Mean,
             Need::ExactLikelihood,

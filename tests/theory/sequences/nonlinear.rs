@@ -65,15 +65,28 @@ fn on_a_linear_model_particles_estimate_the_exact_value_and_gradient() {
     assert_unbiased(&estimates, &exact, 2e-3, case.name);
 }
 
+/// Two states with an input, as formulas.
+const FORMULAS: (&str, &str) = (
+    "kind = 'nonlinear_gaussian_ssm'\ninitial_variances.start = [1.0, 1.0]\n\
+     transition = { function = 'formulas', formulas = ['x1 + a * x2', 'b * x2 - c * sin(x1) + g * u1'], \
+     parameters = ['a', 'b', 'c', 'g'], start = [0.1, 0.9, 0.2, 0.5] }\n\
+     emission = { function = 'formulas', formulas = ['d * x1 + 0.1 * x2^2'], parameters = ['d'] }",
+    "source = 'lgssm'\ntrain = 90\nlength = 25\nmissing = 0.1",
+);
+
 #[test]
 fn gradients_match_finite_differences_under_every_posterior() {
-    let case = Case::new(GROWTH);
-    let batch = case.batch();
-    for posterior in [
+    let posteriors = [
         "'particle'\nparticles = 50\nsamples = 5",
         "'unscented_kalman'",
         "'extended_kalman'",
-    ] {
+    ];
+    for (model, posterior) in [GROWTH, FORMULAS]
+        .iter()
+        .flat_map(|model| posteriors.map(|posterior| (*model, posterior)))
+    {
+        let case = Case::new(model);
+        let batch = case.batch();
         let gradient = &case.ascend("expected_log_likelihood", posterior, 0)[1..];
         let draws = case.draws(posterior, &case.theta, 0);
         let slopes = case.slopes(1e-6, &|theta| {
@@ -88,6 +101,40 @@ fn gradients_match_finite_differences_under_every_posterior() {
             assert!(
                 (slope - gradient).abs() < 1e-6 * scale,
                 "{posterior}: {slope} {gradient}"
+            );
+        }
+    }
+}
+
+/// The growth model written as formulas is the growth model: in value, in the norm of its gradient, and after sweeps of EM.
+#[test]
+fn the_growth_model_as_formulas_is_the_named_one() {
+    let given = "kind = 'nonlinear_gaussian_ssm'\ninitial_values = 'given'\ninitial_mean.start = [0.2]";
+    let named = Case::new((given, GROWTH.1));
+    let formulas = format!(
+        "{given}\ntransition = {{ function = 'formulas', formulas = ['a * x1 + b * x1 / (1 + x1^2) + c * cos(1.2 * t)'], \
+         parameters = ['a', 'b', 'c'], start = [0.5, 25.0, 8.0] }}\n\
+         emission = {{ function = 'formulas', formulas = ['d * x1^2'], parameters = ['d'], start = [0.05] }}"
+    );
+    let formulas = Case::new((formulas.leak(), GROWTH.1));
+    for posterior in ["'extended_kalman'", "'unscented_kalman'", "'particle'\nparticles = 50"] {
+        let [one, other] = [&named, &formulas].map(|case| case.ascend("elbo", posterior, 0));
+        assert!(
+            (one[0] - other[0]).abs() < 1e-9 * one[0].abs(),
+            "{posterior}: {} {}",
+            one[0],
+            other[0]
+        );
+        let norms = [norm(&one[1..]), norm(&other[1..])];
+        assert!((norms[0] - norms[1]).abs() < 1e-8 * norms[0], "{posterior}: {norms:?}");
+        let learnt = [&named, &formulas].map(|case| {
+            let theta = climbed(case, posterior, 3);
+            case.model.named(&theta).expect("parameters")
+        });
+        for ((name, one), (other_name, other)) in learnt[0].iter().zip(&learnt[1]) {
+            assert!(
+                name == other_name && (one - other).abs() < 1e-6 * one.abs().max(1e-3),
+                "{name}: {one} {other}"
             );
         }
     }

@@ -49,6 +49,23 @@ fn faults_name_the_key_and_what_to_try() {
         ("transition.start = [1.0]", particle, "1 numbers do not fit"),
         ("transition_variances.start = [-0.1]", particle, "it holds -0.1"),
         ("emission_variances.fixed = [0.0]", particle, "it holds 0"),
+        ("transition.formulas = [\"x1\"]", particle, "the function has a name"),
+        ("transition.function = \"formulas\"", particle, "there is no formula"),
+        (
+            "transition = { function = \"formulas\", formulas = [\"sin(a * x1)\"], parameters = [\"a\"] }",
+            particle,
+            "it is not linear in `a`",
+        ),
+        (
+            "transition = { function = \"formulas\", formulas = [\"x1 + y\"] }",
+            particle,
+            "`y` is not known",
+        ),
+        (
+            "transition = { function = \"formulas\", formulas = [\"x1\", \"x2\"] }",
+            particle,
+            "this function has one state, and the transition has 2",
+        ),
         (
             "",
             "[posterior]\nkind = \"particle\"\n[evaluation.estimator]\nrepeats = 5\n",
