@@ -20,6 +20,9 @@ pub struct Points {
     /// The number of steps of each sequence, if rows are the steps of sequences, one sequence after another; empty if
     /// rows are independent.
     pub lengths: Vec<usize>,
+    /// The latent state from which each row was drawn, `[n, X]`, for scoring and never for training; empty without
+    /// [`Generator::states`].
+    pub states: Vec<f64>,
 }
 
 /// A value that a learnt model is compared with.
@@ -60,6 +63,11 @@ pub trait Generator: Send + Sync {
     /// occur, `None` if the density cannot be computed: one row of a sequence has none of its own.
     fn log_prob(&self, _observed: &[f64], _given: &[f64]) -> Option<f64> {
         None
+    }
+
+    /// The dimensions X of the latent state that [`Points::states`] tells; 0 if it tells none.
+    fn states(&self) -> usize {
+        0
     }
 
     /// The steps of the longest sequence among `rows` rows, if rows are the steps of sequences; `None` if rows are

@@ -188,8 +188,13 @@ impl Generator for Lgssm {
         Some(self.length.map_or(rows, |length| length.min(rows)))
     }
 
+    fn states(&self) -> usize {
+        Self::states(self)
+    }
+
     fn draw(&self, rows: usize, rng: &mut dyn Rng) -> Points {
-        self.draw_with_states(rows, rng).0
+        let (points, states) = self.draw_with_states(rows, rng);
+        Points { states, ..points }
     }
 }
 

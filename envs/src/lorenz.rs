@@ -158,8 +158,13 @@ impl Generator for Lorenz {
         Some(self.length.min(rows))
     }
 
+    fn states(&self) -> usize {
+        3
+    }
+
     fn draw(&self, rows: usize, rng: &mut dyn Rng) -> Points {
-        self.draw_with_states(rows, rng).0
+        let (points, states) = self.draw_with_states(rows, rng);
+        Points { states, ..points }
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Dataset {
     pub weights: Option<Vec<f64>>,
     /// The generator's component of each row: for scoring and plotting, never for training. `[N]`
     pub labels: Option<Vec<usize>>,
+    /// The generator's latent state of each row: for scoring, never for training. `[N, X]`
+    pub states: Option<Field>,
     /// The demonstration that each row is a step of, if rows are steps of demonstrations that a model takes for
     /// independent. `[N]`
     pub episodes: Option<Vec<usize>>,
@@ -95,6 +97,7 @@ impl Dataset {
             return Self {
                 observed: self.observed.select(&steps),
                 given: self.given.as_ref().map(|given| given.select(&steps)),
+                states: self.states.as_ref().map(|states| states.select(&steps)),
                 lengths: Some(indices.iter().map(|&i| lengths[i]).collect()),
                 ..Self::default()
             };
@@ -106,6 +109,7 @@ impl Dataset {
             given: self.given.as_ref().map(|given| given.select(indices)),
             weights: self.weights.as_ref().map(|w| indices.iter().map(|&i| w[i]).collect()),
             labels: self.labels.as_ref().map(|l| indices.iter().map(|&i| l[i]).collect()),
+            states: self.states.as_ref().map(|states| states.select(indices)),
             episodes: self.episodes.as_ref().map(|e| indices.iter().map(|&i| e[i]).collect()),
         }
     }
@@ -143,6 +147,7 @@ impl Dataset {
         let part = |range: Range<usize>| Self {
             observed: self.observed.part(range.clone()),
             given: self.given.as_ref().map(|given| given.part(range.clone())),
+            states: self.states.as_ref().map(|states| states.part(range.clone())),
             lengths: Some(vec![range.len()]),
             ..Self::default()
         };

@@ -64,17 +64,17 @@ impl DataConfig {
             }
             Source::Generator(generator) => {
                 let rows = self.train.unwrap_or(1000);
-                let (observed, given) = (generator.observed().len(), generator.given().len());
+                let widths = (generator.observed().len(), generator.given().len(), generator.states());
                 if self.population {
                     let points = generator
                         .population(rows)
                         .ok_or_else(|| no_population(generator.name()))?;
-                    let grid = dataset(points, observed, given);
+                    let grid = dataset(points, widths);
                     (grid.clone(), Some(grid))
                 } else {
                     let draw = |rows, name| {
                         let points = generator.draw(rows, &mut streams.named(name).at(0));
-                        dataset(points, observed, given)
+                        dataset(points, widths)
                     };
                     (
                         draw(rows, "data/train"),
@@ -120,12 +120,13 @@ impl DataConfig {
     }
 }
 
-fn dataset(points: envs::Points, observed: usize, given: usize) -> Dataset {
+fn dataset(points: envs::Points, (observed, given, states): (usize, usize, usize)) -> Dataset {
     Dataset {
         before: None,
         observed: Table::new(points.observed, observed).into(),
         given: (given > 0).then(|| Table::new(points.given, given).into()),
         weights: (!points.weights.is_empty()).then_some(points.weights),
+        states: (!points.states.is_empty()).then(|| Table::new(points.states, states).into()),
         labels: (!points.labels.is_empty()).then_some(points.labels),
         episodes: (!points.episodes.is_empty()).then_some(points.episodes),
         lengths: (!points.lengths.is_empty()).then_some(points.lengths),

@@ -42,7 +42,7 @@ impl Default for ForecastConfig {
     }
 }
 
-const SEQUENCES: Condition = Condition {
+pub(super) const SEQUENCES: Condition = Condition {
     what: "sequences",
     write: "a model of sequences",
     holds: |tables| tables.model.abilities().is_sequential(),

@@ -25,6 +25,7 @@ mod oracle;
 mod parameters;
 mod prediction;
 mod rollout;
+mod state;
 
 pub use bounds::BoundsConfig;
 pub use config::{EvaluationConfig, Tables};
@@ -55,6 +56,7 @@ pub const FAMILIES: &[&dyn Family] = &[
     &parameters::Parameters,
     &baseline::Baseline,
     &forecast::Forecast,
+    &state::State,
     &rollout::Rollout,
     &estimator::Estimator,
 ];
