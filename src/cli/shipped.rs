@@ -32,6 +32,7 @@ const FILES: &[(&str, &[u8])] = shipped![
     "lecture/regression.toml",
     "lecture/sampling.toml",
     "lecture/tree.toml",
+    "objectives/bounds_of_sequences.toml",
     "objectives/mixture_of_twenty_posteriors.toml",
 ];
 

@@ -111,7 +111,7 @@ fn check_binary(spec: &Spec) -> Option<Fault> {
     let spoilt = [
         (
             "data.source",
-            spec.data.source.generator().is_some(),
+            spec.data.source.generator().is_some_and(|generator| !generator.is_binary()),
             "this generator draws other numbers",
         ),
         (

@@ -67,6 +67,11 @@ pub trait GeneratorKind: envs::Generator + Debug {
         None
     }
 
+    /// Whether its observed columns are 0 and 1.
+    fn is_binary(&self) -> bool {
+        false
+    }
+
     /// A key without effect beside the others.
     fn unused(&self) -> Option<Fault> {
         None

@@ -16,4 +16,8 @@ impl Declared for PianoRoll {
     };
 }
 
-impl GeneratorKind for PianoRoll {}
+impl GeneratorKind for PianoRoll {
+    fn is_binary(&self) -> bool {
+        true
+    }
+}
