@@ -1,6 +1,12 @@
 //! The import rules of the modules, checked on the source: which module may import from which, and that randomness is
 //! always an argument.
 
+use latent_lab::data::GeneratorKind;
+use latent_lab::environment::EnvironmentKind;
+use latent_lab::kind::Family;
+use latent_lab::model::ModelKind;
+use latent_lab::objective::ObjectiveKind;
+use latent_lab::posterior::PosteriorKind;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -289,52 +295,71 @@ fn every_random_number_comes_from_a_named_stream() {
     }
 }
 
+/// The names of the kinds of a family, in quotes.
+fn quoted<F: Family + ?Sized>() -> Vec<String> {
+    let names = F::built_in().iter().map(|entry| entry.name);
+    names.map(|name| format!("\"{name}\"")).collect()
+}
+
+/// Whether a line decides by one of these quoted names: by a comparison or a pattern. A description may name a kind in a
+/// text.
+fn decides_by(names: &[String], line: &str) -> bool {
+    let is_pattern = line.contains("matches!(");
+    names.iter().any(|name| {
+        let patterns = [
+            format!("== {name}"),
+            format!("!= {name}"),
+            format!("{name} =>"),
+            format!("{name} |"),
+            format!("| {name}"),
+            format!("{name} if "),
+            format!("Some({name})"),
+        ];
+        patterns.iter().any(|pattern| line.contains(pattern)) || (is_pattern && line.contains(name))
+    })
+}
+
 /// What a kind needs, can do and is stands in its own file. Elsewhere the registry is asked, never the kind's name. A lecture
 /// figure may ask for the options of the kind that it is about.
 #[test]
 fn no_module_decides_by_the_name_of_a_kind() {
-    // Metrics and sources of data may have the same names.
+    const ROOMS: [&str; 5] = ["environment", "data", "model", "posterior", "objective"];
+    let names = vec!["\"ring\"".to_owned()];
+    for line in [
+        "if name == \"ring\" {",
+        "\"ring\" => 1,",
+        "\"file\" | \"ring\"",
+        "\"ring\" if x => 1,",
+        "matches!(name, \"file\" | \"ring\")",
+        "if kind.get(\"source\") == Some(\"ring\")",
+    ] {
+        assert!(decides_by(&names, line), "{line}");
+    }
+    assert!(!decides_by(&names, "text(\"such as \\\"ring\\\"\", \"ring\");"));
+    // Metrics may have the same names.
     let metrics = latent_lab::train::metrics::METRICS.iter();
-    let metrics = metrics
+    let metrics: Vec<String> = metrics
         .filter_map(|metric| metric.name.split('/').nth(1))
-        .map(str::to_owned);
-    let data = latent_lab::spec::describe::kinds::<latent_lab::data::DataConfig>();
-    let others: Vec<String> = metrics.chain(data.into_iter().map(|source| source.name)).collect();
-    let quoted: Vec<String> = [
-        latent_lab::model::KINDS
-            .iter()
-            .map(|entry| entry.name)
-            .collect::<Vec<_>>(),
-        latent_lab::posterior::KINDS.iter().map(|entry| entry.name).collect(),
-        latent_lab::objective::KINDS.iter().map(|entry| entry.name).collect(),
+        .map(|name| format!("\"{name}\""))
+        .collect();
+    let mut names = [
+        quoted::<dyn EnvironmentKind>(),
+        quoted::<dyn GeneratorKind>(),
+        quoted::<dyn ModelKind>(),
+        quoted::<dyn PosteriorKind>(),
+        quoted::<dyn ObjectiveKind>(),
     ]
-    .concat()
-    .into_iter()
-    .filter(|name| !others.iter().any(|other| other == name))
-    .map(|name| format!("\"{name}\""))
-    .collect();
-    assert!(quoted.len() > 15, "the registries list {} kinds", quoted.len());
-    let is_own = |source: &Source| ["data", "model", "posterior", "objective"].contains(&source.room.as_str());
-    // A description may name a kind in a text; a comparison may not.
-    let compares = |line: &str| {
-        quoted.iter().any(|name| {
-            [
-                format!("== {name}"),
-                format!("{name} =>"),
-                format!("{name} |"),
-                format!("| {name}"),
-            ]
-            .iter()
-            .any(|pattern| line.contains(pattern))
-        })
-    };
+    .concat();
+    names.retain(|name| !metrics.contains(name));
+    assert!(names.len() > 35, "the registries list {} kinds", names.len());
+    let is_own = |source: &Source| ROOMS.contains(&source.room.as_str());
     let mut offences = Vec::new();
     let is_test = |source: &Source| source.path.ends_with("tests.rs");
     for source in sources().iter().filter(|source| !is_own(source) && !is_test(source)) {
         let code = source.code.split("#[cfg(test)]").next().unwrap_or_default();
         for (number, line) in code.lines().enumerate() {
             let asks = line.contains(".get::<") && !source.path.starts_with("figure/lecture/");
-            if asks || compares(line) {
+            if asks || decides_by(&names, line) {
                 offences.push(format!("src/{}:{}: {}", source.path, number + 1, line.trim()));
             }
         }
@@ -342,18 +367,72 @@ fn no_module_decides_by_the_name_of_a_kind() {
     assert_eq!(offences, [""; 0], "{}", offences.join("\n"));
 }
 
+/// The traits of `code` with a method whose default fails.
+fn failing_traits(code: &str) -> Vec<&str> {
+    const FAILURES: [&str; 6] = ["Err(", "Error::", "panic!", "unreachable!", "unimplemented!", "todo!"];
+    let parts = code.match_indices("trait ").filter(|(at, _)| {
+        let before = code[..*at].rsplit('\n').next().unwrap_or_default().trim();
+        before.is_empty() || before.starts_with("pub")
+    });
+    let bodies = parts.map(|(at, word)| code[at + word.len()..].split("\n}\n").next().unwrap_or_default());
+    bodies
+        .filter(|body| FAILURES.iter().any(|failure| body.contains(failure)))
+        .map(|body| body.split([' ', ':', '{', '<']).next().unwrap_or_default())
+        .collect()
+}
+
 /// No method of a trait exists to fail: a default that is an error would allow what cannot be asked.
 #[test]
 fn no_default_of_a_trait_is_an_error() {
+    let bad = "use a::b;\npub(super) trait Bad: Send {\n    fn f(&self) -> Result<()> {\n        None.ok_or(Error::Lacking(\"f\"))\n    }\n}\n\
+               trait Good {\n    fn f(&self) -> Option<u8> {\n        None\n    }\n}\nimpl Good for () {\n    fn f(&self) { panic!() }\n}\n";
+    assert_eq!(failing_traits(bad), ["Bad"]);
     let mut offences = Vec::new();
     for source in sources() {
-        for part in source.code.split("pub trait ").skip(1) {
-            let body = part.split("\n}\n").next().unwrap_or_default();
-            if body.contains("Err(") {
-                let name = body.split([' ', ':', '{']).next().unwrap_or_default();
-                offences.push(format!("src/{}: {name}", source.path));
-            }
-        }
+        offences.extend(
+            failing_traits(&source.code)
+                .iter()
+                .map(|name| format!("src/{}: {name}", source.path)),
+        );
+    }
+    assert_eq!(offences, [""; 0], "{}", offences.join("\n"));
+}
+
+/// The texts of the `Error::Other` in `code` that say that a kind lacks something.
+fn lacking_texts(code: &str) -> Vec<&str> {
+    const WORDS: [&str; 8] = [
+        "this model",
+        "this posterior",
+        "this objective",
+        "cannot be asked",
+        "does not provide",
+        "has no ",
+        "support",
+        "only for ",
+    ];
+    let texts = code.split("Error::Other(").skip(1).map(|rest| {
+        let end = rest.find(';').unwrap_or(rest.len());
+        &rest[..end]
+    });
+    texts
+        .filter(|text| WORDS.iter().any(|word| text.contains(word)))
+        .collect()
+}
+
+/// What a kind cannot be asked is a capability that it does not hand out, and [`latent_lab::Error::Lacking`] at the caller.
+/// An `Error::Other` is what a user can act on.
+#[test]
+fn no_error_in_words_says_what_a_kind_lacks() {
+    let bad = "Err(Error::Other(format!(\n    \"this model has no mean: {x}\"\n)));\nErr(Error::Other(\"θ is not finite\".into()));";
+    assert_eq!(lacking_texts(bad).len(), 1);
+    let rooms = ["model", "posterior", "objective", "control", "train"];
+    let mut offences = Vec::new();
+    for source in sources().iter().filter(|source| rooms.contains(&source.room.as_str())) {
+        offences.extend(
+            lacking_texts(&source.code)
+                .iter()
+                .map(|text| format!("src/{}: {text}", source.path)),
+        );
     }
     assert_eq!(offences, [""; 0], "{}", offences.join("\n"));
 }
@@ -376,8 +455,11 @@ fn a_file_of_more_than_400_lines_says_why() {
         lines(MOST_LINES)
     )));
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let long = files(&root)
+    let is_long = |path: &PathBuf| is_too_long(&std::fs::read_to_string(path).expect("a text"));
+    let long: Vec<String> = files(&root)
         .into_iter()
-        .filter(|path| is_too_long(&std::fs::read_to_string(path).expect("a text")));
-    assert_eq!(long.collect::<Vec<_>>(), [PathBuf::new(); 0]);
+        .filter(is_long)
+        .map(|path| path.display().to_string())
+        .collect();
+    assert_eq!(long, [""; 0]);
 }
