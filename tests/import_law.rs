@@ -411,7 +411,8 @@ fn lacking_texts(code: &str) -> Vec<&str> {
         "only for ",
     ];
     let texts = code.split("Error::Other(").skip(1).map(|rest| {
-        let end = rest.find(';').unwrap_or(rest.len());
+        let ends = [rest.find(';'), rest.find("\n}")];
+        let end = ends.into_iter().flatten().min().unwrap_or(rest.len());
         &rest[..end]
     });
     texts

@@ -2,6 +2,7 @@
 
 use crate::data::{DataConfig, GeneratorKind};
 use crate::environment::EnvironmentKind;
+use crate::kind;
 use latent_lab_envs::Reference;
 
 /// `[[variant]]`.
@@ -61,22 +62,24 @@ const OF_DEMONSTRATIONS: &str = "the steps of demonstrations; `train` and `test`
 
 /// The columns of the rows that a source of data makes, and what is known about their density.
 pub(super) fn columns(source: &str) -> Vec<(&'static str, String)> {
-    let Ok(config) = toml::from_str::<DataConfig>(&format!("source = {source:?}")) else {
-        // Sources whose columns depend on keys without a default.
-        return match source {
-            "demonstrations" => vec![
+    let Some(entry) = kind::find::<dyn GeneratorKind>(source) else {
+        return vec![(
+            "columns",
+            "those that `observed`, `given` and the other keys name; the file has the rest as well".to_owned(),
+        )];
+    };
+    let Ok(generator) = entry.default_options() else {
+        // The columns depend on a key without a default, which the example has.
+        let example = toml::from_str::<DataConfig>(entry.example.data).ok();
+        let environment = example.and_then(|data| data.source.generator()?.environment());
+        return match environment {
+            Some(_) => vec![
                 ("observed columns", "the action of the environment".to_owned()),
                 ("given columns", "the observation of the environment".to_owned()),
                 ("rows", OF_DEMONSTRATIONS.to_owned()),
             ],
-            _ => vec![(
-                "columns",
-                "those that `observed`, `given` and the other keys name; the file has the rest as well".to_owned(),
-            )],
+            None => vec![("columns", "those that its keys say".to_owned())],
         };
-    };
-    let Some(generator) = config.source.generator() else {
-        return Vec::new();
     };
     let named = |names: Vec<String>| match names.len() {
         0 => "none, so the model is a density p(x)".to_owned(),
@@ -85,7 +88,7 @@ pub(super) fn columns(source: &str) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("observed columns", named(generator.observed())),
         ("given columns", named(generator.given())),
-        ("rows", rows(generator)),
+        ("rows", rows(&*generator)),
     ];
     if let Some(prior) = generator.prior() {
         facts.push(("components", prior.len().to_string()));
