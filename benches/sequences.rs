@@ -9,7 +9,9 @@ use candle_core::{DType, Device, Shape, Tensor, Var};
 use criterion::{BenchmarkId, Criterion};
 use latent_lab::Result;
 use latent_lab::math::streams::Streams;
-use latent_lab::nn::{self, Direction, GatedRecurrent, GaussianRecursion, Parameters, backward, with_composed};
+use latent_lab::nn::{
+    self, Activation, Direction, GatedRecurrent, GaussianRecursion, Parameters, RecursionLayer, backward, with_composed,
+};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -56,24 +58,27 @@ fn gated_recurrent(criterion: &mut Criterion, steps: usize) -> Result<()> {
     Ok(())
 }
 
-/// States of 8 numbers, 64 hidden units, one sample; gradients of contexts and parameters, from all three results.
+/// States of 8 numbers, 64 hidden units, one sample; gradients of context and weights, from states and log-densities.
 fn gaussian_recursion(criterion: &mut Criterion, steps: usize) -> Result<()> {
-    let recursion = GaussianRecursion::new(8, Some(64), 0.1)?;
-    let mut parameters = Parameters::new();
-    let stream = Streams::new(0).named("weights");
-    recursion.initial("posterior", &mut parameters, DType::F32, &Device::Cpu, &stream)?;
-    let context = Var::from_tensor(&normal("context", (BATCH, steps, 64))?)?;
-    let (initial, noise) = (normal("initial", 8)?, normal("noise", (BATCH, 1, steps, 8))?);
-    let weights = normal("gradient", (BATCH, 1, steps, 8))?;
+    let var =
+        |name: &str, shape: &[usize]| Ok::<_, latent_lab::Error>(Var::from_tensor(&(normal(name, shape)? * 0.1)?)?);
+    let (context, direct) = (var("context", &[BATCH, steps, 64 + 16])?, var("direct", &[8, 16])?);
+    let (state, output) = (var("state", &[8, 64])?, var("output", &[64, 16])?);
+    let recursion = GaussianRecursion {
+        hidden: Some(RecursionLayer {
+            state: state.as_tensor().clone(),
+            activation: Activation::Tanh,
+            output: output.as_tensor().clone(),
+        }),
+        direct: direct.as_tensor().clone(),
+        context: context.as_tensor().clone(),
+        floor: 0.1,
+    };
+    let (initial, noise) = (normal("initial", (BATCH, 8))?, normal("noise", (steps, BATCH, 8))?);
+    let weights = normal("gradient", (BATCH, steps, 8))?;
     both(criterion, "Gaussian recursion", steps, || {
-        let paths = recursion.paths(
-            &recursion.weights(&parameters, "posterior")?,
-            &context,
-            &initial,
-            &noise,
-        )?;
-        let sum = |x: &Tensor| -> Result<Tensor> { Ok((x * &weights)?.sum_all()?) };
-        let loss = ((sum(&paths.states)? + sum(&paths.means)?)? + sum(&paths.deviations)?)?;
+        let paths = recursion.paths(&initial, &noise)?;
+        let loss = ((paths.states * &weights)?.sum_all()? + paths.log_densities.sum_all()?)?;
         black_box(backward(&loss)?);
         Ok(())
     });

@@ -1,10 +1,10 @@
 //! Particle filters in tensors, with gradients: unbiased estimates of p(o_1 … o_T) (Del Moral 2004) by particles that any
 //! distribution moves.
 
-use super::{Carried, Normal, Sequential};
+use super::{Carried, Normal, Sequential, Span, TransitionRecursion};
 use crate::data::repeated;
 use crate::math::streams::Generator;
-use crate::nn;
+use crate::nn::{self, GaussianRecursion};
 use crate::{Error, Result};
 use candle_core::{D, DType, Tensor};
 use rand::RngExt;
@@ -15,21 +15,18 @@ use std::sync::Arc;
 
 /// A distribution of one state after another: it moves particles, and step by step it is a distribution of paths.
 pub trait Proposal: Debug + Send + Sync {
-    /// q(x_t | x_{t−1}, …) of step `t`, from 0, for `rows` rows. `carried` is what step t − 1 carried, none at step 0;
-    /// `prior` is p(x_t | x_{t−1}, u_{t−1}), where it is known. None stands for the prior itself.
-    fn propose(
-        &self,
-        t: usize,
-        rows: usize,
-        carried: Option<&Carried>,
-        prior: Option<&Normal>,
-    ) -> Result<Option<Normal>>;
+    /// q(x_t | x_{t−1}, …) of these steps, of which step 0 comes alone. `before` `[N, X]` are the states x_{t−1}, none at
+    /// step 0; `prior` is p(x_t | x_{t−1}, u_{t−1}), where it is known. None stands for the prior itself.
+    fn propose(&self, steps: Span, before: Option<&Tensor>, prior: Option<&Normal>) -> Result<Option<Normal>>;
+
+    /// q(x_2 … x_T | x_1, …) as one operation, if it has that form; `transition` is that of the model, where it is known.
+    fn recursion(&self, transition: Option<&TransitionRecursion>) -> Result<Option<GaussianRecursion>>;
 
     /// Whether it is a function of the prior of each step.
     fn needs_prior(&self) -> bool;
 
-    /// The Gaussians of all steps, if they do not depend on each other: rows by sequence, then by step. `[B·T, X]`
-    fn all(&self) -> Result<Option<Normal>>;
+    /// Whether its steps depend neither on each other nor on the prior.
+    fn is_independent(&self) -> bool;
 
     /// Whether states are the means alone: points without a density.
     fn is_point(&self) -> bool;
@@ -43,22 +40,20 @@ pub trait Proposal: Debug + Send + Sync {
 pub struct Bootstrap;
 
 impl Proposal for Bootstrap {
-    fn propose(
-        &self,
-        _t: usize,
-        _rows: usize,
-        _carried: Option<&Carried>,
-        _prior: Option<&Normal>,
-    ) -> Result<Option<Normal>> {
+    fn propose(&self, _steps: Span, _before: Option<&Tensor>, _prior: Option<&Normal>) -> Result<Option<Normal>> {
         Ok(None)
+    }
+
+    fn recursion(&self, transition: Option<&TransitionRecursion>) -> Result<Option<GaussianRecursion>> {
+        Ok(transition.map(|transition| transition.steps.clone()))
     }
 
     fn needs_prior(&self) -> bool {
         true
     }
 
-    fn all(&self) -> Result<Option<Normal>> {
-        Ok(None)
+    fn is_independent(&self) -> bool {
+        false
     }
 
     fn is_point(&self) -> bool {
@@ -137,7 +132,11 @@ impl Filter {
                 None => (first.broadcast(b * n)?, None),
                 Some(carried) => model.transition(t - 1, carried)?,
             };
-            let q = proposal.propose(t, b * n, carried.as_ref(), Some(&prior))?;
+            let q = proposal.propose(
+                Span::step(t, n),
+                carried.as_ref().map(|before| &before.state),
+                Some(&prior),
+            )?;
             let noise = nn::normal(&mut *generator, (b * n, x), dtype, &device)?;
             let state = q.as_ref().unwrap_or(&prior).draw(&noise)?;
             let now = match t {

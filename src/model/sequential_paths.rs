@@ -2,7 +2,8 @@
 
 use super::Normal;
 use crate::Result;
-use crate::data::Steps;
+use crate::data::{Steps, repeated};
+use crate::nn::GaussianRecursion;
 use candle_core::Tensor;
 use std::fmt::Debug;
 
@@ -14,6 +15,44 @@ pub struct Carried {
     pub state: Tensor,
     /// h_t, a function of x_1 … x_{t−1} and the inputs. `[N, H]`
     pub deterministic: Option<Tensor>,
+}
+
+/// Consecutive steps of all sequences, for S samples of each: N = B·S·count rows, ordered by sequence, then by sample,
+/// then by step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The first step, from 0.
+    pub from: usize,
+    /// How many steps.
+    pub count: usize,
+    /// S.
+    pub samples: usize,
+}
+
+impl Span {
+    /// Step `t` alone.
+    pub fn step(t: usize, samples: usize) -> Self {
+        Self {
+            from: t,
+            count: 1,
+            samples,
+        }
+    }
+
+    /// These steps of a tensor, for all samples. `[B, T, D] → [N, D]`
+    pub fn rows(&self, tensor: &Tensor) -> Result<Tensor> {
+        let part = repeated(&tensor.narrow(1, self.from, self.count)?.contiguous()?, self.samples)?;
+        Ok(part.flatten_to(1)?)
+    }
+}
+
+/// p(x_2 … x_T | x_1, u) as one operation.
+#[derive(Debug, Clone)]
+pub struct TransitionRecursion {
+    /// x_2 … x_T.
+    pub steps: GaussianRecursion,
+    /// Raw standard deviations, if they are the same everywhere. `[1, X]`
+    pub raw: Option<Tensor>,
 }
 
 /// p(x_1), p(x_{t+1} | x_t, u_t) and p(o_t | x_t) of the sequences of one batch under one θ. Steps count from 0. Rows are
@@ -40,15 +79,21 @@ pub trait Sequential: Debug + Send + Sync {
 
     /// p(x_{t+1} | x_t, u_t), and the deterministic part at t + 1.
     fn transition(&self, t: usize, carried: &Carried) -> Result<(Normal, Option<Tensor>)> {
-        self.transitions(t, 1, carried)
+        let samples = carried.state.dim(0)? / self.steps().dims().0;
+        self.transitions(Span::step(t, samples), carried)
     }
 
-    /// The same for the steps `from..from + count` side by side, which do not depend on each other: rows ordered by sequence,
-    /// by sample, by step. N = B·S·count
-    fn transitions(&self, from: usize, count: usize, carried: &Carried) -> Result<(Normal, Option<Tensor>)>;
+    /// The same for these steps side by side, each with what it carries. N rows
+    fn transitions(&self, steps: Span, carried: &Carried) -> Result<(Normal, Option<Tensor>)>;
 
-    /// What is carried at every step of paths `[B, S, T, X]`: rows ordered by sequence, by sample, by step. N = B·S·T
+    /// p(x_{t+1} | x_t, u_t) of t = 0 … T − 2 at paths `[B·S, T, X]`. `[B·S·(T − 1), X]`
+    fn transitions_along(&self, paths: &Tensor) -> Result<Normal>;
+
+    /// What is carried at every step of paths `[B, S, T, X]`. N = B·S·T rows
     fn carried(&self, paths: &Tensor) -> Result<Carried>;
+
+    /// The transition as a recursion, if it is linear or has one hidden layer.
+    fn recursion(&self) -> Result<Option<TransitionRecursion>>;
 
     /// log p(o_t | x_t), in nats; 0 beyond the end of a sequence and where nothing is observed. `[N]`
     fn emission(&self, t: usize, carried: &Carried) -> Result<Tensor>;

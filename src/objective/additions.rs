@@ -14,10 +14,9 @@
 
 use super::Setting;
 use crate::Result;
-use crate::data::repeated;
 use crate::error::{Fault, provided};
 use crate::math::streams::Generator;
-use crate::model::{Carried, Joint, Latents, Normal, Proposal, Sequential};
+use crate::model::{Carried, Joint, Latents, Normal, Proposal, Sequential, Span};
 use crate::nn;
 use crate::posterior::Draws;
 use candle_core::{D, Tensor};
@@ -157,10 +156,7 @@ impl StepByStep {
         let first = model.initial()?.broadcast(b * s)?;
         let later = match t {
             1 => None,
-            _ => {
-                let before = narrowed(&model.carried(paths)?, (b * s, t), 0, t - 1)?;
-                Some(model.transitions(0, t - 1, &before)?.0)
-            }
+            _ => Some(model.transitions_along(&paths.contiguous()?.reshape((b * s, t, x))?)?),
         };
         let joined = |first: &Tensor, later: Option<&Tensor>| -> Result<Tensor> {
             let first = first.reshape((b * s, 1, x))?;
@@ -183,40 +179,42 @@ impl StepByStep {
         })
     }
 
+    /// q of step 0, or of the steps `from..from + count` after it, along the paths.
+    fn proposed(&self, from: usize, count: usize) -> Result<Normal> {
+        let (_, samples, t, _) = self.paths.dims4()?;
+        let prior = part(&self.prior, t, from, count)?;
+        let before = match from {
+            0 => None,
+            _ => Some(narrowed(&self.model.carried(&self.paths)?, t, from - 1, count)?.state),
+        };
+        let steps = Span { from, count, samples };
+        let own = self.proposal.propose(steps, before.as_ref(), Some(&prior))?;
+        let own = own.unwrap_or_else(|| prior.clone()).broadcast(prior.mean.dim(0)?)?;
+        // The floor of q may differ from that of the prior, which stands for it where the family uses it.
+        Ok(Normal {
+            raw: own.deviation()?.log()?,
+            mean: own.mean,
+            floor: 0.0,
+        })
+    }
+
     /// q of every step along the paths. N = B·S·T
     fn posterior(&self) -> Result<Normal> {
         let (b, s, t, x) = self.paths.dims4()?;
-        if let Some(all) = self.proposal.all()? {
-            let wide = |tensor: &Tensor| -> Result<Tensor> {
-                Ok(repeated(&tensor.reshape((b, t, x))?, s)?.reshape((b * s * t, x))?)
-            };
-            return Ok(Normal {
-                mean: wide(&all.mean)?,
-                raw: wide(&all.raw)?,
-                floor: all.floor,
-            });
+        let mut parts = vec![self.proposed(0, 1)?];
+        if t > 1 {
+            parts.push(self.proposed(1, t - 1)?);
         }
-        let all = self.model.carried(&self.paths)?;
-        let (mut means, mut raws) = (Vec::new(), Vec::new());
-        for at in 0..t {
-            let of_step = |tensor: &Tensor| -> Result<Tensor> {
-                Ok(tensor.reshape((b * s, t, x))?.narrow(1, at, 1)?.reshape((b * s, x))?)
-            };
-            let prior = Normal {
-                mean: of_step(&self.prior.mean)?,
-                raw: of_step(&self.prior.raw)?,
-                floor: self.prior.floor,
-            };
-            let before = (at > 0).then(|| narrowed(&all, (b * s, t), at - 1, 1)).transpose()?;
-            let own = self.proposal.propose(at, b * s, before.as_ref(), Some(&prior))?;
-            let own = own.unwrap_or(prior).broadcast(b * s)?;
-            raws.push(own.deviation()?.log()?);
-            means.push(own.mean);
-        }
-        let joined = |steps: &[Tensor]| -> Result<Tensor> { Ok(Tensor::stack(steps, 1)?.reshape((b * s * t, x))?) };
+        let joined = |of: fn(&Normal) -> &Tensor| -> Result<Tensor> {
+            let parts: Vec<Tensor> = parts
+                .iter()
+                .map(|part| of(part).reshape((b * s, (), x)))
+                .collect::<candle_core::Result<_>>()?;
+            Ok(Tensor::cat(&parts, 1)?.reshape((b * s * t, x))?)
+        };
         Ok(Normal {
-            mean: joined(&means)?,
-            raw: joined(&raws)?,
+            mean: joined(|normal| &normal.mean)?,
+            raw: joined(|normal| &normal.raw)?,
             floor: 0.0,
         })
     }
@@ -238,16 +236,8 @@ impl StepByStep {
 
     /// The steps from `from` of rows `[B·S·T, X]` of a Gaussian.
     fn later(&self, normal: &Normal, from: usize) -> Result<Normal> {
-        let (b, s, t, x) = self.paths.dims4()?;
-        let part = |tensor: &Tensor| -> Result<Tensor> {
-            let part = tensor.reshape((b * s, t, x))?.narrow(1, from, t - from)?;
-            Ok(part.reshape((b * s * (t - from), x))?)
-        };
-        Ok(Normal {
-            mean: part(&normal.mean)?,
-            raw: part(&normal.raw)?,
-            floor: normal.floor,
-        })
+        let t = self.paths.dim(2)?;
+        part(normal, t, from, t - from)
     }
 
     /// Standard normal numbers like `like`.
@@ -257,7 +247,7 @@ impl StepByStep {
 
     /// `[B, S]`
     fn overshooting(&self, longest: usize) -> Result<Tensor> {
-        let (b, s, t, _) = self.paths.dims4()?;
+        let (_, samples, t, _) = self.paths.dims4()?;
         let q = self.posterior()?.detached();
         let generator = &mut self.generator.clone();
         let mut sum = self.paths.narrow(3, 0, 1)?.sum((2, 3))?.zeros_like()?;
@@ -265,8 +255,9 @@ impl StepByStep {
         for distance in 1..=longest.min(t - 1) {
             // From the states of steps distance − 1 … T − 2, each predicted from distance − 1 steps before.
             let from = distance - 1;
-            let before = narrowed(&carried, (b * s, t - from), 0, t - distance)?;
-            let (next, deterministic) = self.model.transitions(from, t - distance, &before)?;
+            let count = t - distance;
+            let before = narrowed(&carried, t - from, 0, count)?;
+            let (next, deterministic) = self.model.transitions(Span { from, count, samples }, &before)?;
             if distance > 1 {
                 let divergence = self.later(&q, distance)?.divergence(&next)?;
                 sum = (sum + self.of_steps(&divergence, distance)?.sum(D::Minus1)?)?;
@@ -290,18 +281,23 @@ impl StepByStep {
 
     /// `[B, S]`
     fn curvature(&self, deviation: f64) -> Result<Tensor> {
-        let (b, s, t, _) = self.paths.dims4()?;
+        let (_, samples, t, _) = self.paths.dims4()?;
         if t == 1 {
             return Ok(self.paths.sum((2, 3))?.zeros_like()?);
         }
-        let before = narrowed(&self.model.carried(&self.paths)?, (b * s, t), 0, t - 1)?;
+        let before = narrowed(&self.model.carried(&self.paths)?, t, 0, t - 1)?;
         let shift = (Self::noise(&mut self.generator.clone(), &before.state)? * deviation)?;
         let mean = |state: Tensor| -> Result<Tensor> {
             let moved = Carried {
                 state,
                 deterministic: before.deterministic.clone(),
             };
-            Ok(self.model.transitions(0, t - 1, &moved)?.0.mean)
+            let steps = Span {
+                from: 0,
+                count: t - 1,
+                samples,
+            };
+            Ok(self.model.transitions(steps, &moved)?.0.mean)
         };
         let middle = self.later(&self.prior, 1)?;
         let around = ((mean((&before.state + &shift)?)? + mean((&before.state - &shift)?)?)? * 0.5)?;
@@ -311,15 +307,27 @@ impl StepByStep {
     }
 }
 
-/// Steps `from..from + count` of what is carried at `steps` steps of `rows` paths.
-fn narrowed(carried: &Carried, (rows, steps): (usize, usize), from: usize, count: usize) -> Result<Carried> {
-    let part = |tensor: &Tensor| -> Result<Tensor> {
-        let width = tensor.dim(1)?;
-        let part = tensor.reshape((rows, steps, width))?.narrow(1, from, count)?;
-        Ok(part.reshape((rows * count, width))?)
-    };
+/// Steps `from..from + count` of rows `[N·steps, D]` of paths of `steps` steps. `[N·count, D]`
+fn rows(tensor: &Tensor, steps: usize, from: usize, count: usize) -> Result<Tensor> {
+    let width = tensor.dim(1)?;
+    let part = tensor.reshape(((), steps, width))?.narrow(1, from, count)?;
+    Ok(part.contiguous()?.reshape(((), width))?)
+}
+
+/// The same of a Gaussian.
+fn part(normal: &Normal, steps: usize, from: usize, count: usize) -> Result<Normal> {
+    Ok(Normal {
+        mean: rows(&normal.mean, steps, from, count)?,
+        raw: rows(&normal.raw, steps, from, count)?,
+        floor: normal.floor,
+    })
+}
+
+/// The same of what is carried.
+fn narrowed(carried: &Carried, steps: usize, from: usize, count: usize) -> Result<Carried> {
+    let deterministic = carried.deterministic.as_ref();
     Ok(Carried {
-        state: part(&carried.state)?,
-        deterministic: carried.deterministic.as_ref().map(part).transpose()?,
+        state: rows(&carried.state, steps, from, count)?,
+        deterministic: deterministic.map(|h| rows(h, steps, from, count)).transpose()?,
     })
 }

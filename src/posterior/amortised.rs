@@ -174,8 +174,7 @@ impl PosteriorKind for Amortised {
                 Draws::new(Latents::All, log_q.exp()?, log_q)
             }
             (samples, _) => {
-                let latents = q.draw(samples.unwrap_or(1), generator)?;
-                let log_q = q.log_prob(&latents)?;
+                let (latents, log_q) = q.draw_with_log_prob(samples.unwrap_or(1), generator)?;
                 Draws::of_equal_weight(latents, log_q)?
             }
         };

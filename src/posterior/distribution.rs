@@ -15,6 +15,13 @@ pub trait Distribution: Debug + Send + Sync {
     /// log q at `latents`, in nats; none if draws have no density. `[B, S]`
     fn log_prob(&self, latents: &Latents) -> Result<Option<Tensor>>;
 
+    /// Draws with their log q `[B, S]`, if they have a density: [`Distribution::draw`] and then [`Distribution::log_prob`].
+    fn draw_with_log_prob(&self, samples: usize, generator: &mut Generator) -> Result<(Latents, Option<Tensor>)> {
+        let latents = self.draw(samples, generator)?;
+        let log_q = self.log_prob(&latents)?;
+        Ok((latents, log_q))
+    }
+
     /// The same distribution, detached: no gradient reaches φ.
     fn detached(&self) -> Arc<dyn Distribution>;
 

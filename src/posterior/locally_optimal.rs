@@ -8,12 +8,11 @@ use super::draws::Stepwise;
 use super::paths::Paths;
 use super::{Common, Distribution, Draws, DrawsOf, Facts, PosteriorKind, log_q};
 use crate::Result;
-use crate::data::repeated;
 use crate::error::{Fault, provided};
 use crate::kind::{Declared, Example};
 use crate::math::streams::Generator;
-use crate::model::{Abilities, Carried, Joint, LinearEmission, Need, Normal, Proposal, Sequential};
-use crate::nn::Parameters;
+use crate::model::{Abilities, Joint, LinearEmission, Need, Normal, Proposal, Sequential, Span, TransitionRecursion};
+use crate::nn::{GaussianRecursion, Parameters};
 use candle_core::{D, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -113,33 +112,21 @@ struct Optimal {
 }
 
 impl Proposal for Optimal {
-    fn propose(
-        &self,
-        t: usize,
-        rows: usize,
-        _carried: Option<&Carried>,
-        prior: Option<&Normal>,
-    ) -> Result<Option<Normal>> {
+    fn propose(&self, steps: Span, _before: Option<&Tensor>, prior: Option<&Normal>) -> Result<Option<Normal>> {
         let prior = provided(prior, "the transition of the model")?;
-        let steps = self.model.steps();
-        let at = |tensor: &Tensor| -> Result<Tensor> {
-            repeated(
-                &tensor.narrow(1, t, 1)?.squeeze(1)?.contiguous()?,
-                rows / steps.dims().0,
-            )
-        };
+        let (rows, sequences) = (prior.mean.dim(0)?, self.model.steps());
         let LinearEmission {
             matrix,
             offset,
             variances,
         } = &self.emission;
         let weight = matrix.t()?.broadcast_div(variances)?; // [1, O]
-        let weights = match &steps.present {
-            Some(present) => at(present)?.broadcast_mul(&weight)?,
+        let weights = match &sequences.present {
+            Some(present) => steps.rows(present)?.broadcast_mul(&weight)?,
             None => weight.broadcast_as((rows, weight.dim(1)?))?,
         };
         let information = weights.broadcast_mul(&matrix.t()?)?.sum_keepdim(D::Minus1)?; // [N, 1]
-        let evidence = (at(&steps.observed)?.broadcast_sub(offset)? * weights)?.sum_keepdim(D::Minus1)?;
+        let evidence = (steps.rows(&sequences.observed)?.broadcast_sub(offset)? * weights)?.sum_keepdim(D::Minus1)?;
         let precision = prior.deviation()?.sqr()?.recip()?;
         let variance = (&precision + information)?.recip()?;
         let mean = (((&prior.mean * precision)? + evidence)? * &variance)?;
@@ -150,12 +137,16 @@ impl Proposal for Optimal {
         }))
     }
 
+    fn recursion(&self, _transition: Option<&TransitionRecursion>) -> Result<Option<GaussianRecursion>> {
+        Ok(None)
+    }
+
     fn needs_prior(&self) -> bool {
         true
     }
 
-    fn all(&self) -> Result<Option<Normal>> {
-        Ok(None)
+    fn is_independent(&self) -> bool {
+        false
     }
 
     fn is_point(&self) -> bool {

@@ -111,7 +111,10 @@ fn check_binary(spec: &Spec) -> Option<Fault> {
     let spoilt = [
         (
             "data.source",
-            spec.data.source.generator().is_some_and(|generator| !generator.is_binary()),
+            spec.data
+                .source
+                .generator()
+                .is_some_and(|generator| !generator.is_binary()),
             "this generator draws other numbers",
         ),
         (

@@ -2,7 +2,7 @@
 
 use super::arguments::Saturation;
 use super::composed;
-use super::float::{Float, elements, vectorised, with_elements, with_float, written};
+use super::float::{Float, LANES, elements, vectorised, with_elements, with_float, written};
 use crate::Result;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor, WithDType};
@@ -52,6 +52,19 @@ vectorised! {
             sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
         }
         sums
+    }
+}
+
+vectorised! {
+    /// `out` `[B]`, the sums of the rows of `terms` `[B, D]`.
+    pub(crate) fn sum_rows<'a, T>(terms: &'a [T], d: usize, out: &'a mut [T]) {
+        for (terms, out) in terms.chunks_exact(d).zip(out) {
+            let mut sums = [T::zero(); LANES];
+            for terms in terms.chunks(LANES) {
+                sums.iter_mut().zip(terms).for_each(|(sum, &x)| *sum += x);
+            }
+            *out = sums.iter().fold(T::zero(), |total, &sum| total + sum);
+        }
     }
 }
 

@@ -32,12 +32,16 @@ pub(crate) fn wanted(x: &Tensor) -> bool {
 
 /// [`super::dense()`].
 pub(crate) fn dense(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Activation) -> Result<Tensor> {
-    let x = x.matmul(weight)?.broadcast_add(bias)?;
+    activated(&x.matmul(weight)?.broadcast_add(bias)?, activation)
+}
+
+/// The activation of every number of `x`.
+pub(crate) fn activated(x: &Tensor, activation: Activation) -> Result<Tensor> {
     Ok(match activation {
-        Activation::Identity => x,
+        Activation::Identity => x.clone(),
         Activation::Tanh => x.tanh()?,
-        Activation::Relu => relu(&x)?,
-        Activation::Silu => silu(&x)?,
+        Activation::Relu => relu(x)?,
+        Activation::Silu => silu(x)?,
     })
 }
 

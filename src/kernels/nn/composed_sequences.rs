@@ -1,8 +1,9 @@
 //! Composed references of the operations over sequences, step by step; see [`super::composed`].
 
-use super::composed::deviation;
-use super::{Direction, GaussianPaths, RecursionWeights};
+use super::composed::{activated, deviation};
+use super::{Direction, GaussianPaths, GaussianRecursion};
 use crate::Result;
+use crate::math::LN_2PI;
 use candle_core::Tensor;
 use candle_nn::ops::sigmoid;
 
@@ -55,50 +56,38 @@ pub(crate) fn gated_recurrent(
     Ok(Tensor::stack(&states, 1)?) // [B, T, H]
 }
 
-/// [`super::GaussianRecursion::paths`]; `form` says whether the recursion is residual, and its floor.
+/// [`GaussianRecursion::paths`].
 pub(crate) fn gaussian_recursion(
-    weights: &RecursionWeights,
-    context: &Tensor,
+    recursion: &GaussianRecursion,
     initial: &Tensor,
     noise: &Tensor,
-    form: (bool, f64),
 ) -> Result<GaussianPaths> {
-    let ((b, s, t, x), (is_residual, floor)) = (noise.dims4()?, form);
-    let mut state = initial.reshape((b * s, x))?; // [B S, X]
-    let (mut states, mut means, mut deviations) = (Vec::new(), Vec::new(), Vec::new());
+    let (t, rows, x) = noise.dims3()?;
+    let (b, columns) = (recursion.context.dim(0)?, recursion.context.dim(2)?);
+    let h = columns - 2 * x;
+    let mut state = initial.clone(); // [R, X]
+    let (mut states, mut log_densities) = (Vec::new(), Vec::new());
     for step in 0..t {
-        let c = at(context, step)?.unsqueeze(1)?; // [B, 1, C]
-        let shared = |x: &Tensor, c: &Tensor| -> Result<Tensor> {
-            let columns = c.dim(2)?;
-            Ok(x.reshape((b, s, columns))?
-                .broadcast_add(c)?
-                .reshape((b * s, columns))?)
-        };
-        let by_state = state.matmul(weights.state)?; // [B S, H] or [B S, X]
-        let (mean, raw) = match weights.output {
-            Some((output, bias)) => {
-                let out = shared(&by_state, &c)?.tanh()?.matmul(output)?.broadcast_add(bias)?; // [B S, 2X]
-                (out.narrow(1, 0, x)?, out.narrow(1, x, x)?)
-            }
-            None => {
-                let raw = c.narrow(2, x, x)?;
-                (
-                    shared(&by_state, &c.narrow(2, 0, x)?)?,
-                    shared(&by_state.zeros_like()?, &raw)?,
-                )
-            }
-        };
-        let mean = if is_residual { (mean + &state)? } else { mean };
-        let sigma = deviation(&raw, floor)?;
-        let noise = noise.narrow(2, step, 1)?.reshape((b * s, x))?;
-        state = (&mean + (&sigma * noise)?)?;
-        for (all, one) in [(&mut states, &state), (&mut means, &mean), (&mut deviations, &sigma)] {
-            all.push(one.reshape((b, s, x))?);
+        let context = at(&recursion.context, step)?.unsqueeze(1)?; // [B, 1, H + 2X]
+        let context = context.broadcast_as((b, rows / b, columns))?.reshape((rows, columns))?;
+        let mut output = (context.narrow(1, h, 2 * x)? + state.matmul(&recursion.direct)?)?; // [R, 2X]
+        if let Some(layer) = &recursion.hidden {
+            let hidden = activated(
+                &(context.narrow(1, 0, h)? + state.matmul(&layer.state)?)?,
+                layer.activation,
+            )?;
+            output = (output + hidden.matmul(&layer.output)?)?;
         }
+        let (mean, raw) = (output.narrow(1, 0, x)?, output.narrow(1, x, x)?);
+        let sigma = deviation(&raw, recursion.floor)?;
+        let noise = at(&noise.transpose(0, 1)?, step)?;
+        state = (mean + (&sigma * &noise)?)?;
+        let terms = ((noise.sqr()? * -0.5)? - sigma.log()?)?;
+        log_densities.push((terms.sum(1)? - 0.5 * x as f64 * LN_2PI)?);
+        states.push(state.clone());
     }
     Ok(GaussianPaths {
-        states: Tensor::stack(&states, 2)?,
-        means: Tensor::stack(&means, 2)?,
-        deviations: Tensor::stack(&deviations, 2)?,
+        states: Tensor::stack(&states, 1)?,
+        log_densities: Tensor::stack(&log_densities, 1)?,
     })
 }

@@ -8,9 +8,10 @@
 //! Parameters have the rows of `x`, or one row for all. Elements are treated as one flat array, so that small
 //! dimensions vectorise as well as large ones.
 
+use super::activation::sum_rows;
 use super::arguments::RAW_LIMIT;
 use super::composed;
-use super::float::{Float, LANES, elements, vectorised, with_elements, with_float};
+use super::float::{Float, elements, vectorised, with_elements, with_float};
 use crate::math::LN_2PI;
 use crate::{Error, Result};
 use candle_core::backend::BackendStorage;
@@ -180,19 +181,6 @@ fn part<T>(parameter: &[T], whole: usize, start: usize, len: usize) -> &[T] {
         &parameter[start..start + len]
     } else {
         &parameter[..len]
-    }
-}
-
-vectorised! {
-    /// `out` `[B]` from `terms` `[B, D]`.
-    fn sum_rows<'a, T>(terms: &'a [T], d: usize, out: &'a mut [T]) {
-        for (terms, out) in terms.chunks_exact(d).zip(out) {
-            let mut sums = [T::zero(); LANES];
-            for terms in terms.chunks(LANES) {
-                sums.iter_mut().zip(terms).for_each(|(sum, &x)| *sum += x);
-            }
-            *out = sums.iter().fold(T::zero(), |total, &sum| total + sum);
-        }
     }
 }
 

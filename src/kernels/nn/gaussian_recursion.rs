@@ -2,185 +2,172 @@
 //! context per step, or of the roll-outs of a transition (reparameterised as in Kingma & Welling 2014; over time as in
 //! Krishnan et al. 2017).
 //!
-//! For t = 1, ..., T, with `x_0`, the context `c_t` and the noise `ε_t` given:
+//! For t = 1, ..., T, with `x_0`, the contexts `c_t` and `d_t` and the noise `ε_t` given:
 //!
 //! ```text
-//! h_t = tanh(x_{t-1} W + c_t)
-//! mean_t = h_t V + b              (+ x_{t-1} if residual)
-//! σ_t = floor + exp(h_t U + d)    raw numbers clamped to ±80
+//! h_t = f(x_{t-1} W + c_t)
+//! (mean_t, raw_t) = h_t V + x_{t-1} A + d_t
+//! σ_t = floor + exp(raw_t)                       raw numbers clamped to ±80
 //! x_t = mean_t + σ_t ε_t
+//! log q_t = Σ_d [-ε_td²/2 - ln σ_td] - X/2 ln 2π
 //! ```
 //!
-//! Without a hidden layer, `mean_t = x_{t-1} A + c_t` (`+ x_{t-1}`), and the raw number of `σ_t` is part of the context.
-//!
-//! Parameters: `{prefix}.state.weight`, W `[X, H]` or A `[X, X]`; with a hidden layer `{prefix}.output.weight` `[H, 2X]`,
-//! V and U side by side, and `{prefix}.output.bias` `[2X]`, b and d.
+//! Without a hidden layer, `h_t V` and `c_t` are absent. A is a linear layer beside the hidden one; the identity in its
+//! columns of the mean makes the recursion residual.
 
+use super::arguments::Activation;
 use super::gaussian_recursion_operation::{Recursion, Sizes};
-use super::{Parameters, composed, composed_sequences, normal};
-use crate::math::streams::Stream;
+use super::{composed, composed_sequences, dense};
 use crate::{Error, Result};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{D, Tensor};
 
-/// The form of a Gaussian recursion; its weights and biases are in [`Parameters`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The network of a step of a recursion, before its contexts are known: what multiplies the state before, and what
+/// multiplies everything else that a step is given.
+#[derive(Debug, Clone)]
+pub struct RecursionNetwork {
+    /// The hidden layer, if there is one.
+    pub hidden: Option<RecursionLayer>,
+    /// A. `[X, 2X]`
+    pub direct: Tensor,
+    /// From what a step is given beside the state before it to `c_t` and `d_t`, side by side; none if it is given nothing.
+    /// `[I, H + 2X]`
+    pub given: Option<Tensor>,
+    /// What is added to them. `[H + 2X]`
+    pub bias: Tensor,
+}
+
+/// The hidden layer of a recursion.
+#[derive(Debug, Clone)]
+pub struct RecursionLayer {
+    /// W. `[X, H]`
+    pub state: Tensor,
+    /// f.
+    pub activation: Activation,
+    /// V, to the means and then to the raw numbers. `[H, 2X]`
+    pub output: Tensor,
+}
+
+/// A Gaussian recursion of the sequences of a batch.
+#[derive(Debug, Clone)]
 pub struct GaussianRecursion {
-    dimension: usize,
-    hidden: Option<usize>,
-    deviation_floor: f64,
-    is_residual: bool,
+    /// The hidden layer, if there is one.
+    pub hidden: Option<RecursionLayer>,
+    /// A. `[X, 2X]`
+    pub direct: Tensor,
+    /// `c_t` and `d_t`, side by side. `[B, T, H + 2X]`
+    pub context: Tensor,
+    /// The smallest standard deviation, in the units of the states.
+    pub floor: f64,
 }
 
-/// The weights of a recursion: parameters, or functions of parameters.
-#[derive(Debug, Clone, Copy)]
-pub struct RecursionWeights<'a> {
-    /// `W` `[X, H]`, or `A` `[X, X]`.
-    pub state: &'a Tensor,
-    /// With a hidden layer, `[V U]` `[H, 2X]` and `[b d]` `[2X]`.
-    pub output: Option<(&'a Tensor, &'a Tensor)>,
-}
-
-/// Samples of a recursion for t = 1, ..., T, with their Gaussians given the state before; each `[B, S, T, X]`.
+/// Samples of a recursion for t = 1, ..., T.
 #[derive(Debug, Clone)]
 pub struct GaussianPaths {
-    /// `x_t`.
+    /// `x_t`. `[B·S, T, X]`
     pub states: Tensor,
-    /// `mean_t`.
-    pub means: Tensor,
-    /// `σ_t`, in the units of the states.
-    pub deviations: Tensor,
+    /// log q of each state given the one before, in nats. `[B·S, T]`
+    pub log_densities: Tensor,
 }
 
-impl GaussianRecursion {
-    /// A recursion of states of `dimension` X through `hidden` units H, or a linear one; `deviation_floor` is the
-    /// smallest standard deviation, in the units of the states.
-    pub fn new(dimension: usize, hidden: Option<usize>, deviation_floor: f64) -> Result<Self> {
-        let is_valid = dimension > 0 && hidden != Some(0) && deviation_floor >= 0.0 && deviation_floor.is_finite();
-        if !is_valid {
-            return Err(Error::Other(format!(
-                "a Gaussian recursion expects at least one dimension, at least one hidden unit if any, and a floor of at \
-                 least 0; got {dimension}, {hidden:?}, {deviation_floor}"
-            )));
-        }
-        Ok(Self {
-            dimension,
-            hidden,
-            deviation_floor,
-            is_residual: false,
-        })
-    }
-
-    /// The same recursion, which adds the state before to each mean.
-    pub fn residual(self) -> Self {
-        Self {
-            is_residual: true,
-            ..self
-        }
-    }
-
-    /// C, how many numbers the context has per step: H, or 2X (shifts of the mean, raw numbers) for a linear recursion.
-    pub fn context_size(&self) -> usize {
-        self.hidden.unwrap_or(2 * self.dimension)
-    }
-
-    /// Adds initial parameters: weights normal with variance `1 / I` (LeCun et al. 1998), biases 0. The weight of the
-    /// state draws from the generator `stream.at(0)`, that of the output from `stream.at(1)`, in f64.
-    pub fn initial(
-        &self,
-        prefix: &str,
-        parameters: &mut Parameters,
-        dtype: DType,
-        device: &Device,
-        stream: &Stream,
-    ) -> Result<()> {
-        let x = self.dimension;
-        let mut insert = |name: &str, value: Tensor| {
-            parameters.insert(format!("{prefix}.{name}"), &value.to_dtype(dtype)?.to_device(device)?)
-        };
-        let weight = |index: u64, inputs: usize, outputs: usize| -> Result<Tensor> {
-            let numbers = normal(stream.at(index), (inputs, outputs), DType::F64, &Device::Cpu)?;
-            Ok((numbers / (inputs as f64).sqrt())?)
-        };
-        insert("state.weight", weight(0, x, self.hidden.unwrap_or(x))?)?;
-        if let Some(h) = self.hidden {
-            insert("output.weight", weight(1, h, 2 * x)?)?;
-            insert("output.bias", Tensor::zeros(2 * x, DType::F64, &Device::Cpu)?)?;
-        }
-        Ok(())
-    }
-
-    /// The parameters under `prefix`.
-    pub fn weights<'a>(&self, parameters: &'a Parameters, prefix: &str) -> Result<RecursionWeights<'a>> {
-        let get = |name: &str| parameters.get(&format!("{prefix}.{name}"));
-        let output = self
-            .hidden
-            .map(|_| Result::Ok((get("output.weight")?, get("output.bias")?)));
-        Ok(RecursionWeights {
-            state: get("state.weight")?,
-            output: output.transpose()?,
-        })
-    }
-
-    /// S paths for each of B contexts: `context` `[B, T, C]`, shared by the samples, `initial` `[X]` or `[B, S, X]`,
-    /// `noise` `[B, S, T, X]`, standard normal. The noise is a constant; gradients reach everything else.
+impl RecursionNetwork {
+    /// The recursion of B sequences of T steps, which are given these numbers `[B, T, I]`, if any.
     ///
     /// # Errors
     /// If sizes disagree.
-    pub fn paths(
-        &self,
-        weights: &RecursionWeights,
-        context: &Tensor,
-        initial: &Tensor,
-        noise: &Tensor,
-    ) -> Result<GaussianPaths> {
-        let sizes = self.sizes(weights, context, initial, noise)?;
-        let Sizes { b, s, x, .. } = sizes;
-        let initial = initial.broadcast_as((b, s, x))?.contiguous()?;
-        let noise = noise.detach().contiguous()?;
-        if composed::wanted(context) {
-            let form = (self.is_residual, self.deviation_floor);
-            return composed_sequences::gaussian_recursion(weights, context, &initial, &noise, form);
-        }
-        let weights = match weights.output {
-            Some((output, bias)) => Tensor::cat(&[&weights.state.flatten_all()?, &output.flatten_all()?, bias], 0)?,
-            None => weights.state.flatten_all()?.contiguous()?,
+    pub fn recursion(&self, given: Option<&Tensor>, (b, t): (usize, usize), floor: f64) -> Result<GaussianRecursion> {
+        let columns = self.bias.dim(0)?;
+        let context = match (given, &self.given) {
+            (Some(given), Some(weight)) => dense(
+                &given.contiguous()?.flatten_to(1)?,
+                weight,
+                &self.bias,
+                Activation::Identity,
+            )?,
+            (None, None) => self.bias.broadcast_as((b * t, columns))?,
+            _ => {
+                return Err(Error::Other(
+                    "a recursion is given numbers, and has weights for none, or the reverse".into(),
+                ));
+            }
         };
-        let recursion = Recursion::new(sizes, self.is_residual, self.deviation_floor, noise);
-        let all = context.contiguous()?.apply_op3(&initial, &weights, recursion)?; // [3, B, S, T, X]
+        Ok(GaussianRecursion {
+            hidden: self.hidden.clone(),
+            direct: self.direct.clone(),
+            context: context.reshape((b, t, columns))?,
+            floor,
+        })
+    }
+}
+
+impl GaussianRecursion {
+    /// S paths for each of B sequences: `initial` `[B·S, X]`, `noise` `[T, B·S, X]`, standard normal. The noise is a
+    /// constant; gradients reach everything else. Rows are ordered by sequence, then by sample.
+    ///
+    /// # Errors
+    /// If sizes disagree.
+    pub fn paths(&self, initial: &Tensor, noise: &Tensor) -> Result<GaussianPaths> {
+        let sizes = self.sizes(initial, noise)?;
+        let noise = noise.detach().contiguous()?;
+        let f = match &self.hidden {
+            Some(layer) => layer.activation.saturation(),
+            None => Activation::Identity.saturation(),
+        };
+        let Some(f) = f.filter(|_| !composed::wanted(initial)) else {
+            return composed_sequences::gaussian_recursion(self, initial, &noise);
+        };
+        let weights = match &self.hidden {
+            Some(layer) => Tensor::cat(
+                &[
+                    layer.state.flatten_all()?,
+                    layer.output.flatten_all()?,
+                    self.direct.flatten_all()?,
+                ],
+                0,
+            )?,
+            None => self.direct.flatten_all()?,
+        };
+        let (rows, Sizes { t, x, .. }) = (sizes.rows(), sizes);
+        let recursion = Recursion::new(sizes, f, self.floor, noise);
+        let context = self.context.contiguous()?;
+        let all = context.apply_op3(&initial.contiguous()?, &weights.contiguous()?, recursion)?; // [R T (X + 1)]
         Ok(GaussianPaths {
-            states: all.get(0)?,
-            means: all.get(1)?,
-            deviations: all.get(2)?,
+            states: all.narrow(0, 0, rows * t * x)?.reshape((rows, t, x))?,
+            log_densities: all.narrow(0, rows * t * x, rows * t)?.reshape((rows, t))?,
         })
     }
 
-    fn sizes(&self, weights: &RecursionWeights, context: &Tensor, initial: &Tensor, noise: &Tensor) -> Result<Sizes> {
-        let (x, c) = (self.dimension, self.context_size());
-        let fits_weights = match (self.hidden, weights.output) {
-            (Some(h), Some((output, bias))) => {
-                weights.state.dims() == [x, h] && output.dims() == [h, 2 * x] && bias.dims() == [2 * x]
-            }
-            (None, None) => weights.state.dims() == [x, x],
-            _ => false,
-        };
-        if let &[b, s, t, columns] = noise.dims() {
-            let fits_initial = initial.dims() == [x] || initial.dims() == [b, s, x];
-            let fits_context = context.dims() == [b, t, c] && columns == x && b > 0 && s > 0 && t > 0;
-            if fits_weights && fits_initial && fits_context {
-                let hidden = self.hidden;
+    fn sizes(&self, initial: &Tensor, noise: &Tensor) -> Result<Sizes> {
+        let x = initial.dim(D::Minus1)?;
+        let hidden = self
+            .hidden
+            .as_ref()
+            .map_or(0, |layer| layer.state.dims().last().copied().unwrap_or(0));
+        let fits_layer = self.hidden.as_ref().is_none_or(|layer| {
+            hidden > 0 && layer.state.dims() == [x, hidden] && layer.output.dims() == [hidden, 2 * x]
+        });
+        if let (&[b, t, c], &[steps, rows, columns]) = (self.context.dims(), noise.dims()) {
+            let fits = fits_layer
+                && self.direct.dims() == [x, 2 * x]
+                && c == hidden + 2 * x
+                && initial.dims() == [rows, x]
+                && (steps, columns) == (t, x)
+                && b * t * x > 0
+                && rows > 0
+                && rows % b == 0;
+            if fits {
+                let s = rows / b;
                 return Ok(Sizes { b, s, t, x, hidden });
             }
         }
+        let layer = self.hidden.as_ref();
         Err(Error::Other(format!(
-            "a Gaussian recursion of {x} dimensions and hidden layer {:?} expects a context [B, T, {c}], an initial state \
-             [{x}] or [B, S, {x}], noise [B, S, T, {x}], none of them empty, and its own weights; got {:?}, {:?}, {:?}, \
-             weights {:?} and {:?}",
-            self.hidden,
-            context.dims(),
+            "a Gaussian recursion expects a context [B, T, H + 2X], an initial state [B·S, X], noise [T, B·S, X], none of \
+             them empty, and weights [X, H], [H, 2X] and [X, 2X]; got {:?}, {:?}, {:?}, weights {:?} and {:?}",
+            self.context.dims(),
             initial.dims(),
             noise.dims(),
-            weights.state.dims(),
-            weights.output.map(|(output, bias)| (output.dims(), bias.dims()))
+            layer.map(|layer| (layer.state.dims(), layer.output.dims())),
+            self.direct.dims(),
         )))
     }
 }

@@ -50,7 +50,7 @@ pub use composed::with_composed;
 pub use dense::dense;
 pub use density::{bernoulli_log_density, gaussian_log_density};
 pub use gated_recurrent::GatedRecurrent;
-pub use gaussian_recursion::{GaussianPaths, GaussianRecursion, RecursionWeights};
+pub use gaussian_recursion::{GaussianPaths, GaussianRecursion, RecursionLayer, RecursionNetwork};
 pub use gradients::backward;
 pub use log_sum_exp::{log_softmax, log_sum_exp};
 pub use mean::mean;

@@ -55,6 +55,17 @@ impl Perceptron {
         self.sizes.len() - 1
     }
 
+    /// The non-linearity between hidden layers.
+    pub fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    /// Weight `[I, O]` and bias `[O]` of dense layer `i`.
+    pub fn layer<'a>(&self, parameters: &'a Parameters, prefix: &str, i: usize) -> Result<(&'a Tensor, &'a Tensor)> {
+        let get = |kind: &str| parameters.get(&format!("{prefix}.{i}.{kind}"));
+        Ok((get("weight")?, get("bias")?))
+    }
+
     /// Adds initial parameters: weights normal with variance `1 / I` (LeCun et al. 1998), biases 0.
     ///
     /// Layer `i` draws from the generator `stream.at(i)` in f64, row by row, so that networks of the same sizes start

@@ -5,7 +5,7 @@ use super::transition::Condition;
 use crate::Result;
 use crate::data::{Batch, Steps, repeated};
 use crate::error::provided;
-use crate::model::{Carried, LinearEmission, Normal, Sequential};
+use crate::model::{Carried, LinearEmission, Normal, Sequential, Span, TransitionRecursion};
 use crate::nn::{GatedRecurrent, Parameters};
 use candle_core::{D, Tensor};
 use std::sync::Arc;
@@ -70,21 +70,9 @@ impl Conditioned {
         Self::of_steps(self.core.clone(), self.theta.clone(), self.steps.narrow(start, count)?)
     }
 
-    /// Rows `[B, T, D]` of steps `from..from + count`, for S samples: `[B·S·count, D]`.
-    fn rows(&self, tensor: &Tensor, from: usize, count: usize, samples: usize) -> Result<Tensor> {
-        let part = repeated(&tensor.narrow(1, from, count)?.contiguous()?, samples)?;
-        Ok(part.flatten_to(1)?)
-    }
-
-    /// The transition of states `[N, X]` whose inputs are the rows of `from..from + count`, with h of the steps after them
-    /// `[N, H]`.
-    fn moved(
-        &self,
-        states: &Tensor,
-        deterministic: Option<&Tensor>,
-        (from, count, samples): (usize, usize, usize),
-    ) -> Result<Normal> {
-        let rows = |tensor: &Option<Tensor>| tensor.as_ref().map(|u| self.rows(u, from, count, samples)).transpose();
+    /// The transition of states `[N, X]` of these steps, with h of the steps after them `[N, H]`.
+    fn moved(&self, states: &Tensor, deterministic: Option<&Tensor>, steps: Span) -> Result<Normal> {
+        let rows = |tensor: &Option<Tensor>| tensor.as_ref().map(|u| steps.rows(u)).transpose();
         let (inputs, standardized) = (rows(&self.steps.inputs)?, rows(&self.standardized_inputs)?);
         let condition = Condition {
             state: states,
@@ -118,24 +106,29 @@ impl Conditioned {
         Ok(Some(Tensor::cat(&[first, later], 1)?))
     }
 
-    /// What is there at steps `from..from + count`; none if nothing is missing there. `[B·S·count, O]`
-    fn present(&self, from: usize, count: usize, samples: usize) -> Result<Option<Tensor>> {
+    /// The transition of all steps but the last, at paths `[B·S, T, X]` with h of all steps `[B·S, T, H]`.
+    /// `[B·S·(T − 1), X]`
+    fn moved_along(&self, paths: &Tensor, deterministic: Option<&Tensor>, samples: usize) -> Result<Normal> {
+        let later = paths.dim(1)? - 1;
+        let part = |tensor: &Tensor, from| tensor.narrow(1, from, later)?.contiguous()?.flatten_to(1);
+        let h = deterministic.map(|h| part(h, 1)).transpose()?;
+        self.moved(&part(paths, 0)?, h.as_ref(), before_last(later + 1, samples))
+    }
+
+    /// What is there at these steps; none if nothing is missing there. `[N, O]`
+    fn present(&self, steps: Span) -> Result<Option<Tensor>> {
         if let Some(present) = &self.steps.present {
-            return Ok(Some(self.rows(present, from, count, samples)?));
+            return Ok(Some(steps.rows(present)?));
         }
         let Some(mask) = &self.steps.mask else { return Ok(None) };
         let wide = mask.unsqueeze(D::Minus1)?.broadcast_as(self.target.shape())?;
-        Ok(Some(self.rows(&wide.contiguous()?, from, count, samples)?))
+        Ok(Some(steps.rows(&wide)?))
     }
 
-    /// log p(o_t | x_t) of these steps. States: `[B·S·count, X]` with h `[B·S·count, H]`; result `[B·S·count]`
-    fn emitted(
-        &self,
-        states: (&Tensor, Option<&Tensor>),
-        (from, count, samples): (usize, usize, usize),
-    ) -> Result<Tensor> {
-        let target = self.rows(&self.target, from, count, samples)?;
-        let present = self.present(from, count, samples)?;
+    /// log p(o_t | x_t) of these steps. States: `[N, X]` with h `[N, H]`; result `[N]`
+    fn emitted(&self, states: (&Tensor, Option<&Tensor>), steps: Span) -> Result<Tensor> {
+        let target = steps.rows(&self.target)?;
+        let present = self.present(steps)?;
         self.core
             .emission
             .log_prob(&self.theta, states, &target, present.as_ref())
@@ -154,7 +147,12 @@ impl Conditioned {
         let (b, s, count, x) = now.dims4()?;
         let flat = |states: &Tensor| states.contiguous()?.reshape((b * s * count, x));
         let h = h.map(|h| h.contiguous()?.flatten_to(1)).transpose()?;
-        let normal = self.moved(&flat(now)?, h.as_ref(), (0, count, s))?;
+        let steps = Span {
+            from: 0,
+            count,
+            samples: s,
+        };
+        let normal = self.moved(&flat(now)?, h.as_ref(), steps)?;
         let density = normal.log_prob(&flat(next)?)?.reshape((b, s, count))?;
         let density = match &self.steps.mask {
             Some(mask) => density.broadcast_mul(&mask.narrow(1, 1, count)?.unsqueeze(1)?)?,
@@ -168,7 +166,12 @@ impl Conditioned {
         let (b, s, t, x) = paths.dims4()?;
         let states = paths.contiguous()?.reshape((b * s * t, x))?;
         let h = h.map(|h| h.flatten_to(1)).transpose()?;
-        let density = self.emitted((&states, h.as_ref()), (0, t, s))?;
+        let steps = Span {
+            from: 0,
+            count: t,
+            samples: s,
+        };
+        let density = self.emitted((&states, h.as_ref()), steps)?;
         Ok(density.reshape((b, s, t))?.sum(D::Minus1)?)
     }
 
@@ -187,6 +190,15 @@ impl Conditioned {
         };
         let emission = with_emission.then(|| self.emission_at(paths, h.as_ref()));
         Ok([Some(initial), Some(transition), emission.transpose()?])
+    }
+}
+
+/// All of `steps` steps but the last.
+fn before_last(steps: usize, samples: usize) -> Span {
+    Span {
+        from: 0,
+        count: steps - 1,
+        samples,
     }
 }
 
@@ -221,14 +233,13 @@ impl Sequential for Conditioned {
         })
     }
 
-    fn transitions(&self, from: usize, count: usize, carried: &Carried) -> Result<(Normal, Option<Tensor>)> {
+    fn transitions(&self, steps: Span, carried: &Carried) -> Result<(Normal, Option<Tensor>)> {
         let rows = carried.state.dim(0)?;
-        let steps = (from, count, rows / (self.steps.dims().0 * count));
         let h = match self.core.transition.cell() {
             None => None,
             Some(_) => {
                 let inputs = self.standardized_inputs.as_ref();
-                let inputs = inputs.map(|u| self.rows(u, from, count, steps.2)).transpose()?;
+                let inputs = inputs.map(|u| steps.rows(u)).transpose()?;
                 let inputs = [Some(&carried.state), inputs.as_ref()].into_iter().flatten();
                 let inputs = Tensor::cat(&inputs.collect::<Vec<_>>(), 1)?.unsqueeze(1)?;
                 let next = self
@@ -252,9 +263,25 @@ impl Sequential for Conditioned {
         })
     }
 
+    fn transitions_along(&self, paths: &Tensor) -> Result<Normal> {
+        let (rows, steps, _) = paths.dims3()?;
+        let samples = rows / self.steps.dims().0;
+        let h = self.deterministic_path(paths, samples)?;
+        self.moved_along(paths, h.as_ref(), samples)?
+            .broadcast(rows * (steps - 1))
+    }
+
+    fn recursion(&self) -> Result<Option<TransitionRecursion>> {
+        let (b, steps) = self.steps.dims();
+        let before = |u: &Option<Tensor>| u.as_ref().map(|u| u.narrow(1, 0, steps - 1)).transpose();
+        let (inputs, standardized) = (before(&self.steps.inputs)?, before(&self.standardized_inputs)?);
+        let inputs = (inputs.as_ref(), standardized.as_ref());
+        self.core.transition.recursion(&self.theta, inputs, (b, steps - 1))
+    }
+
     fn emission(&self, t: usize, carried: &Carried) -> Result<Tensor> {
-        let samples = carried.state.dim(0)? / self.steps.dims().0;
-        self.emitted((&carried.state, carried.deterministic.as_ref()), (t, 1, samples))
+        let step = Span::step(t, carried.state.dim(0)? / self.steps.dims().0);
+        self.emitted((&carried.state, carried.deterministic.as_ref()), step)
     }
 
     fn linear_emission(&self) -> Result<Option<LinearEmission>> {

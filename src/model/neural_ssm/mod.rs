@@ -16,6 +16,7 @@ mod joint;
 mod keys;
 mod linear;
 mod model;
+mod recursion;
 mod transition;
 
 pub use keys::{

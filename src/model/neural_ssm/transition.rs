@@ -11,7 +11,7 @@ use crate::{Error, Result};
 use candle_core::{D, DType, Device, Tensor};
 
 /// The prefix of its parameters.
-const TRANSITION: &str = "transition";
+pub(super) const TRANSITION: &str = "transition";
 /// The prefix of the parameters of the recurrent network.
 const CELL: &str = "transition.cell";
 /// Where a linear transition starts, on the diagonal: states that change slowly.
@@ -74,7 +74,7 @@ pub(super) struct Transition {
     pub function: Function,
     /// Raw standard deviations; none if they are outputs of the network. `[1, X]`
     pub raw: Option<Entries>,
-    states: usize,
+    pub(super) states: usize,
     floor: f64,
 }
 

@@ -4,17 +4,15 @@ use super::SequenceFamily;
 use super::networks::Networks;
 use crate::Result;
 use crate::data::repeated;
-use crate::model::{Carried, Normal, Proposal, Sequential};
-use crate::nn::Parameters;
-use candle_core::Tensor;
+use crate::model::{Normal, Proposal, Sequential, Span, TransitionRecursion};
+use crate::nn::{GaussianRecursion, Parameters, RecursionLayer};
+use candle_core::{D, Tensor};
 use std::sync::Arc;
 
 /// q_φ(x_t | x_{t−1}, o, u) of the sequences of a batch.
 #[derive(Debug, Clone)]
 pub(super) struct Chain {
     networks: Networks,
-    /// The number of sequences, B.
-    sequences: usize,
     parameters: Parameters,
     /// `[B, T, C]`
     context: Tensor,
@@ -24,32 +22,39 @@ impl Chain {
     /// The distribution of the sequences of `model`.
     pub fn new(networks: Networks, model: &dyn Sequential, parameters: &Parameters) -> Result<Self> {
         Ok(Self {
-            sequences: model.steps().dims().0,
             context: networks.context(model, parameters)?,
             parameters: parameters.clone(),
             networks,
         })
     }
+
+    /// The Gaussians that the network gives for these steps.
+    fn own(&self, steps: Span, before: Option<&Tensor>, is_relative: bool) -> Result<Normal> {
+        let gaussian = |seen: &Tensor, before| self.networks.gaussian(&self.parameters, seen, before, is_relative);
+        if self.networks.family.is_chain() {
+            return gaussian(&steps.rows(&self.context)?, before);
+        }
+        let seen = self.context.narrow(1, steps.from, steps.count)?.contiguous()?; // [B, count, C]
+        let all = gaussian(&seen.flatten_to(1)?, None)?;
+        let wide = |parameter: Tensor| -> Result<Tensor> {
+            let (b, count, _) = seen.dims3()?;
+            let rows = parameter.reshape((b, count, parameter.dim(1)?))?;
+            Ok(repeated(&rows, steps.samples)?.flatten_to(1)?)
+        };
+        Ok(Normal {
+            mean: wide(all.mean)?,
+            raw: wide(all.raw)?,
+            floor: all.floor,
+        })
+    }
 }
 
 impl Proposal for Chain {
-    fn propose(
-        &self,
-        t: usize,
-        rows: usize,
-        carried: Option<&Carried>,
-        prior: Option<&Normal>,
-    ) -> Result<Option<Normal>> {
-        let previous = carried.map(|carried| &carried.state);
-        let own = |is_relative| {
-            let seen = self.context.narrow(1, t, 1)?.squeeze(1)?.contiguous()?;
-            let seen = repeated(&seen, rows / self.sequences)?;
-            self.networks.gaussian(&self.parameters, &seen, previous, is_relative)
-        };
+    fn propose(&self, steps: Span, before: Option<&Tensor>, prior: Option<&Normal>) -> Result<Option<Normal>> {
         match (self.networks.family, prior) {
-            (SequenceFamily::InitialOnly, _) if t > 0 => Ok(None),
+            (SequenceFamily::InitialOnly, _) if steps.from > 0 => Ok(None),
             (SequenceFamily::TransitionNoise, Some(prior)) => {
-                let noise = own(true)?;
+                let noise = self.own(steps, before, true)?;
                 let deviation = prior.deviation()?;
                 Ok(Some(Normal {
                     mean: (&prior.mean + (&deviation * &noise.mean)?)?,
@@ -57,7 +62,24 @@ impl Proposal for Chain {
                     floor: noise.floor,
                 }))
             }
-            _ => own(false).map(Some),
+            _ => self.own(steps, before, false).map(Some),
+        }
+    }
+
+    fn recursion(&self, transition: Option<&TransitionRecursion>) -> Result<Option<GaussianRecursion>> {
+        let own = |is_relative| {
+            let later = self.context.dim(1)? - 1;
+            let seen = self.context.narrow(1, 1, later)?;
+            self.networks.recursion(&self.parameters, &seen, is_relative)
+        };
+        match (self.networks.family, transition) {
+            (SequenceFamily::Filtering | SequenceFamily::Smoothing, _) => own(false),
+            (SequenceFamily::InitialOnly, Some(transition)) => Ok(Some(transition.steps.clone())),
+            (SequenceFamily::TransitionNoise, Some(transition)) => match own(true)? {
+                Some(noise) => with_noise(transition, &noise),
+                None => Ok(None),
+            },
+            _ => Ok(None),
         }
     }
 
@@ -65,12 +87,8 @@ impl Proposal for Chain {
         self.networks.family.uses_transition()
     }
 
-    fn all(&self) -> Result<Option<Normal>> {
-        if self.networks.family.is_chain() || self.networks.family.uses_transition() {
-            return Ok(None);
-        }
-        let rows = self.context.contiguous()?.flatten_to(1)?;
-        self.networks.gaussian(&self.parameters, &rows, None, false).map(Some)
+    fn is_independent(&self) -> bool {
+        !self.networks.family.is_chain() && !self.networks.family.uses_transition()
     }
 
     fn is_point(&self) -> bool {
@@ -84,4 +102,50 @@ impl Proposal for Chain {
             ..self.clone()
         })
     }
+}
+
+/// The recursion of x_t = m + σ ε, with the mean m and the deviation σ of a transition whose noise is constant, and ε
+/// drawn by `noise`. Its hidden layer holds those of both side by side; none if their activations differ.
+fn with_noise(transition: &TransitionRecursion, noise: &GaussianRecursion) -> Result<Option<GaussianRecursion>> {
+    let Some(raw) = &transition.raw else { return Ok(None) };
+    let steps = &transition.steps;
+    let x = raw.dim(1)?;
+    let deviation = Normal {
+        mean: raw.clone(),
+        raw: raw.clone(),
+        floor: steps.floor,
+    };
+    let deviation = deviation.deviation()?; // [1, X]
+    let scales = Tensor::cat(&[&deviation, &deviation.ones_like()?], 1)?; // [1, 2X]
+    let hidden = match (&steps.hidden, &noise.hidden) {
+        (Some(a), Some(b)) if a.activation != b.activation => return Ok(None),
+        (Some(a), Some(b)) => Some(RecursionLayer {
+            state: Tensor::cat(&[&a.state, &b.state], 1)?,
+            activation: a.activation,
+            output: Tensor::cat(&[&a.output, &b.output.broadcast_mul(&scales)?], 0)?,
+        }),
+        (Some(a), None) => Some(a.clone()),
+        (None, Some(b)) => Some(RecursionLayer {
+            output: b.output.broadcast_mul(&scales)?,
+            ..b.clone()
+        }),
+        (None, None) => None,
+    };
+    // Of both contexts: the part of the hidden layer, and that of means and raw numbers.
+    let split = |recursion: &GaussianRecursion| -> Result<(Option<Tensor>, Tensor)> {
+        let units = recursion.context.dim(D::Minus1)? - 2 * x;
+        let layer = (units > 0).then(|| recursion.context.narrow(2, 0, units)).transpose()?;
+        Ok((layer, recursion.context.narrow(2, units, 2 * x)?))
+    };
+    let ((first, mean), (second, drawn)) = (split(steps)?, split(noise)?);
+    let mean = mean.narrow(2, 0, x)?;
+    let constant = deviation.log()?.unsqueeze(0)?.broadcast_as(mean.shape())?;
+    let outputs = (drawn.broadcast_mul(&scales)? + Tensor::cat(&[&mean, &constant], 2)?)?;
+    let context: Vec<Tensor> = [first, second, Some(outputs)].into_iter().flatten().collect();
+    Ok(Some(GaussianRecursion {
+        hidden,
+        direct: (&steps.direct + noise.direct.broadcast_mul(&scales)?)?,
+        context: Tensor::cat(&context, 2)?,
+        floor: noise.floor,
+    }))
 }

@@ -4,7 +4,9 @@ use super::{Recognition, Sees, SequenceFamily};
 use crate::Result;
 use crate::math::streams::Streams;
 use crate::model::{Joint, Latents, Normal, Sequential};
-use crate::nn::{Activation, Direction, GatedRecurrent, Parameters, Perceptron};
+use crate::nn::{
+    Activation, Direction, GatedRecurrent, GaussianRecursion, Parameters, Perceptron, RecursionLayer, RecursionNetwork,
+};
 use crate::posterior::recognition::DEVIATION_FLOOR;
 use candle_core::{D, DType, Tensor};
 
@@ -189,6 +191,61 @@ impl Networks {
                 floor: DEVIATION_FLOOR,
             },
         })
+    }
+
+    /// The Gaussians of a chain, [`Networks::gaussian`], as a recursion over the steps of the context `[B, T, C]`; none with
+    /// more than one hidden layer. The scale of the states is in the weights.
+    pub fn recursion(
+        &self,
+        parameters: &Parameters,
+        context: &Tensor,
+        is_relative: bool,
+    ) -> Result<Option<GaussianRecursion>> {
+        let (b, t, c) = context.dims3()?;
+        let log_scale = parameters.get(LOG_SCALE)?; // [1, X]
+        let scale = log_scale.exp()?;
+        let scales = Tensor::cat(&[&scale, &scale.ones_like()?], 1)?; // [1, 2X]
+        let shifts = Tensor::cat(&[&log_scale.zeros_like()?, log_scale], 1)?.squeeze(0)?;
+        let scaled = |outputs: &Tensor| -> Result<Tensor> {
+            Ok(match is_relative {
+                true => outputs.clone(),
+                false => outputs.broadcast_mul(&scales)?,
+            })
+        };
+        let shifted = |bias: &Tensor| -> Result<Tensor> {
+            Ok(match is_relative {
+                true => bias.clone(),
+                false => ((bias * scales.squeeze(0)?)? + &shifts)?,
+            })
+        };
+        // Inputs are the context, then the state before.
+        let of_context = |weight: &Tensor| weight.narrow(0, 0, c);
+        let of_state = |weight: &Tensor| weight.narrow(0, c, self.states)?.broadcast_div(&scale.t()?);
+        let (weight, first) = self.head.layer(parameters, HEAD, 0)?;
+        let network = match (&self.skip, self.head.layers()) {
+            (None, 1) => RecursionNetwork {
+                hidden: None,
+                direct: scaled(&of_state(weight)?)?,
+                given: Some(scaled(&of_context(weight)?)?),
+                bias: shifted(first)?,
+            },
+            (Some(skip), 2) => {
+                let (output, last) = self.head.layer(parameters, HEAD, 1)?;
+                let (direct, beside) = skip.layer(parameters, SKIP, 0)?;
+                RecursionNetwork {
+                    hidden: Some(RecursionLayer {
+                        state: of_state(weight)?,
+                        activation: self.head.activation(),
+                        output: scaled(output)?,
+                    }),
+                    direct: scaled(&of_state(direct)?)?,
+                    given: Some(Tensor::cat(&[&of_context(weight)?, &scaled(&of_context(direct)?)?], 1)?),
+                    bias: Tensor::cat(&[first, &shifted(&(last + beside)?)?], 0)?,
+                }
+            }
+            _ => return Ok(None),
+        };
+        network.recursion(Some(context), (b, t), DEVIATION_FLOOR).map(Some)
     }
 }
 

@@ -4,8 +4,8 @@ use crate::sequences::case::{Case, assert_unbiased, distance, norm, splits};
 use candle_core::{DType, Device, Tensor};
 use latent_lab::data::{Batch, Dataset};
 use latent_lab::math::streams::Streams;
-use latent_lab::model::{Latents, Model, ModelConfig};
-use latent_lab::nn::{Parameters, backward};
+use latent_lab::model::{Carried, Latents, Model, ModelConfig, Normal, Span};
+use latent_lab::nn::{self, Parameters, backward};
 use latent_lab::objective::ObjectiveConfig;
 use latent_lab::posterior::{Distribution, PosteriorConfig};
 
@@ -723,6 +723,114 @@ fn a_sequence_cut_in_two_is_the_whole() {
         assert!(
             distance(&sums, &whole) < 1e-9 * norm(&whole),
             "{model}: {sums:?} {whole:?}"
+        );
+    }
+}
+
+/// Paths `[B, S, T, X]` and log q `[B, S]` of draws.
+fn drawn(case: &Neural, samples: usize) -> (Tensor, Tensor) {
+    let batch = case.batch();
+    let joint = case.model.joint(&case.theta, &batch).expect("a joint");
+    let network = case.posterior.network().expect("a network");
+    let q = network.recognition.apply(joint.as_ref(), &case.theta).expect("q");
+    let generator = &mut Streams::new(5).named("draws").at(0);
+    let (latents, log_q) = q.draw_with_log_prob(samples, generator).expect("draws");
+    let Latents::Paths(paths) = latents else {
+        panic!("paths")
+    };
+    (paths, log_q.expect("a density"))
+}
+
+/// The same, one state after another, as a particle filter moves its particles.
+fn stepwise(case: &Neural, samples: usize) -> latent_lab::Result<(Tensor, Tensor)> {
+    let batch = case.batch();
+    let joint = case.model.joint(&case.theta, &batch)?;
+    let network = case.posterior.network().expect("a network");
+    let q = network.recognition.apply(joint.as_ref(), &case.theta)?;
+    let (model, proposal) = (joint.sequential().expect("states"), q.proposal().expect("a proposal"));
+    let ((b, steps), x) = (model.steps().dims(), model.states());
+    let rows = b * samples;
+    let generator = &mut Streams::new(5).named("draws").at(0);
+    let mut carried: Option<Carried> = None;
+    let (mut path, mut logs) = (Vec::new(), Vec::new());
+    for t in 0..steps {
+        let (prior, deterministic): (Normal, _) = match &carried {
+            None => (model.initial()?.broadcast(rows)?, None),
+            Some(before) => model.transition(t - 1, before)?,
+        };
+        let before = carried.as_ref().map(|before| &before.state);
+        let q = proposal.propose(Span::step(t, samples), before, Some(&prior))?;
+        let q = q.unwrap_or(prior);
+        let state = q.draw(&nn::normal(&mut *generator, (rows, x), DType::F64, &Device::Cpu)?)?;
+        logs.push(q.log_prob(&state)?);
+        path.push(state.clone());
+        carried = Some(match t {
+            0 => model.begin(state)?,
+            _ => Carried { state, deterministic },
+        });
+    }
+    let mut logs = Tensor::stack(&logs, 1)?.reshape((b, samples, steps))?;
+    if let Some(mask) = &model.steps().mask {
+        logs = logs.broadcast_mul(&mask.unsqueeze(1)?)?;
+    }
+    Ok((Tensor::stack(&path, 1)?.reshape((b, samples, steps, x))?, logs.sum(2)?))
+}
+
+/// Paths and log q of sequences of several lengths, and their gradients, are those of one state after another, whether all
+/// steps are one operation or not.
+#[test]
+fn paths_are_those_of_one_state_after_another() {
+    let posterior = |hidden: &str, family: &str| {
+        let text = format!("kind = 'amortised'\nhidden = {hidden}\nrecurrent_units = 3\n{family}");
+        toml::from_str::<PosteriorConfig>(&text).expect("a posterior")
+    };
+    // Independent steps draw sequence by sequence, so their numbers are others.
+    let families = &FAMILIES[3..];
+    let mut cases: Vec<(&str, &str, &str)> = Vec::new();
+    for family in families {
+        cases.extend(["[]", "[3]\nactivation = 'relu'", "[3, 2]"].map(|hidden| (MODELS[1], hidden, *family)));
+        cases.extend(MODELS.iter().map(|model| (*model, "[3]", *family)));
+        cases.push((LINEAR, "[]", family));
+    }
+    for (model, hidden, family) in cases {
+        let case = Neural::new(model, posterior(hidden, family));
+        assert!(
+            case.batch()
+                .lengths
+                .is_some_and(|lengths| lengths.iter().any(|l| *l != lengths[0]))
+        );
+        let weigh = |(paths, log_q): (Tensor, Tensor)| -> latent_lab::Result<(Vec<f64>, Vec<f64>)> {
+            let weights = nn::normal(
+                Streams::new(6).named("weights").at(0),
+                paths.shape(),
+                DType::F64,
+                &Device::Cpu,
+            )?;
+            let gradients = backward(&((&paths * weights)?.sum_all()? + log_q.sum_all()?)?)?;
+            let gradients = case.theta.iter().flat_map(|(_, var)| match gradients.get(var) {
+                Some(gradient) => numbers(gradient),
+                None => vec![0.0; var.elem_count()],
+            });
+            Ok(([numbers(&paths), numbers(&log_q)].concat(), gradients.collect()))
+        };
+        let fused = weigh(drawn(&case, 2)).expect("gradients");
+        let composed = weigh(stepwise(&case, 2).expect("paths")).expect("gradients");
+        let what = format!("{model}\n{family}, hidden {hidden}");
+        assert!(distance(&fused.0, &composed.0) < 1e-10 * norm(&composed.0), "{what}");
+        assert!(
+            distance(&fused.1, &composed.1) < 1e-9 * norm(&composed.1),
+            "{what}, gradients"
+        );
+        let batch = case.batch();
+        let joint = case.model.joint(&case.theta, &batch).expect("a joint");
+        let (paths, log_q) = drawn(&case, 2);
+        let again = case
+            .posterior
+            .log_q(joint.as_ref(), &case.theta, &Latents::Paths(paths))
+            .expect("a density");
+        assert!(
+            distance(&numbers(&again), &numbers(&log_q)) < 1e-8 * norm(&numbers(&log_q)),
+            "{what}, log q"
         );
     }
 }
