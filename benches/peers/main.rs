@@ -8,6 +8,7 @@
 mod environments;
 mod mixture;
 mod network;
+mod sequence;
 mod state_space;
 mod vae;
 
@@ -47,6 +48,7 @@ fn answer_to(line: &str) -> Result<Value> {
     enum Request {
         Network(network::Request),
         Vae(vae::Request),
+        Sequence(sequence::Request),
         Mixture(mixture::Request),
         Expectation(state_space::Request),
         CartPole(environments::Request),
@@ -60,6 +62,7 @@ fn answer_to(line: &str) -> Result<Value> {
     match request {
         Request::Network(request) => request.answer(),
         Request::Vae(request) => request.answer(),
+        Request::Sequence(request) => request.answer(),
         Request::Mixture(request) => request.answer(),
         Request::Expectation(request) => request.answer(),
         Request::CartPole(request) => Ok(request.cart_pole()),

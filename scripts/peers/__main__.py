@@ -5,12 +5,13 @@ import pathlib
 import sys
 import tempfile
 
-from . import environments, mixture, network, program, report, state_space, vae
+from . import environments, mixture, network, program, report, sequence, state_space, vae
 from .measure import ROOT, latent_lab
 
 BENCHMARKS = {
     "network": network,
     "vae": vae,
+    "sequence": sequence,
     "mixture": mixture,
     "state_space": state_space,
     "environments": environments,

@@ -14,6 +14,7 @@ PEERS = {
     "torch": "peers.network_torch",
     "vae_jax": "peers.vae_jax",
     "vae_torch": "peers.vae_torch",
+    "sequence_jax": "peers.sequence_jax",
     "sklearn": "peers.mixture_sklearn",
     "dynamax": "peers.state_space_dynamax",
     "gymnasium": "peers.environments_gymnasium",
