@@ -257,7 +257,8 @@ fn sequences_at_the_edges() {
 #[test]
 fn a_noise_at_its_floor_is_told() {
     let text = format!(
-        "{HEAD}[data]\nsource = \"lgssm\"\ntrain = 100\n[model]\nkind = \"linear_gaussian_ssm\"\n[posterior]\n\
+        "{HEAD}[data]\nsource = \"lgssm\"\ntrain = 100\n[model]\nkind = \"linear_gaussian_ssm\"\n\
+         initial_covariance.start = [[1.0, 0.0], [0.0, 1.0]]\ninitial_values = \"random\"\n[posterior]\n\
          kind = \"hard\"\n[training]\noptimizer = \"em\"\nsteps = 50\n"
     );
     let laboratory = Laboratory::with(&text);

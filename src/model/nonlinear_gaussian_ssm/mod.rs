@@ -51,7 +51,8 @@ pub struct Formulas {
     /// has a closed form; `neural_ssm` takes formulas that are not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub formulas: Vec<String>,
-    /// The names of the parameters, which are the coefficients. They start at 1 without `start`.
+    /// The names of the parameters, which are the coefficients. They start at 1 without `start`. A record holds the learnt
+    /// values as `parameter/NAME`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<String>,
 }

@@ -28,22 +28,22 @@ const METRICS: &[Declared] = &[
     coefficient(
         "parameter/a",
         "estimated a",
-        "the learnt a of x' = a x + b x / (1 + x²) + c cos(1.2 t) + w, after standardisation",
+        "the learnt a of x' = a x + b x / (1 + x²) + c cos(1.2 t) + w, after standardisation; of formulas, the parameter of this name",
     ),
     coefficient(
         "parameter/b",
         "estimated b",
-        "the learnt b of x' = a x + b x / (1 + x²) + c cos(1.2 t) + w, after standardisation",
+        "the learnt b of x' = a x + b x / (1 + x²) + c cos(1.2 t) + w, after standardisation; of formulas, the parameter of this name",
     ),
     coefficient(
         "parameter/c",
         "estimated c",
-        "the learnt c of x' = a x + b x / (1 + x²) + c cos(1.2 t) + w, after standardisation",
+        "the learnt c of x' = a x + b x / (1 + x²) + c cos(1.2 t) + w, after standardisation; of formulas, the parameter of this name",
     ),
     coefficient(
         "parameter/d",
         "estimated d",
-        "the learnt d of o = d x² + v, after standardisation",
+        "the learnt d of o = d x² + v, after standardisation; of formulas, the parameter of this name",
     ),
     Declared {
         needs: "`nonlinear_gaussian_ssm` with its transition variance learnt",
