@@ -45,7 +45,7 @@ impl Request {
         let values = observed.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
         let data = Dataset {
             observed: Table::new(values, columns).into(),
-            lengths: Some(vec![length; sequences].into()),
+            lengths: Some(vec![length; sequences]),
             ..Dataset::default()
         };
         let model = NeuralSsm {

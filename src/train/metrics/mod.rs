@@ -127,11 +127,13 @@ pub static METRICS: LazyLock<Vec<Metric>> = LazyLock::new(|| {
 });
 
 /// The metric called `name`; without the part before the slash, the first match among test, roll-out, training,
-/// estimator and posterior metrics.
+/// estimator and posterior metrics. A parameter that a file names in its formulas is a metric, too.
 pub fn find(name: &str) -> Option<&'static Metric> {
     let called = |name: &str| METRICS.iter().find(|metric| metric.name == name);
     let groups = ["test", "rollout", "train", "estimator", "posterior"];
-    called(name).or_else(|| groups.iter().find_map(|group| called(&format!("{group}/{name}"))))
+    called(name)
+        .or_else(|| groups.iter().find_map(|group| called(&format!("{group}/{name}"))))
+        .or_else(|| parameters::of_formulas(name))
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Learnt parameters, and their distance to those of the generator.
 
-use super::{Condition, Declared, Evaluator, Family};
+use super::{Condition, Declared, Evaluator, Family, Metric};
 use crate::Result;
 use crate::model::Model;
 use crate::nn;
 use crate::train::evaluation::{Evaluation, Found};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// A coefficient of the state space, with `name` and `formula`.
 const fn coefficient(name: &'static str, title: &'static str, formula: &'static str) -> Declared {
@@ -74,6 +76,36 @@ const METRICS: &[Declared] = &[
         larger_is_better: Some(false),
     },
 ];
+
+/// The metric `parameter/NAME` of a parameter that an experiment file names in its formulas. The names are those of users, so
+/// that their metrics are made when they are asked for, and then kept.
+pub(super) fn of_formulas(name: &str) -> Option<&'static Metric> {
+    static ASKED: Mutex<BTreeMap<String, &'static Metric>> = Mutex::new(BTreeMap::new());
+    let parameter = name.strip_prefix("parameter/")?;
+    let is_word = parameter.starts_with(|c: char| c.is_ascii_alphabetic())
+        && parameter.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !is_word {
+        return None;
+    }
+    let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let make = || {
+        let declared = coefficient("parameter", "", "");
+        let metric: &'static Metric = Box::leak(Box::new(Metric {
+            name: name.to_owned(),
+            title: format!("estimated {parameter}"),
+            formula: format!(
+                "the learnt value of `{parameter}`, a parameter of the formulas or a variance (q1, q2, … of the states, r1, r2, … \
+                 of the observations)"
+            ),
+            needs: "`nonlinear_gaussian_ssm` with formulas".to_owned(),
+            conditions: declared.conditions.to_vec(),
+            unit: declared.unit,
+            larger_is_better: None,
+        }));
+        metric
+    };
+    Some(asked.entry(name.to_owned()).or_insert_with(make))
+}
 
 /// The family.
 pub(super) struct Parameters;
