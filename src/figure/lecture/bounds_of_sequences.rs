@@ -10,7 +10,6 @@ use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
 use crate::figure::experiment::interval;
 use crate::figure::layout::Figure;
-use crate::figure::sheet::Anchor;
 use crate::figure::theme::{Dash, VARIANTS};
 use crate::runner::{Experiment, summarize};
 use crate::spec::Spec;
@@ -107,7 +106,7 @@ fn panel(proposal: &str, groups: &BTreeMap<[String; 2], Vec<Gap>>) -> Panel {
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         match points[..] {
             [at] => {
-                panel.text((1.1 * at.0, at.1), objective, Anchor::Start, color);
+                panel.end_label(at.1, objective, color);
             }
             _ => {
                 let dash = if number == 0 { Dash::Solid } else { Dash::Dashed };

@@ -80,6 +80,10 @@ pub struct SequenceKeys {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65_536))]
     pub recurrent_units: Option<usize>,
+    /// Of a model of sequences: whether q is given the number t of the step as well, by its logarithm. A recurrent network can
+    /// count steps; the families that see their own step alone can not. `false` without this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sees_step: Option<bool>,
     /// Of the family `deterministic`: observations that x_t is a function of, o_{t−w+1} … o_t; 1 without this key.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
@@ -145,6 +149,7 @@ impl SequenceKeys {
             ("sees", self.sees.is_some()),
             ("recurrent_units", self.recurrent_units.is_some()),
             ("window", self.window.is_some()),
+            ("sees_step", self.sees_step.is_some()),
         ];
         let given = given.into_iter().filter(|(_, is_given)| *is_given);
         if !model.is_sequential() {

@@ -22,6 +22,8 @@ pub(super) struct Networks {
     past: Option<GatedRecurrent>,
     future: Option<GatedRecurrent>,
     window: usize,
+    /// Whether the context holds log t.
+    sees_step: bool,
     head: Perceptron,
     /// Beside the hidden layers, if there are any.
     skip: Option<Perceptron>,
@@ -60,6 +62,8 @@ impl Networks {
             SequenceFamily::SingleStep => features,
             _ => features + inputs,
         };
+        let sees_step = keys.sees_step.unwrap_or(false);
+        let own = own + usize::from(sees_step);
         let width = seen + own + if family.is_chain() { states } else { 0 };
         let network = |hidden: &[usize], activation| {
             let network = Perceptron::new(width, hidden, 2 * states, activation)?;
@@ -70,6 +74,7 @@ impl Networks {
             past,
             future,
             window,
+            sees_step,
             head: network(recognition.hidden, recognition.activation)?,
             skip: match recognition.hidden.is_empty() {
                 true => None,
@@ -118,11 +123,17 @@ impl Networks {
             let padded = tensor.narrow(1, 0, kept)?.pad_with_zeros(1, steps - kept, 0)?;
             Ok(padded)
         };
+        let mut parts = Vec::new();
+        if self.sees_step {
+            let logs: Vec<f64> = (1..=steps).map(|t| (t as f64).ln()).collect();
+            let logs = Tensor::from_vec(logs, (1, steps, 1), features.device())?.to_dtype(features.dtype())?;
+            parts.push(logs.broadcast_as((features.dim(0)?, steps, 1))?);
+        }
         if self.family == SequenceFamily::Deterministic {
-            let window = (0..self.window)
-                .map(|lag| before(features, lag))
-                .collect::<Result<Vec<_>>>()?;
-            return Ok(Tensor::cat(&window, D::Minus1)?);
+            for lag in 0..self.window {
+                parts.push(before(features, lag)?);
+            }
+            return Ok(Tensor::cat(&parts, D::Minus1)?);
         }
         let last_inputs = inputs.map(|inputs| before(inputs, 1)).transpose()?;
         let joined = |more: Option<&Tensor>| -> Result<Tensor> {
@@ -131,7 +142,6 @@ impl Networks {
                 None => features.clone(),
             })
         };
-        let mut parts = Vec::new();
         let lengths = model.steps().mask.as_ref().map(|_| &*model.steps().lengths);
         let rows = [
             (PAST, &self.past, last_inputs.as_ref(), Direction::Forward),
