@@ -14,6 +14,12 @@ const DEEPEST: usize = 50;
 /// What a formula may use.
 pub const FUNCTIONS: &str = "+ - * / ^ ( ), sin cos tan asin acos atan sinh cosh tanh exp ln log2 log10 sqrt, PI, E";
 
+/// Whether `text` can be the name of a parameter: letters, digits and _, a letter first.
+pub fn is_name(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(is_part)
+}
+
 /// A function of named numbers.
 #[derive(Debug, Clone)]
 pub struct Formula {

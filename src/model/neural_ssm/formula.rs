@@ -4,7 +4,7 @@ use super::FormulaKeys;
 use super::entries::Entries;
 use crate::Result;
 use crate::error::Fault;
-use crate::math::formula::{FUNCTIONS, Formula};
+use crate::math::formula::{FUNCTIONS, Formula, is_name};
 use crate::nn::Parameters;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Shape, Tensor, WithDType};
@@ -41,9 +41,7 @@ impl Formulas {
         let mut names: Vec<String> = numbered('x', states).chain(numbered('u', inputs)).collect();
         let arguments = names.len();
         for (i, parameter) in keys.parameters.iter().enumerate() {
-            let is_word = parameter.starts_with(|c: char| c.is_ascii_alphabetic())
-                && parameter.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            if !is_word || names.contains(parameter) {
+            if !is_name(parameter) || names.contains(parameter) {
                 return Err(Fault::new(
                     at(&format!("parameters.{i}")),
                     format!("`{parameter}` cannot be the name of a parameter"),

@@ -4,7 +4,7 @@ use super::super::linear_gaussian_ssm::VectorKeys;
 use super::model::Entries;
 use super::{Formulas, entries};
 use crate::error::Fault;
-use crate::math::formula::FUNCTIONS;
+use crate::math::formula::{FUNCTIONS, is_name};
 use crate::math::nonlinear::{Basis, Features};
 use std::sync::Arc;
 
@@ -54,9 +54,7 @@ impl Function {
         let mut names: Vec<String> = numbered('x', states).chain(numbered('u', inputs)).collect();
         names.push("t".to_owned());
         for (i, parameter) in given.parameters.iter().enumerate() {
-            let is_word = parameter.starts_with(|c: char| c.is_ascii_alphabetic())
-                && parameter.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            if !is_word || names.contains(parameter) {
+            if !is_name(parameter) || names.contains(parameter) {
                 return Err(Fault::new(
                     format!("{table}.parameters.{i}"),
                     format!("`{parameter}` cannot be the name of a parameter"),

@@ -2,6 +2,7 @@
 
 use super::{Condition, Declared, Evaluator, Family, Metric};
 use crate::Result;
+use crate::math::formula::is_name;
 use crate::model::Model;
 use crate::nn;
 use crate::train::evaluation::{Evaluation, Found};
@@ -82,9 +83,7 @@ const METRICS: &[Declared] = &[
 pub(super) fn of_formulas(name: &str) -> Option<&'static Metric> {
     static ASKED: Mutex<BTreeMap<String, &'static Metric>> = Mutex::new(BTreeMap::new());
     let parameter = name.strip_prefix("parameter/")?;
-    let is_word = parameter.starts_with(|c: char| c.is_ascii_alphabetic())
-        && parameter.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if !is_word {
+    if !is_name(parameter) {
         return None;
     }
     let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
