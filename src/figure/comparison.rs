@@ -345,7 +345,8 @@ fn draw_row(
     };
 }
 
-/// Decimals that show two digits of the typical interval, or four digits of the means where there is none.
+/// Decimals that show two digits of the typical interval, or four digits of the means where there is none; no more than four
+/// unless the means are small, so that an interval stays in one line.
 fn decimals(rows: impl Iterator<Item = (Option<f64>, Option<(f64, f64)>)>) -> usize {
     let middle = |mut values: Vec<f64>| -> Option<f64> {
         values.retain(|value| value.is_finite() && *value > 0.0);
@@ -354,9 +355,10 @@ fn decimals(rows: impl Iterator<Item = (Option<f64>, Option<(f64, f64)>)>) -> us
     };
     let (means, intervals): (Vec<_>, Vec<_>) = rows.unzip();
     let half_widths = intervals.into_iter().flatten().map(|(low, high)| 0.5 * (high - low));
-    let sizes = means.into_iter().flatten().map(f64::abs);
+    let size = middle(means.into_iter().flatten().map(f64::abs).collect());
     let resolution = middle(half_widths.collect())
         .map(|width| width / 10.0)
-        .or(middle(sizes.collect()).map(|size| size / 1e3));
-    (-resolution.unwrap_or(0.01).log10().floor()).clamp(0.0, 8.0) as usize
+        .or(size.map(|size| size / 1e3));
+    let most = size.map_or(8.0, |size| (1.0 - size.log10().floor()).clamp(4.0, 8.0));
+    (-resolution.unwrap_or(0.01).log10().floor()).clamp(0.0, most) as usize
 }
