@@ -30,14 +30,14 @@ pub struct Condition {
     /// What is needed, as in "needs test rows".
     pub what: &'static str,
     /// What to write. `{likelihood}` stands for the name of the log-likelihood that the model has, and the names in
-    /// [`KINDS`] for kinds of the registry.
+    /// `KINDS` for kinds of the registry.
     pub write: &'static str,
     /// Whether an experiment has it.
     pub holds: fn(&Tables) -> bool,
 }
 
 /// One or several metrics as their family declares them. A metric of several parts of the data is declared once: in its
-/// texts `{part}` stands for the name of the part, and `{rows}` for its rows in words. In its needs, the names in [`KINDS`]
+/// texts `{part}` stands for the name of the part, and `{rows}` for its rows in words. In its needs, the names in `KINDS`
 /// stand for kinds of the registry.
 #[derive(Debug, Clone, Copy)]
 pub struct Declared {
