@@ -57,7 +57,7 @@ pub struct LinearGaussianSsm {
     /// m₁, `[X]`: `fixed` values are not learnt, except entries `nan`; `start` is the initial value.
     pub initial_mean: VectorKeys,
     /// P₁, `[X, X]`: `fixed` and `start` as lists of rows, `form` is `full`, `diagonal` or `spherical`. With one training
-    /// sequence and neither `fixed` nor `start` it is not learnt but held wide, at 10 times the variance of the states,
+    /// sequence and none of these keys it is not learnt but held wide, at 10 times the variance of the states,
     /// because the likelihood of one first state is largest without any variance.
     pub initial_covariance: CovarianceKeys,
     /// A, `[X, X]`: `fixed` and `start` as lists of rows; entries `nan` of `fixed` are learnt.

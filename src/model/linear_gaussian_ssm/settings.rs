@@ -160,7 +160,7 @@ impl Settings {
     /// Whether the file says nothing of this parameter.
     pub(super) fn is_free(&self, field: Field) -> bool {
         let rule = self.rule(field);
-        rule.start.is_none() && rule.fixed.iter().all(|v| v.is_nan())
+        rule.start.is_none() && rule.form == NoiseForm::Full && rule.fixed.iter().all(|v| v.is_nan())
     }
 
     /// The dimensions of the changes of latent coordinates that give another valid θ: all invertible ones, or rotations where

@@ -17,6 +17,12 @@ pub(super) struct Function {
     starts: Vec<f64>,
 }
 
+/// Whether learnt variances are reported by this name.
+fn is_variance(name: &str) -> bool {
+    let number = name.strip_prefix(['q', 'r']);
+    number.is_some_and(|number| number.chars().all(|c| c.is_ascii_digit()))
+}
+
 impl Function {
     /// A function with a name, beside which formulas have no effect.
     pub fn named(table: &str, given: &Formulas, basis: Basis, coefficients: &[(&str, f64)]) -> Result<Self, Fault> {
@@ -54,11 +60,12 @@ impl Function {
         let mut names: Vec<String> = numbered('x', states).chain(numbered('u', inputs)).collect();
         names.push("t".to_owned());
         for (i, parameter) in given.parameters.iter().enumerate() {
-            if !is_name(parameter) || names.contains(parameter) {
+            if !is_name(parameter) || is_variance(parameter) || names.contains(parameter) {
                 return Err(Fault::new(
                     format!("{table}.parameters.{i}"),
                     format!("`{parameter}` cannot be the name of a parameter"),
-                    "letters, digits and _, a letter first; no state, no input, not t, and no name twice",
+                    "letters, digits and _, a letter first; no state, no input, not t, no name twice, and not q or r, which are the \
+                     variances",
                     "choose another name",
                 ));
             }

@@ -240,6 +240,15 @@ impl NonlinearGaussianSsm {
                 "write both as formulas",
             ));
         }
+        let taken = transition.names();
+        if let Some(i) = (0..g.parameters.len()).find(|&i| taken.contains(&Some(g.parameters[i].clone()))) {
+            return Err(Fault::new(
+                format!("emission.parameters.{i}"),
+                format!("`{}` is a parameter of the transition, too", g.parameters[i]),
+                "a name for each parameter",
+                "choose another name",
+            ));
+        }
         Ok([transition, emission])
     }
 

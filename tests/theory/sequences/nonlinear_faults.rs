@@ -57,6 +57,16 @@ fn faults_name_the_key_and_what_to_try() {
             "it is not linear in `a`",
         ),
         (
+            "transition = { function = \"formulas\", formulas = [\"q * x1\"], parameters = [\"q\"] }",
+            particle,
+            "`q` cannot be the name of a parameter",
+        ),
+        (
+            "emission = { function = \"formulas\", formulas = [\"a * x1\"], parameters = [\"a\"] }",
+            particle,
+            "`a` is a parameter of the transition, too",
+        ),
+        (
             "transition = { function = \"formulas\", formulas = [\"x1 + y\"] }",
             particle,
             "`y` is not known",
