@@ -113,6 +113,8 @@ pub struct Abilities {
     pub state_space: bool,
     /// Its joint is evaluated at paths, with gradients, and hands out the state space as tensors.
     pub paths: bool,
+    /// Its joint hands out paths, and p(x_{t+1} | x_t, u_t) is a linear Gaussian of constant noise.
+    pub linear_transition: bool,
     /// Its joint hands out paths, and p(o|x) is a linear Gaussian of constant noise.
     pub linear_emission: bool,
     /// E\[y|x\] has a closed form.
@@ -143,6 +145,7 @@ impl Abilities {
             exact_posterior: false,
             state_space: false,
             paths: false,
+            linear_transition: false,
             linear_emission: false,
             mean: false,
             m_step: MStep::None,

@@ -126,7 +126,8 @@ impl Additions {
 pub(super) fn of_paths(key: &str, setting: &Setting) -> Option<Fault> {
     let acts = "`neural_ssm` with `posterior.kind = \"amortised\"`";
     let reason = match (setting.model.paths, setting.fit) {
-        (true, Some(_)) => return None,
+        (true, Some(_)) if setting.is_stepwise => return None,
+        (true, Some(_)) => "this family gives whole paths and no distribution of one state after another",
         (true, None) => "the posterior is no network, whose steps it compares with those of the model",
         (false, _) => "this model has no paths of states",
     };

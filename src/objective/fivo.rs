@@ -73,7 +73,7 @@ impl ObjectiveKind for Fivo {
     }
 
     fn posterior_use(&self) -> PosteriorUse {
-        PosteriorUse::IndependentDraws
+        PosteriorUse::Stepwise
     }
 
     fn is_of_em(&self) -> bool {

@@ -98,6 +98,8 @@ pub enum PosteriorUse {
     KnownDensity,
     /// Independent, equally weighted draws of a distribution with a known density.
     IndependentDraws,
+    /// Independent draws of paths, with a distribution of one state after another.
+    Stepwise,
 }
 
 /// What an objective is combined with.
@@ -107,6 +109,8 @@ pub struct Setting<'a> {
     pub model: &'a Abilities,
     /// What the recognition network maximises, if there is one.
     pub fit: Option<Fit>,
+    /// Whether the posterior's paths come with a distribution of one state after another.
+    pub is_stepwise: bool,
 }
 
 impl Setting<'_> {

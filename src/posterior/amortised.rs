@@ -119,6 +119,7 @@ impl PosteriorKind for Amortised {
         Facts {
             is_drawn: true,
             may_have_network: true,
+            is_stepwise: self.sequence.is_stepwise(),
             samples: self.samples,
             draws: match self.sequence.has_density() {
                 true => DrawsOf::Known {

@@ -142,6 +142,7 @@ impl PosteriorKind for Importance {
             ("sees", sequence.sees.is_some()),
             ("recurrent_units", sequence.recurrent_units.is_some()),
             ("window", sequence.window.is_some()),
+            ("sees_step", sequence.sees_step.is_some()),
         ];
         let ignored = given.into_iter().filter(|(_, given)| *given);
         ignored

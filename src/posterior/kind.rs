@@ -84,6 +84,8 @@ pub struct Facts {
     pub may_have_network: bool,
     /// Whether every draw is a whole Markov chain, with an acceptance rate.
     pub has_acceptance_rate: bool,
+    /// Whether its paths of states come with a distribution of one state after another, which can move particles.
+    pub is_stepwise: bool,
     /// The number of samples per row, if the options say it.
     pub samples: Option<usize>,
     /// The distribution of its draws.
@@ -99,6 +101,7 @@ impl Facts {
         is_drawn: false,
         may_have_network: false,
         has_acceptance_rate: false,
+        is_stepwise: false,
         samples: None,
         draws: DrawsOf::WEIGHTED,
         without_temperature: None,

@@ -66,6 +66,7 @@ impl PosteriorKind for LocallyOptimal {
         Facts {
             is_drawn: true,
             samples: Some(self.samples),
+            is_stepwise: true,
             draws: DrawsOf::Proposal,
             without_temperature: Some("paths of a proposal are not tempered"),
             ..Facts::PLAIN

@@ -59,6 +59,7 @@ impl PosteriorKind for Prior {
         Facts {
             is_drawn: true,
             samples: Some(self.samples),
+            is_stepwise: true,
             draws: DrawsOf::Proposal,
             without_temperature: Some("p(x_1 … x_T) does not depend on what is observed"),
             ..Facts::PLAIN

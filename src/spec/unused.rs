@@ -47,6 +47,7 @@ pub(super) fn unused(spec: &Spec, widths: Widths) -> Vec<Fault> {
     let setting = Setting {
         model: &spec.model.abilities(),
         fit: spec.posterior.network().map(|network| network.fit),
+        is_stepwise: spec.posterior.facts().is_stepwise,
     };
     let of_data = spec.data.source.generator().and_then(GeneratorKind::unused);
     let of_objective = spec.objective.unused(&setting).into_iter();

@@ -87,9 +87,14 @@ fn refusal_of_posterior(
             "`{of_objective}` averages over the posterior, and `{of_posterior}` is a proposal, whose draws are to be weighed"
         )),
         (PosteriorUse::KnownDensity, DrawsOf::Unknown(reason)) => Some(format!("`{of_objective}`: {reason}")),
-        (PosteriorUse::IndependentDraws, draws) if !draws.are_independent(model.latent) => Some(format!(
-            "`{of_objective}` needs equally likely draws from a known q(z|x), which `{of_posterior}` does not give here"
+        (PosteriorUse::Stepwise, _) if !facts.is_stepwise && model.has(Need::Paths) => Some(format!(
+            "`{of_objective}` moves particles by q of one state after another, which `{of_posterior}` does not give here"
         )),
+        (PosteriorUse::IndependentDraws | PosteriorUse::Stepwise, draws) if !draws.are_independent(model.latent) => {
+            Some(format!(
+                "`{of_objective}` needs equally likely draws from a known q(z|x), which `{of_posterior}` does not give here"
+            ))
+        }
         _ => None,
     }
 }

@@ -103,6 +103,16 @@ impl NeuralSsm {
             && self.likelihood == Likelihood::Gaussian
     }
 
+    /// Whether p(x_{t+1} | x_t, u_t) is linear with constant noise.
+    fn has_linear_transition(&self) -> bool {
+        self.transition_noise == NoiseForm::Constant
+            && match &self.transition {
+                TransitionFunction::Linear(_) => true,
+                TransitionFunction::Perceptron(keys) => keys.hidden.is_empty(),
+                _ => false,
+            }
+    }
+
     /// Whether it is a state space with constant Gaussian noise, whose state is x alone.
     fn is_state_space(&self) -> bool {
         self.transition_noise == NoiseForm::Constant
@@ -223,6 +233,7 @@ impl ModelKind for NeuralSsm {
             exact_posterior: self.is_linear(),
             state_space: self.is_state_space(),
             paths: true,
+            linear_transition: self.has_linear_transition(),
             linear_emission: matches!(self.emission, EmissionFunction::Linear(_))
                 && self.likelihood == Likelihood::Gaussian,
             learns_prior: self.learns_dynamics(),

@@ -9,14 +9,16 @@
 //! | `smoothing` | Π_t q(x_t given x_{t−1}, o_t … o_T), or o_1 … o_T (Krishnan, Shalit & Sontag 2017) |
 //! | `initial_only` | q(x_1 given o_1 … o_T), then the model's own transition |
 //! | `transition_noise` | the noise of the model's own transition, given o_t … o_T (Karl et al. 2017) |
+//! | `conjugate` | the posterior of a linear-Gaussian prior under potentials of x_t given o_t (Johnson et al. 2016) |
 //!
-//! Every q is a Gaussian of x_t, given the state before it or not, whose parameters are a network of what the family sees:
+//! Every q but the last is a Gaussian of x_t, given the state before it or not, whose parameters are a network of what the family sees:
 //! o_t and u_{t−1} themselves, the state of a recurrent network of the past (o and u_{t−1}, forwards) and that of one of the
 //! future (o and u_t, backwards). Observations and inputs are standardised over the training steps. The network's mean is
 //! in units of the states' size under the initial model, which φ may change; a linear layer beside its hidden layers lets
 //! it be linear from the start.
 
 mod chain;
+mod conjugate;
 mod networks;
 
 use super::paths::Paths;
@@ -28,6 +30,7 @@ use crate::math::streams::Streams;
 use crate::model::{Abilities, Joint, Sequential};
 use crate::nn::Parameters;
 use chain::Chain;
+use conjugate::Conjugate;
 use networks::Networks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,6 +54,9 @@ pub enum SequenceFamily {
     InitialOnly,
     /// A chain: the noise of the model's own transition, given the state before it and the observations.
     TransitionNoise,
+    /// The exact posterior of the model's own transition, which must be linear, under Gaussian potentials: networks of each
+    /// step's own observation.
+    Conjugate,
 }
 
 /// The observations that a step of q is conditioned on.
@@ -94,7 +100,7 @@ impl SequenceFamily {
     /// What it may see; the first is the default.
     fn sees(self) -> &'static [Sees] {
         match self {
-            Self::Deterministic | Self::SingleStep => &[],
+            Self::Deterministic | Self::SingleStep | Self::Conjugate => &[],
             Self::MeanField => &[Sees::All, Sees::Past, Sees::Future],
             Self::Filtering => &[Sees::Past],
             Self::Smoothing => &[Sees::Future, Sees::All],
@@ -112,6 +118,7 @@ impl SequenceFamily {
             Self::Smoothing => "smoothing",
             Self::InitialOnly => "initial_only",
             Self::TransitionNoise => "transition_noise",
+            Self::Conjugate => "conjugate",
         }
     }
 }
@@ -140,6 +147,11 @@ impl SequenceKeys {
     /// Whether paths of q have a density.
     pub fn has_density(&self) -> bool {
         self.family() != SequenceFamily::Deterministic
+    }
+
+    /// Whether paths are drawn one state after another, from known distributions.
+    pub fn is_stepwise(&self) -> bool {
+        !matches!(self.family(), SequenceFamily::Deterministic | SequenceFamily::Conjugate)
     }
 
     /// The faults of these keys beside a model that can do this and φ that is trained so.
@@ -177,6 +189,14 @@ impl SequenceKeys {
                     names.join(" or ")
                 },
                 "change it, or choose another `family`",
+            ));
+        }
+        if family == SequenceFamily::Conjugate && !model.linear_transition {
+            faults.push(Fault::new(
+                "family",
+                "`conjugate` is exact smoothing of the model's own transition, and this one is not linear with constant noise",
+                "`model.transition.kind = \"linear\"`",
+                "change the transition, or choose `smoothing`",
             ));
         }
         if self.recurrent_units.is_some() && family.sees().is_empty() {
@@ -225,6 +245,9 @@ pub(super) fn apply(
     parameters: &Parameters,
 ) -> Result<Arc<dyn Distribution>> {
     let networks = Networks::new(recognition, model.as_ref())?;
+    if networks.family == SequenceFamily::Conjugate {
+        return Ok(Arc::new(Conjugate::new(&networks, model.as_ref(), parameters)?));
+    }
     let proposal = Arc::new(Chain::new(networks, model.as_ref(), parameters)?);
     Ok(Arc::new(Paths { model, proposal }))
 }

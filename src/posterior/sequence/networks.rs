@@ -56,10 +56,10 @@ impl Networks {
         let future = recurrent(matches!(sees, Some(Sees::Future | Sees::All)))?;
         let window = keys.window.unwrap_or(1);
         let seen = [&past, &future].into_iter().flatten().count() * units;
-        // A deterministic path and single steps see observations alone.
+        // A deterministic path, single steps and potentials see observations alone.
         let own = match family {
             SequenceFamily::Deterministic => window * features,
-            SequenceFamily::SingleStep => features,
+            SequenceFamily::SingleStep | SequenceFamily::Conjugate => features,
             _ => features + inputs,
         };
         let sees_step = keys.sees_step.unwrap_or(false);
@@ -153,7 +153,7 @@ impl Networks {
             }
         }
         parts.push(match self.family {
-            SequenceFamily::SingleStep => features.clone(),
+            SequenceFamily::SingleStep | SequenceFamily::Conjugate => features.clone(),
             _ => joined(last_inputs.as_ref())?,
         });
         Ok(Tensor::cat(&parts, D::Minus1)?)
