@@ -132,9 +132,12 @@ fn expected(key: &str, supported: &[Combination], asked: &Combination) -> String
             && (key == "training.optimizer" || other.optimizer == asked.optimizer)
     };
     let mut names: Vec<String> = Vec::new();
+    if key == "posterior.kind" && supported.contains(asked) {
+        names.push(format!("other options of `{}`", asked.posterior));
+    }
     for combination in supported.iter().filter(|other| differs_only_there(other)) {
         let name = value(combination);
-        if !names.contains(&name) {
+        if combination != asked && !names.contains(&name) {
             names.push(name);
         }
     }

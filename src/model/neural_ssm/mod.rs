@@ -12,6 +12,7 @@ mod emission;
 mod entries;
 mod filter;
 mod formula;
+mod initial;
 mod joint;
 mod keys;
 mod linear;

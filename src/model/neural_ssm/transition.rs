@@ -8,18 +8,18 @@ use crate::math::streams::Stream;
 use crate::model::Normal;
 use crate::nn::{self, Activation, Direction, GatedRecurrent, Parameters, Perceptron};
 use crate::{Error, Result};
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{D, Tensor};
 
 /// The prefix of its parameters.
 pub(super) const TRANSITION: &str = "transition";
 /// The prefix of the parameters of the recurrent network.
-const CELL: &str = "transition.cell";
+pub(super) const CELL: &str = "transition.cell";
 /// Where a linear transition starts, on the diagonal: states that change slowly.
-const FIRST_DIAGONAL: f64 = 0.9;
+pub(super) const FIRST_DIAGONAL: f64 = 0.9;
 /// The variance where learning starts.
-const FIRST_VARIANCE: f64 = 0.1;
+pub(super) const FIRST_VARIANCE: f64 = 0.1;
 /// The scale of the output layer of residual networks at the start: the transition is close to x.
-const FIRST_OUTPUT: f64 = 0.1;
+pub(super) const FIRST_OUTPUT: f64 = 0.1;
 
 /// The stream of random numbers with this name.
 pub(super) type Named<'a> = &'a dyn Fn(&str) -> Stream;
@@ -75,7 +75,7 @@ pub(super) struct Transition {
     /// Raw standard deviations; none if they are outputs of the network. `[1, X]`
     pub raw: Option<Entries>,
     pub(super) states: usize,
-    floor: f64,
+    pub(super) floor: f64,
 }
 
 /// The raw standard deviations of variances; a fault where one is not above the floor.
@@ -185,93 +185,6 @@ impl Transition {
         })
     }
 
-    /// Adds the initial parameters.
-    pub fn initial(&self, theta: &mut Parameters, (dtype, device): (DType, &Device), stream: Named) -> Result<()> {
-        if let Some(raw) = &self.raw {
-            raw.initial(theta, dtype, device)?;
-        }
-        match &self.function {
-            Function::Linear { matrix, input, offset } => {
-                let entries = [Some(matrix), input.as_ref(), Some(offset)];
-                entries
-                    .into_iter()
-                    .flatten()
-                    .try_for_each(|own| own.initial(theta, dtype, device))
-            }
-            Function::Formula(formulas) => formulas
-                .parameters
-                .iter()
-                .try_for_each(|own| own.initial(theta, dtype, device)),
-            Function::Perceptron { network, .. } => {
-                network.initial(TRANSITION, theta, dtype, device, &stream(TRANSITION))?;
-                self.start_raw(TRANSITION, network, 1, theta)
-            }
-            Function::Recurrent { cell, network } => {
-                cell.initial(CELL, theta, dtype, device, &stream(CELL))?;
-                network.initial(TRANSITION, theta, dtype, device, &stream(TRANSITION))?;
-                self.start_raw(TRANSITION, network, 1, theta)
-            }
-            Function::Gated { gate, proposal, linear } => {
-                for (name, network) in [("gate", gate), ("proposal", proposal), ("linear", linear)] {
-                    let prefix = format!("{TRANSITION}.{name}");
-                    network.initial(&prefix, theta, dtype, device, &stream(&prefix))?;
-                }
-                self.start_raw("transition.proposal", proposal, 1, theta)?;
-                self.start_near_identity("transition.linear.0.weight", 1, theta, 0.0)
-            }
-            Function::LocallyLinear {
-                weights,
-                functions,
-                matrices,
-            } => {
-                for (name, network) in [("weights", weights), ("functions", functions)] {
-                    let prefix = format!("{TRANSITION}.{name}");
-                    network.initial(&prefix, theta, dtype, device, &stream(&prefix))?;
-                }
-                self.start_raw("transition.functions", functions, *matrices, theta)?;
-                self.start_near_identity("transition.functions.0.weight", *matrices, theta, 1.0)
-            }
-        }
-    }
-
-    /// Outputs for each of the functions: X means and, if they depend on the state, X raw standard deviations.
-    fn outputs(&self) -> usize {
-        self.states * if self.raw.is_some() { 1 } else { 2 }
-    }
-
-    /// Starts the bias of raw standard deviations of `network` at the initial variance.
-    fn start_raw(&self, prefix: &str, network: &Perceptron, functions: usize, theta: &mut Parameters) -> Result<()> {
-        if self.raw.is_some() {
-            return Ok(());
-        }
-        let name = format!("{prefix}.{}.bias", network.layers() - 1);
-        let old = theta.get(&name)?.detach();
-        let raw = Normal::raw_of(FIRST_VARIANCE.sqrt(), self.floor);
-        let (x, outputs) = (self.states, self.outputs());
-        let bias: Vec<f64> = (0..functions * outputs)
-            .map(|at| if at % outputs < x { 0.0 } else { raw })
-            .collect();
-        theta.insert(name, &Tensor::new(bias, old.device())?.to_dtype(old.dtype())?)
-    }
-
-    /// Adds a multiple of the identity to the part of a weight matrix that maps x to means; `keep` multiplies the rest.
-    fn start_near_identity(&self, name: &str, functions: usize, theta: &mut Parameters, keep: f64) -> Result<()> {
-        let old = theta.get(name)?.detach(); // [X + U, functions · outputs]
-        let (rows, columns) = old.dims2()?;
-        let outputs = columns / functions;
-        let identity: Vec<f64> = (0..rows * columns)
-            .map(|at| {
-                if at / columns == at % columns % outputs {
-                    FIRST_DIAGONAL
-                } else {
-                    0.0
-                }
-            })
-            .collect();
-        let identity = Tensor::from_vec(identity, (rows, columns), old.device())?.to_dtype(old.dtype())?;
-        theta.insert(name, &((old * keep)? + identity)?)
-    }
-
     /// The distribution of the next states. Rows: `[N, X]`
     pub fn apply(&self, theta: &Parameters, condition: &Condition) -> Result<Normal> {
         let x = condition.state;
@@ -376,7 +289,7 @@ impl Transition {
         all.map(Entries::fixed_beside_learnt).sum()
     }
 
-    fn halves(&self, output: &Tensor) -> Result<(Tensor, Tensor)> {
+    pub(super) fn halves(&self, output: &Tensor) -> Result<(Tensor, Tensor)> {
         let x = self.states;
         Ok((output.narrow(1, 0, x)?, output.narrow(1, x, x)?))
     }

@@ -4,6 +4,7 @@ use crate::sequences::case::{Case, distance, norm};
 use crate::sequences::neural_case::{
     DATA, FAMILIES, LINEAR, MODELS, Neural, amortised, everything, is_of_the_model, numbers,
 };
+use candle_core::{DType, Device};
 use latent_lab::math::streams::Streams;
 use latent_lab::model::Latents;
 use latent_lab::nn::Parameters;
@@ -171,4 +172,34 @@ fn a_case_of_sequences_is_trained_by_the_objectives_without_a_change() {
         distance(gradient, &slopes) < 1e-6 * norm(&slopes),
         "{gradient:?} {slopes:?}"
     );
+}
+
+/// Noise that depends on the state does not let long paths of the initial model diverge.
+#[test]
+fn paths_of_initial_models_stay_bounded() {
+    let transitions = [
+        "kind = 'perceptron'",
+        "kind = 'gated', hidden = [32]",
+        "kind = 'locally_linear'",
+        "kind = 'recurrent'",
+    ];
+    for transition in transitions {
+        for noise in ["constant", "state_dependent"] {
+            let model = format!(
+                "kind = 'neural_ssm'\nstates = 16\ntransition = {{ {transition} }}\ntransition_noise = '{noise}'"
+            );
+            let data = "source = 'lgssm'\nlength = 200\ntrain = 4000";
+            let case = Neural::of_data(&model, amortised("family = 'smoothing'"), data);
+            let (batch, streams) = (case.batch(), Streams::new(3));
+            let theta = case.model.initial(&case.train, &streams, 0, DType::F64, &Device::Cpu);
+            let theta = theta.expect("initial values");
+            let joint = case.model.joint(&theta, &batch).expect("a joint");
+            let generator = &mut streams.named("paths").at(0);
+            let Latents::Paths(paths) = joint.sample_latents(1, generator).expect("paths") else {
+                panic!("paths")
+            };
+            let largest = numbers(&paths).into_iter().map(f64::abs).fold(0.0, f64::max);
+            assert!(largest < 100.0, "{transition}, {noise}: {largest:e}");
+        }
+    }
 }
