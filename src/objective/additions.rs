@@ -6,6 +6,7 @@
 //! | `overshooting` | weight / (D − 1) Σ_{d=2}^{D} Σ_t KL(q(x_{t+d} given …) ‖ p(x_{t+d} given x_t, u)), q fixed (Hafner et al. 2019, equation 7) |
 //! | `consistency` | weight Σ_t KL(p(x_{t+1} given x_t, u_t) ‖ q(x_{t+1} given …)) (Levine et al. 2020, section 4) |
 //! | `curvature` | weight Σ_t E ½ ‖(m(x_t + η) + m(x_t − η)) / 2 − m(x_t)‖² / σ², η ~ N(0, s²) (the idea of Levine et al. 2020, section 4) |
+//! | `free_run` | −weight Σ_t E log p(o_t given x̄_t), x̄_1 ~ q, x̄_{t+1} = m(x̄_t): simulation from the first state |
 //!
 //! Here m and σ are the mean and the deviation of p(x_{t+1} | x_t, u_t). The curvature takes a second difference of m in place
 //! of its derivative, so that it is 0 where m is linear between x_t − η and x_t + η.
@@ -41,6 +42,12 @@ pub struct Additions {
     /// by linearisation work. None without this key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub curvature: Option<Curvature>,
+    /// Of models of sequences: the weight of −Σ_t log p(o_t | x̄_t) in free run: x̄_1 is drawn from q, and every later x̄_t is the
+    /// mean of p(x_t | x̄_{t−1}, u_{t−1}), without noise. It trains a model to simulate from inputs alone, as the
+    /// output-error method of system identification does (Ljung 1999, section 10.1).
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schemars(range(min = 0.0, max = 1e6))]
+    pub free_run: f64,
 }
 
 /// Keys of `overshooting`.
@@ -98,6 +105,7 @@ impl Additions {
             ("overshooting", self.overshooting.is_some()),
             ("consistency", self.consistency > 0.0),
             ("curvature", self.curvature.is_some()),
+            ("free_run", self.free_run > 0.0),
         ];
         let given = keys.into_iter().filter(|(_, is_given)| *is_given);
         given.filter_map(|(key, _)| of_paths(key, setting)).collect()
@@ -114,6 +122,9 @@ impl Additions {
         }
         if let Some(keys) = &self.curvature {
             terms.push((steps.curvature(keys.deviation)? * keys.weight)?);
+        }
+        if self.free_run > 0.0 {
+            terms.push((steps.free_run()? * -self.free_run)?);
         }
         let mut terms = terms.into_iter();
         let first = provided(terms.next(), "an addition")?;
@@ -278,6 +289,23 @@ impl StepByStep {
         }
         let [prior, q] = [self.later(&self.prior, 1)?, self.later(&self.posterior()?, 1)?];
         Ok(self.of_steps(&prior.divergence(&q)?, 1)?.sum(D::Minus1)?)
+    }
+
+    /// Σ_t log p(o_t | x̄_t) of the simulation from each path's first state. `[B, S]`
+    fn free_run(&self) -> Result<Tensor> {
+        let (b, s, t, x) = self.paths.dims4()?;
+        let first = self.paths.narrow(2, 0, 1)?.reshape((b * s, x))?;
+        let mut carried = self.model.begin(first)?;
+        let mut sum = self.model.emission(0, &carried)?;
+        for step in 1..t {
+            let (next, deterministic) = self.model.transition(step - 1, &carried)?;
+            carried = Carried {
+                state: next.mean,
+                deterministic,
+            };
+            sum = (sum + self.model.emission(step, &carried)?)?;
+        }
+        Ok(sum.reshape((b, s))?)
     }
 
     /// `[B, S]`

@@ -133,20 +133,15 @@ impl PosteriorKind for Importance {
             return faults;
         }
         let defaults = Self::default();
-        let sequence = &self.sequence;
-        let given = [
+        let changed = [
             ("phase", self.phase != defaults.phase),
             ("hidden", self.hidden != defaults.hidden),
             ("activation", self.activation != defaults.activation),
-            ("family", sequence.family.is_some()),
-            ("sees", sequence.sees.is_some()),
-            ("recurrent_units", sequence.recurrent_units.is_some()),
-            ("window", sequence.window.is_some()),
-            ("sees_step", sequence.sees_step.is_some()),
         ];
-        let ignored = given.into_iter().filter(|(_, given)| *given);
+        let changed = changed.into_iter().filter(|(_, is_changed)| *is_changed);
+        let ignored = changed.map(|(key, _)| key).chain(self.sequence.given());
         ignored
-            .map(|(key, _)| {
+            .map(|key| {
                 let message = format!("`{key}` is for a recognition network, and draws from p(z) do not use one");
                 Fault::new(key, message, "`proposal = \"amortised\"` beside it", "remove it")
             })

@@ -8,6 +8,7 @@
 
 use super::shown::{Shown, log_likelihood, shown, what_nats_are};
 use super::trajectory::{HALF_BAND, Model, path, ribbon};
+use crate::data::Dataset;
 use crate::figure::axis::Axis;
 use crate::figure::chart::{Dot, Panel, Stroke};
 use crate::figure::frame::Point;
@@ -16,7 +17,7 @@ use crate::figure::sheet::Anchor;
 use crate::figure::theme::{BLACK, MODEL, OBSERVED, ORACLE, QUIET, VARIANTS, WHITE};
 use crate::math::kalman::{Filtered, Horizon, Sequences, System, squared_errors};
 use crate::math::nonlinear::Predictor;
-use crate::math::streams::Streams;
+use crate::math::streams::{Stream, Streams};
 use crate::runner::{Experiment, reload, summarize};
 use crate::{Error, Result};
 use latent_lab_envs::Lgssm;
@@ -24,7 +25,7 @@ use latent_lab_envs::Lgssm;
 /// Where the forecast begins, as a share of the sequence.
 const SEEN: f64 = 0.7;
 /// Horizons of the error curve, steps.
-const HORIZONS: usize = 20;
+pub(super) const HORIZONS: usize = 20;
 
 /// Draws the four panels of the first variant.
 pub fn draw(experiment: &Experiment) -> Result<Figure> {
@@ -100,15 +101,8 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         .line(&clean, Stroke::oracle())
         .vertical_reference(from, "forecast from", Stroke::baseline());
 
-    let errors = |system: &System| -> Result<Vec<Point>> {
-        let filtered = Filtered::new(system, &all)?;
-        let error = |k: usize| {
-            let expected = filtered.expected(Horizon::Steps(k));
-            let (sums, counts) = squared_errors(&all, test.observed.values(), &expected, HORIZONS);
-            (k as f64, (sums[0] / counts[0] as f64).sqrt())
-        };
-        Ok((1..=HORIZONS).map(error).collect())
-    };
+    let numbers = &loaded.streams.named("figure/horizons");
+    let errors = |system: &System| horizon_errors(&Predictor::Kalman(Box::new(system.clone())), test, numbers, 1.0);
     let mut horizon = Panel::new(
         "Prediction error by horizon",
         Axis::linear("steps ahead"),
@@ -134,8 +128,25 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     )
 }
 
+/// The prediction error of the first observed column, times `scale`, at every horizon.
+pub(super) fn horizon_errors(
+    predictor: &Predictor,
+    test: &Dataset,
+    numbers: &Stream,
+    scale: f64,
+) -> Result<Vec<Point>> {
+    let sequences = test.sequences()?;
+    let horizons: Vec<Horizon> = (1..=HORIZONS).map(Horizon::Steps).collect();
+    let expected = predictor.expected(&sequences, &horizons, numbers)?;
+    let error = |(k, expected): (usize, &Vec<Vec<f64>>)| {
+        let (sums, counts) = squared_errors(&sequences, test.observed.values(), expected, HORIZONS);
+        ((k + 1) as f64, scale * (sums[0] / counts[0] as f64).sqrt())
+    };
+    Ok(expected.iter().enumerate().map(error).collect())
+}
+
 /// The graphical model: inputs act on states, states emit observations.
-fn graph() -> Panel {
+pub(super) fn graph() -> Panel {
     const RADIUS: f64 = 0.22;
     let rows = [(1.6, "u", OBSERVED), (0.8, "x", WHITE), (0.0, "o", OBSERVED)];
     let mut panel = Panel::new(

@@ -17,6 +17,7 @@ mod learning;
 mod lower_bound;
 mod mixture_density_network;
 mod mixture_of_twenty;
+mod neural_latent_state;
 mod nile;
 mod objectives;
 mod plane;
@@ -25,6 +26,7 @@ mod prediction;
 mod regression;
 mod responsibilities;
 mod sampling;
+mod sequence_posteriors;
 mod shown;
 mod trajectory;
 mod tree;
@@ -146,10 +148,22 @@ pub const FIGURES: &[LectureFigure] = &[
         draw: latent_state::draw,
     },
     LectureFigure {
+        name: "neural_latent_state",
+        summary: "a latent-state model of networks: true and latent states, replicated observations, a forecast, errors by horizon",
+        experiment: "neural_latent_state.toml",
+        draw: neural_latent_state::draw,
+    },
+    LectureFigure {
         name: "bounds_of_sequences",
         summary: "bounds of whole sequences against the number of paths or particles, from two proposals",
         experiment: "../objectives/bounds_of_sequences.toml",
         draw: bounds_of_sequences::draw,
+    },
+    LectureFigure {
+        name: "sequence_posteriors",
+        summary: "families of q of a path: what each is given, what it believes about one state, and its gap beside the least one",
+        experiment: "../latent_state/sequence_posteriors.toml",
+        draw: sequence_posteriors::draw,
     },
     LectureFigure {
         name: "nile",

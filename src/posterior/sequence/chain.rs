@@ -29,8 +29,12 @@ impl Chain {
     }
 
     /// The Gaussians that the network gives for these steps.
-    fn own(&self, steps: Span, before: Option<&Tensor>, is_relative: bool) -> Result<Normal> {
-        let gaussian = |seen: &Tensor, before| self.networks.gaussian(&self.parameters, seen, before, is_relative);
+    fn own(&self, steps: Span, before: Option<&Tensor>, prior: Option<&Normal>, is_relative: bool) -> Result<Normal> {
+        let expected = prior.map(|prior| &prior.mean);
+        let gaussian = |seen: &Tensor, before| {
+            self.networks
+                .gaussian(&self.parameters, seen, before, expected, is_relative)
+        };
         if self.networks.family.is_chain() {
             return gaussian(&steps.rows(&self.context)?, before);
         }
@@ -54,7 +58,7 @@ impl Proposal for Chain {
         match (self.networks.family, prior) {
             (SequenceFamily::InitialOnly, _) if steps.from > 0 => Ok(None),
             (SequenceFamily::TransitionNoise, Some(prior)) => {
-                let noise = self.own(steps, before, true)?;
+                let noise = self.own(steps, before, None, true)?;
                 let deviation = prior.deviation()?;
                 Ok(Some(Normal {
                     mean: (&prior.mean + (&deviation * &noise.mean)?)?,
@@ -62,7 +66,7 @@ impl Proposal for Chain {
                     floor: noise.floor,
                 }))
             }
-            _ => self.own(steps, before, false).map(Some),
+            _ => self.own(steps, before, prior, false).map(Some),
         }
     }
 
@@ -84,7 +88,7 @@ impl Proposal for Chain {
     }
 
     fn needs_prior(&self) -> bool {
-        self.networks.family.uses_transition()
+        self.networks.family.uses_transition() || self.networks.sees_transition
     }
 
     fn is_independent(&self) -> bool {

@@ -83,6 +83,7 @@ impl Conjugate {
             parameters,
             &networks.context(model, parameters)?.flatten_to(1)?,
             None,
+            None,
             false,
         )?;
         let wide = |tensor: &Tensor| tensor.to_dtype(DType::F64);

@@ -19,6 +19,7 @@
 
 mod chain;
 mod conjugate;
+mod least_gap;
 mod networks;
 
 use super::paths::Paths;
@@ -90,6 +91,11 @@ pub struct SequenceKeys {
     /// count steps; the families that see their own step alone can not. `false` without this key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sees_step: Option<bool>,
+    /// Of the families `filtering` and `smoothing`: whether the network of x_t is given the mean of the model's own p(x_t |
+    /// x_{t−1}, u_{t−1}) beside x_{t−1}. Where the transition is far from linear, q then need not learn it a second time.
+    /// `false` without this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sees_transition: Option<bool>,
     /// Of the family `deterministic`: observations that x_t is a function of, o_{t−w+1} … o_t; 1 without this key.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
@@ -133,7 +139,36 @@ impl Sees {
     }
 }
 
+/// What the distribution of one state in the middle of a sequence is conditioned on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sight {
+    /// Observations before its own step.
+    pub past: bool,
+    /// The observation of its own step.
+    pub own: bool,
+    /// Observations after its own step.
+    pub future: bool,
+    /// The state before it.
+    pub before: bool,
+}
+
 impl SequenceKeys {
+    /// What the distribution of one state in the middle of a sequence is conditioned on.
+    pub fn sight(&self) -> Sight {
+        let (family, sees) = (self.family(), self.sees());
+        // Of potentials the smoother makes a chain that is given everything.
+        let is_smoothed = family == SequenceFamily::Conjugate;
+        let is_windowed = family == SequenceFamily::Deterministic && self.window.is_some_and(|window| window > 1);
+        let is_initial = family == SequenceFamily::InitialOnly;
+        let sees = |own| !is_initial && (sees == Some(own) || sees == Some(Sees::All));
+        Sight {
+            past: sees(Sees::Past) || is_windowed || is_smoothed,
+            own: !is_initial,
+            future: sees(Sees::Future) || is_smoothed,
+            before: family.is_chain() || is_initial || is_smoothed,
+        }
+    }
+
     /// The family.
     pub fn family(&self) -> SequenceFamily {
         self.family.unwrap_or(SequenceFamily::Smoothing)
@@ -154,21 +189,25 @@ impl SequenceKeys {
         !matches!(self.family(), SequenceFamily::Deterministic | SequenceFamily::Conjugate)
     }
 
-    /// The faults of these keys beside a model that can do this and φ that is trained so.
-    pub fn check(&self, model: &Abilities) -> Vec<Fault> {
-        let given = [
+    /// The names of the keys that are given.
+    pub fn given(&self) -> impl Iterator<Item = &'static str> {
+        let keys = [
             ("family", self.family.is_some()),
             ("sees", self.sees.is_some()),
             ("recurrent_units", self.recurrent_units.is_some()),
             ("window", self.window.is_some()),
             ("sees_step", self.sees_step.is_some()),
+            ("sees_transition", self.sees_transition.is_some()),
         ];
-        let given = given.into_iter().filter(|(_, is_given)| *is_given);
+        keys.into_iter().filter(|(_, is_given)| *is_given).map(|(key, _)| key)
+    }
+
+    /// The faults of these keys beside a model that can do this and φ that is trained so.
+    pub fn check(&self, model: &Abilities) -> Vec<Fault> {
         if !model.is_sequential() {
             let reason = "it is for networks of sequences, and this is a model of rows";
-            return given
-                .map(|(key, _)| Fault::unused(key, reason, "a model of sequences"))
-                .collect();
+            let fault = |key| Fault::unused(key, reason, "a model of sequences");
+            return self.given().map(fault).collect();
         }
         let family = self.family();
         let mut faults = Vec::new();
@@ -202,6 +241,14 @@ impl SequenceKeys {
         if self.recurrent_units.is_some() && family.sees().is_empty() {
             let reason = "this family sees its own step only, without a recurrent network";
             faults.push(Fault::unused("recurrent_units", reason, "another `family`"));
+        }
+        if self.sees_transition.is_some() && !matches!(family, SequenceFamily::Filtering | SequenceFamily::Smoothing) {
+            let reason = match family.uses_transition() {
+                true => "this family is built on the model's own transition",
+                false => "this family is no chain: a step is not given the state before it",
+            };
+            let acts = "`family = \"smoothing\"` or `\"filtering\"`";
+            faults.push(Fault::unused("sees_transition", reason, acts));
         }
         if self.window.is_some() && family != SequenceFamily::Deterministic {
             faults.push(Fault::unused(

@@ -24,6 +24,8 @@ pub(super) struct Networks {
     window: usize,
     /// Whether the context holds log t.
     sees_step: bool,
+    /// Whether the head is given the mean of p(x_t | x_{t−1}, u_{t−1}) beside the state before.
+    pub sees_transition: bool,
     head: Perceptron,
     /// Beside the hidden layers, if there are any.
     skip: Option<Perceptron>,
@@ -64,7 +66,9 @@ impl Networks {
         };
         let sees_step = keys.sees_step.unwrap_or(false);
         let own = own + usize::from(sees_step);
-        let width = seen + own + if family.is_chain() { states } else { 0 };
+        let sees_transition = keys.sees_transition.unwrap_or(false);
+        let before = usize::from(family.is_chain()) + usize::from(sees_transition);
+        let width = seen + own + before * states;
         let network = |hidden: &[usize], activation| {
             let network = Perceptron::new(width, hidden, 2 * states, activation)?;
             Ok::<_, crate::Error>(network.with_output_scale(FIRST_OUTPUT))
@@ -75,6 +79,7 @@ impl Networks {
             future,
             window,
             sees_step,
+            sees_transition,
             head: network(recognition.hidden, recognition.activation)?,
             skip: match recognition.hidden.is_empty() {
                 true => None,
@@ -159,13 +164,15 @@ impl Networks {
         Ok(Tensor::cat(&parts, D::Minus1)?)
     }
 
-    /// The Gaussians of rows of the context `[N, C]`, given the states before them `[N, X]` where the family is a chain; in
-    /// units of 1 with `is_relative`, else in those of the states.
+    /// The Gaussians of rows of the context `[N, C]`, given the states before them `[N, X]` where the family is a chain, and
+    /// the model's means of the states given those before `[N, X]` where it sees the transition; in units of 1 with
+    /// `is_relative`, else in those of the states.
     pub fn gaussian(
         &self,
         parameters: &Parameters,
         context: &Tensor,
         previous: Option<&Tensor>,
+        expected: Option<&Tensor>,
         is_relative: bool,
     ) -> Result<Normal> {
         let log_scale = parameters.get(LOG_SCALE)?;
@@ -178,7 +185,10 @@ impl Networks {
                     Some(previous) => previous.broadcast_div(&scale)?,
                     None => parameters.get(FIRST)?.broadcast_as((rows, self.states))?.contiguous()?,
                 };
-                Tensor::cat(&[context, &previous], 1)?
+                let expected = expected.filter(|_| self.sees_transition);
+                let expected = expected.map(|mean| mean.broadcast_div(&scale)).transpose()?;
+                let parts = [Some(context), Some(&previous), expected.as_ref()];
+                Tensor::cat(&parts.into_iter().flatten().collect::<Vec<_>>(), 1)?
             }
         };
         let mut output = self.head.forward(parameters, HEAD, &input)?;
@@ -204,13 +214,16 @@ impl Networks {
     }
 
     /// The Gaussians of a chain, [`Networks::gaussian`], as a recursion over the steps of the context `[B, T, C]`; none with
-    /// more than one hidden layer. The scale of the states is in the weights.
+    /// more than one hidden layer, or if it sees the transition. The scale of the states is in the weights.
     pub fn recursion(
         &self,
         parameters: &Parameters,
         context: &Tensor,
         is_relative: bool,
     ) -> Result<Option<GaussianRecursion>> {
+        if self.sees_transition {
+            return Ok(None);
+        }
         let (b, t, c) = context.dims3()?;
         let log_scale = parameters.get(LOG_SCALE)?; // [1, X]
         let scale = log_scale.exp()?;

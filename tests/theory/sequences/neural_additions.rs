@@ -9,11 +9,13 @@ fn gradients_of_additions_are_those_of_finite_differences() {
     let objectives = [
         "kind = 'elbo'\nconsistency = 0.7",
         "kind = 'elbo'\ncurvature = { weight = 2.0, deviation = 0.5 }\nfree_nats_per_step = 0.05",
+        "kind = 'elbo'\nfree_run = 0.6",
     ];
     let pairs = [
         (1, "family = 'smoothing'"),
         (6, "family = 'mean_field'"),
         (3, "family = 'transition_noise'"),
+        (5, "family = 'smoothing'\nsees_transition = true"),
     ];
     for (model, family) in pairs {
         let case = Neural::new(MODELS[model], amortised(family));
@@ -63,6 +65,32 @@ fn additions_are_zero_where_they_should_be() {
         "curvature = { weight = 3.0, deviation = 0.5 }",
     );
     same(MODELS[1], "family = 'initial_only'", "consistency = 2.0");
+}
+
+/// Without noise in the transition a path by the model's own transition is a simulation: its emissions count 1 + weight times.
+#[test]
+fn a_free_run_is_a_path_without_noise() {
+    for model in [1, 6, 8] {
+        let quiet = format!(
+            "{}\ntransition_deviation_floor = 1e-9\ntransition_variances.fixed = [1e-14, 1e-14]",
+            MODELS[model]
+        );
+        let case = Neural::new(&quiet, amortised("family = 'initial_only'"));
+        let emission = case.mean(&case.theta, "kind = 'elbo'\nbeta = 0.0", 0);
+        let both = case.mean(&case.theta, "kind = 'elbo'\nbeta = 0.0\nfree_run = 0.7", 0);
+        assert!(
+            (both - 1.7 * emission).abs() < 1e-5 * emission.abs(),
+            "{model}: {emission} {both}"
+        );
+        // With noise they differ.
+        let case = Neural::new(MODELS[model], amortised("family = 'initial_only'"));
+        let emission = case.mean(&case.theta, "kind = 'elbo'\nbeta = 0.0", 0);
+        let both = case.mean(&case.theta, "kind = 'elbo'\nbeta = 0.0\nfree_run = 0.7", 0);
+        assert!(
+            (both - 1.7 * emission).abs() > 1e-3 * emission.abs(),
+            "{model}: {emission} {both}"
+        );
+    }
 }
 
 /// The divergences of single steps, in closed form, have the mean of log q − log p over draws.
