@@ -56,6 +56,12 @@ pub(crate) fn silu(x: &Tensor) -> Result<Tensor> {
     Ok(x.silu()?)
 }
 
+/// [`super::unstack()`].
+pub(crate) fn unstack(x: &Tensor) -> Result<Vec<Tensor>> {
+    let steps = (0..x.dim(1)?).map(|t| Ok(x.narrow(1, t, 1)?.squeeze(1)?.contiguous()?));
+    steps.collect()
+}
+
 /// Where `x` is not infinite: 1 there, 0 elsewhere; and `x` with 0 in place of the infinities.
 fn without_infinities(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let finite = x.abs()?.lt(f64::INFINITY)?;

@@ -3,7 +3,7 @@
 //! A training step of plain tensor operations creates hundreds of small arrays. Here it is a few custom operations,
 //! each a few passes over its data with a hand-written backward pass: [`Perceptron`], [`dense()`],
 //! [`mixture_log_joint`], [`log_sum_exp()`], [`weighted_sum()`], [`probabilities()`], log-densities,
-//! [`reparameterised()`], [`select_rows()`], [`Adam`], and over sequences [`GatedRecurrent`] and [`GaussianRecursion`],
+//! [`reparameterised()`], [`select_rows()`], [`unstack()`], [`Adam`], and over sequences [`GatedRecurrent`] and [`GaussianRecursion`],
 //! whose back-propagation through time is inside; [`backward()`] collects their gradients. They support f32 and f64 on
 //! the CPU, use one thread, and choose AVX-512, AVX2, NEON or baseline code at run time. Elsewhere, or inside
 //! [`with_composed`], the same functions are composed of plain tensor operations.
@@ -42,6 +42,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod unstack;
 mod weighted_sum;
 
 pub use adam::{Adam, AdamSettings};
@@ -61,4 +62,5 @@ pub use perceptron::Perceptron;
 pub use probabilities::probabilities;
 pub use reparameterised::reparameterised;
 pub use rows::select_rows;
+pub use unstack::unstack;
 pub use weighted_sum::weighted_sum;

@@ -4,10 +4,11 @@ use super::SequenceFamily;
 use super::networks::Networks;
 use crate::Result;
 use crate::data::repeated;
+use crate::error::provided;
 use crate::model::{Normal, Proposal, Sequential, Span, TransitionRecursion};
-use crate::nn::{GaussianRecursion, Parameters, RecursionLayer};
+use crate::nn::{self, GaussianRecursion, Parameters, RecursionLayer};
 use candle_core::{D, Tensor};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// q_φ(x_t | x_{t−1}, o, u) of the sequences of a batch.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub(super) struct Chain {
     parameters: Parameters,
     /// `[B, T, C]`
     context: Tensor,
+    /// Its steps, once they are drawn one after another. `[B, C]` each
+    steps: OnceLock<Vec<Tensor>>,
 }
 
 impl Chain {
@@ -23,9 +26,23 @@ impl Chain {
     pub fn new(networks: Networks, model: &dyn Sequential, parameters: &Parameters) -> Result<Self> {
         Ok(Self {
             context: networks.context(model, parameters)?,
+            steps: OnceLock::new(),
             parameters: parameters.clone(),
             networks,
         })
+    }
+
+    /// What these steps see, for all samples. `[N, C]`
+    fn seen(&self, steps: Span) -> Result<Tensor> {
+        if steps.count > 1 {
+            return steps.rows(&self.context);
+        }
+        if self.steps.get().is_none() {
+            // Another thread may have been first, with the same tensors.
+            let _ = self.steps.set(nn::unstack(&self.context)?);
+        }
+        let step = self.steps.get().and_then(|all| all.get(steps.from));
+        repeated(provided(step, "a step of the sequences")?, steps.samples)
     }
 
     /// The Gaussians that the network gives for these steps.
@@ -36,7 +53,7 @@ impl Chain {
                 .gaussian(&self.parameters, seen, before, expected, is_relative)
         };
         if self.networks.family.is_chain() {
-            return gaussian(&steps.rows(&self.context)?, before);
+            return gaussian(&self.seen(steps)?, before);
         }
         let seen = self.context.narrow(1, steps.from, steps.count)?.contiguous()?; // [B, count, C]
         let all = gaussian(&seen.flatten_to(1)?, None)?;
@@ -103,7 +120,8 @@ impl Proposal for Chain {
         Arc::new(Self {
             parameters: self.parameters.constant(),
             context: self.context.detach(),
-            ..self.clone()
+            steps: OnceLock::new(),
+            networks: self.networks.clone(),
         })
     }
 }

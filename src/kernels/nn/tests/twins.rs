@@ -5,7 +5,7 @@ use crate::Result;
 use crate::nn::{
     Activation, ConditionalCovariance, Head, MixtureShape, bernoulli_log_density, dense, gaussian_log_density,
     log_softmax, log_sum_exp, mean, mixture_log_joint, mixture_log_prob, mixture_mean, mixture_terms, probabilities,
-    reparameterised, select_rows, weighted_sum, with_composed,
+    reparameterised, select_rows, unstack, weighted_sum, with_composed,
 };
 use candle_core::{DType, Device, Tensor};
 
@@ -96,6 +96,20 @@ fn rows_are_picked_by_number() {
         [1]
     );
     assert!(select_rows(&one, &Tensor::new(&[4u32], &Device::Cpu).unwrap()).is_err());
+}
+
+/// Steps that are used twice, once and never.
+#[test]
+fn steps_of_a_tensor() {
+    for (b, t, c) in [(1, 1, 1), (3, 4, 2), (17, 3, 5), (2, 9, 1)] {
+        agrees(&format!("unstack {b} {t} {c}"), &[normal("x", (b, t, c))], |a| {
+            let steps = unstack(&a[0])?;
+            let first = steps[0].sqr()?;
+            let middle = steps[t / 2].exp()?;
+            Ok(((first * middle)? + &steps[t / 2])?)
+        });
+    }
+    assert!(unstack(&normal("x", (2, 3))).is_err());
 }
 
 #[test]
