@@ -14,6 +14,8 @@ const BETWEEN_LINES: Duration = Duration::from_secs(30);
 
 /// The time left is not estimated before this much time has passed.
 const BEFORE_ESTIMATES: Duration = Duration::from_secs(3);
+/// The least progress before an estimate, in runs: the first steps come after an evaluation, which may take long.
+const LEAST_PROGRESS: f64 = 0.01;
 
 /// Watches runs and shows how far they are.
 pub(super) struct Bars {
@@ -218,7 +220,7 @@ impl Pace {
         let elapsed = now.duration_since(self.begun);
         let done: f64 = self.runs.iter().filter_map(|run| Some(run.done - run.begun?.1)).sum();
         let left: f64 = self.runs.iter().map(|run| 1.0 - run.done).sum();
-        let is_known = elapsed >= BEFORE_ESTIMATES && done > 0.0;
+        let is_known = elapsed >= BEFORE_ESTIMATES && done >= LEAST_PROGRESS;
         is_known.then(|| Duration::try_from_secs_f64(elapsed.as_secs_f64() * left / done).unwrap_or(Duration::MAX))
     }
 
@@ -296,6 +298,9 @@ mod tests {
         assert_eq!(pace.left(one), None, "one second is too short");
         // Half a run in ten seconds: three and a half are left.
         assert_eq!(pace.left(ten).map(|left| left.as_secs()), Some(70));
+        let mut long = Pace::new(1);
+        long.advance(0, 1, 1000, ten);
+        assert_eq!(long.left(ten), None, "one step of a thousand says nothing");
     }
 
     fn pace_begin(pace: &Pace) -> Instant {

@@ -50,11 +50,11 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let height = AROUND + ROW * rows.len() as f64;
     Ok(
         Figure::new(&summary.question, 3, vec![sights(&rows), beliefs(&rows), gaps(&rows)])
-            .shares(&[0.4, 0.26, 0.34])
+            .shares(&[0.44, 0.25, 0.31])
             .caption(format!(
                 "Left: filled where q of the state x_t is given an observation or the state before. Middle: the output C x_t in the \
-                 middle of the first test sequence, 95 % of q (blue) and of the true posterior (grey). Right: mean over {seeds} \
-                 seeds with 95 % intervals, and the least gap that the family can reach in the true system (dashed), computed in \
+                 middle of the first test sequence, 95\u{a0}% of q (blue) and of the true posterior (grey). Right: mean over {seeds} \
+                 seeds with 95\u{a0}% intervals, and the least gap that the family can reach in the true system (dashed), computed in \
                  closed form."
             ))
             .row_height(height)
@@ -150,7 +150,7 @@ fn names(rows: &[Row]) -> Axis {
 fn sights(rows: &[Row]) -> Panel {
     let columns = ["x(t−1)", "o(t−2)", "o(t−1)", "o(t)", "o(t+1)", "o(t+2)"];
     let unmarked = Axis::names(Vec::new()).limits(-0.6, columns.len() as f64 - 0.4);
-    let mut panel = Panel::new("What q of the state x(t) is given", unmarked, names(rows));
+    let mut panel = Panel::new("What q of x(t) is given", unmarked, names(rows));
     for (column, name) in columns.into_iter().enumerate() {
         panel.text((column as f64, -0.72), name, Anchor::Middle, BLACK);
     }
