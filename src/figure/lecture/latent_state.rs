@@ -122,7 +122,7 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         what_nats_are(&summary)
     );
     Ok(
-        Figure::new(&experiment.loaded.question, 2, vec![graph(), back, horizon, ahead])
+        Figure::new(&experiment.loaded.question, 2, vec![graph(true), back, horizon, ahead])
             .caption(caption)
             .row_height(560.0),
     )
@@ -145,12 +145,16 @@ pub(super) fn horizon_errors(
     Ok(expected.iter().enumerate().map(error).collect())
 }
 
-/// The graphical model: inputs act on states, states emit observations.
-pub(super) fn graph() -> Panel {
+/// The graphical model: inputs, where there are any, act on states, and states emit observations.
+pub(super) fn graph(has_inputs: bool) -> Panel {
     const RADIUS: f64 = 0.22;
     let rows = [(1.6, "u", OBSERVED), (0.8, "x", WHITE), (0.0, "o", OBSERVED)];
+    let (rows, title) = match has_inputs {
+        true => (&rows[..], "Inputs u, states x, observations o"),
+        false => (&rows[1..], "States x, observations o"),
+    };
     let mut panel = Panel::new(
-        "Inputs u, states x, observations o",
+        title,
         Axis::linear("").limits(0.6, 3.4),
         Axis::linear("").limits(-0.4, 2.0),
     )
@@ -161,10 +165,12 @@ pub(super) fn graph() -> Panel {
         let column = f64::from(step);
         if step < 3 {
             panel.arrow((column + RADIUS, 0.8), (column + 1.0 - RADIUS - 0.02, 0.8), stroke);
-            panel.arrow((column + 0.17, 1.46), (column + 1.0 - 0.19, 0.95), stroke);
+            if has_inputs {
+                panel.arrow((column + 0.17, 1.46), (column + 1.0 - 0.19, 0.95), stroke);
+            }
         }
         panel.arrow((column, 0.8 - RADIUS), (column, RADIUS + 0.02), stroke);
-        for (row, letter, fill) in rows {
+        for &(row, letter, fill) in rows {
             panel
                 .circle((column, row), RADIUS, BLACK)
                 .circle((column, row), 0.93 * RADIUS, fill)

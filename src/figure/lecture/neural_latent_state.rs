@@ -67,27 +67,28 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         })
         .filter(|dot| dot.1.is_finite())
         .collect();
-    let band = |title: &str, values: &[f64], name: &str| {
+    let band = |title: &str, values: &[f64]| {
         let mut panel = Panel::new(title, Axis::linear("step"), Axis::linear("observation"));
         let (ribbon, middle) = sequence.quantiles(values);
         panel
             .key("observed", OBSERVED)
+            .key("median and 95\u{a0}%", MODEL)
             .band(&ribbon, MODEL.alpha(0.2))
-            .named_line(name, &middle, Stroke::solid(MODEL))
+            .line(&middle, Stroke::solid(MODEL))
             .points(&dots, Dot::new(OBSERVED));
         panel
     };
-    let replicated = band("Given the whole sequence", &sequence.observed(&whole)?, "median");
-    let mut forecast = band("Given its first half", &sequence.observed(&ahead)?, "median");
-    forecast.vertical_reference(seen as f64 - 0.5, "forecast from", Stroke::baseline());
+    let replicated = band("Given the whole sequence", &sequence.observed(&whole)?);
+    let mut forecast = band("Given its first half", &sequence.observed(&ahead)?);
+    forecast.vertical_reference(seen as f64, "forecast from", Stroke::baseline());
     let caption = format!(
-        "Colours count the steps. Bands hold 95 % of {PATHS} sequences of observations drawn from q and the model; q sees all \
+        "Colours count the steps. Bands hold 95\u{a0}% of {PATHS} sequences of observations drawn from q and the model; q sees all \
          observations, or the first half. The latent coordinates are the model's choice. The model scores {}: {}.",
         log_likelihood(variant),
         what_nats_are(&summary)
     );
     let panels = vec![
-        graph(),
+        graph(test.given.is_some()),
         true_states(test, length)?,
         believed(&whole, length)?,
         replicated,
@@ -269,6 +270,10 @@ fn by_horizon(loaded: &Reloaded, test: &Dataset) -> Result<Panel> {
     let predictor = provided(loaded.model.predictor(&loaded.theta)?, "predictions")?;
     let fitted = horizon_errors(&predictor, test, numbers, scale)?;
     panel.named_line("fitted", &fitted, Stroke::solid(MODEL));
+    let mean_alone = test.moments(&test.observed).first().copied().flatten();
+    if let Some((_, variance)) = mean_alone {
+        panel.reference(scale * variance.sqrt(), "by the mean", Stroke::baseline());
+    }
     if let Some(truth) = &loaded.splits.truth {
         let mut raw = test.clone();
         loaded.splits.standardization.observed.invert(raw.observed.values_mut());

@@ -1,5 +1,6 @@
 //! The state space of one θ with the sequences of one batch: its terms at paths, and its steps one by one.
 
+use super::emission::Cause;
 use super::model::Core;
 use super::transition::Condition;
 use crate::Result;
@@ -129,9 +130,16 @@ impl Conditioned {
     fn emitted(&self, states: (&Tensor, Option<&Tensor>), steps: Span) -> Result<Tensor> {
         let target = steps.rows(&self.target)?;
         let present = self.present(steps)?;
-        self.core
-            .emission
-            .log_prob(&self.theta, states, &target, present.as_ref())
+        let inputs = self.standardized_inputs.as_ref();
+        let inputs = inputs.map(|inputs| steps.rows(inputs)).transpose()?;
+        let (state, deterministic) = states;
+        let cause = Cause {
+            state,
+            deterministic,
+            inputs: inputs.as_ref(),
+        };
+        let emission = &self.core.emission;
+        emission.log_prob(&self.theta, cause, &target, present.as_ref())
     }
 
     /// log p(x_1) at the first states of `[B, S, T, X]`. `[B, S]`

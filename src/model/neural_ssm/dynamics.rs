@@ -2,6 +2,7 @@
 //!
 //! The functions are those of the model, on tensors of f64; Jacobians come from one backward pass per output.
 
+use super::emission::Cause;
 use super::model::Core;
 use super::transition::Condition;
 use crate::Result;
@@ -68,9 +69,6 @@ impl NeuralDynamics {
 
     /// f or g of rows `[n, X]`, with the inputs `u` of all rows. `[n, X]` or `[n, O]`
     fn apply(&self, is_emission: bool, rows: &Tensor, u: &[f64]) -> Result<Tensor> {
-        if is_emission {
-            return self.core.emission.mean(&self.theta, rows);
-        }
         let inputs = |moments: bool| -> Result<Option<Tensor>> {
             if u.is_empty() {
                 return Ok(None);
@@ -87,7 +85,16 @@ impl NeuralDynamics {
             let row = Tensor::from_vec(values, (1, u.len()), &Device::Cpu)?;
             Ok(Some(row.broadcast_as((rows.dim(0)?, u.len()))?.contiguous()?))
         };
-        let (inputs, standardized) = (inputs(false)?, inputs(true)?);
+        let standardized = inputs(true)?;
+        if is_emission {
+            let cause = Cause {
+                state: rows,
+                deterministic: None,
+                inputs: standardized.as_ref(),
+            };
+            return self.core.emission.mean(&self.theta, cause);
+        }
+        let inputs = inputs(false)?;
         let condition = Condition {
             state: rows,
             inputs: inputs.as_ref(),

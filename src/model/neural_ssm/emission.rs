@@ -17,6 +17,8 @@ use candle_core::{D, DType, Device, Tensor};
 
 /// The prefix of its parameters.
 const EMISSION: &str = "emission";
+/// The prefix of the parameters of rewards.
+const REWARD: &str = "reward";
 /// The share of the data's variance that the emission leaves unexplained at the start.
 const FIRST_SHARE: f64 = 0.25;
 
@@ -38,10 +40,23 @@ pub(super) enum Function {
     Formula(Formulas),
 }
 
-/// p(o | x).
+/// What an observation is conditioned on, row by row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cause<'a> {
+    /// `[N, X]`
+    pub state: &'a Tensor,
+    /// h, which a network sees. `[N, H]`
+    pub deterministic: Option<&'a Tensor>,
+    /// Standardised, which rewards see. `[N, U]`
+    pub inputs: Option<&'a Tensor>,
+}
+
+/// p(o | x), and p(r | x, u) of the last columns.
 #[derive(Debug, Clone)]
 pub(super) struct Emission {
     pub function: Function,
+    /// The means of the last columns, if they are rewards.
+    reward: Option<Perceptron>,
     pub likelihood: Likelihood,
     /// Raw standard deviations of standardised observations; none if they are outputs of the network, or there are none.
     /// `[1, O]`
@@ -52,10 +67,16 @@ pub(super) struct Emission {
 
 impl Emission {
     /// The emission of a table, for columns with these moments. A network sees the state and this many deterministic
-    /// numbers, linear emissions and formulas the state alone. Random entries of a linear emission come from its
-    /// initial values, not from here.
-    pub fn new(keys: &NeuralSsm, moments: Moments, deterministic: usize) -> std::result::Result<Self, Fault> {
-        let (x, o) = (keys.states, moments.means.len());
+    /// numbers, that of rewards this many inputs, too; linear emissions and formulas see the state alone. Random entries of
+    /// a linear emission come from its initial values, not from here.
+    pub fn new(
+        keys: &NeuralSsm,
+        moments: Moments,
+        (deterministic, inputs): (usize, usize),
+    ) -> std::result::Result<Self, Fault> {
+        let x = keys.states;
+        let reward = reward(keys, moments.means.len(), x + deterministic + inputs)?;
+        let o = moments.means.len() - reward.as_ref().map_or(0, Perceptron::outputs);
         let floor = keys.emission_deviation_floor;
         let is_gaussian = keys.likelihood == Likelihood::Gaussian;
         let is_constant = keys.emission_noise == NoiseForm::Constant;
@@ -72,7 +93,7 @@ impl Emission {
                 Function::Formula(Formulas::new("emission.parameters", "emission", own, (x, 0, o))?)
             }
             EmissionFunction::Linear(linear) => {
-                let start = moments.means.iter().map(|mean| match is_gaussian {
+                let start = moments.means[..o].iter().map(|mean| match is_gaussian {
                     true => *mean,
                     false => logit(*mean),
                 });
@@ -106,6 +127,7 @@ impl Emission {
         };
         Ok(Self {
             function,
+            reward,
             likelihood: keys.likelihood,
             raw,
             moments,
@@ -114,11 +136,20 @@ impl Emission {
     }
 
     /// Adds the initial parameters.
-    pub fn initial(&self, theta: &mut Parameters, (dtype, device): (DType, &Device), stream: &Stream) -> Result<()> {
+    pub fn initial(
+        &self,
+        theta: &mut Parameters,
+        (dtype, device): (DType, &Device),
+        streams: &dyn Fn(&str) -> Stream,
+    ) -> Result<()> {
+        let stream = &streams(EMISSION);
         if let Some(raw) = &self.raw {
             raw.initial(theta, dtype, device)?;
         }
-        let columns = self.moments.means.len();
+        if let Some(network) = &self.reward {
+            network.initial(REWARD, theta, dtype, device, &streams(REWARD))?;
+        }
+        let columns = self.columns();
         match &self.function {
             Function::Linear { matrix, offset } => {
                 offset.initial(theta, dtype, device)?;
@@ -160,6 +191,11 @@ impl Emission {
             .sum()
     }
 
+    /// The columns that are functions of the state alone.
+    fn columns(&self) -> usize {
+        self.moments.means.len() - self.reward.as_ref().map_or(0, Perceptron::outputs)
+    }
+
     /// Shift and scale of the observations, `[1, O]` each.
     pub fn shift_and_scale(&self, dtype: DType) -> Result<[Tensor; 2]> {
         let row = |values: &[f64]| -> Result<Tensor> {
@@ -168,28 +204,34 @@ impl Emission {
         Ok([row(&self.moments.means)?, row(&self.moments.deviations)?])
     }
 
-    /// The location at states `[N, X]`: means of standardised observations or logits, and raw standard deviations of a
-    /// Gaussian. `[N, O]`, and `[N, O]` or `[1, O]`
-    pub fn apply(
-        &self,
-        theta: &Parameters,
-        state: &Tensor,
-        deterministic: Option<&Tensor>,
-    ) -> Result<(Tensor, Option<Tensor>)> {
-        let columns = self.moments.means.len();
+    /// The location of every row: means of standardised observations or logits, and raw standard deviations of a Gaussian.
+    /// `[N, O]`, and `[N, O]` or `[1, O]`
+    pub fn apply(&self, theta: &Parameters, cause: Cause<'_>) -> Result<(Tensor, Option<Tensor>)> {
+        let (columns, state) = (self.columns(), cause.state);
+        let seen = |inputs: Option<&Tensor>| -> Result<Tensor> {
+            let parts: Vec<&Tensor> = [Some(state), cause.deterministic, inputs]
+                .into_iter()
+                .flatten()
+                .collect();
+            Ok(match parts[..] {
+                [state] => state.clone(),
+                _ => Tensor::cat(&parts, 1)?,
+            })
+        };
         let output = match &self.function {
             Function::Linear { matrix, offset } => {
                 let location = state.matmul(&matrix.value(theta)?.t()?.contiguous()?)?;
                 self.standardized(location.broadcast_add(&offset.value(theta)?)?)?
             }
             Function::Formula(formulas) => self.standardized(formulas.apply(theta, state)?)?,
-            Function::Perceptron(network) => {
-                let input = match deterministic {
-                    Some(h) => Tensor::cat(&[state, h], 1)?,
-                    None => state.clone(),
-                };
-                network.forward(theta, EMISSION, &input)?
+            Function::Perceptron(network) => network.forward(theta, EMISSION, &seen(None)?)?,
+        };
+        let output = match &self.reward {
+            Some(network) => {
+                let rewards = network.forward(theta, REWARD, &seen(cause.inputs)?)?;
+                Tensor::cat(&[&output, &rewards], 1)?
             }
+            None => output,
         };
         if self.likelihood == Likelihood::Bernoulli {
             return Ok((output, None));
@@ -204,8 +246,8 @@ impl Emission {
     }
 
     /// E[o | x] of a Gaussian, in the data's units. `[N, O]`
-    pub fn mean(&self, theta: &Parameters, state: &Tensor) -> Result<Tensor> {
-        let (location, _) = self.apply(theta, state, None)?;
+    pub fn mean(&self, theta: &Parameters, cause: Cause<'_>) -> Result<Tensor> {
+        let (location, _) = self.apply(theta, cause)?;
         let [shift, scale] = self.shift_and_scale(location.dtype())?;
         Ok(location.broadcast_mul(&scale)?.broadcast_add(&shift)?)
     }
@@ -215,8 +257,10 @@ impl Emission {
         match self.likelihood {
             Likelihood::Bernoulli => Ok(location),
             Likelihood::Gaussian => {
+                let columns = location.dim(1)?;
                 let [shift, scale] = self.shift_and_scale(location.dtype())?;
-                Ok(location.broadcast_sub(&shift)?.broadcast_div(&scale)?)
+                let own = |row: Tensor| row.narrow(1, 0, columns);
+                Ok(location.broadcast_sub(&own(shift)?)?.broadcast_div(&own(scale)?)?)
             }
         }
     }
@@ -226,11 +270,11 @@ impl Emission {
     pub fn log_prob(
         &self,
         theta: &Parameters,
-        (state, deterministic): (&Tensor, Option<&Tensor>),
+        cause: Cause<'_>,
         target: &Tensor,
         present: Option<&Tensor>,
     ) -> Result<Tensor> {
-        let (location, raw) = self.apply(theta, state, deterministic)?;
+        let (location, raw) = self.apply(theta, cause)?;
         let density = match (raw, present) {
             (Some(raw), None) => {
                 let log_scale: f64 = self.moments.deviations.iter().map(|s| s.ln()).sum();
@@ -244,7 +288,7 @@ impl Emission {
                     floor: self.floor,
                 };
                 let log_scale: Vec<f64> = self.moments.deviations.iter().map(|s| s.ln()).collect();
-                let log_scale = Tensor::new(log_scale, state.device())?.to_dtype(state.dtype())?;
+                let log_scale = Tensor::new(log_scale, target.device())?.to_dtype(target.dtype())?;
                 normal.log_probs(target)?.broadcast_sub(&log_scale)?
             }
             (None, Some(_)) => {
@@ -259,7 +303,7 @@ impl Emission {
 
     /// The same as a linear Gaussian, if it is one.
     pub fn linear(&self, theta: &Parameters) -> Result<Option<LinearEmission>> {
-        let (Function::Linear { matrix, offset }, Some(raw)) = (&self.function, &self.raw) else {
+        let (Function::Linear { matrix, offset }, Some(raw), None) = (&self.function, &self.raw, &self.reward) else {
             return Ok(None);
         };
         let raw = raw.value(theta)?;
@@ -276,15 +320,9 @@ impl Emission {
         }))
     }
 
-    /// One observation for each state `[N, X]`, in the data's units, as functions of standard normal (or uniform) numbers
-    /// `[N, O]`.
-    pub fn sample(
-        &self,
-        theta: &Parameters,
-        (state, deterministic): (&Tensor, Option<&Tensor>),
-        noise: &Tensor,
-    ) -> Result<Tensor> {
-        let (location, raw) = self.apply(theta, state, deterministic)?;
+    /// One observation for each row, in the data's units, as functions of standard normal (or uniform) numbers `[N, O]`.
+    pub fn sample(&self, theta: &Parameters, cause: Cause<'_>, noise: &Tensor) -> Result<Tensor> {
+        let (location, raw) = self.apply(theta, cause)?;
         match raw {
             Some(raw) => {
                 let normal = Normal {
@@ -292,7 +330,7 @@ impl Emission {
                     raw,
                     floor: self.floor,
                 };
-                let [shift, scale] = self.shift_and_scale(state.dtype())?;
+                let [shift, scale] = self.shift_and_scale(noise.dtype())?;
                 Ok(normal.draw(noise)?.broadcast_mul(&scale)?.broadcast_add(&shift)?)
             }
             None => {
@@ -301,6 +339,34 @@ impl Emission {
             }
         }
     }
+}
+
+/// The network of the means of rewards, which sees this many numbers.
+fn reward(keys: &NeuralSsm, observed: usize, seen: usize) -> std::result::Result<Option<Perceptron>, Fault> {
+    let Some(own) = &keys.reward else { return Ok(None) };
+    if keys.likelihood != Likelihood::Gaussian || keys.emission_noise != NoiseForm::Constant {
+        return Err(Fault::new(
+            "reward",
+            "rewards are Gaussians with constant noise, and these observations are not",
+            "`likelihood = \"gaussian\"` and `emission_noise = \"constant\"`",
+            "change them, or remove `reward`",
+        ));
+    }
+    if own.columns >= observed {
+        return Err(Fault::new(
+            "reward.columns",
+            format!(
+                "{} of {observed} observed columns are rewards: none is left to observe the state by",
+                own.columns
+            ),
+            format!("fewer than {observed}"),
+            "name more observed columns, with the rewards last",
+        ));
+    }
+    let network = Perceptron::new(seen, &own.hidden, own.columns, own.activation);
+    let network =
+        network.map_err(|error| Fault::new("reward.hidden", error.to_string(), "layers of units", "list them"))?;
+    Ok(Some(network))
 }
 
 /// The logit of a share, away from 0 and 1.

@@ -3,6 +3,7 @@
 
 use super::conditioned::Conditioned;
 use super::dynamics::NeuralDynamics;
+use super::emission::Cause;
 use super::linear::flat;
 use crate::data::Batch;
 use crate::error::provided;
@@ -226,10 +227,16 @@ impl Ancestral for NeuralJoint<'_> {
             .map(|h| h.flatten_to(1))
             .transpose()?;
         let h = h.map(|h| h.detach());
-        let observed = model
-            .core
-            .emission
-            .sample(&theta, (&states.detach(), h.as_ref()), &noise)?;
+        let inputs = model
+            .standardized_inputs()
+            .map(|inputs| inputs.flatten_to(1))
+            .transpose()?;
+        let cause = Cause {
+            state: &states.detach(),
+            deterministic: h.as_ref(),
+            inputs: inputs.as_ref(),
+        };
+        let observed = model.core.emission.sample(&theta, cause, &noise)?;
         let observed = observed.to_dtype(DType::F64)?.reshape((b, t, outputs))?;
         model.steps.packed(&observed)
     }

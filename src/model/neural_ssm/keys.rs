@@ -177,6 +177,30 @@ impl Default for EmissionPerceptron {
     }
 }
 
+/// Keys of rewards.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RewardKeys {
+    /// How many of the observed columns, counted from the last, are rewards.
+    #[schemars(range(min = 1, max = 1024))]
+    pub columns: usize,
+    /// Units of each hidden layer of the network of x and u.
+    #[schemars(inner(range(min = 1, max = 65_536)))]
+    pub hidden: Vec<usize>,
+    /// The non-linearity between hidden layers.
+    pub activation: Activation,
+}
+
+impl Default for RewardKeys {
+    fn default() -> Self {
+        Self {
+            columns: 1,
+            hidden: vec![64],
+            activation: Activation::Tanh,
+        }
+    }
+}
+
 /// The form of p(o|x).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

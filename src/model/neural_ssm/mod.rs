@@ -2,6 +2,7 @@
 //! p(o_t | x_t), each a diagonal Gaussian (or Bernoulli variables for o) whose parameters are functions of its condition
 //! (Krishnan, Shalit & Sontag 2017). This file is its table in an experiment file.
 //!
+//! The last columns of o can be rewards r_t with p(r_t | x_t, u_t), whose networks see the input of their step, too.
 //! Every function is linear or a network; every part of the linear ones, and every constant variance, can be fixed, entry
 //! by entry. A model that is linear everywhere, with constant noise, has an exact likelihood by the Kalman filter; any
 //! other has estimates by particle filters.
@@ -22,7 +23,7 @@ mod transition;
 
 pub use keys::{
     EmissionFunction, EmissionPerceptron, FormulaKeys, GatedKeys, Likelihood, LinearEmission, LinearTransition,
-    LocallyLinearKeys, NoiseForm, PerceptronKeys, RecurrentKeys, TransitionFunction,
+    LocallyLinearKeys, NoiseForm, PerceptronKeys, RecurrentKeys, RewardKeys, TransitionFunction,
 };
 
 use super::kind::{Abilities, LatentKind, ModelKind};
@@ -63,6 +64,10 @@ pub struct NeuralSsm {
     /// The constant variances of the emission, `[O]`: `fixed` and `start`, which is a quarter of the variance of the
     /// training steps without this key.
     pub emission_variances: VectorKeys,
+    /// Rewards: the last observed columns are p(r_t | x_t, u_t), Gaussians whose means are a network of the state and the
+    /// input of the same step. Without this key every column is a function of the state alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reward: Option<RewardKeys>,
     /// The smallest standard deviation of the states.
     #[schemars(range(min = 1e-9, max = 1e3))]
     pub transition_deviation_floor: f64,
@@ -87,6 +92,7 @@ impl Default for NeuralSsm {
             likelihood: Likelihood::Gaussian,
             emission_noise: NoiseForm::Constant,
             emission_variances: VectorKeys::default(),
+            reward: None,
             transition_deviation_floor: 1e-3,
             emission_deviation_floor: 1e-3,
             likelihood_particles: 128,
@@ -98,10 +104,16 @@ impl NeuralSsm {
     /// Whether the model is a linear-Gaussian state space, whose likelihood and posterior are exact.
     pub fn is_linear(&self) -> bool {
         matches!(self.transition, TransitionFunction::Linear(_))
-            && matches!(self.emission, EmissionFunction::Linear(_))
+            && self.has_linear_emission()
             && self.transition_noise == NoiseForm::Constant
             && self.emission_noise == NoiseForm::Constant
+    }
+
+    /// Whether p(o_t | x_t) is a linear Gaussian.
+    fn has_linear_emission(&self) -> bool {
+        matches!(self.emission, EmissionFunction::Linear(_))
             && self.likelihood == Likelihood::Gaussian
+            && self.reward.is_none()
     }
 
     /// Whether p(x_{t+1} | x_t, u_t) is linear with constant noise.
@@ -203,7 +215,7 @@ impl NeuralSsm {
             self.transition,
             TransitionFunction::Linear(_) | TransitionFunction::Formula(_)
         );
-        !of_transition || matches!(self.emission, EmissionFunction::Perceptron(_))
+        !of_transition || self.reward.is_some() || matches!(self.emission, EmissionFunction::Perceptron(_))
     }
 }
 
@@ -235,8 +247,7 @@ impl ModelKind for NeuralSsm {
             state_space: self.is_state_space(),
             paths: true,
             linear_transition: self.has_linear_transition(),
-            linear_emission: matches!(self.emission, EmissionFunction::Linear(_))
-                && self.likelihood == Likelihood::Gaussian,
+            linear_emission: self.has_linear_emission(),
             learns_prior: self.learns_dynamics(),
             has_weight_matrices: self.has_network(),
             ..Abilities::none(LatentKind::Trajectory, asked)

@@ -119,7 +119,7 @@ impl NeuralStateSpace {
             initial_mean: Entries::vector("initial.mean", "initial_mean", &keys.initial_mean, &vec![0.0; x])?,
             initial_raw: raw_deviations(variances, "initial_variances", floor)?,
             transition,
-            emission: Emission::new(keys, observed, deterministic)?,
+            emission: Emission::new(keys, observed, (deterministic, inputs.means.len()))?,
             inputs,
             is_missing,
             likelihood_particles: keys.likelihood_particles,
@@ -149,9 +149,7 @@ impl Model for NeuralStateSpace {
         self.core.initial_mean.initial(&mut theta, dtype, device)?;
         self.core.initial_raw.initial(&mut theta, dtype, device)?;
         self.core.transition.initial(&mut theta, (dtype, device), &stream)?;
-        self.core
-            .emission
-            .initial(&mut theta, (dtype, device), &stream("emission"))?;
+        self.core.emission.initial(&mut theta, (dtype, device), &stream)?;
         Ok(theta)
     }
 

@@ -10,5 +10,6 @@ mod neural_conjugate;
 mod neural_filters;
 mod neural_formulas;
 mod neural_paths;
+mod neural_rewards;
 mod nonlinear;
 mod nonlinear_faults;
