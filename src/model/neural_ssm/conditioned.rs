@@ -116,20 +116,15 @@ impl Conditioned {
         self.moved(&part(paths, 0)?, h.as_ref(), before_last(later + 1, samples))
     }
 
-    /// What is there at these steps; none if nothing is missing there. `[N, O]`
-    fn present(&self, steps: Span) -> Result<Option<Tensor>> {
-        if let Some(present) = &self.steps.present {
-            return Ok(Some(steps.rows(present)?));
-        }
-        let Some(mask) = &self.steps.mask else { return Ok(None) };
-        let wide = mask.unsqueeze(D::Minus1)?.broadcast_as(self.target.shape())?;
-        Ok(Some(steps.rows(&wide)?))
-    }
-
     /// log p(o_t | x_t) of these steps. States: `[N, X]` with h `[N, H]`; result `[N]`
     fn emitted(&self, states: (&Tensor, Option<&Tensor>), steps: Span) -> Result<Tensor> {
         let target = steps.rows(&self.target)?;
-        let present = self.present(steps)?;
+        let present = self
+            .steps
+            .present
+            .as_ref()
+            .map(|present| steps.rows(present))
+            .transpose()?;
         let inputs = self.standardized_inputs.as_ref();
         let inputs = inputs.map(|inputs| steps.rows(inputs)).transpose()?;
         let (state, deterministic) = states;
@@ -139,7 +134,12 @@ impl Conditioned {
             inputs: inputs.as_ref(),
         };
         let emission = &self.core.emission;
-        emission.log_prob(&self.theta, cause, &target, present.as_ref())
+        let density = emission.log_prob(&self.theta, cause, &target, present.as_ref())?;
+        match (&self.steps.mask, present) {
+            // Whole steps beyond the end of a sequence.
+            (Some(mask), None) => Ok((density * steps.rows(&mask.unsqueeze(D::Minus1)?)?.squeeze(1)?)?),
+            _ => Ok(density),
+        }
     }
 
     /// log p(x_1) at the first states of `[B, S, T, X]`. `[B, S]`
