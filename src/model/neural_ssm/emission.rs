@@ -359,8 +359,8 @@ fn reward(keys: &NeuralSsm, observed: usize, seen: usize) -> std::result::Result
                 "{} of {observed} observed columns are rewards: none is left to observe the state by",
                 own.columns
             ),
-            format!("fewer than {observed}"),
-            "name more observed columns, with the rewards last",
+            format!("at least {} observed columns", own.columns + 1),
+            "name more of them, with the rewards last",
         ));
     }
     let network = Perceptron::new(seen, &own.hidden, own.columns, own.activation);
