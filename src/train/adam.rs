@@ -10,6 +10,7 @@ use super::{
 };
 use crate::data::{Batch, Batches};
 use crate::math::streams::Stream;
+use crate::model::Joint;
 use crate::nn::{Adam, AdamSettings, Parameters, backward, normal};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
@@ -146,14 +147,14 @@ impl<'a> Run<'a> {
     /// Minus the objective's mean over `batch`, a scalar.
     fn loss(&self, batch: &Batch) -> Result<Tensor> {
         let joint = self.job.model.joint(&self.theta, batch)?;
-        let draws = || {
+        let draws = |joint: &dyn Joint| {
             let generator = &mut self.draws.at(self.step);
             match &self.stale {
                 Some(stale) => {
                     let older = self.job.model.joint(stale, batch)?;
                     (self.job.posterior).draws(older.as_ref(), &self.theta, self.step, generator)
                 }
-                None => (self.job.posterior).draws(joint.as_ref(), &self.theta, self.step, generator),
+                None => (self.job.posterior).draws(joint, &self.theta, self.step, generator),
             }
         };
         let samples = &mut self.model_samples.at(self.step);

@@ -8,6 +8,7 @@ mod neural_additions;
 mod neural_case;
 mod neural_conjugate;
 mod neural_filters;
+mod neural_fit;
 mod neural_formulas;
 mod neural_paths;
 mod neural_rewards;
