@@ -1,7 +1,10 @@
-//! Steps of the environments, observing and resetting included: `cargo bench --bench environments`.
+//! Steps of the environments, observing and resetting included, and images with the steps between them: `cargo bench --bench environments`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use latent_lab_envs::{CartPoleBatch, CartPoleV1, Environment, MountainCarContinuousV0, PendulumV1, Tree};
+use latent_lab_envs::{
+    CartPoleBatch, CartPoleV1, Cartpole, Environment, MountainCarContinuousV0, Pendulum, Pendulum16, PendulumV1,
+    Planar, Tree, collect,
+};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -42,7 +45,20 @@ fn environments(criterion: &mut Criterion) {
     single(criterion, "pendulum", &PendulumV1 {});
     single(criterion, "mountain_car_continuous", &MountainCarContinuousV0 {});
     single(criterion, "tree", &Tree::default());
+    images(criterion, "planar", &Planar {});
+    images(criterion, "pendulum, two frames", &Pendulum::default());
+    images(criterion, "cartpole, two frames", &Cartpole {});
+    images(criterion, "pendulum_16", &Pendulum16 {});
     batch(criterion);
+}
+
+fn images<E: Environment>(criterion: &mut Criterion, name: &str, environment: &E) {
+    let rng = &mut ChaCha8Rng::seed_from_u64(0);
+    let mut group = criterion.benchmark_group("images");
+    group.throughput(Throughput::Elements(STEPS));
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| collect(environment, STEPS as usize, 10, rng))
+    });
 }
 
 fn batch(criterion: &mut Criterion) {

@@ -62,6 +62,15 @@ impl Example<'_> {
         ..Self::USUAL
     };
 
+    /// A state space learnt from images under random actions.
+    pub const IMAGES: Example<'static> = Example {
+        data: "source = \"exploration\"\nenvironment = \"pendulum_16\"\ntrain = 600\ntest = 150",
+        model: "kind = \"neural_ssm\"\nstates = 3\nemission_deviation_floor = 0.1\nlikelihood_particles = 4",
+        posterior: "kind = \"amortised\"\nhidden = [16]\nrecurrent_units = 16",
+        objective: "kind = \"elbo\"",
+        ..Self::USUAL
+    };
+
     /// The file, which asks what `name` does.
     pub fn file(&self, name: &str) -> String {
         let Self {

@@ -6,7 +6,7 @@
 use latent_lab::cli;
 use latent_lab::environment::EnvironmentKind;
 use latent_lab::kind::{Declared, Example, register};
-use latent_lab_envs::{Control, Controller, Environment, Expert, Reference, Step, Yardsticks};
+use latent_lab_envs::{Control, Controller, Environment, Expert, Images, Reference, Step, Yardsticks};
 use rand::{Rng, RngExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,9 @@ impl Environment for Countdown {
     }
     fn expert(&self) -> Option<&dyn Expert> {
         Some(self)
+    }
+    fn images(&self) -> Option<&dyn Images<State = Walk>> {
+        None
     }
     fn yardsticks(&self) -> Yardsticks {
         let success_rates = vec![Reference {

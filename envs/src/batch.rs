@@ -7,9 +7,9 @@
 
 use rand::Rng;
 
-use crate::{Control, Environment, Expert, Yardsticks};
+use crate::{Budget, Collected, Control, Environment, Expert, Frames, ImageShape, Images, Yardsticks, collect};
 
-/// What E episodes show. Environments that show images get a variant of their own.
+/// What E episodes show as numbers. Their images are [`Episodes::images`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Observations {
     /// A vector of numbers per episode, `[E, O]`, row-major.
@@ -38,8 +38,23 @@ pub struct Declaration {
     pub routes: Vec<&'static str>,
     /// Whether there is a scripted controller that solves the task.
     pub has_expert: bool,
+    /// What its images are; none if it has none.
+    pub images: Option<ImageDeclaration>,
     /// Scores to compare with.
     pub yardsticks: Yardsticks,
+}
+
+/// What the images of an environment are, and how data are collected: see [`Images`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageDeclaration {
+    /// The shape of an observation.
+    pub shape: ImageShape,
+    /// The names of the numbers of the true state.
+    pub true_state: Vec<&'static str>,
+    /// The numbers of an action in data.
+    pub exploration: Vec<Control>,
+    /// How data are collected by default.
+    pub budget: Budget,
 }
 
 /// How one episode stands.
@@ -71,6 +86,12 @@ pub trait Episodes {
     /// What every episode shows now, `[E, O]`. A finished episode shows its last state.
     fn observe(&self) -> Observations;
 
+    /// The image of every episode now, `[E, H, W, F]`; none if the environment has no images.
+    fn images(&self) -> Option<Frames>;
+
+    /// An image at the goal of every episode, `[E, H, W, F]`; none if the environment has no images.
+    fn goals(&self) -> Option<Frames>;
+
     /// Steps every episode by its row of `actions`, `[E, A]`, row-major. A finished episode does not change.
     fn step(&mut self, actions: &[f64]);
 
@@ -94,6 +115,9 @@ pub trait Task: Send + Sync {
 
     /// Its scripted controller; none if there is none.
     fn scripted(&self) -> Option<&dyn Expert>;
+
+    /// Sequences of images with actions; see [`collect`].
+    fn collect(&self, steps: usize, length: usize, rng: &mut dyn Rng) -> Option<Collected>;
 }
 
 /// E episodes of an environment of a known type.
@@ -120,6 +144,17 @@ impl<'a, E: Environment> Batch<'a, E> {
         batch
     }
 
+    /// An image of every state by `render`.
+    fn frames(&self, render: impl Fn(&dyn Images<State = E::State>, &E::State, &mut [u8])) -> Option<Frames> {
+        let images = self.environment.images()?;
+        let shape = images.shape();
+        let mut pixels = vec![0; self.states.len() * shape.len()];
+        for (state, into) in self.states.iter().zip(pixels.chunks_mut(shape.len().max(1))) {
+            render(images, state, into);
+        }
+        Some(Frames { pixels, shape })
+    }
+
     /// The states of the episodes, `[E]`.
     pub fn into_states(self) -> Vec<E::State> {
         self.states
@@ -134,6 +169,14 @@ impl<E: Environment> Episodes for Batch<'_, E> {
             self.environment.observe(state, into);
         }
         Observations::Vectors { values, size }
+    }
+
+    fn images(&self) -> Option<Frames> {
+        self.frames(|images, state, into| images.render(state, into))
+    }
+
+    fn goals(&self) -> Option<Frames> {
+        self.frames(|images, state, into| images.render_goal(state, into))
     }
 
     fn step(&mut self, actions: &[f64]) {
@@ -167,14 +210,22 @@ impl<E: Environment> Task for E {
     }
 
     fn declaration(&self) -> Declaration {
+        let observation = self.observation();
+        let images = self.images().map(|images| ImageDeclaration {
+            shape: images.shape(),
+            true_state: observation.iter().copied().take(images.true_state()).collect(),
+            exploration: images.exploration(),
+            budget: images.budget(),
+        });
         Declaration {
-            observation: self.observation(),
+            observation,
             action: self.action(),
             horizon: self.horizon(),
             reward_unit: self.reward_unit(),
             success: self.success_rule(),
             routes: self.routes(),
             has_expert: self.expert().is_some(),
+            images,
             yardsticks: self.yardsticks(),
         }
     }
@@ -185,5 +236,9 @@ impl<E: Environment> Task for E {
 
     fn scripted(&self) -> Option<&dyn Expert> {
         self.expert()
+    }
+
+    fn collect(&self, steps: usize, length: usize, rng: &mut dyn Rng) -> Option<Collected> {
+        collect(self, steps, length, rng)
     }
 }

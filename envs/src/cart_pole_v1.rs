@@ -14,7 +14,7 @@ use rand::{Rng, RngExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Control, Controller, Environment, Expert, Reference, Step, Yardsticks};
+use crate::{Control, Controller, Environment, Expert, Images, Reference, Step, Yardsticks};
 
 const GRAVITY: f64 = 9.8; // m/s²
 const POLE_MASS: f64 = 0.1; // kg
@@ -114,6 +114,10 @@ impl Environment for CartPoleV1 {
 
     fn expert(&self) -> Option<&dyn Expert> {
         Some(self)
+    }
+
+    fn images(&self) -> Option<&dyn Images<State = CartPoleState>> {
+        None
     }
 
     fn reset(&self, rng: &mut dyn Rng) -> CartPoleState {

@@ -1,12 +1,12 @@
 //! The trait of environments. Parameters, state and randomness are separate, so states can be stepped in batches.
 //!
 //! The environment holds only parameters and never changes. Everything that changes is in `State`. Random numbers come
-//! from an argument. What an environment declares (success, routes, an expert, reference scores) is a required method:
+//! from an argument. What an environment declares (success, routes, an expert, images, scores) is a required method:
 //! "none" is written down, never assumed.
 
 use rand::Rng;
 
-use crate::Reference;
+use crate::{Images, Reference};
 
 /// The result of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -92,6 +92,9 @@ pub trait Environment: Send + Sync {
 
     /// A scripted controller that solves the task; none if nobody has written one.
     fn expert(&self) -> Option<&dyn Expert>;
+
+    /// How its states look and how data are collected; none if it has no images.
+    fn images(&self) -> Option<&dyn Images<State = Self::State>>;
 
     /// Scores to compare with.
     fn yardsticks(&self) -> Yardsticks;

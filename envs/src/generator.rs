@@ -3,11 +3,16 @@
 
 use rand::Rng;
 
+use crate::ImageShape;
+
 /// Rows drawn from a generator, row-major: n rows, D observed columns, C given columns.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Points {
-    /// The columns to model, `[n, D]`.
+    /// The columns to model, `[n, D]`; empty if there are images.
     pub observed: Vec<f64>,
+    /// The images to model, `[n, H, W, F]`, bytes from black, 0, to white, 255; empty without
+    /// [`Generator::image_shape`].
+    pub images: Vec<u8>,
     /// The columns to condition on, `[n, C]`; empty without given columns.
     pub given: Vec<f64>,
     /// The true component of each row, `[n]`, for scoring and never for training; empty without components.
@@ -44,6 +49,11 @@ pub trait Generator: Send + Sync {
 
     /// Names of the D columns to model.
     fn observed(&self) -> Vec<String>;
+
+    /// The shape of an observed row, if it is an image. [`Generator::observed`] then names its bytes.
+    fn image_shape(&self) -> Option<ImageShape> {
+        None
+    }
 
     /// Names of the C columns to condition on; empty for densities.
     fn given(&self) -> Vec<String> {

@@ -1,9 +1,10 @@
 //! Simulators, experts and data generators: no tensors, no models.
 //!
 //! A [`Generator`] draws rows of a data set whose true density is known, so that a model can be compared with the
-//! oracle. An [`Environment`] is controlled by actions; a [`Task`] is one whose type the caller does not know. Each is one struct in one file, and the struct is also its
-//! table of keys in an experiment file: its fields are the keys, its `Default` gives their defaults, and its field docs
-//! are the help. Randomness is always an argument.
+//! oracle. An [`Environment`] is controlled by actions; a [`Task`] is one whose type the caller does not know.
+//! One that can be seen hands out [`Images`]. Each is one struct in one file, and the struct is also its table of keys in
+//! an experiment file: its fields are the keys, its `Default` gives their defaults, and its field docs are the help.
+//! Randomness is always an argument.
 //!
 //! ```
 //! use latent_lab_envs::{Generator, InverseSinusoid};
@@ -18,11 +19,14 @@
 
 mod batch;
 mod cart_pole_v1;
+pub mod cartpole;
 mod check;
+mod clock;
 mod environment;
 mod gaussian_blob;
 mod generator;
 mod growth;
+mod images;
 mod inverse_sinusoid;
 mod krishnan_linear;
 mod krishnan_nonlinear;
@@ -32,19 +36,26 @@ mod lorenz;
 mod mixture_of_twenty;
 mod mountain_car_continuous_v0;
 mod numeric;
+pub mod pendulum;
+pub mod pendulum_16;
 mod pendulum_v1;
 mod piano_roll;
+pub mod planar;
+mod render;
 mod ring;
 mod three_clusters;
 pub mod tree;
 mod two_moons;
 
-pub use batch::{Batch, Declaration, Episode, Episodes, Observations, Task};
+pub use batch::{Batch, Declaration, Episode, Episodes, ImageDeclaration, Observations, Task};
 pub use cart_pole_v1::{CartPoleBatch, CartPoleState, CartPoleV1};
+pub use cartpole::Cartpole;
+pub use clock::Clock;
 pub use environment::{Control, Controller, Environment, Expert, Step, Yardsticks};
 pub use gaussian_blob::GaussianBlob;
 pub use generator::{Generator, Points, Reference};
 pub use growth::Growth;
+pub use images::{Budget, Collected, Frames, ImageShape, Images, collect};
 pub use inverse_sinusoid::InverseSinusoid;
 pub use krishnan_linear::KrishnanLinear;
 pub use krishnan_nonlinear::KrishnanNonlinear;
@@ -53,8 +64,11 @@ pub use linear_gaussian::{Inputs, LinearGaussian};
 pub use lorenz::{Coordinate, Lorenz};
 pub use mixture_of_twenty::MixtureOfTwenty;
 pub use mountain_car_continuous_v0::{MountainCarContinuousV0, MountainCarState};
+pub use pendulum::{Pendulum, PendulumTask};
+pub use pendulum_16::Pendulum16;
 pub use pendulum_v1::{PendulumState, PendulumV1};
 pub use piano_roll::PianoRoll;
+pub use planar::Planar;
 pub use ring::Ring;
 pub use three_clusters::ThreeClusters;
 pub use tree::Tree;

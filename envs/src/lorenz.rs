@@ -10,7 +10,7 @@ use rand::{Rng, RngExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::numeric::standard_normal;
+use crate::numeric::{runge_kutta, standard_normal};
 use crate::{Generator, Points};
 
 const SIGMA: f64 = 10.0;
@@ -84,19 +84,9 @@ fn velocity([x, y, z]: [f64; 3]) -> [f64; 3] {
     [SIGMA * (y - x), x * (RHO - z) - y, x * y - BETA * z]
 }
 
-/// The state after one step of length `h` by the classical Runge-Kutta method.
-fn advance(s: [f64; 3], h: f64) -> [f64; 3] {
-    let moved = |k: [f64; 3], by: f64| std::array::from_fn(|i| s[i] + by * k[i]);
-    let a = velocity(s);
-    let b = velocity(moved(a, 0.5 * h));
-    let c = velocity(moved(b, 0.5 * h));
-    let d = velocity(moved(c, h));
-    std::array::from_fn(|i| s[i] + h / 6.0 * (a[i] + 2.0 * b[i] + 2.0 * c[i] + d[i]))
-}
-
 impl Lorenz {
     fn integrate(&self, state: [f64; 3], steps: usize) -> [f64; 3] {
-        (0..steps).fold(state, |state, _| advance(state, self.step))
+        (0..steps).fold(state, |state, _| runge_kutta(state, self.step, velocity))
     }
 
     /// The rows of [`Generator::draw`] with the same random numbers, and the states (x, y, z). `[n, 3]`
@@ -198,7 +188,11 @@ mod tests {
 
     #[test]
     fn the_integration_has_order_four() {
-        let after = |steps: u32| (0..steps).fold([1.0, 2.0, 20.0], |s, _| advance(s, 0.4 / f64::from(steps)));
+        let after = |steps: u32| {
+            (0..steps).fold([1.0, 2.0, 20.0], |s, _| {
+                runge_kutta(s, 0.4 / f64::from(steps), velocity)
+            })
+        };
         let exact = after(40_000);
         let error = |steps| {
             let found = after(steps);

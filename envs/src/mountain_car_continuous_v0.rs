@@ -15,7 +15,7 @@ use rand::{Rng, RngExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Control, Controller, Environment, Expert, Reference, Step, Yardsticks};
+use crate::{Control, Controller, Environment, Expert, Images, Reference, Step, Yardsticks};
 
 const LOWEST: f32 = -1.2;
 const HIGHEST: f32 = 0.6;
@@ -88,6 +88,10 @@ impl Environment for MountainCarContinuousV0 {
 
     fn expert(&self) -> Option<&dyn Expert> {
         Some(self)
+    }
+
+    fn images(&self) -> Option<&dyn Images<State = MountainCarState>> {
+        None
     }
 
     fn reset(&self, rng: &mut dyn Rng) -> MountainCarState {

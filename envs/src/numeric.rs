@@ -74,6 +74,16 @@ pub fn expect_normal_2d(mut f: impl FnMut(f64, f64) -> f64) -> f64 {
         .sum()
 }
 
+/// The state after one step of length `h` of ẋ = f(x), by the classical Runge-Kutta method of order 4.
+pub fn runge_kutta<const N: usize>(x: [f64; N], h: f64, f: impl Fn([f64; N]) -> [f64; N]) -> [f64; N] {
+    let moved = |k: [f64; N], by: f64| std::array::from_fn(|i| x[i] + by * k[i]);
+    let a = f(x);
+    let b = f(moved(a, 0.5 * h));
+    let c = f(moved(b, 0.5 * h));
+    let d = f(moved(c, h));
+    std::array::from_fn(|i| x[i] + h / 6.0 * (a[i] + 2.0 * b[i] + 2.0 * c[i] + d[i]))
+}
+
 /// A standard normal number.
 pub fn standard_normal(rng: &mut dyn Rng) -> f64 {
     StandardNormal.sample(rng)
@@ -100,6 +110,17 @@ mod tests {
     fn the_rule_is_exact_for_polynomials_of_degree_nine() {
         let integral = integrate(-1.0, 2.0, 1, |x| x.powi(9) - 4.0 * x.powi(4));
         assert!((integral - (1023.0 / 10.0 - 4.0 * 33.0 / 5.0)).abs() < 1e-11);
+    }
+
+    /// The error of one step falls with the fifth power of its length.
+    #[test]
+    fn a_step_of_runge_kutta_is_of_fourth_order() {
+        let error = |h: f64| {
+            let [x, y] = runge_kutta([1.0, 0.0], h, |[x, y]| [-y, x]);
+            (x - h.cos()).hypot(y - h.sin())
+        };
+        let ratio = error(0.2) / error(0.1);
+        assert!((30.0..34.0).contains(&ratio), "{ratio}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use rand::{Rng, RngExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Control, Controller, Environment, Expert, Reference, Step, Yardsticks};
+use crate::{Control, Controller, Environment, Expert, Images, Reference, Step, Yardsticks};
 
 const LARGEST_SPEED: f64 = 8.0; // rad/s
 const LARGEST_TORQUE: f32 = 2.0; // N m
@@ -85,6 +85,10 @@ impl Environment for PendulumV1 {
 
     fn expert(&self) -> Option<&dyn Expert> {
         Some(self)
+    }
+
+    fn images(&self) -> Option<&dyn Images<State = PendulumState>> {
+        None
     }
 
     fn reset(&self, rng: &mut dyn Rng) -> PendulumState {

@@ -23,7 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::numeric::standard_normal;
-use crate::{Control, Controller, Environment, Expert, Generator, Points, Reference, Step, Yardsticks, check};
+use crate::{Control, Controller, Environment, Expert, Generator, Images, Points, Reference, Step, Yardsticks, check};
 
 /// Position of the tree, m.
 pub const TREE: [f64; 2] = [0.0, 5.0];
@@ -280,6 +280,10 @@ impl Environment for Tree {
 
     fn expert(&self) -> Option<&dyn Expert> {
         Some(self)
+    }
+
+    fn images(&self) -> Option<&dyn Images<State = State>> {
+        None
     }
 
     fn reset(&self, rng: &mut dyn Rng) -> State {

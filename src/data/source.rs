@@ -6,6 +6,7 @@ use super::generator::GeneratorKind;
 use super::split::{Parts, held_out};
 use crate::error::Fault;
 use crate::kind::{Chosen, Declared};
+use latent_lab_envs::ImageShape;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -41,6 +42,9 @@ pub struct DataConfig {
     #[serde(default)]
     pub population: bool,
 }
+
+/// Drawn images of more bytes are refused.
+const LARGEST_IMAGES: usize = 64_000_000_000;
 
 /// Keys that only generators have.
 pub const GENERATOR_KEYS: [&str; 3] = ["train", "test", "population"];
@@ -258,6 +262,11 @@ impl DataConfig {
                 "draw more rows, or hold out fewer",
             ));
         }
+        if let Some(shape) = generator.image_shape() {
+            for (key, rows) in [("train", rows), ("test", self.test.unwrap_or(rows))] {
+                check_images(key, rows, shape)?;
+            }
+        }
         if self.population && self.test.is_some() {
             return Err(Fault::new(
                 "test",
@@ -273,6 +282,25 @@ impl DataConfig {
             given: generator.given().len(),
         };
         Ok(Shape { widths, longest })
+    }
+}
+
+/// Refuses more images than memory could hold.
+fn check_images(key: &str, rows: usize, shape: ImageShape) -> Result<(), Fault> {
+    let ImageShape { height, width, frames } = shape;
+    let most = LARGEST_IMAGES / shape.len().max(1);
+    match rows <= most {
+        true => Ok(()),
+        false => Err(Fault::new(
+            key,
+            format!(
+                "{rows} images of {height}×{width} pixels and {frames} frame{} would take {:.0} GB of memory",
+                if frames == 1 { "" } else { "s" },
+                rows as f64 * shape.len() as f64 / 1e9
+            ),
+            format!("at most {most} images"),
+            "draw fewer steps",
+        )),
     }
 }
 

@@ -8,7 +8,8 @@ use super::generator::GeneratorKind;
 use super::oracle::{oracle, sequence_oracle};
 use super::source::{DataConfig, Source, no_population};
 use super::split::{check_drawn, check_weights, split};
-use super::{Dataset, Standardization, Table};
+use super::stored::Stored;
+use super::{Dataset, Field, Standardization, Table};
 use crate::error::Fault;
 use crate::math::nonlinear::Predictor;
 use crate::math::streams::Streams;
@@ -64,17 +65,17 @@ impl DataConfig {
             }
             Source::Generator(generator) => {
                 let rows = self.train.unwrap_or(1000);
-                let widths = (generator.observed().len(), generator.given().len(), generator.states());
+                let dataset = |points| dataset(points, &**generator);
                 if self.population {
                     let points = generator
                         .population(rows)
                         .ok_or_else(|| no_population(generator.name()))?;
-                    let grid = dataset(points, widths);
+                    let grid = dataset(points);
                     (grid.clone(), Some(grid))
                 } else {
                     let draw = |rows, name| {
                         let points = generator.draw(rows, &mut streams.named(name).at(0));
-                        dataset(points, widths)
+                        dataset(points)
                     };
                     (
                         draw(rows, "data/train"),
@@ -120,10 +121,20 @@ impl DataConfig {
     }
 }
 
-fn dataset(points: envs::Points, (observed, given, states): (usize, usize, usize)) -> Dataset {
+/// What `generator` drew, as fields; images stay bytes.
+fn dataset(points: envs::Points, generator: &dyn GeneratorKind) -> Dataset {
+    let (given, states) = (generator.given().len(), generator.states());
+    let observed = match generator.image_shape() {
+        Some(shape) => Field::new(
+            Stored::Bytes(points.images),
+            vec![shape.height, shape.width, shape.frames],
+        )
+        .of_bytes(),
+        None => Table::new(points.observed, generator.observed().len()).into(),
+    };
     Dataset {
         before: None,
-        observed: Table::new(points.observed, observed).into(),
+        observed,
         given: (given > 0).then(|| Table::new(points.given, given).into()),
         weights: (!points.weights.is_empty()).then_some(points.weights),
         states: (!points.states.is_empty()).then(|| Table::new(points.states, states).into()),

@@ -4,13 +4,19 @@
 //! line of the registry lists it. Everything else asks the registry.
 
 mod cart_pole_v1;
+mod cartpole;
 mod mountain_car_continuous_v0;
+mod pendulum;
+mod pendulum_16;
 mod pendulum_v1;
+mod planar;
 mod tree;
 
 use crate::Result;
 use crate::kind::{self, Added, Chosen, Declared, Entry, Family, Holds};
-use latent_lab_envs::{CartPoleV1, Environment, MountainCarContinuousV0, PendulumV1, Task, Tree};
+use latent_lab_envs::{
+    CartPoleV1, Cartpole, Environment, MountainCarContinuousV0, Pendulum, Pendulum16, PendulumV1, Planar, Task, Tree,
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -24,11 +30,15 @@ pub trait EnvironmentKind: Task + fmt::Debug {}
 impl<T: Task + fmt::Debug> EnvironmentKind for T {}
 
 /// The environments of this crate, in the order in which they are listed.
-static BUILT_IN: [Entry<dyn EnvironmentKind>; 4] = [
+static BUILT_IN: [Entry<dyn EnvironmentKind>; 8] = [
     Entry::of::<Tree>(),
     Entry::of::<CartPoleV1>(),
     Entry::of::<PendulumV1>(),
     Entry::of::<MountainCarContinuousV0>(),
+    Entry::of::<Planar>(),
+    Entry::of::<Pendulum>(),
+    Entry::of::<Cartpole>(),
+    Entry::of::<Pendulum16>(),
 ];
 
 static ADDED: Added<dyn EnvironmentKind> = RwLock::new(Vec::new());

@@ -3,7 +3,7 @@
 use crate::data::{DataConfig, GeneratorKind};
 use crate::environment::EnvironmentKind;
 use crate::kind;
-use latent_lab_envs::Reference;
+use latent_lab_envs::{Control, ImageDeclaration, ImageShape, Reference};
 
 /// `[[variant]]`.
 pub(super) const VARIANT: &str = "\
@@ -71,15 +71,22 @@ pub(super) fn columns(source: &str) -> Vec<(&'static str, String)> {
     let Ok(generator) = entry.default_options() else {
         // The columns depend on a key without a default, which the example has.
         let example = toml::from_str::<DataConfig>(entry.example.data).ok();
-        let environment = example.and_then(|data| data.source.generator()?.environment());
-        return match environment {
-            Some(_) => vec![
-                ("observed columns", "the action of the environment".to_owned()),
-                ("given columns", "the observation of the environment".to_owned()),
-                ("rows", OF_DEMONSTRATIONS.to_owned()),
-            ],
-            None => vec![("columns", "those that its keys say".to_owned())],
+        let Some(generator) = example.as_ref().and_then(|data| data.source.generator()) else {
+            return vec![("columns", "those that its keys say".to_owned())];
         };
+        let (observed, given) = match (generator.environment(), generator.image_shape()) {
+            (Some(_), _) => ("the action of the environment", "the observation of the environment"),
+            (None, Some(_)) => (
+                "the pixels of the environment's image, stored as bytes and read as 0 to 1",
+                "the action after the image",
+            ),
+            (None, None) => return vec![("columns", "those that its keys say".to_owned())],
+        };
+        return vec![
+            ("observed columns", observed.to_owned()),
+            ("given columns", given.to_owned()),
+            ("rows", rows(generator)),
+        ];
     };
     let named = |names: Vec<String>| match names.len() {
         0 => "none, so the model is a density p(x)".to_owned(),
@@ -123,27 +130,53 @@ fn references(references: Vec<Reference>) -> impl Iterator<Item = (&'static str,
     })
 }
 
+/// How many numbers there are, and which.
+fn numbers(all: Vec<String>) -> String {
+    let s = if all.len() == 1 { "" } else { "s" };
+    format!("{} number{s}: {}", all.len(), all.join(", "))
+}
+
+/// The numbers of an action with their bounds.
+fn bounds(controls: &[Control]) -> Vec<String> {
+    let text = |control: &Control| format!("{} from {} to {}", control.name, control.low, control.high);
+    controls.iter().map(text).collect()
+}
+
+/// The images of an environment, and how data are collected from it.
+fn images(declared: &ImageDeclaration) -> [(&'static str, String); 3] {
+    let ImageShape { height, width, frames } = declared.shape;
+    let shown = match frames {
+        1 => format!("{height}×{width} grey pixels"),
+        _ => format!("{height}×{width} grey pixels, {frames} consecutive frames"),
+    };
+    let (budget, actions) = (declared.budget, bounds(&declared.exploration));
+    let data = format!(
+        "{} transitions with {}, in sequences of {} steps: `source = \"exploration\"` with `train = {}`",
+        budget.transitions,
+        actions.join(", "),
+        budget.length,
+        budget.steps(budget.length)
+    );
+    [
+        ("image", shown),
+        (
+            "true state",
+            format!("{}; for scoring only", declared.true_state.join(", ")),
+        ),
+        ("usual data", data),
+    ]
+}
+
 /// What is observed and done in an environment, what ends an episode, and what scores are compared with.
 pub(super) fn environment(environment: &dyn EnvironmentKind) -> Vec<(&'static str, String)> {
     let declared = environment.declaration();
-    let numbers = |count: usize| format!("{count} number{}", if count == 1 { "" } else { "s" });
-    let controls = declared.action.iter();
-    let controls: Vec<String> = controls
-        .map(|control| format!("{} from {} to {}", control.name, control.low, control.high))
-        .collect();
+    let names = declared.observation.iter().map(|name| (*name).to_owned());
     let mut facts = vec![
-        (
-            "observation",
-            format!(
-                "{}: {}",
-                numbers(declared.observation.len()),
-                declared.observation.join(", ")
-            ),
-        ),
-        (
-            "action",
-            format!("{}: {}", numbers(controls.len()), controls.join(", ")),
-        ),
+        ("observation", numbers(names.collect())),
+        ("action", numbers(bounds(&declared.action))),
+    ];
+    facts.extend(declared.images.iter().flat_map(images));
+    facts.extend([
         ("longest episode", format!("{} steps", declared.horizon)),
         ("return", format!("in {}", declared.reward_unit)),
         (
@@ -153,7 +186,7 @@ pub(super) fn environment(environment: &dyn EnvironmentKind) -> Vec<(&'static st
                 .unwrap_or("not declared: only the return counts")
                 .to_owned(),
         ),
-    ];
+    ]);
     if !declared.routes.is_empty() {
         facts.push(("routes", declared.routes.join(", ")));
     }

@@ -4,6 +4,7 @@
 //! line of the registry lists it. Everything else asks the registry.
 
 mod demonstrations;
+mod exploration;
 mod gaussian_blob;
 mod growth;
 mod inverse_sinusoid;
@@ -20,6 +21,7 @@ mod tree;
 mod two_moons;
 
 pub use demonstrations::Demonstrations;
+pub use exploration::Exploration;
 
 use crate::environment::EnvironmentKind;
 use crate::error::Fault;
@@ -40,6 +42,7 @@ pub const KINDS: &[Entry<dyn GeneratorKind>] = &[
     Entry::of::<envs::TwoMoons>(),
     tree::ENTRY,
     Entry::of::<Demonstrations>(),
+    Entry::of::<Exploration>(),
     Entry::of::<envs::Lgssm>(),
     Entry::of::<envs::Growth>(),
     Entry::of::<envs::KrishnanLinear>(),

@@ -62,7 +62,7 @@ pub struct NeuralSsm {
     /// Whether the standard deviations of a Gaussian emission depend on the state.
     pub emission_noise: NoiseForm,
     /// The constant variances of the emission, `[O]`: `fixed` and `start`, which is a quarter of the variance of the
-    /// training steps without this key.
+    /// training steps without this key; of images, a quarter of the mean variance of their pixels.
     pub emission_variances: VectorKeys,
     /// Rewards: the last observed columns are p(r_t | x_t, u_t), Gaussians whose means are a network of the state and the
     /// input of the same step. Without this key every column is a function of the state alone.
@@ -71,7 +71,8 @@ pub struct NeuralSsm {
     /// The smallest standard deviation of the states.
     #[schemars(range(min = 1e-9, max = 1e3))]
     pub transition_deviation_floor: f64,
-    /// The smallest standard deviation of the observations, relative to the data's.
+    /// The smallest standard deviation of the observations, relative to the data's; of images, relative to the root mean
+    /// square over their pixels.
     #[schemars(range(min = 1e-9, max = 1.0))]
     pub emission_deviation_floor: f64,
     /// Particles of the filter that estimates the log-likelihood in evaluations, if it has no closed form.

@@ -58,14 +58,28 @@ pub struct NeuralStateSpace {
     likelihood: LikelihoodKind,
 }
 
-/// Means and deviations of columns, 0 and 1 where a column is empty or constant.
+/// The rounding error of a mean, relative to it. The variance of a constant column is the square of that error, not 0.
+const ROUNDING: f64 = 1e-12;
+
+/// Means and deviations of columns, 0 and 1 where a column is empty, and its value and 1 where it is constant.
 fn moments(columns: Vec<Option<(f64, f64)>>) -> Moments {
     let usable = |column: &Option<(f64, f64)>| column.unwrap_or((0.0, 1.0));
-    let deviation = |(_, variance): (f64, f64)| if variance > 0.0 { variance.sqrt() } else { 1.0 };
+    let deviation = |(mean, variance): (f64, f64)| match variance > (ROUNDING * mean).powi(2) {
+        true => variance.sqrt(),
+        false => 1.0,
+    };
     Moments {
         means: columns.iter().map(|column| usable(column).0).collect(),
         deviations: columns.iter().map(|column| deviation(usable(column))).collect(),
     }
+}
+
+/// The root mean square of the deviations of all pixels, 1 if all are constant. Pixels share it: a pixel that is lit in few
+/// images has a tiny deviation, in units of which it would be huge elsewhere.
+fn common_deviation(columns: &[Option<(f64, f64)>]) -> f64 {
+    let variances = columns.iter().flatten().map(|(_, variance)| variance);
+    let mean = variances.sum::<f64>() / columns.len().max(1) as f64;
+    if mean > 0.0 { mean.sqrt() } else { 1.0 }
 }
 
 impl NeuralStateSpace {
@@ -85,7 +99,12 @@ impl NeuralStateSpace {
 
     /// The model of a table, for sequences like `train`.
     pub(super) fn new(keys: NeuralSsm, train: &Dataset) -> std::result::Result<Self, Fault> {
-        let observed = moments(train.moments(&train.observed));
+        let columns = train.moments(&train.observed);
+        let common = train.observed.is_images().then(|| common_deviation(&columns));
+        let mut observed = moments(columns);
+        if let Some(common) = common {
+            observed.deviations.fill(common);
+        }
         let inputs = train.given.as_ref().map(|given| moments(train.moments(given)));
         let is_missing = (0..train.observed.columns()).any(|j| train.observed.column(j).any(f64::is_nan));
         Ok(Self {
@@ -224,5 +243,38 @@ impl Core {
     /// Whether the observations are columns of 0 and 1.
     pub fn is_binary(&self) -> bool {
         self.emission.likelihood == Likelihood::Bernoulli
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Field, Table};
+
+    /// The mean of equal numbers is rounded, so their variance is not 0.
+    #[test]
+    fn a_constant_column_has_deviation_1() {
+        let values = (0..1000).flat_map(|i| [0.1, 0.1 + 1e-9 * f64::from(i % 2)]).collect();
+        let observed: Field = Table::new(values, 2).into();
+        let train = Dataset {
+            observed,
+            ..Dataset::default()
+        };
+        let columns = train.moments(&train.observed);
+        assert!(columns[0].is_some_and(|(_, variance)| variance > 0.0), "{columns:?}");
+        let Moments { means, deviations } = moments(columns);
+        assert!(
+            (means[0] - 0.1).abs() < 1e-12 && deviations[0] == 1.0,
+            "{means:?} {deviations:?}"
+        );
+        assert!((deviations[1] - 5e-10).abs() < 1e-12, "{deviations:?}");
+    }
+
+    /// Constant pixels count, with a deviation of 0.
+    #[test]
+    fn pixels_share_their_scale() {
+        let columns = [Some((0.25, 0.0)), None, Some((0.5, 0.08))];
+        assert!((common_deviation(&columns) - (0.08f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert_eq!(common_deviation(&columns[..2]), 1.0);
     }
 }

@@ -80,7 +80,7 @@ const fn of_episodes(name: &'static str, title: &'static str, formula: &'static 
 
 const METRICS: &[Declared] = &[
     Declared {
-        needs: "`evaluation.rollout`, an environment that says what a success is: `tree`, `mountain_car_continuous_v0`",
+        needs: "`evaluation.rollout`, an environment that says what a success is, such as `tree`",
         conditions: OF_SUCCESS,
         larger_is_better: Some(true),
         ..of_episodes(
