@@ -68,6 +68,7 @@ impl Example<'_> {
         model: "kind = \"neural_ssm\"\nstates = 3\nemission_deviation_floor = 0.1\nlikelihood_particles = 4",
         posterior: "kind = \"amortised\"\nhidden = [16]\nrecurrent_units = 16",
         objective: "kind = \"elbo\"",
+        training: "optimizer = \"adam\"\nlearning_rate = 3e-4\nbatch_size = 10\nsteps = 20\nevaluate_every = 10",
         ..Self::USUAL
     };
 

@@ -11,7 +11,6 @@ H = u + m l θ̇² sin θ, θ̈ = ((M + m) g sin θ − H cos θ) / (4/3 (M + m)
 M = 1 kg, m = 0.1 kg, l = 0.5 m, dt = 0.02 s, u in ±10 N; reward 1 for |θ| ≤ π/10";
     const EXAMPLE: Example<'static> = Example {
         data: "source = \"exploration\"\nenvironment = \"cartpole\"\ntrain = 100\ntest = 20",
-        training: "optimizer = \"adam\"\nbatch_size = 10\nsteps = 20\nevaluate_every = 10",
         ..Example::IMAGES
     };
 }

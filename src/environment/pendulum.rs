@@ -11,7 +11,6 @@ impl Declared for Pendulum {
 reward 1 for |θ| ≤ π/6";
     const EXAMPLE: Example<'static> = Example {
         data: "source = \"exploration\"\nenvironment = \"pendulum\"\ntrain = 200\ntest = 50",
-        training: "optimizer = \"adam\"\nbatch_size = 10\nsteps = 20\nevaluate_every = 10",
         ..Example::IMAGES
     };
 }

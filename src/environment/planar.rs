@@ -11,7 +11,6 @@ s' = clip(s + u, 1.5, 38.5), s = (row, column) in pixels, u in ±3; refused with
 reward 1 within 2 pixels of the goal (37, 37), (37, 3) or (3, 37)";
     const EXAMPLE: Example<'static> = Example {
         data: "source = \"exploration\"\nenvironment = \"planar\"\ntrain = 200\ntest = 50",
-        training: "optimizer = \"adam\"\nbatch_size = 10\nsteps = 20\nevaluate_every = 10",
         ..Example::IMAGES
     };
 }

@@ -5,7 +5,7 @@
 //! observations of the warm-up (and the steps before a part that was cut from a single sequence) and then only inputs.
 //! If the generator's system is known, its errors on the same steps are the best that can be expected, and ratios to
 //! them are reported. Expectations come from the Kalman filter for a linear system. For a nonlinear one they come from
-//! a bootstrap filter whose particles are simulated onwards, or from a grid of a state of one dimension.
+//! a bootstrap filter whose particles are simulated onwards, or from a grid of a state of one dimension. Images have none.
 
 use super::metric::TEST_ROWS;
 use super::{Condition, Declared, Family, Tables};
@@ -48,6 +48,18 @@ pub(super) const SEQUENCES: Condition = Condition {
     holds: |tables| tables.model.abilities().is_sequential(),
 };
 
+const COLUMNS: Condition = Condition {
+    what: "columns of numbers, not images",
+    write: "another metric, such as `test/elbo`",
+    holds: |tables| !draws_images(tables),
+};
+
+/// Whether the data are images of a generator. What a file holds is not known here.
+fn draws_images(tables: &Tables) -> bool {
+    let generator = tables.data.source.generator();
+    generator.is_some_and(|generator| generator.image_shape().is_some())
+}
+
 /// A prediction error.
 const fn error(name: &'static str, title: &'static str, formula: &'static str) -> Declared {
     Declared {
@@ -55,8 +67,8 @@ const fn error(name: &'static str, title: &'static str, formula: &'static str) -
         name,
         title,
         formula,
-        needs: "a model of sequences, test sequences longer than evaluation.forecast.warm_up",
-        conditions: &[TEST_ROWS, SEQUENCES],
+        needs: "a model of sequences of numbers, test sequences longer than evaluation.forecast.warm_up; not for images",
+        conditions: &[TEST_ROWS, SEQUENCES, COLUMNS],
         unit: "units of the data",
         larger_is_better: Some(false),
     }
@@ -151,6 +163,11 @@ fn key_faults(tables: &Tables, longest: Option<usize>) -> Vec<Fault> {
         };
         return changed.map(fault).collect();
     };
+    if draws_images(tables) {
+        let fault =
+            |(_, key): (_, String)| Fault::unused(&key, "images have no prediction errors", "columns of numbers");
+        return changed.map(fault).collect();
+    }
     let mut faults = Vec::new();
     if !tables.has_test_rows() {
         let reason = "predictions are scored on test sequences, and there are none";
@@ -171,12 +188,16 @@ fn key_faults(tables: &Tables, longest: Option<usize>) -> Vec<Fault> {
     faults
 }
 
-/// The prediction errors of `theta` on the test sequences, by name; none without test sequences.
+/// The prediction errors of `theta` on the test sequences, by name; none without test sequences, and none of images, whose
+/// filters would keep and factorise a matrix of all pairs of pixels.
 ///
 /// # Errors
 /// If an expectation cannot be computed.
 pub fn prediction_errors(job: &Job, theta: &Parameters) -> Result<Vec<(String, f64)>> {
-    let (Some(test), Some(model)) = (&job.splits.test, job.model.predictor(theta)?) else {
+    let Some(test) = job.splits.test.as_ref().filter(|test| !test.observed.is_images()) else {
+        return Ok(Vec::new());
+    };
+    let Some(model) = job.model.predictor(theta)? else {
         return Ok(Vec::new());
     };
     let settings = &job.evaluation.forecast;
