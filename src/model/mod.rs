@@ -62,6 +62,17 @@ pub trait Model: Send + Sync + std::fmt::Debug {
         device: &Device,
     ) -> Result<Parameters>;
 
+    /// Sets the entries of θ that follow a schedule to their values after this share of training, from 0 to 1. They are no
+    /// part of the gradient.
+    fn schedule(&self, _theta: &Parameters, _share: f64) -> Result<()> {
+        Ok(())
+    }
+
+    /// The share of training after which those entries are constant; 0 if there are none.
+    fn schedule_ends(&self) -> f64 {
+        0.0
+    }
+
     /// The joint of the rows of `batch` with their latents.
     fn joint<'a>(&'a self, theta: &'a Parameters, batch: &'a Batch) -> Result<Box<dyn Joint + 'a>>;
 

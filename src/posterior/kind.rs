@@ -204,6 +204,20 @@ impl Chosen<dyn PosteriorKind> {
         }
     }
 
+    /// Sets the entries of φ that follow a schedule to their values after this share of training.
+    pub fn schedule(&self, parameters: &Parameters, share: f64) -> Result<()> {
+        match self.network() {
+            Some(Network { recognition, .. }) => recognition.sequence.schedule(parameters, share),
+            None => Ok(()),
+        }
+    }
+
+    /// The share of training after which those entries are constant; 0 if there are none.
+    pub fn schedule_ends(&self) -> f64 {
+        let network = self.network();
+        network.map_or(0.0, |network| network.recognition.sequence.schedule_ends())
+    }
+
     /// `log q_φ(z|x)` at constant latents, with a gradient for φ; an error without a network. `[B, S]`
     pub fn log_q(&self, joint: &dyn Joint, phi: &Parameters, latents: &Latents) -> Result<Tensor> {
         let network = self.network().ok_or(Error::Lacking("a recognition network"))?;

@@ -61,7 +61,7 @@ impl Recognition<'_> {
             let theta = parameters.constant();
             let batch = Batches::new(train, dtype, &device).narrow(0, train.len().min(256))?;
             let joint = model.joint(&theta, &batch)?;
-            return super::sequence::initial(self, joint.as_ref(), streams, parameters);
+            return super::sequence::initial(self, joint.as_ref(), (model, train), streams, parameters);
         }
         let inputs = train.observed.columns() + train.given.as_ref().map_or(0, |given| given.columns());
         let stream = streams.named("initial/posterior");

@@ -109,7 +109,17 @@ impl<'a> Run<'a> {
         if let Some(state) = resume {
             run.restore(&state)?;
         }
+        run.follow_schedules()?;
         Ok(run)
+    }
+
+    /// Sets what follows a schedule to its values at this step.
+    fn follow_schedules(&self) -> Result<()> {
+        let share = self.step as f64 / self.config.steps.max(1) as f64;
+        let all = [Some(&self.theta), self.average.as_ref()];
+        all.into_iter()
+            .flatten()
+            .try_for_each(|theta| self.job.schedule(theta, share))
     }
 
     /// One step of the optimiser.
@@ -141,7 +151,7 @@ impl<'a> Run<'a> {
             }
         }
         self.step += 1;
-        Ok(())
+        self.follow_schedules()
     }
 
     /// Minus the objective's mean over `batch`, a scalar.

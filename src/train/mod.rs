@@ -60,7 +60,24 @@ impl Job<'_> {
             all.push(("the temperature", self.posterior.common().temperature.ends_at()));
         }
         all.extend(self.objective.schedule().map(|(name, _, end)| (name, end)));
+        let shares = [
+            ("the model's schedule", self.model.schedule_ends()),
+            ("the posterior's schedule", self.posterior.schedule_ends()),
+        ];
+        let step = |share: f64| (share * self.training.steps() as f64).ceil() as u64;
+        all.extend(
+            shares
+                .map(|(name, share)| (name, step(share)))
+                .into_iter()
+                .filter(|(_, end)| *end > 0),
+        );
         all
+    }
+
+    /// Sets the entries of `parameters` that follow a schedule to their values after this share of training.
+    fn schedule(&self, parameters: &Parameters, share: f64) -> Result<()> {
+        self.model.schedule(parameters, share)?;
+        self.posterior.schedule(parameters, share)
     }
 }
 

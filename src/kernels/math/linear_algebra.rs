@@ -19,6 +19,19 @@ pub(super) fn cholesky(a: DMatrix<f64>) -> Option<DMatrix<f64>> {
         .filter(|l| l.iter().all(|v| v.is_finite()))
 }
 
+/// `(A + λ ā I)⁻¹ B` of a symmetric `A` `[N, N]` and `B` `[N, M]`, row-major, with λ = `ridge` and ā the mean of A's diagonal:
+/// the weights of ridge regression (Hoerl & Kennard 1970). None where the sum is not numerically positive definite.
+pub fn ridge_regression(a: &[f64], b: &[f64], n: usize, ridge: f64) -> Option<Vec<f64>> {
+    let mut a = matrix(a, n, n);
+    let mean = a.trace() / n.max(1) as f64;
+    for i in 0..n {
+        a[(i, i)] += ridge * mean;
+    }
+    let b = matrix(b, n, b.len() / n.max(1));
+    let solved = Cholesky::new(a)?.solve(&b);
+    solved.iter().all(|v| v.is_finite()).then(|| values(&solved))
+}
+
 /// `L⁻¹` of a lower triangular `L` with a nonzero diagonal.
 pub(super) fn inverse_lower(l: &DMatrix<f64>) -> DMatrix<f64> {
     let n = l.nrows();
@@ -111,5 +124,28 @@ mod tests {
     fn a_column_without_variance_gets_coefficient_0() {
         let b = least_squares(&matrix(&[4.0, 0.0, 0.0, 0.0], 2, 2), &matrix(&[2.0, 0.0], 2, 1));
         approx::assert_relative_eq!(b, matrix(&[0.5, 0.0], 1, 2));
+    }
+
+    /// The gradient of Σ |b − a w|² + λ ā |w|² is zero.
+    #[test]
+    fn ridge_regression_solves_its_normal_equations() {
+        let rows = [[1.0, 2.0, 0.5], [0.3, -1.0, 2.0], [1.5, 0.1, -0.7], [0.2, 0.4, 0.9]];
+        let targets = [[1.0, 0.0], [-2.0, 1.0], [0.5, 0.5], [3.0, -1.0]];
+        let gram = |i: usize, j: usize| rows.iter().map(|row| row[i] * row[j]).sum::<f64>();
+        let a: Vec<f64> = (0..9).map(|at| gram(at / 3, at % 3)).collect();
+        let product = |i: usize, j: usize| rows.iter().zip(&targets).map(|(row, y)| row[i] * y[j]).sum::<f64>();
+        let b: Vec<f64> = (0..6).map(|at| product(at / 2, at % 2)).collect();
+        let mean = (a[0] + a[4] + a[8]) / 3.0;
+        let w = ridge_regression(&a, &b, 3, 0.1).expect("weights");
+        for i in 0..3 {
+            for j in 0..2 {
+                let left: f64 = (0..3).map(|k| a[3 * i + k] * w[2 * k + j]).sum();
+                assert!((left + 0.1 * mean * w[2 * i + j] - b[2 * i + j]).abs() < 1e-12);
+            }
+        }
+        assert!(
+            ridge_regression(&[1.0, 1.0, 1.0, 1.0], &[1.0, 1.0], 2, 0.0)
+                .is_none_or(|w| w.iter().all(|v| v.is_finite()))
+        );
     }
 }

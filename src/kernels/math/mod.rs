@@ -27,4 +27,5 @@ pub mod sweep;
 pub mod vectors;
 
 pub use hypercube::{latin_hypercube, normal_quantile};
+pub use linear_algebra::ridge_regression;
 pub use probability::{LN_2PI, index_at, log_sum_exp, softmax};

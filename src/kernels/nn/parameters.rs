@@ -48,6 +48,19 @@ impl Parameters {
             .ok_or_else(|| crate::Error::Other(format!("no parameter {name:?} among {:?}", self.names())))
     }
 
+    /// Overwrites every entry of the parameter `name` with `value`, in place.
+    ///
+    /// # Errors
+    /// If there is no such parameter.
+    pub fn fill(&self, name: &str, value: f64) -> Result<()> {
+        let known = self.get(name)?;
+        if let Some(parameter) = self.by_name.get(name) {
+            let filled = Tensor::full(value, known.shape(), known.device())?;
+            parameter.var.set(&filled.to_dtype(known.dtype())?)?;
+        }
+        Ok(())
+    }
+
     /// All names, in order.
     pub fn names(&self) -> Vec<&str> {
         self.by_name.keys().map(String::as_str).collect()

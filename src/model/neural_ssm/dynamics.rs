@@ -58,7 +58,7 @@ impl NeuralDynamics {
                 covariance(&raw(core.transition.raw.as_ref())?, floor, &[])?,
                 covariance(
                     &raw(core.emission.raw.as_ref())?,
-                    core.emission.floor,
+                    core.emission.floor(&theta)?,
                     &core.emission.moments.deviations,
                 )?,
             ],

@@ -4,23 +4,29 @@
 //! relative to the data's deviations, and f32 keeps its digits whatever the units. `Σ_d log s_d` turns the log-density
 //! into that of the data's units.
 
+use super::decoder::Decoder;
 use super::entries::Entries;
 use super::formula::Formulas;
+use super::reward::reward;
 use super::transition::raw_deviations;
-use super::{EmissionFunction, Likelihood, NeuralSsm, NoiseForm};
-use crate::Result;
+use super::{EmissionFunction, FloorKeys, Likelihood, NeuralSsm, NoiseForm};
 use crate::error::Fault;
 use crate::math::streams::Stream;
 use crate::model::{LinearEmission, Normal};
 use crate::nn::{self, Parameters, Perceptron};
+use crate::{Error, Result};
 use candle_core::{D, DType, Device, Tensor};
 
 /// The prefix of its parameters.
 const EMISSION: &str = "emission";
 /// The prefix of the parameters of rewards.
 const REWARD: &str = "reward";
+/// The smallest deviation now, if it has a schedule. `[1]`
+const FLOOR: &str = "emission.floor";
 /// The share of the data's variance that the emission leaves unexplained at the start.
 const FIRST_SHARE: f64 = 0.25;
+/// The least deviation at the start, as a multiple of its floor: at the floor itself it has no gradient.
+const FIRST_ABOVE_FLOOR: f64 = 1.1;
 
 /// Mean and standard deviation of each observed column over the training steps; 0 and 1 where there are none.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +41,7 @@ pub(super) enum Function {
     /// C x + d, in the data's units.
     Linear { matrix: Entries, offset: Entries },
     /// A network, in standardised units.
-    Perceptron(Perceptron),
+    Network(Decoder),
     /// Formulas, in the data's units.
     Formula(Formulas),
 }
@@ -62,7 +68,9 @@ pub(super) struct Emission {
     /// `[1, O]`
     pub raw: Option<Entries>,
     pub moments: Moments,
-    pub floor: f64,
+    /// The smallest deviation of standardised observations, at the end of its schedule.
+    floor: f64,
+    schedule: Option<FloorKeys>,
 }
 
 impl Emission {
@@ -110,19 +118,24 @@ impl Emission {
                 }
             }
             EmissionFunction::Perceptron(own) => {
+                if let Some(skip) = own.skip.filter(|skip| skip.alone + skip.ramp > 1.0) {
+                    return Err(skip.too_long());
+                }
                 let outputs = o * if is_gaussian && !is_constant { 2 } else { 1 };
-                let network = Perceptron::new(x + deterministic, &own.hidden, outputs, own.activation);
-                let network = network.map_err(|error| {
-                    Fault::new("emission.hidden", error.to_string(), "layers of units", "list them")
-                })?;
-                Function::Perceptron(network)
+                let decoder = Decoder::new(own, x + deterministic, outputs);
+                let fault =
+                    |error: Error| Fault::new("emission.hidden", error.to_string(), "layers of units", "list them");
+                Function::Network(decoder.map_err(fault)?)
             }
         };
-        let first: Vec<f64> = moments.deviations.iter().map(|s| FIRST_SHARE * s * s).collect();
+        let schedule = keys.emission_deviation_floor_schedule;
+        let first_floor = schedule.map_or(floor, |schedule| schedule.at(0.0, floor));
+        let share = FIRST_SHARE.max((FIRST_ABOVE_FLOOR * first_floor).powi(2));
+        let first: Vec<f64> = moments.deviations.iter().map(|s| share * s * s).collect();
         let variances = Entries::vector("emission.raw", "emission_variances", &keys.emission_variances, &first)?;
         let relative = variances.map(|at, variance| variance / moments.deviations[at].powi(2));
         let raw = match is_gaussian && is_constant {
-            true => Some(raw_deviations(relative, "emission_variances", floor)?),
+            true => Some(raw_deviations(relative, "emission_variances", first_floor)?),
             false => None,
         };
         Ok(Self {
@@ -132,7 +145,39 @@ impl Emission {
             raw,
             moments,
             floor,
+            schedule,
         })
+    }
+
+    /// The smallest deviation of standardised observations under θ.
+    pub fn floor(&self, theta: &Parameters) -> Result<f64> {
+        match self.schedule {
+            Some(_) => {
+                let floor = theta.get(FLOOR)?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+                Ok(floor.first().copied().unwrap_or(self.floor))
+            }
+            None => Ok(self.floor),
+        }
+    }
+
+    /// Sets what changes during training to its value after this share of it.
+    pub fn schedule(&self, theta: &Parameters, share: f64) -> Result<()> {
+        if let Some(schedule) = self.schedule {
+            theta.fill(FLOOR, schedule.at(share, self.floor))?;
+        }
+        match &self.function {
+            Function::Network(decoder) => decoder.schedule(theta, share),
+            _ => Ok(()),
+        }
+    }
+
+    /// The share of training after which that is constant.
+    pub fn schedule_ends(&self) -> f64 {
+        let own = self.schedule.map_or(0.0, |schedule| schedule.until);
+        match &self.function {
+            Function::Network(decoder) => decoder.schedule_ends().max(own),
+            _ => own,
+        }
     }
 
     /// Adds the initial parameters.
@@ -145,6 +190,10 @@ impl Emission {
         let stream = &streams(EMISSION);
         if let Some(raw) = &self.raw {
             raw.initial(theta, dtype, device)?;
+        }
+        if let Some(schedule) = self.schedule {
+            let floor = Tensor::full(schedule.at(0.0, self.floor), 1, device)?;
+            theta.insert(FLOOR, &floor.to_dtype(dtype)?)?;
         }
         if let Some(network) = &self.reward {
             network.initial(REWARD, theta, dtype, device, &streams(REWARD))?;
@@ -162,33 +211,34 @@ impl Emission {
                 .parameters
                 .iter()
                 .try_for_each(|own| own.initial(theta, dtype, device)),
-            Function::Perceptron(network) => {
-                network.initial(EMISSION, theta, dtype, device, stream)?;
-                let bias: Vec<f64> = (0..network.outputs())
+            Function::Network(decoder) => {
+                let floor = self.floor(theta)?;
+                let raw = FIRST_SHARE.sqrt().max(FIRST_ABOVE_FLOOR * floor);
+                let bias: Vec<f64> = (0..decoder.outputs())
                     .map(|at| match self.likelihood {
                         Likelihood::Bernoulli => logit(self.moments.means[at]),
                         Likelihood::Gaussian if at < columns => 0.0,
-                        Likelihood::Gaussian => Normal::raw_of(FIRST_SHARE.sqrt(), self.floor),
+                        Likelihood::Gaussian => Normal::raw_of(raw, floor),
                     })
                     .collect();
-                let name = format!("{EMISSION}.{}.bias", network.layers() - 1);
-                theta.insert(name, &Tensor::new(bias, device)?.to_dtype(dtype)?)
+                decoder.initial(theta, (dtype, device), &bias, stream)
             }
         }
     }
 
-    /// Fixed entries that are stored beside learnt ones.
-    pub fn fixed_beside_learnt(&self) -> usize {
+    /// Entries among the parameters that are not learnt.
+    pub fn not_learnt(&self) -> usize {
+        let decoder = match &self.function {
+            Function::Network(decoder) => decoder.constants(),
+            _ => 0,
+        };
         let linear = match &self.function {
             Function::Linear { matrix, offset } => vec![matrix, offset],
             Function::Formula(formulas) => formulas.parameters.iter().collect(),
-            Function::Perceptron(_) => Vec::new(),
+            Function::Network(_) => Vec::new(),
         };
-        linear
-            .into_iter()
-            .chain(&self.raw)
-            .map(Entries::fixed_beside_learnt)
-            .sum()
+        let entries = linear.into_iter().chain(&self.raw).map(Entries::fixed_beside_learnt);
+        entries.sum::<usize>() + decoder + usize::from(self.schedule.is_some())
     }
 
     /// The columns that are functions of the state alone.
@@ -224,7 +274,7 @@ impl Emission {
                 self.standardized(location.broadcast_add(&offset.value(theta)?)?)?
             }
             Function::Formula(formulas) => self.standardized(formulas.apply(theta, state)?)?,
-            Function::Perceptron(network) => network.forward(theta, EMISSION, &seen(None)?)?,
+            Function::Network(decoder) => decoder.forward(theta, &seen(None)?)?,
         };
         let output = match &self.reward {
             Some(network) => {
@@ -275,17 +325,18 @@ impl Emission {
         present: Option<&Tensor>,
     ) -> Result<Tensor> {
         let (location, raw) = self.apply(theta, cause)?;
+        let floor = self.floor(theta)?;
         let density = match (raw, present) {
             (Some(raw), None) => {
                 let log_scale: f64 = self.moments.deviations.iter().map(|s| s.ln()).sum();
-                return Ok((nn::gaussian_log_density(target, &location, &raw, self.floor)? - log_scale)?);
+                return Ok((nn::gaussian_log_density(target, &location, &raw, floor)? - log_scale)?);
             }
             (None, None) => return nn::bernoulli_log_density(target, &location),
             (Some(raw), Some(_)) => {
                 let normal = Normal {
                     mean: location,
                     raw,
-                    floor: self.floor,
+                    floor,
                 };
                 let log_scale: Vec<f64> = self.moments.deviations.iter().map(|s| s.ln()).collect();
                 let log_scale = Tensor::new(log_scale, target.device())?.to_dtype(target.dtype())?;
@@ -311,7 +362,7 @@ impl Emission {
         let normal = Normal {
             mean: raw.zeros_like()?,
             raw,
-            floor: self.floor,
+            floor: self.floor(theta)?,
         };
         Ok(Some(LinearEmission {
             matrix: matrix.value(theta)?,
@@ -328,7 +379,7 @@ impl Emission {
                 let normal = Normal {
                     mean: location,
                     raw,
-                    floor: self.floor,
+                    floor: self.floor(theta)?,
                 };
                 let [shift, scale] = self.shift_and_scale(noise.dtype())?;
                 Ok(normal.draw(noise)?.broadcast_mul(&scale)?.broadcast_add(&shift)?)
@@ -339,34 +390,6 @@ impl Emission {
             }
         }
     }
-}
-
-/// The network of the means of rewards, which sees this many numbers.
-fn reward(keys: &NeuralSsm, observed: usize, seen: usize) -> std::result::Result<Option<Perceptron>, Fault> {
-    let Some(own) = &keys.reward else { return Ok(None) };
-    if keys.likelihood != Likelihood::Gaussian || keys.emission_noise != NoiseForm::Constant {
-        return Err(Fault::new(
-            "reward",
-            "rewards are Gaussians with constant noise, and these observations are not",
-            "`likelihood = \"gaussian\"` and `emission_noise = \"constant\"`",
-            "change them, or remove `reward`",
-        ));
-    }
-    if own.columns >= observed {
-        return Err(Fault::new(
-            "reward.columns",
-            format!(
-                "{} of {observed} observed columns are rewards: none is left to observe the state by",
-                own.columns
-            ),
-            format!("at least {} observed columns", own.columns + 1),
-            "name more of them, with the rewards last",
-        ));
-    }
-    let network = Perceptron::new(seen, &own.hidden, own.columns, own.activation);
-    let network =
-        network.map_err(|error| Fault::new("reward.hidden", error.to_string(), "layers of units", "list them"))?;
-    Ok(Some(network))
 }
 
 /// The logit of a share, away from 0 and 1.

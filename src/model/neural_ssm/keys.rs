@@ -1,5 +1,6 @@
 //! The tables of the functions and noises of a neural state space.
 
+use crate::error::Fault;
 use crate::model::linear_gaussian_ssm::{MatrixKeys, VectorKeys};
 use crate::nn::Activation;
 use schemars::JsonSchema;
@@ -166,6 +167,13 @@ pub struct EmissionPerceptron {
     pub hidden: Vec<usize>,
     /// The non-linearity between hidden layers.
     pub activation: Activation,
+    /// Waves of random frequency before the network, which then learns fine detail of few states. Without this key it sees x
+    /// alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fourier: Option<FourierKeys>,
+    /// A linear map beside the network, which is weighted by a gate. Without this key there is the network alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip: Option<SkipKeys>,
 }
 
 impl Default for EmissionPerceptron {
@@ -173,7 +181,91 @@ impl Default for EmissionPerceptron {
         Self {
             hidden: vec![64],
             activation: Activation::Tanh,
+            fourier: None,
+            skip: None,
         }
+    }
+}
+
+/// Keys of waves of the state: sin Ω x and cos Ω x, the entries of Ω drawn once from N(0, deviation²).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct FourierKeys {
+    /// The number of frequencies, M.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub waves: usize,
+    /// The standard deviation of the entries of Ω.
+    #[schemars(range(min = 1e-6, max = 1e6))]
+    pub deviation: f64,
+}
+
+impl Default for FourierKeys {
+    fn default() -> Self {
+        Self {
+            waves: 64,
+            deviation: 1.5,
+        }
+    }
+}
+
+/// Keys of a linear map with a gate: W x + b + g · network(x).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct SkipKeys {
+    /// The share of training in which the gate is closed: the linear map alone shapes the states.
+    #[schemars(range(min = 0, max = 1))]
+    pub alone: f64,
+    /// The share of training over which the gate then opens, linearly.
+    #[schemars(range(min = 0, max = 1))]
+    pub ramp: f64,
+    /// g once the gate is open.
+    #[schemars(range(min = 0, max = 1e3))]
+    pub gate: f64,
+}
+
+impl Default for SkipKeys {
+    fn default() -> Self {
+        Self {
+            alone: 0.3,
+            ramp: 0.2,
+            gate: 1.0,
+        }
+    }
+}
+
+impl SkipKeys {
+    /// The fault of a gate that is not open before training ends.
+    pub(super) fn too_long(&self) -> Fault {
+        Fault::new(
+            "emission.skip.ramp",
+            format!("the gate opens after {} + {} of training", self.alone, self.ramp),
+            "`alone` and `ramp` with a sum of at most 1",
+            "lower one of them",
+        )
+    }
+}
+
+/// Keys of a floor that falls during training.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FloorKeys {
+    /// The floor at the start, in the unit of `emission_deviation_floor`.
+    #[schemars(range(min = 1e-9, max = 1e3))]
+    pub from: f64,
+    /// The share of training over which it falls to `emission_deviation_floor`, by the same factor in each step.
+    #[schemars(range(min = 0, max = 1))]
+    pub until: f64,
+}
+
+impl FloorKeys {
+    /// The floor after this share of training, which ends at `last`.
+    pub(super) fn at(&self, share: f64, last: f64) -> f64 {
+        let done = if self.until > 0.0 {
+            (share / self.until).clamp(0.0, 1.0)
+        } else {
+            1.0
+        };
+        (self.from.ln() * (1.0 - done) + last.ln() * done).exp()
     }
 }
 

@@ -8,6 +8,7 @@
 //! other has estimates by particle filters.
 
 mod conditioned;
+mod decoder;
 mod dynamics;
 mod emission;
 mod entries;
@@ -19,11 +20,13 @@ mod keys;
 mod linear;
 mod model;
 mod recursion;
+mod reward;
 mod transition;
 
 pub use keys::{
-    EmissionFunction, EmissionPerceptron, FormulaKeys, GatedKeys, Likelihood, LinearEmission, LinearTransition,
-    LocallyLinearKeys, NoiseForm, PerceptronKeys, RecurrentKeys, RewardKeys, TransitionFunction,
+    EmissionFunction, EmissionPerceptron, FloorKeys, FormulaKeys, FourierKeys, GatedKeys, Likelihood, LinearEmission,
+    LinearTransition, LocallyLinearKeys, NoiseForm, PerceptronKeys, RecurrentKeys, RewardKeys, SkipKeys,
+    TransitionFunction,
 };
 
 use super::kind::{Abilities, LatentKind, ModelKind};
@@ -73,8 +76,11 @@ pub struct NeuralSsm {
     pub transition_deviation_floor: f64,
     /// The smallest standard deviation of the observations, relative to the data's; of images, relative to the root mean
     /// square over their pixels.
-    #[schemars(range(min = 1e-9, max = 1.0))]
+    #[schemars(range(min = 1e-9, max = 1e3))]
     pub emission_deviation_floor: f64,
+    /// A floor that is higher at first and falls to `emission_deviation_floor`. Without this key it is constant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emission_deviation_floor_schedule: Option<FloorKeys>,
     /// Particles of the filter that estimates the log-likelihood in evaluations, if it has no closed form.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub likelihood_particles: usize,
@@ -96,6 +102,7 @@ impl Default for NeuralSsm {
             reward: None,
             transition_deviation_floor: 1e-3,
             emission_deviation_floor: 1e-3,
+            emission_deviation_floor_schedule: None,
             likelihood_particles: 128,
         }
     }
@@ -173,6 +180,18 @@ impl NeuralSsm {
                 self.emission_deviation_floor != defaults.emission_deviation_floor && is_bernoulli,
                 binary,
                 "`likelihood = \"gaussian\"`",
+            ),
+            (
+                "emission_deviation_floor_schedule",
+                self.emission_deviation_floor_schedule.is_some() && is_bernoulli,
+                binary,
+                "`likelihood = \"gaussian\"`",
+            ),
+            (
+                "emission_deviation_floor_schedule",
+                self.emission_deviation_floor_schedule.is_some() && self.emission_variances.fixed.is_some(),
+                "the variances are fixed",
+                "`emission_variances` without `fixed`",
             ),
             (
                 "likelihood_particles",

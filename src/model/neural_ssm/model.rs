@@ -92,6 +92,7 @@ impl NeuralStateSpace {
         // Fixed variances are compared with a floor relative to the data, which is not known yet.
         let lenient = NeuralSsm {
             emission_deviation_floor: 1e-9,
+            emission_deviation_floor_schedule: None,
             ..keys.clone()
         };
         Self::core(&lenient, standard(widths.observed), standard(widths.given), false).map(|_| ())
@@ -172,6 +173,14 @@ impl Model for NeuralStateSpace {
         Ok(theta)
     }
 
+    fn schedule(&self, theta: &Parameters, share: f64) -> Result<()> {
+        self.core.emission.schedule(theta, share)
+    }
+
+    fn schedule_ends(&self) -> f64 {
+        self.core.emission.schedule_ends()
+    }
+
     fn joint<'a>(&'a self, theta: &'a Parameters, batch: &'a Batch) -> Result<Box<dyn Joint + 'a>> {
         let conditioned = Conditioned::new(self.core.clone(), theta.clone(), batch)?;
         Ok(Box::new(NeuralJoint::new(conditioned, batch)))
@@ -200,7 +209,7 @@ impl Model for NeuralStateSpace {
         if let Some(q) = variances(self.core.transition.raw.as_ref(), self.core.transition.floor())? {
             natural.insert("transition_variances".to_owned(), q);
         }
-        if let Some(r) = variances(self.core.emission.raw.as_ref(), self.core.emission.floor)? {
+        if let Some(r) = variances(self.core.emission.raw.as_ref(), self.core.emission.floor(theta)?)? {
             let [_, scale] = self.core.emission.shift_and_scale(DType::F64)?;
             natural.insert("emission_variances".to_owned(), (r * scale.squeeze(0)?.sqr()?)?);
         }
@@ -230,7 +239,7 @@ impl Model for NeuralStateSpace {
                 .iter()
                 .sum::<usize>()
             - self.core.transition.fixed_beside_learnt()
-            - self.core.emission.fixed_beside_learnt()
+            - self.core.emission.not_learnt()
     }
 }
 

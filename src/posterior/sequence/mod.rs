@@ -21,20 +21,23 @@ mod chain;
 mod conjugate;
 mod least_gap;
 mod networks;
+mod start;
 
 use super::paths::Paths;
 use super::recognition::Recognition;
 use super::{Distribution, Fit};
 use crate::Result;
+use crate::data::Dataset;
 use crate::error::Fault;
 use crate::math::streams::Streams;
-use crate::model::{Abilities, Joint, Sequential};
+use crate::model::{Abilities, Joint, Model, Sequential};
 use crate::nn::Parameters;
 use chain::Chain;
 use conjugate::Conjugate;
 use networks::Networks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+pub use start::{InitialValues, LeastSquaresKeys};
 use std::sync::Arc;
 
 /// The form of q of a path.
@@ -100,6 +103,10 @@ pub struct SequenceKeys {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub window: Option<usize>,
+    /// Of a model of sequences: where the mean of q starts, and how long it stays there. Without this key its network starts
+    /// at random numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial_values: Option<InitialValues>,
 }
 
 impl SequenceFamily {
@@ -198,6 +205,7 @@ impl SequenceKeys {
             ("window", self.window.is_some()),
             ("sees_step", self.sees_step.is_some()),
             ("sees_transition", self.sees_transition.is_some()),
+            ("initial_values", self.initial_values.is_some()),
         ];
         keys.into_iter().filter(|(_, is_given)| *is_given).map(|(key, _)| key)
     }
@@ -250,6 +258,12 @@ impl SequenceKeys {
             let acts = "`family = \"smoothing\"` or `\"filtering\"`";
             faults.push(Fault::unused("sees_transition", reason, acts));
         }
+        if self.initial_values.is_some()
+            && matches!(family, SequenceFamily::TransitionNoise | SequenceFamily::Conjugate)
+        {
+            let reason = "the network of this family does not give the mean of a state";
+            faults.push(Fault::unused("initial_values", reason, "another `family`"));
+        }
         if self.window.is_some() && family != SequenceFamily::Deterministic {
             faults.push(Fault::unused(
                 "window",
@@ -274,15 +288,20 @@ impl SequenceKeys {
     }
 }
 
-/// Adds initial values of φ, for sequences like those of `joint`.
+/// Adds initial values of φ, for sequences like those of `joint`, which are the first of `train`.
 pub(super) fn initial(
     recognition: Recognition,
     joint: &dyn Joint,
+    (model, train): (&dyn Model, &Dataset),
     streams: &Streams,
     parameters: &mut Parameters,
 ) -> Result<()> {
-    let model = crate::error::provided(joint.sequential(), "paths of states")?;
-    Networks::new(recognition, model.as_ref())?.initial(joint, streams, parameters)
+    let sequences = crate::error::provided(joint.sequential(), "paths of states")?;
+    Networks::new(recognition, sequences.as_ref())?.initial(joint, streams, parameters)?;
+    match &recognition.sequence.initial_values {
+        Some(values) => values.initial(model, train, parameters),
+        None => Ok(()),
+    }
 }
 
 /// q_φ of the sequences of `model`.

@@ -29,6 +29,8 @@ pub(super) struct Networks {
     head: Perceptron,
     /// Beside the hidden layers, if there are any.
     skip: Option<Perceptron>,
+    /// Where the features of the own step lie in the context, if the mean starts at a linear map of them.
+    start: Option<(usize, usize)>,
     states: usize,
 }
 
@@ -39,6 +41,10 @@ const HEAD: &str = "posterior.head";
 const SKIP: &str = "posterior.skip";
 const FIRST: &str = "posterior.first";
 const LOG_SCALE: &str = "posterior.log_scale";
+/// W of the mean's start. `[F, X]`; its bias is `[1, X]`
+pub(super) const START: &str = "posterior.start";
+/// 0 while the mean stays at its start, then 1. `[1]`
+pub(super) const GATE: &str = "posterior.gate";
 
 impl Networks {
     pub fn new(recognition: Recognition, model: &dyn Sequential) -> Result<Self> {
@@ -65,6 +71,8 @@ impl Networks {
             _ => features + inputs,
         };
         let sees_step = keys.sees_step.unwrap_or(false);
+        let before_own = seen + usize::from(sees_step);
+        let start = keys.initial_values.map(|_| (before_own, features));
         let own = own + usize::from(sees_step);
         let sees_transition = keys.sees_transition.unwrap_or(false);
         let before = usize::from(family.is_chain()) + usize::from(sees_transition);
@@ -85,6 +93,7 @@ impl Networks {
                 true => None,
                 false => Some(network(&[], Activation::Identity)?),
             },
+            start,
             states,
         })
     }
@@ -101,6 +110,14 @@ impl Networks {
         self.head.initial(HEAD, parameters, dtype, &device, &stream(HEAD))?;
         if let Some(skip) = &self.skip {
             skip.initial(SKIP, parameters, dtype, &device, &stream(SKIP))?;
+        }
+        if let Some((_, features)) = self.start {
+            parameters.insert(START, &Tensor::zeros((features, self.states), dtype, &device)?)?;
+            parameters.insert(
+                format!("{START}.bias"),
+                &Tensor::zeros((1, self.states), dtype, &device)?,
+            )?;
+            parameters.insert(GATE, &Tensor::ones(1, dtype, &device)?)?;
         }
         if self.family.is_chain() {
             parameters.insert(FIRST, &Tensor::zeros((1, self.states), dtype, &device)?)?;
@@ -199,6 +216,10 @@ impl Networks {
             output.narrow(1, 0, self.states)?,
             output.narrow(1, self.states, self.states)?,
         );
+        let started = |mean: Tensor| match self.start {
+            Some((from, width)) => started(parameters, &context.narrow(1, from, width)?, &mean),
+            None => Ok(mean),
+        };
         Ok(match is_relative {
             true => Normal {
                 mean,
@@ -206,7 +227,7 @@ impl Networks {
                 floor: DEVIATION_FLOOR,
             },
             false => Normal {
-                mean: mean.broadcast_mul(&scale)?,
+                mean: started(mean.broadcast_mul(&scale)?)?,
                 raw: raw.broadcast_add(log_scale)?,
                 floor: DEVIATION_FLOOR,
             },
@@ -221,7 +242,7 @@ impl Networks {
         context: &Tensor,
         is_relative: bool,
     ) -> Result<Option<GaussianRecursion>> {
-        if self.sees_transition {
+        if self.sees_transition || self.start.is_some() {
             return Ok(None);
         }
         let (b, t, c) = context.dims3()?;
@@ -270,6 +291,21 @@ impl Networks {
         };
         network.recursion(Some(context), (b, t), DEVIATION_FLOOR).map(Some)
     }
+}
+
+/// W f + b + g m: the start of the mean at the features f of the own step, and the network's m, weighted by the gate g. No
+/// gradient reaches W and b while the gate is closed. `[N, X]`
+fn started(parameters: &Parameters, features: &Tensor, mean: &Tensor) -> Result<Tensor> {
+    let gate = parameters.get(GATE)?.detach();
+    let is_open = gate.to_dtype(DType::F64)?.to_vec1::<f64>()? != [0.0];
+    let map = |name: &str| -> Result<Tensor> {
+        let own = parameters.get(name)?;
+        Ok(if is_open { own.clone() } else { own.detach() })
+    };
+    let start = features
+        .matmul(&map(START)?)?
+        .broadcast_add(&map(&format!("{START}.bias"))?)?;
+    Ok(if is_open { (start + mean)? } else { start })
 }
 
 impl SequenceFamily {

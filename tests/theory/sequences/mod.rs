@@ -12,5 +12,6 @@ mod neural_fit;
 mod neural_formulas;
 mod neural_paths;
 mod neural_rewards;
+mod neural_starts;
 mod nonlinear;
 mod nonlinear_faults;
