@@ -301,7 +301,7 @@ impl Field {
     }
 
     /// The rows at `indices`, in that order. `[B, D]`
-    pub(super) fn tensor(
+    pub fn tensor(
         &self,
         indices: impl ExactSizeIterator<Item = usize>,
         dtype: DType,

@@ -10,6 +10,7 @@ use super::source::{DataConfig, Source, no_population};
 use super::split::{check_drawn, check_weights, split};
 use super::stored::Stored;
 use super::{Dataset, Field, Standardization, Table};
+use crate::Result;
 use crate::error::Fault;
 use crate::math::nonlinear::Predictor;
 use crate::math::streams::Streams;
@@ -38,10 +39,26 @@ pub struct Splits {
     pub oracle_standard_error: Option<f64>,
 }
 
+impl Splits {
+    /// The same rows in another form, which `form` gives of each part; as they are where it gives none.
+    ///
+    /// # Errors
+    /// Those of `form`.
+    pub fn in_form(&self, form: impl Fn(&Dataset) -> Result<Option<Dataset>>) -> Result<Self> {
+        let part = |rows: &Dataset| -> Result<Dataset> { Ok(form(rows)?.unwrap_or_else(|| rows.clone())) };
+        Ok(Self {
+            train: part(&self.train)?,
+            validation: self.validation.as_ref().map(part).transpose()?,
+            test: self.test.as_ref().map(part).transpose()?,
+            ..self.clone()
+        })
+    }
+}
+
 impl DataConfig {
     /// Draws or reads the rows of one seed; `folder` is the experiment file's.
     /// The rows of a file are independent, unless its keys or arrays say otherwise.
-    pub fn load(&self, folder: &Path, streams: &Streams) -> Result<Splits, Fault> {
+    pub fn load(&self, folder: &Path, streams: &Streams) -> std::result::Result<Splits, Fault> {
         self.load_sharing(&SharedFile::default(), folder, Rows::Independent, streams)
     }
 
@@ -52,7 +69,7 @@ impl DataConfig {
         folder: &Path,
         rows: Rows,
         streams: &Streams,
-    ) -> Result<Splits, Fault> {
+    ) -> std::result::Result<Splits, Fault> {
         let (mut train, mut test) = match &self.source {
             Source::File(file) => {
                 let Contents { rows, test, .. } = shared.read(file, folder, rows)?;

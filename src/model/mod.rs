@@ -52,6 +52,17 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     /// How log p_θ(x) can be computed.
     fn likelihood(&self) -> LikelihoodKind;
 
+    /// The rows as it takes them, if that is less than their observed columns: what its likelihood needs of them.
+    fn reduced(&self, _rows: &Dataset) -> Result<Option<Dataset>> {
+        Ok(None)
+    }
+
+    /// Observations in the form of [`Model::reduced`] as whole ones, without what that left out; none if it leaves out nothing.
+    /// `[N, D]`
+    fn expanded(&self, _observed: &Tensor) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
     /// Initial parameters for `data`, for the start number `start`. Networks draw from the streams `initial/…`.
     fn initial(
         &self,

@@ -16,7 +16,7 @@ pub struct Reloaded {
     pub model: Box<dyn Model>,
     /// Its trained parameters.
     pub theta: Parameters,
-    /// The rows.
+    /// The rows as the model takes them ([`Model::reduced`]).
     pub splits: Splits,
     /// The randomness of the run.
     pub streams: Streams,
@@ -25,8 +25,8 @@ pub struct Reloaded {
 /// Reads the trained parameters of `run` from its checkpoint and its rows from their source.
 pub fn reload(run: &PlannedRun) -> Result<Reloaded> {
     let streams = Streams::new(run.address.seed);
-    let splits = run.load_data(&streams)?;
-    let model = run.spec.model.build(&splits.train)?;
+    let original = run.load_data(&streams)?;
+    let model = run.spec.model.build(&original.train)?;
     let dir = run.address.dir();
     let checkpoint = record::read_checkpoint(&dir)?;
     let state = State {
@@ -37,9 +37,9 @@ pub fn reload(run: &PlannedRun) -> Result<Reloaded> {
     let theta = stored(&state, "theta", &Device::Cpu)?
         .ok_or_else(|| Error::Record(format!("{}: the checkpoint has no parameters", dir.display())))?;
     Ok(Reloaded {
+        splits: original.in_form(|rows| model.reduced(rows))?,
         model,
         theta,
-        splits,
         streams,
     })
 }

@@ -207,14 +207,16 @@ impl PlannedRun {
 
     fn train(&self, resume: Option<State>, threads: usize, recorder: &mut Recorder) -> Result<Vec<(String, f64)>> {
         let streams = Streams::new(self.address.seed);
-        let splits = self.load_data(&streams)?;
-        let model = self.spec.model.build(&splits.train)?;
+        let original = self.load_data(&streams)?;
+        let model = self.spec.model.build(&original.train)?;
+        let splits = original.in_form(|rows| model.reduced(rows))?;
         let job = Job {
             model: model.as_ref(),
             posterior: &self.spec.posterior,
             objective: &self.spec.objective,
             training: &self.spec.training,
             splits: &splits,
+            original: &original,
             streams: &streams,
             threads,
             evaluation: &self.spec.evaluation,

@@ -116,15 +116,18 @@ pub struct Part<'a> {
 impl<'a> Part<'a> {
     /// All parts of the job's data.
     fn all(job: &Job<'a>) -> Vec<Self> {
-        let splits = job.splits;
+        let (splits, original) = (job.splits, job.original);
         let parts = [
-            ("train", Some(&splits.train)),
-            ("validation", splits.validation.as_ref()),
-            ("test", splits.test.as_ref()),
+            ("train", Some((&splits.train, &original.train))),
+            (
+                "validation",
+                splits.validation.as_ref().zip(original.validation.as_ref()),
+            ),
+            ("test", splits.test.as_ref().zip(original.test.as_ref())),
         ];
-        let part = |(name, data): (&'static str, Option<&'a Dataset>)| {
-            let data = data?;
-            let log_scale = splits.standardization.observed.log_scale_of(data);
+        let part = |(name, rows): (&'static str, Option<(&'a Dataset, &'a Dataset)>)| {
+            let (data, original) = rows?;
+            let log_scale = splits.standardization.observed.log_scale_of(original);
             Some(Self { name, data, log_scale })
         };
         parts.into_iter().filter_map(part).collect()

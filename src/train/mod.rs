@@ -33,8 +33,10 @@ pub struct Job<'a> {
     pub objective: &'a ObjectiveConfig,
     /// The optimizer and its settings.
     pub training: &'a TrainingConfig,
-    /// The rows.
+    /// The rows as the model takes them ([`Model::reduced`]).
     pub splits: &'a Splits,
+    /// The rows as they are.
+    pub original: &'a Splits,
     /// All random streams.
     pub streams: &'a Streams,
     /// Threads that one closed-form sweep may use; results do not depend on it.

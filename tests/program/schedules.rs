@@ -192,6 +192,7 @@ fn the_last_notes_stand_before_the_last_checkpoint_however_often_one_is_kept() {
             objective: &spec.objective,
             training: &spec.training,
             splits: &splits,
+            original: &splits,
             streams: &streams,
             threads: 1,
             evaluation: &spec.evaluation,

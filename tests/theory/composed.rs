@@ -45,6 +45,7 @@ fn trained(device: &str, [model, data, posterior, objective]: [&str; 4]) -> Outc
         objective: &objective,
         training: &training,
         splits: &splits,
+        original: &splits,
         streams: &streams,
         threads: 1,
         evaluation: &toml::from_str("bounds.samples = 10").expect("an evaluation"),

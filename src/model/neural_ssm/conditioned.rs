@@ -37,7 +37,9 @@ impl Conditioned {
         let row =
             |values: &[f64]| -> Result<Tensor> { Ok(Tensor::new(values, steps.observed.device())?.to_dtype(dtype)?) };
         let moments = &core.emission.moments;
-        let centred = steps.observed.broadcast_sub(&row(&moments.means)?)?;
+        // The residual of principal components is for the emission alone.
+        let seen = steps.observed.narrow(D::Minus1, 0, moments.means.len())?;
+        let centred = seen.broadcast_sub(&row(&moments.means)?)?;
         let mut standardized = centred.broadcast_div(&row(&moments.deviations)?)?;
         if let Some(present) = &steps.present {
             standardized = (standardized * present)?;
@@ -54,9 +56,14 @@ impl Conditioned {
             Ok(centred.broadcast_div(&row(&core.inputs.deviations)?)?)
         });
         Ok(Self {
-            target: match core.is_binary() {
-                true => steps.observed.clone(),
-                false => standardized,
+            target: match (core.is_binary(), core.emission.reduced_from) {
+                (true, _) => steps.observed.clone(),
+                (false, None) => standardized,
+                (false, Some(_)) => {
+                    let variance = moments.deviations.first().map_or(1.0, |s| s * s);
+                    let residual = (steps.observed.narrow(D::Minus1, moments.means.len(), 1)? / variance)?;
+                    Tensor::cat(&[&standardized, &residual], D::Minus1)?
+                }
             },
             features,
             standardized_inputs: standardized_inputs.transpose()?,

@@ -57,7 +57,7 @@ impl NeuralDynamics {
                 covariance(&initial.raw, initial.floor, &[])?,
                 covariance(&raw(core.transition.raw.as_ref())?, floor, &[])?,
                 covariance(
-                    &raw(core.emission.raw.as_ref())?,
+                    &provided(core.emission.raw(&theta)?, "constant noise")?,
                     core.emission.floor(&theta)?,
                     &core.emission.moments.deviations,
                 )?,

@@ -9,13 +9,13 @@ use super::entries::Entries;
 use super::formula::Formulas;
 use super::reward::reward;
 use super::transition::raw_deviations;
-use super::{EmissionFunction, FloorKeys, Likelihood, NeuralSsm, NoiseForm};
+use super::{EmissionFunction, EmissionNoise, FloorKeys, Likelihood, NeuralSsm};
 use crate::error::Fault;
 use crate::math::streams::Stream;
-use crate::model::{LinearEmission, Normal};
-use crate::nn::{self, Parameters, Perceptron};
+use crate::model::Normal;
+use crate::nn::{Parameters, Perceptron};
 use crate::{Error, Result};
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 /// The prefix of its parameters.
 const EMISSION: &str = "emission";
@@ -62,12 +62,15 @@ pub(super) struct Cause<'a> {
 pub(super) struct Emission {
     pub function: Function,
     /// The means of the last columns, if they are rewards.
-    reward: Option<Perceptron>,
+    pub(super) reward: Option<Perceptron>,
     pub likelihood: Likelihood,
     /// Raw standard deviations of standardised observations; none if they are outputs of the network, or there are none.
-    /// `[1, O]`
-    pub raw: Option<Entries>,
+    /// `[1, O]`, or `[1, 1]` if they are one.
+    raw: Option<Entries>,
+    /// Of the columns; of principal components with them, without the residual.
     pub moments: Moments,
+    /// D of observations that are principal components and a residual, which is then their last column.
+    pub reduced_from: Option<usize>,
     /// The smallest deviation of standardised observations, at the end of its schedule.
     floor: f64,
     schedule: Option<FloorKeys>,
@@ -80,6 +83,7 @@ impl Emission {
     pub fn new(
         keys: &NeuralSsm,
         moments: Moments,
+        reduced_from: Option<usize>,
         (deterministic, inputs): (usize, usize),
     ) -> std::result::Result<Self, Fault> {
         let x = keys.states;
@@ -87,7 +91,16 @@ impl Emission {
         let o = moments.means.len() - reward.as_ref().map_or(0, Perceptron::outputs);
         let floor = keys.emission_deviation_floor;
         let is_gaussian = keys.likelihood == Likelihood::Gaussian;
-        let is_constant = keys.emission_noise == NoiseForm::Constant;
+        let is_constant = keys.emission_noise != EmissionNoise::StateDependent;
+        let is_spherical = keys.emission_noise == EmissionNoise::Spherical;
+        if keys.principal_components.is_some() && !(is_gaussian && is_spherical) {
+            return Err(Fault::new(
+                "emission_noise",
+                "the residual of principal components has the deviation of all of them",
+                "`emission_noise = \"spherical\"` of a Gaussian likelihood",
+                "set it, or remove `principal_components`",
+            ));
+        }
         if is_gaussian && !is_constant && !matches!(keys.emission, EmissionFunction::Perceptron(_)) {
             return Err(Fault::new(
                 "emission_noise",
@@ -131,9 +144,15 @@ impl Emission {
         let schedule = keys.emission_deviation_floor_schedule;
         let first_floor = schedule.map_or(floor, |schedule| schedule.at(0.0, floor));
         let share = FIRST_SHARE.max((FIRST_ABOVE_FLOOR * first_floor).powi(2));
-        let first: Vec<f64> = moments.deviations.iter().map(|s| share * s * s).collect();
+        let first: Vec<f64> = match is_spherical {
+            true => vec![share],
+            false => moments.deviations.iter().map(|s| share * s * s).collect(),
+        };
         let variances = Entries::vector("emission.raw", "emission_variances", &keys.emission_variances, &first)?;
-        let relative = variances.map(|at, variance| variance / moments.deviations[at].powi(2));
+        let relative = match is_spherical {
+            true => variances,
+            false => variances.map(|at, variance| variance / moments.deviations[at].powi(2)),
+        };
         let raw = match is_gaussian && is_constant {
             true => Some(raw_deviations(relative, "emission_variances", first_floor)?),
             false => None,
@@ -144,9 +163,25 @@ impl Emission {
             likelihood: keys.likelihood,
             raw,
             moments,
+            reduced_from,
             floor,
             schedule,
         })
+    }
+
+    /// The raw deviations of standardised observations, if they are no outputs of the network. `[1, O]`
+    pub fn raw(&self, theta: &Parameters) -> Result<Option<Tensor>> {
+        let Some(raw) = &self.raw else { return Ok(None) };
+        let (raw, columns) = (raw.value(theta)?, self.moments.means.len());
+        Ok(Some(match raw.dim(1)? == columns {
+            true => raw,
+            false => raw.broadcast_as((1, columns))?.contiguous()?,
+        }))
+    }
+
+    /// Whether the deviations are constant.
+    pub fn is_constant(&self) -> bool {
+        self.raw.is_some()
     }
 
     /// The smallest deviation of standardised observations under θ.
@@ -286,109 +321,13 @@ impl Emission {
         if self.likelihood == Likelihood::Bernoulli {
             return Ok((output, None));
         }
-        Ok(match &self.raw {
-            Some(raw) => (output, Some(raw.value(theta)?)),
+        Ok(match self.raw(theta)? {
+            Some(raw) => (output, Some(raw)),
             None => {
                 let raw = output.narrow(1, columns, columns)?;
                 (output.narrow(1, 0, columns)?, Some(raw))
             }
         })
-    }
-
-    /// E[o | x] of a Gaussian, in the data's units. `[N, O]`
-    pub fn mean(&self, theta: &Parameters, cause: Cause<'_>) -> Result<Tensor> {
-        let (location, _) = self.apply(theta, cause)?;
-        let [shift, scale] = self.shift_and_scale(location.dtype())?;
-        Ok(location.broadcast_mul(&scale)?.broadcast_add(&shift)?)
-    }
-
-    /// Means in the data's units as those of standardised observations; logits as they are.
-    fn standardized(&self, location: Tensor) -> Result<Tensor> {
-        match self.likelihood {
-            Likelihood::Bernoulli => Ok(location),
-            Likelihood::Gaussian => {
-                let columns = location.dim(1)?;
-                let [shift, scale] = self.shift_and_scale(location.dtype())?;
-                let own = |row: Tensor| row.narrow(1, 0, columns);
-                Ok(location.broadcast_sub(&own(shift)?)?.broadcast_div(&own(scale)?)?)
-            }
-        }
-    }
-
-    /// log p(o | x), in nats per row: `target` `[N, O]` holds standardised (or binary) observations, `present` 1 at
-    /// values that are there. `[N]`
-    pub fn log_prob(
-        &self,
-        theta: &Parameters,
-        cause: Cause<'_>,
-        target: &Tensor,
-        present: Option<&Tensor>,
-    ) -> Result<Tensor> {
-        let (location, raw) = self.apply(theta, cause)?;
-        let floor = self.floor(theta)?;
-        let density = match (raw, present) {
-            (Some(raw), None) => {
-                let log_scale: f64 = self.moments.deviations.iter().map(|s| s.ln()).sum();
-                return Ok((nn::gaussian_log_density(target, &location, &raw, floor)? - log_scale)?);
-            }
-            (None, None) => return nn::bernoulli_log_density(target, &location),
-            (Some(raw), Some(_)) => {
-                let normal = Normal {
-                    mean: location,
-                    raw,
-                    floor,
-                };
-                let log_scale: Vec<f64> = self.moments.deviations.iter().map(|s| s.ln()).collect();
-                let log_scale = Tensor::new(log_scale, target.device())?.to_dtype(target.dtype())?;
-                normal.log_probs(target)?.broadcast_sub(&log_scale)?
-            }
-            (None, Some(_)) => {
-                let flat = (target.elem_count(), 1);
-                let values = nn::bernoulli_log_density(&target.reshape(flat)?, &location.reshape(flat)?)?;
-                values.reshape(target.shape())?
-            }
-        };
-        let present = present.map_or_else(|| target.ones_like(), |present| Ok(present.clone()))?;
-        Ok((density * present)?.sum(D::Minus1)?)
-    }
-
-    /// The same as a linear Gaussian, if it is one.
-    pub fn linear(&self, theta: &Parameters) -> Result<Option<LinearEmission>> {
-        let (Function::Linear { matrix, offset }, Some(raw), None) = (&self.function, &self.raw, &self.reward) else {
-            return Ok(None);
-        };
-        let raw = raw.value(theta)?;
-        let [_, scale] = self.shift_and_scale(raw.dtype())?;
-        let normal = Normal {
-            mean: raw.zeros_like()?,
-            raw,
-            floor: self.floor(theta)?,
-        };
-        Ok(Some(LinearEmission {
-            matrix: matrix.value(theta)?,
-            offset: offset.value(theta)?,
-            variances: (normal.deviation()? * scale)?.sqr()?,
-        }))
-    }
-
-    /// One observation for each row, in the data's units, as functions of standard normal (or uniform) numbers `[N, O]`.
-    pub fn sample(&self, theta: &Parameters, cause: Cause<'_>, noise: &Tensor) -> Result<Tensor> {
-        let (location, raw) = self.apply(theta, cause)?;
-        match raw {
-            Some(raw) => {
-                let normal = Normal {
-                    mean: location,
-                    raw,
-                    floor: self.floor(theta)?,
-                };
-                let [shift, scale] = self.shift_and_scale(noise.dtype())?;
-                Ok(normal.draw(noise)?.broadcast_mul(&scale)?.broadcast_add(&shift)?)
-            }
-            None => {
-                let probability = (((location * 0.5)?.tanh()? + 1.0)? * 0.5)?;
-                Ok(noise.lt(&probability)?.to_dtype(noise.dtype())?)
-            }
-        }
     }
 }
 

@@ -312,3 +312,15 @@ pub enum NoiseForm {
     /// Functions of the same condition as the means, by the same network.
     StateDependent,
 }
+
+/// The standard deviations of a Gaussian emission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EmissionNoise {
+    /// One for each column.
+    Constant,
+    /// One for all columns, in units of the columns' own deviations, which images share.
+    Spherical,
+    /// Functions of the state, by the network of the means.
+    StateDependent,
+}

@@ -32,7 +32,7 @@ pub(super) fn flat(core: &Core, theta: &Parameters) -> Result<Tensor> {
         &core.transition.function,
         &core.transition.raw,
         &core.emission.function,
-        &core.emission.raw,
+        core.emission.raw(theta)?,
     )
     else {
         return Err(Error::Lacking("a linear state space"));
@@ -57,7 +57,7 @@ pub(super) fn flat(core: &Core, theta: &Parameters) -> Result<Tensor> {
         variances(transition_raw.value(theta)?, core.transition.floor())?,
         wide(emission.value(theta)?)?,
         wide(emission_offset.value(theta)?)?,
-        (variances(emission_raw.value(theta)?, core.emission.floor(theta)?)? * scale.sqr()?.flatten_all()?)?,
+        (variances(emission_raw, core.emission.floor(theta)?)? * scale.sqr()?.flatten_all()?)?,
     ]);
     Ok(Tensor::cat(&parts, 0)?)
 }

@@ -9,6 +9,7 @@
 
 mod conditioned;
 mod decoder;
+mod density;
 mod dynamics;
 mod emission;
 mod entries;
@@ -19,24 +20,25 @@ mod joint;
 mod keys;
 mod linear;
 mod model;
+mod principal;
 mod recursion;
 mod reward;
 mod transition;
 
 pub use keys::{
-    EmissionFunction, EmissionPerceptron, FloorKeys, FormulaKeys, FourierKeys, GatedKeys, Likelihood, LinearEmission,
-    LinearTransition, LocallyLinearKeys, NoiseForm, PerceptronKeys, RecurrentKeys, RewardKeys, SkipKeys,
-    TransitionFunction,
+    EmissionFunction, EmissionNoise, EmissionPerceptron, FloorKeys, FormulaKeys, FourierKeys, GatedKeys, Likelihood,
+    LinearEmission, LinearTransition, LocallyLinearKeys, NoiseForm, PerceptronKeys, RecurrentKeys, RewardKeys,
+    SkipKeys, TransitionFunction,
 };
 
 use super::kind::{Abilities, LatentKind, ModelKind};
 use super::linear_gaussian_ssm::{MatrixKeys, VectorKeys};
 use super::{LikelihoodKind, Model};
+use crate::Result;
 use crate::data::file::Asked;
 use crate::data::{Dataset, source::Widths};
 use crate::error::Fault;
 use crate::kind::{Declared, Example};
-use crate::{Error, Result};
 use model::NeuralStateSpace;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -62,11 +64,18 @@ pub struct NeuralSsm {
     pub emission: EmissionFunction,
     /// The form of p(o_t | x_t).
     pub likelihood: Likelihood,
-    /// Whether the standard deviations of a Gaussian emission depend on the state.
-    pub emission_noise: NoiseForm,
+    /// The standard deviations of a Gaussian emission.
+    pub emission_noise: EmissionNoise,
     /// The constant variances of the emission, `[O]`: `fixed` and `start`, which is a quarter of the variance of the
-    /// training steps without this key; of images, a quarter of the mean variance of their pixels.
+    /// training steps without this key; of images, a quarter of the mean variance of their pixels. With spherical noise it is
+    /// one number, relative to the variances of the columns.
     pub emission_variances: VectorKeys,
+    /// K: the networks of p(o|x) and of q read and write o in an orthonormal basis of its K leading principal components. The
+    /// rest of o counts in the likelihood, which stays that of the whole observation; so the noise must be spherical. Without
+    /// this key they read and write every column.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 4096))]
+    pub principal_components: Option<usize>,
     /// Rewards: the last observed columns are p(r_t | x_t, u_t), Gaussians whose means are a network of the state and the
     /// input of the same step. Without this key every column is a function of the state alone.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,8 +106,9 @@ impl Default for NeuralSsm {
             transition_variances: VectorKeys::default(),
             emission: EmissionFunction::Perceptron(EmissionPerceptron::default()),
             likelihood: Likelihood::Gaussian,
-            emission_noise: NoiseForm::Constant,
+            emission_noise: EmissionNoise::Constant,
             emission_variances: VectorKeys::default(),
+            principal_components: None,
             reward: None,
             transition_deviation_floor: 1e-3,
             emission_deviation_floor: 1e-3,
@@ -114,7 +124,7 @@ impl NeuralSsm {
         matches!(self.transition, TransitionFunction::Linear(_))
             && self.has_linear_emission()
             && self.transition_noise == NoiseForm::Constant
-            && self.emission_noise == NoiseForm::Constant
+            && self.emission_noise != EmissionNoise::StateDependent
     }
 
     /// Whether p(o_t | x_t) is a linear Gaussian.
@@ -122,6 +132,7 @@ impl NeuralSsm {
         matches!(self.emission, EmissionFunction::Linear(_))
             && self.likelihood == Likelihood::Gaussian
             && self.reward.is_none()
+            && self.principal_components.is_none()
     }
 
     /// Whether p(x_{t+1} | x_t, u_t) is linear with constant noise.
@@ -137,7 +148,8 @@ impl NeuralSsm {
     /// Whether it is a state space with constant Gaussian noise, whose state is x alone.
     fn is_state_space(&self) -> bool {
         self.transition_noise == NoiseForm::Constant
-            && self.emission_noise == NoiseForm::Constant
+            && self.emission_noise != EmissionNoise::StateDependent
+            && self.principal_components.is_none()
             && self.likelihood == Likelihood::Gaussian
             && !matches!(self.transition, TransitionFunction::Recurrent(_))
     }
@@ -147,13 +159,13 @@ impl NeuralSsm {
         let defaults = Self::default();
         let is_given = |keys: &VectorKeys| *keys != VectorKeys::default();
         let is_bernoulli = self.likelihood == Likelihood::Bernoulli;
-        let depends = |noise: NoiseForm| noise == NoiseForm::StateDependent;
+        let is_output = self.emission_noise == EmissionNoise::StateDependent;
         let network = "the variances are outputs of a network";
         let binary = "Bernoulli variables have no variance of their own";
         let rows = [
             (
                 "transition_variances",
-                is_given(&self.transition_variances) && depends(self.transition_noise),
+                is_given(&self.transition_variances) && self.transition_noise == NoiseForm::StateDependent,
                 network,
                 "`transition_noise = \"constant\"`",
             ),
@@ -165,7 +177,7 @@ impl NeuralSsm {
             ),
             (
                 "emission_variances",
-                is_given(&self.emission_variances) && depends(self.emission_noise) && !is_bernoulli,
+                is_given(&self.emission_variances) && is_output && !is_bernoulli,
                 network,
                 "`emission_noise = \"constant\"`",
             ),
@@ -288,7 +300,6 @@ impl ModelKind for NeuralSsm {
     }
 
     fn build(&self, train: &Dataset) -> Result<Box<dyn Model>> {
-        let model = NeuralStateSpace::new(self.clone(), train);
-        Ok(Box::new(model.map_err(|fault| Error::Other(fault.to_string()))?))
+        Ok(Box::new(NeuralStateSpace::new(self.clone(), train)?))
     }
 }

@@ -6,9 +6,9 @@ use super::emission::{Emission, Moments};
 use super::entries::Entries;
 use super::joint::NeuralJoint;
 use super::linear::{Sizes, flat};
+use super::principal::Principal;
 use super::transition::{Transition, raw_deviations};
 use super::{Likelihood, NeuralSsm};
-use crate::Result;
 use crate::data::source::Widths;
 use crate::data::{Batch, Dataset};
 use crate::error::Fault;
@@ -18,6 +18,7 @@ use crate::math::streams::Streams;
 use crate::model::linear_gaussian_ssm::Parametrisation;
 use crate::model::{Joint, Latent, LikelihoodKind, Model, ModelKind, Normal};
 use crate::nn::{GatedRecurrent, Parameters};
+use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub(super) struct Core {
     pub initial_raw: Entries,
     pub transition: Transition,
     pub emission: Emission,
+    /// The basis of the observations, if they are read in principal components.
+    pub principal: Option<Arc<Principal>>,
     /// Moments of the inputs.
     pub inputs: Moments,
     /// Whether values are missing in the training steps.
@@ -56,6 +59,14 @@ impl Core {
 pub struct NeuralStateSpace {
     core: Arc<Core>,
     likelihood: LikelihoodKind,
+}
+
+/// What of the training steps is no moment of the columns that the networks see.
+struct Shape {
+    inputs: Moments,
+    /// The number of observed columns, D.
+    width: usize,
+    is_missing: bool,
 }
 
 /// The rounding error of a mean, relative to it. The variance of a constant column is the square of that error, not 0.
@@ -95,21 +106,52 @@ impl NeuralStateSpace {
             emission_deviation_floor_schedule: None,
             ..keys.clone()
         };
-        Self::core(&lenient, standard(widths.observed), standard(widths.given), false).map(|_| ())
+        if let Some(components) = keys.principal_components.filter(|own| *own >= widths.observed) {
+            return Err(Fault::new(
+                "principal_components",
+                format!("{components} components of {} observed columns", widths.observed),
+                "fewer components than columns",
+                "lower it, or remove it",
+            ));
+        }
+        let columns = keys.principal_components.unwrap_or(widths.observed);
+        let shape = Shape {
+            inputs: standard(widths.given),
+            width: widths.observed,
+            is_missing: false,
+        };
+        Self::core(&lenient, standard(columns), shape, None).map(|_| ())
     }
 
     /// The model of a table, for sequences like `train`.
-    pub(super) fn new(keys: NeuralSsm, train: &Dataset) -> std::result::Result<Self, Fault> {
+    pub(super) fn new(keys: NeuralSsm, train: &Dataset) -> Result<Self> {
         let columns = train.moments(&train.observed);
-        let common = train.observed.is_images().then(|| common_deviation(&columns));
+        let common =
+            (train.observed.is_images() || keys.principal_components.is_some()).then(|| common_deviation(&columns));
         let mut observed = moments(columns);
         if let Some(common) = common {
             observed.deviations.fill(common);
         }
         let inputs = train.given.as_ref().map(|given| moments(train.moments(given)));
-        let is_missing = (0..train.observed.columns()).any(|j| train.observed.column(j).any(f64::is_nan));
+        let is_missing = train.observed.iter().any(f64::is_nan);
+        let principal = keys.principal_components.map(|components| -> Result<_> {
+            if is_missing {
+                return Err(Error::Data(
+                    "`model.principal_components` expects observations without missing values".into(),
+                ));
+            }
+            observed.means = vec![0.0; components];
+            observed.deviations.truncate(components);
+            Principal::new(train, components).map(Arc::new)
+        });
+        let shape = Shape {
+            inputs: inputs.unwrap_or_default(),
+            width: train.observed.columns(),
+            is_missing,
+        };
+        let core = Self::core(&keys, observed, shape, principal.transpose()?);
         Ok(Self {
-            core: Arc::new(Self::core(&keys, observed, inputs.unwrap_or_default(), is_missing)?),
+            core: Arc::new(core.map_err(|fault| Error::Other(fault.to_string()))?),
             likelihood: ModelKind::likelihood(&keys, false),
         })
     }
@@ -117,9 +159,14 @@ impl NeuralStateSpace {
     fn core(
         keys: &NeuralSsm,
         observed: Moments,
-        inputs: Moments,
-        is_missing: bool,
+        Shape {
+            inputs,
+            width,
+            is_missing,
+        }: Shape,
+        principal: Option<Arc<Principal>>,
     ) -> std::result::Result<Core, Fault> {
+        let reduced_from = keys.principal_components.map(|_| width);
         let (x, floor) = (keys.states, keys.transition_deviation_floor);
         let variances = Entries::vector(
             "initial.raw",
@@ -133,13 +180,14 @@ impl NeuralStateSpace {
             sizes: Sizes {
                 states: x,
                 inputs: inputs.means.len(),
-                outputs: observed.means.len(),
+                outputs: observed.means.len() + usize::from(reduced_from.is_some()),
             },
             is_linear: keys.is_linear(),
             initial_mean: Entries::vector("initial.mean", "initial_mean", &keys.initial_mean, &vec![0.0; x])?,
             initial_raw: raw_deviations(variances, "initial_variances", floor)?,
             transition,
-            emission: Emission::new(keys, observed, (deterministic, inputs.means.len()))?,
+            emission: Emission::new(keys, observed, reduced_from, (deterministic, inputs.means.len()))?,
+            principal,
             inputs,
             is_missing,
             likelihood_particles: keys.likelihood_particles,
@@ -173,6 +221,21 @@ impl Model for NeuralStateSpace {
         Ok(theta)
     }
 
+    fn reduced(&self, rows: &Dataset) -> Result<Option<Dataset>> {
+        let Some(principal) = &self.core.principal else {
+            return Ok(None);
+        };
+        Ok(Some(Dataset {
+            observed: principal.reduced(&rows.observed)?,
+            ..rows.clone()
+        }))
+    }
+
+    fn expanded(&self, observed: &Tensor) -> Result<Option<Tensor>> {
+        let principal = self.core.principal.as_ref();
+        principal.map(|principal| principal.expanded(observed)).transpose()
+    }
+
     fn schedule(&self, theta: &Parameters, share: f64) -> Result<()> {
         self.core.emission.schedule(theta, share)
     }
@@ -194,9 +257,8 @@ impl Model for NeuralStateSpace {
             ("initial_mean".to_owned(), wide(initial.mean.clone())?),
             ("initial_variances".to_owned(), wide(initial.deviation()?.sqr()?)?),
         ]);
-        let variances = |raw: Option<&Entries>, floor| -> Result<Option<Tensor>> {
+        let variances = |raw: Option<Tensor>, floor| -> Result<Option<Tensor>> {
             raw.map(|raw| {
-                let raw = raw.value(theta)?;
                 let normal = Normal {
                     mean: raw.zeros_like()?,
                     raw,
@@ -206,10 +268,11 @@ impl Model for NeuralStateSpace {
             })
             .transpose()
         };
-        if let Some(q) = variances(self.core.transition.raw.as_ref(), self.core.transition.floor())? {
+        let transition = self.core.transition.raw.as_ref().map(|raw| raw.value(theta));
+        if let Some(q) = variances(transition.transpose()?, self.core.transition.floor())? {
             natural.insert("transition_variances".to_owned(), q);
         }
-        if let Some(r) = variances(self.core.emission.raw.as_ref(), self.core.emission.floor(theta)?)? {
+        if let Some(r) = variances(self.core.emission.raw(theta)?, self.core.emission.floor(theta)?)? {
             let [_, scale] = self.core.emission.shift_and_scale(DType::F64)?;
             natural.insert("emission_variances".to_owned(), (r * scale.squeeze(0)?.sqr()?)?);
         }
@@ -246,7 +309,7 @@ impl Model for NeuralStateSpace {
 impl Core {
     /// Whether it is a state space with constant Gaussian noise, whose state is x alone.
     pub fn is_state_space(&self) -> bool {
-        self.transition.raw.is_some() && self.emission.raw.is_some() && self.transition.cell().is_none()
+        self.transition.raw.is_some() && self.emission.is_constant() && self.transition.cell().is_none()
     }
 
     /// Whether the observations are columns of 0 and 1.

@@ -35,10 +35,10 @@ impl Family for Baseline {
 
     fn of_trained(&self, job: &Job, _trained: &Trained, tables: &Tables) -> Result<Vec<(String, f64)>> {
         let value = match tables.model.abilities().is_binary() {
-            true => Some(binary_log_likelihood(job.splits)),
-            false => log_likelihood(job.splits, job.streams)?,
+            true => Some(binary_log_likelihood(job.original)),
+            false => log_likelihood(job.original, job.streams)?,
         };
-        let name = |value| (format!("{}/baseline", scored(job.splits).0), value);
+        let name = |value| (format!("{}/baseline", scored(job.original).0), value);
         Ok(value.map(name).into_iter().collect())
     }
 }

@@ -52,6 +52,7 @@ fn trained_by(model: &str, posterior: &str, objective: &str, training: &str) -> 
         objective: &objective,
         training: &training,
         splits: &splits,
+        original: &splits,
         streams: &streams,
         threads: 1,
         evaluation: &toml::from_str("bounds.samples = 2").expect("an evaluation"),

@@ -10,6 +10,7 @@ mod neural_conjugate;
 mod neural_filters;
 mod neural_fit;
 mod neural_formulas;
+mod neural_images;
 mod neural_paths;
 mod neural_rewards;
 mod neural_starts;

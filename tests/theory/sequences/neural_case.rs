@@ -70,6 +70,7 @@ impl Neural {
         let (train, streams) = (splits(data).train, Streams::new(3));
         let config: ModelConfig = toml::from_str(model).expect("a model");
         let model = config.build(&train).expect("a model");
+        let train = model.reduced(&train).expect("rows").unwrap_or(train);
         let (dtype, device) = (DType::F64, Device::Cpu);
         let mut theta = model
             .initial(&train, &streams, 0, dtype, &device)

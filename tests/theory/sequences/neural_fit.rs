@@ -26,6 +26,7 @@ fn trained(family: &str, fit: &str) -> Vec<f64> {
         objective: &toml::from_str("kind = 'iwae'").expect("an objective"),
         training: &training,
         splits: &splits,
+        original: &splits,
         streams: &streams,
         threads: 1,
         evaluation: &toml::from_str("bounds.samples = 1").expect("an evaluation"),

@@ -59,6 +59,7 @@ fn trained(family: &str, model: &str, steps: u64, done: u64) -> (Parameters, Vec
         objective: &toml::from_str("kind = 'elbo'").expect("an objective"),
         training: &training,
         splits: &splits,
+        original: &splits,
         streams: &streams,
         threads: 1,
         evaluation: &toml::from_str("bounds.samples = 1").expect("an evaluation"),
