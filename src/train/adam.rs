@@ -4,6 +4,8 @@
 //! not used in that pass. Windows of sequences are drawn anew in each pass, by the same stream. Draws of the posterior at step t come from stream `posterior`, index t. So the only state of
 //! a run is its step, its parameters and the optimiser's moments.
 
+mod starts;
+
 use super::{
     AdamConfig, Job, Observer, State, Trained, evaluation, fact, fit, metrics, note_instability, note_schedules, store,
     stored,
@@ -15,6 +17,7 @@ use crate::nn::{Adam, AdamSettings, Parameters, backward, normal};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use rand::seq::SliceRandom;
+use starts::{Explored, explore};
 
 /// Trains by Adam; see [`super::train`].
 pub(super) fn train(
@@ -23,8 +26,19 @@ pub(super) fn train(
     resume: Option<State>,
     observer: &mut dyn Observer,
 ) -> Result<Trained> {
+    let mut explored = Explored::of(resume.as_ref())?;
+    // A record begins after the choice of a start.
+    let resume = resume.filter(|_| !explored.is_open(config));
     let fresh = resume.is_none();
-    let mut run = Run::new(job, config, resume)?;
+    if fresh {
+        explore(job, config, &mut explored, observer)?;
+    }
+    let before = match config.starts {
+        1 => 0,
+        starts => starts * starts::trial(config),
+    };
+    let start = explored.start();
+    let mut run = Run::new(job, config, explored, start, resume)?;
     let mut metrics = None; // of the current step
     if fresh {
         metrics = Some(run.evaluate(observer)?);
@@ -32,7 +46,7 @@ pub(super) fn train(
     while run.step < config.steps && !run.out_of_patience() {
         run.advance()?;
         metrics = None;
-        observer.progressed(run.step, config.steps);
+        observer.progressed(before + run.step, before + config.steps);
         let stop = observer.interrupted() && run.step < config.steps;
         if run.step.is_multiple_of(config.evaluate_every) || run.step == config.steps {
             metrics = Some(run.evaluate(observer)?);
@@ -61,8 +75,11 @@ struct Best {
 struct Run<'a> {
     job: &'a Job<'a>,
     config: &'a AdamConfig,
+    explored: Explored,
     device: Device,
     step: u64,
+    /// The objective of the last step's batch.
+    value: f64,
     theta: Parameters,
     adam: Adam,
     average: Option<Parameters>,
@@ -78,11 +95,18 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(job: &'a Job, config: &'a AdamConfig, resume: Option<State>) -> Result<Self> {
+    fn new(
+        job: &'a Job,
+        config: &'a AdamConfig,
+        explored: Explored,
+        start: u64,
+        resume: Option<State>,
+    ) -> Result<Self> {
         let (dtype, device) = job.training.placement()?;
-        let mut theta = job.model.initial(&job.splits.train, job.streams, 0, dtype, &device)?;
+        let train = &job.splits.train;
+        let mut theta = job.model.initial(train, job.streams, start, dtype, &device)?;
         job.posterior
-            .initial(job.model, &job.splits.train, job.streams, &mut theta)?;
+            .initial(job.model, train, &job.streams.of_start(start), &mut theta)?;
         let settings = AdamSettings {
             weight_decay: config.weight_decay,
             ..AdamSettings::default()
@@ -92,7 +116,9 @@ impl<'a> Run<'a> {
         let mut run = Self {
             job,
             config,
+            explored,
             step: 0,
+            value: f64::NAN,
             theta,
             adam,
             average,
@@ -132,6 +158,7 @@ impl<'a> Run<'a> {
         let mut batch = self.next_batch()?;
         self.add_noise(&mut batch)?;
         let loss = self.loss(&batch)?;
+        self.value = -evaluation::scalar(&loss)?;
         let gradients = backward(&loss)?;
         let rate = self.config.learning_rate_at(self.step);
         let norm = self
@@ -321,6 +348,9 @@ impl<'a> Run<'a> {
             state
                 .facts
                 .insert("evaluations_since_best".into(), best.evaluations_since.to_string());
+        }
+        if self.config.starts > 1 {
+            self.explored.store(&mut state);
         }
         for (name, tensor) in self.adam.state()? {
             state.tensors.insert(format!("adam/{name}"), tensor);

@@ -78,6 +78,15 @@ pub struct AdamConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 2))]
     pub window: Option<usize>,
+    /// Starts from different initial values. Each is trained for `start_share` of the steps; the one with the largest objective,
+    /// averaged over the last fifth of them, is then trained from its beginning. Test rows are not looked at.
+    #[schemars(range(min = 1, max = 1000))]
+    #[serde(skip_serializing_if = "is_one")]
+    pub starts: u64,
+    /// The share of the steps after which starts are compared.
+    #[schemars(range(min = 0.001, max = 1))]
+    #[serde(skip_serializing_if = "is_usual_share")]
+    pub start_share: f64,
     /// Steps of the optimizer.
     #[schemars(range(min = 1))]
     pub steps: u64,
@@ -113,6 +122,18 @@ pub struct AdamConfig {
     pub device: Device,
 }
 
+/// The share of the steps after which starts are compared, unless a file says otherwise.
+const START_SHARE: f64 = 0.1;
+
+/// Specs of runs with one start are written as they were before there was a choice, so that their records stay theirs.
+fn is_one(starts: &u64) -> bool {
+    *starts == 1
+}
+
+fn is_usual_share(share: &f64) -> bool {
+    *share == START_SHARE
+}
+
 impl Default for AdamConfig {
     fn default() -> Self {
         Self {
@@ -121,6 +142,8 @@ impl Default for AdamConfig {
             warm_up_steps: 0,
             batch_size: 256,
             window: None,
+            starts: 1,
+            start_share: START_SHARE,
             steps: 5000,
             evaluate_every: 250,
             gradient_clip: None,

@@ -8,3 +8,4 @@ mod em_oracle;
 mod em_sklearn;
 mod identities;
 mod sequences;
+mod starts;

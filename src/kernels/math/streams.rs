@@ -15,6 +15,8 @@ pub type Generator = ChaCha8Rng;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Streams {
     seed: u64,
+    /// The number of a start from other initial values; that of the first is 0.
+    start: u64,
 }
 
 /// One named stream of one seed.
@@ -26,7 +28,7 @@ pub struct Stream {
 impl Streams {
     /// The streams of `seed`.
     pub fn new(seed: u64) -> Self {
-        Self { seed }
+        Self { seed, start: 0 }
     }
 
     /// The seed.
@@ -34,11 +36,20 @@ impl Streams {
         self.seed
     }
 
+    /// The streams of the start `start` of the same seed; those of start 0 are the seed's own.
+    pub fn of_start(&self, start: u64) -> Self {
+        Self { start, ..*self }
+    }
+
     /// The stream called `name`.
     pub fn named(&self, name: &str) -> Stream {
         let mut hasher = blake3::Hasher::new_derive_key("latent-lab random stream");
         hasher.update(&self.seed.to_le_bytes());
         hasher.update(name.as_bytes());
+        if self.start > 0 {
+            hasher.update(b" of start ");
+            hasher.update(&self.start.to_le_bytes());
+        }
         Stream {
             key: *hasher.finalize().as_bytes(),
         }

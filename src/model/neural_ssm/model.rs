@@ -309,7 +309,10 @@ impl Model for NeuralStateSpace {
 impl Core {
     /// Whether it is a state space with constant Gaussian noise, whose state is x alone.
     pub fn is_state_space(&self) -> bool {
-        self.transition.raw.is_some() && self.emission.is_constant() && self.transition.cell().is_none()
+        self.transition.raw.is_some()
+            && self.emission.is_constant()
+            && self.transition.cell().is_none()
+            && self.principal.is_none()
     }
 
     /// Whether the observations are columns of 0 and 1.
