@@ -138,6 +138,15 @@ impl Field {
         &self.event
     }
 
+    /// Rows, columns and frames of its images; none if its rows are no images.
+    pub fn image(&self) -> Option<[usize; 3]> {
+        match self.event[..] {
+            [height, width] => Some([height, width, 1]),
+            [height, width, frames] => Some([height, width, frames]),
+            _ => None,
+        }
+    }
+
     /// Whether rows are images.
     pub fn is_images(&self) -> bool {
         self.event.len() > 1

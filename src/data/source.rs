@@ -114,6 +114,8 @@ pub struct Widths {
     pub observed: usize,
     /// Columns given, C.
     pub given: usize,
+    /// Rows, columns and frames of an image, if the observed columns are its pixels.
+    pub image: Option<[usize; 3]>,
 }
 
 /// The shape of the rows, known before anything is drawn.
@@ -235,6 +237,7 @@ impl DataConfig {
         let widths = Widths {
             observed: rows.observed.columns(),
             given: rows.given.as_ref().map_or(0, Field::columns),
+            image: rows.observed.image(),
         };
         Ok(Shape { widths, longest })
     }
@@ -280,6 +283,9 @@ impl DataConfig {
         let widths = Widths {
             observed: generator.observed().len(),
             given: generator.given().len(),
+            image: generator
+                .image_shape()
+                .map(|ImageShape { height, width, frames }| [height, width, frames]),
         };
         Ok(Shape { widths, longest })
     }

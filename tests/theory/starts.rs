@@ -96,7 +96,11 @@ fn the_start_with_the_largest_objective_is_trained() {
     // A single start is the first of several.
     let (first, alone) = trained("", None);
     assert!(alone.notes.is_empty());
-    let (largest, _) = objectives.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).expect("starts");
+    let (largest, _) = objectives
+        .iter()
+        .enumerate()
+        .max_by(|a, b| a.1.total_cmp(b.1))
+        .expect("starts");
     assert_eq!(largest == 0, best == first);
     assert!(largest > 0, "the first start is the best of this seed: {objectives:?}");
     // Fewer starts choose among fewer.

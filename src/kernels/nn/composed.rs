@@ -35,8 +35,25 @@ pub(crate) fn dense(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Acti
     activated(&x.matmul(weight)?.broadcast_add(bias)?, activation)
 }
 
-/// The activation of every number of `x`.
-pub(crate) fn activated(x: &Tensor, activation: Activation) -> Result<Tensor> {
+/// [`super::convolution()`].
+pub(crate) fn convolution(x: &Tensor, weight: &Tensor, bias: &Tensor, is_doubled: bool) -> Result<Tensor> {
+    let (n, h, w, c) = x.dims4()?;
+    let (x, h, w) = match is_doubled {
+        true => {
+            let wide = x.reshape((n, h, 1, w, 1, c))?.broadcast_as((n, h, 2, w, 2, c))?;
+            (wide.contiguous()?.reshape((n, 2 * h, 2 * w, c))?, 2 * h, 2 * w)
+        }
+        false => (x.clone(), h, w),
+    };
+    let padded = x.pad_with_zeros(1, 1, 1)?.pad_with_zeros(2, 1, 1)?;
+    let place = |at: usize| padded.narrow(1, at / 3, h)?.narrow(2, at % 3, w);
+    let rows = Tensor::cat(&(0..9).map(place).collect::<candle_core::Result<Vec<_>>>()?, 3)?;
+    let out = rows.reshape((n * h * w, 9 * c))?.matmul(weight)?.broadcast_add(bias)?;
+    Ok(out.reshape((n, h, w, bias.elem_count()))?)
+}
+
+/// The activation of every number of `x`, as a plain tensor operation.
+pub fn activated(x: &Tensor, activation: Activation) -> Result<Tensor> {
     Ok(match activation {
         Activation::Identity => x.clone(),
         Activation::Tanh => x.tanh()?,

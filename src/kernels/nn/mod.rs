@@ -2,7 +2,7 @@
 //!
 //! A training step of plain tensor operations creates hundreds of small arrays. Here it is a few custom operations,
 //! each a few passes over its data with a hand-written backward pass: [`Perceptron`], [`dense()`],
-//! [`mixture_log_joint`], [`log_sum_exp()`], [`weighted_sum()`], [`probabilities()`], log-densities,
+//! [`convolution()`], [`mixture_log_joint`], [`log_sum_exp()`], [`weighted_sum()`], [`probabilities()`], log-densities,
 //! [`reparameterised()`], [`select_rows()`], [`unstack()`], [`Adam`], and over sequences [`GatedRecurrent`] and [`GaussianRecursion`],
 //! whose back-propagation through time is inside; [`backward()`] collects their gradients. They support f32 and f64 on
 //! the CPU, use one thread, and choose AVX-512, AVX2, NEON or baseline code at run time. Elsewhere, or inside
@@ -13,6 +13,7 @@ pub mod adam;
 mod arguments;
 mod composed;
 mod composed_sequences;
+mod convolution;
 mod dense;
 mod density;
 mod float;
@@ -47,7 +48,8 @@ mod weighted_sum;
 
 pub use adam::{Adam, AdamSettings};
 pub use arguments::{Activation, ConditionalCovariance, Direction, Head, MixtureShape, RAW_LIMIT};
-pub use composed::with_composed;
+pub use composed::{activated, with_composed};
+pub use convolution::convolution;
 pub use dense::dense;
 pub use density::{bernoulli_log_density, gaussian_log_density};
 pub use gated_recurrent::GatedRecurrent;

@@ -322,6 +322,7 @@ impl LinearGaussianSsm {
         let widths = Widths {
             observed: train.observed.columns(),
             given: train.given.as_ref().map_or(0, |inputs| inputs.columns()),
+            image: None,
         };
         let settings = self.settings(widths).map_err(|fault| Error::Other(fault.to_string()))?;
         StateSpace::new(settings, self.source(), self.initial_values.is_some(), train)

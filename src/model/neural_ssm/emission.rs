@@ -4,6 +4,7 @@
 //! relative to the data's deviations, and f32 keeps its digits whatever the units. `Σ_d log s_d` turns the log-density
 //! into that of the data's units.
 
+use super::convolutions::Convolutions;
 use super::decoder::Decoder;
 use super::entries::Entries;
 use super::formula::Formulas;
@@ -42,6 +43,8 @@ pub(super) enum Function {
     Linear { matrix: Entries, offset: Entries },
     /// A network, in standardised units.
     Network(Decoder),
+    /// Convolutions, in standardised units.
+    Convolutions(Convolutions),
     /// Formulas, in the data's units.
     Formula(Formulas),
 }
@@ -55,6 +58,19 @@ pub(super) struct Cause<'a> {
     pub deterministic: Option<&'a Tensor>,
     /// Standardised, which rewards see. `[N, U]`
     pub inputs: Option<&'a Tensor>,
+}
+
+/// What the emission of a table depends on beside the moments of the columns.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    /// D of observations that are principal components and a residual.
+    pub reduced_from: Option<usize>,
+    /// Rows, columns and frames of an image.
+    pub image: Option<[usize; 3]>,
+    /// The length of h.
+    pub deterministic: usize,
+    /// The number of inputs.
+    pub inputs: usize,
 }
 
 /// p(o | x), and p(r | x, u) of the last columns.
@@ -77,16 +93,17 @@ pub(super) struct Emission {
 }
 
 impl Emission {
-    /// The emission of a table, for columns with these moments. A network sees the state and this many deterministic
-    /// numbers, that of rewards this many inputs, too; linear emissions and formulas see the state alone. Random entries of
-    /// a linear emission come from its initial values, not from here.
-    pub fn new(
-        keys: &NeuralSsm,
-        moments: Moments,
-        reduced_from: Option<usize>,
-        (deterministic, inputs): (usize, usize),
-    ) -> std::result::Result<Self, Fault> {
+    /// The emission of a table, for columns with these moments. A network sees the state and h, that of rewards the inputs, too;
+    /// linear emissions and formulas see the state alone. Random entries of a linear emission come from its initial values, not
+    /// from here.
+    pub fn new(keys: &NeuralSsm, moments: Moments, seen: Seen) -> std::result::Result<Self, Fault> {
         let x = keys.states;
+        let Seen {
+            reduced_from,
+            image,
+            deterministic,
+            inputs,
+        } = seen;
         let reward = reward(keys, moments.means.len(), x + deterministic + inputs)?;
         let o = moments.means.len() - reward.as_ref().map_or(0, Perceptron::outputs);
         let floor = keys.emission_deviation_floor;
@@ -129,6 +146,17 @@ impl Emission {
                     )?,
                     offset: Entries::vector("emission.offset", "emission.offset", &linear.offset, &start)?,
                 }
+            }
+            EmissionFunction::Convolutional(_) if reduced_from.is_some() || reward.is_some() => {
+                return Err(Fault::new(
+                    "emission.kind",
+                    "convolutions give whole images, without principal components and rewards",
+                    "another emission, such as `perceptron`",
+                    "change it, or remove `principal_components` and `reward`",
+                ));
+            }
+            EmissionFunction::Convolutional(own) => {
+                Function::Convolutions(Convolutions::new(own, x + deterministic, image)?)
             }
             EmissionFunction::Perceptron(own) => {
                 if let Some(skip) = own.skip.filter(|skip| skip.alone + skip.ramp > 1.0) {
@@ -246,6 +274,19 @@ impl Emission {
                 .parameters
                 .iter()
                 .try_for_each(|own| own.initial(theta, dtype, device)),
+            Function::Convolutions(convolutions) => {
+                let (frames, pixels) = (convolutions.frames(), self.moments.means.len());
+                // Pixels of a frame share their bias: the mean of them all.
+                let mean = |frame: usize| {
+                    let own = self.moments.means.iter().skip(frame).step_by(frames);
+                    own.sum::<f64>() * frames as f64 / pixels as f64
+                };
+                let bias = (0..frames).map(|frame| match self.likelihood {
+                    Likelihood::Bernoulli => logit(mean(frame)),
+                    Likelihood::Gaussian => 0.0,
+                });
+                convolutions.initial(theta, (dtype, device), &bias.collect::<Vec<_>>(), stream)
+            }
             Function::Network(decoder) => {
                 let floor = self.floor(theta)?;
                 let raw = FIRST_SHARE.sqrt().max(FIRST_ABOVE_FLOOR * floor);
@@ -270,7 +311,7 @@ impl Emission {
         let linear = match &self.function {
             Function::Linear { matrix, offset } => vec![matrix, offset],
             Function::Formula(formulas) => formulas.parameters.iter().collect(),
-            Function::Network(_) => Vec::new(),
+            Function::Network(_) | Function::Convolutions(_) => Vec::new(),
         };
         let entries = linear.into_iter().chain(&self.raw).map(Entries::fixed_beside_learnt);
         entries.sum::<usize>() + decoder + usize::from(self.schedule.is_some())
@@ -310,6 +351,7 @@ impl Emission {
             }
             Function::Formula(formulas) => self.standardized(formulas.apply(theta, state)?)?,
             Function::Network(decoder) => decoder.forward(theta, &seen(None)?)?,
+            Function::Convolutions(convolutions) => convolutions.forward(theta, &seen(None)?)?,
         };
         let output = match &self.reward {
             Some(network) => {

@@ -132,6 +132,8 @@ pub enum EmissionFunction {
     Linear(LinearEmission),
     /// A network of x.
     Perceptron(EmissionPerceptron),
+    /// Images from x by convolutions: a small image of many channels, doubled and convolved until it is whole.
+    Convolutional(EmissionConvolutions),
     /// Formulas of x1 … xX and named parameters, in the data's units; logits of binary observations.
     Formula(FormulaKeys),
 }
@@ -183,6 +185,31 @@ impl Default for EmissionPerceptron {
             activation: Activation::Tanh,
             fourier: None,
             skip: None,
+        }
+    }
+}
+
+/// Keys of an emission of images by convolutions: dense layers give an image whose sides are 2^L times shorter, then each of L
+/// layers doubles rows and columns and convolves 3×3 pixels; the last gives the frames.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct EmissionConvolutions {
+    /// Units of each hidden layer before the smallest image.
+    #[schemars(inner(range(min = 1, max = 65_536)))]
+    pub hidden: Vec<usize>,
+    /// Channels of the image before each of the L layers.
+    #[schemars(length(min = 1, max = 10), inner(range(min = 1, max = 1024)))]
+    pub channels: Vec<usize>,
+    /// The non-linearity of every layer but the last.
+    pub activation: Activation,
+}
+
+impl Default for EmissionConvolutions {
+    fn default() -> Self {
+        Self {
+            hidden: vec![64],
+            channels: vec![32, 16, 8],
+            activation: Activation::Relu,
         }
     }
 }

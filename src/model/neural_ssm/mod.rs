@@ -8,6 +8,7 @@
 //! other has estimates by particle filters.
 
 mod conditioned;
+mod convolutions;
 mod decoder;
 mod density;
 mod dynamics;
@@ -26,9 +27,9 @@ mod reward;
 mod transition;
 
 pub use keys::{
-    EmissionFunction, EmissionNoise, EmissionPerceptron, FloorKeys, FormulaKeys, FourierKeys, GatedKeys, Likelihood,
-    LinearEmission, LinearTransition, LocallyLinearKeys, NoiseForm, PerceptronKeys, RecurrentKeys, RewardKeys,
-    SkipKeys, TransitionFunction,
+    EmissionConvolutions, EmissionFunction, EmissionNoise, EmissionPerceptron, FloorKeys, FormulaKeys, FourierKeys,
+    GatedKeys, Likelihood, LinearEmission, LinearTransition, LocallyLinearKeys, NoiseForm, PerceptronKeys,
+    RecurrentKeys, RewardKeys, SkipKeys, TransitionFunction,
 };
 
 use super::kind::{Abilities, LatentKind, ModelKind};
@@ -247,7 +248,11 @@ impl NeuralSsm {
             self.transition,
             TransitionFunction::Linear(_) | TransitionFunction::Formula(_)
         );
-        !of_transition || self.reward.is_some() || matches!(self.emission, EmissionFunction::Perceptron(_))
+        let of_emission = matches!(
+            self.emission,
+            EmissionFunction::Perceptron(_) | EmissionFunction::Convolutional(_)
+        );
+        !of_transition || self.reward.is_some() || of_emission
     }
 }
 

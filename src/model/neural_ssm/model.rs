@@ -2,7 +2,7 @@
 
 use super::conditioned::Conditioned;
 use super::dynamics::NeuralDynamics;
-use super::emission::{Emission, Moments};
+use super::emission::{Emission, Moments, Seen};
 use super::entries::Entries;
 use super::joint::NeuralJoint;
 use super::linear::{Sizes, flat};
@@ -66,6 +66,8 @@ struct Shape {
     inputs: Moments,
     /// The number of observed columns, D.
     width: usize,
+    /// Rows, columns and frames of an image.
+    image: Option<[usize; 3]>,
     is_missing: bool,
 }
 
@@ -118,6 +120,7 @@ impl NeuralStateSpace {
         let shape = Shape {
             inputs: standard(widths.given),
             width: widths.observed,
+            image: widths.image,
             is_missing: false,
         };
         Self::core(&lenient, standard(columns), shape, None).map(|_| ())
@@ -147,6 +150,7 @@ impl NeuralStateSpace {
         let shape = Shape {
             inputs: inputs.unwrap_or_default(),
             width: train.observed.columns(),
+            image: train.observed.image(),
             is_missing,
         };
         let core = Self::core(&keys, observed, shape, principal.transpose()?);
@@ -162,6 +166,7 @@ impl NeuralStateSpace {
         Shape {
             inputs,
             width,
+            image,
             is_missing,
         }: Shape,
         principal: Option<Arc<Principal>>,
@@ -186,7 +191,16 @@ impl NeuralStateSpace {
             initial_mean: Entries::vector("initial.mean", "initial_mean", &keys.initial_mean, &vec![0.0; x])?,
             initial_raw: raw_deviations(variances, "initial_variances", floor)?,
             transition,
-            emission: Emission::new(keys, observed, reduced_from, (deterministic, inputs.means.len()))?,
+            emission: Emission::new(
+                keys,
+                observed,
+                Seen {
+                    reduced_from,
+                    image,
+                    deterministic,
+                    inputs: inputs.means.len(),
+                },
+            )?,
             principal,
             inputs,
             is_missing,

@@ -235,7 +235,7 @@ fn environment_fault(tables: &Tables, widths: Widths) -> Option<Fault> {
     }
     let declared = environment.declaration();
     let (given, observed) = (declared.observation.len(), declared.action.len());
-    (tables.model.abilities().conditional && widths != Widths { given, observed }).then(|| {
+    (tables.model.abilities().conditional && (widths.given, widths.observed) != (given, observed)).then(|| {
         Fault::new(
             KEY,
             format!(

@@ -28,6 +28,7 @@ pub fn settings(columns: usize, dimensions: usize) -> Vec<(String, usize, bool)>
                 let widths = Widths {
                     observed: columns,
                     given,
+                    image: None,
                 };
                 if config.check(widths).is_empty() {
                     all.push((text, given, likelihood == "bernoulli"));

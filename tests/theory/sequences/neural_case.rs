@@ -128,8 +128,13 @@ impl Neural {
 
     /// The same by central differences.
     pub fn differences(&self, objective: &str, index: u64) -> Vec<f64> {
+        self.differences_of(objective, index, everything)
+    }
+
+    /// The same in the parameters of which `is_asked`.
+    pub fn differences_of(&self, objective: &str, index: u64, is_asked: fn(&str) -> bool) -> Vec<f64> {
         let mut all = Vec::new();
-        for (name, var) in self.theta.iter() {
+        for (name, var) in self.theta.iter().filter(|(name, _)| is_asked(name)) {
             for i in 0..var.elem_count() {
                 let nudged = |amount: f64| {
                     let theta = self.theta.snapshot().expect("a copy");

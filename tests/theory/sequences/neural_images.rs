@@ -3,6 +3,7 @@
 use crate::sequences::case::{distance, norm, splits};
 use crate::sequences::neural_case::{FAMILIES, Neural, amortised, everything, numbers};
 use candle_core::{DType, Device, Tensor};
+use latent_lab::data::source::Widths;
 use latent_lab::data::{Batch, Dataset};
 use latent_lab::math::streams::Streams;
 use latent_lab::model::{Latents, Model, ModelConfig};
@@ -126,5 +127,83 @@ fn gradients_in_principal_components_are_those_of_finite_differences() {
         let (exact, differences) = (case.gradient(objective, 0, everything), case.differences(objective, 0));
         let apart = distance(&exact, &differences) / norm(&differences);
         assert!(apart < 1e-6, "{family}: {apart}");
+    }
+}
+
+#[test]
+fn gradients_through_convolutions_are_those_of_finite_differences() {
+    for likelihood in ["gaussian", "bernoulli"] {
+        let model = format!(
+            "kind = 'neural_ssm'\nstates = 2\nlikelihood = '{likelihood}'\nemission = {{ kind = 'convolutional', hidden = [], channels \
+             = [1, 2, 1], activation = 'tanh' }}"
+        );
+        let case = Neural::of_data(&model, amortised("family = 'single_step'"), IMAGES);
+        let objective = "kind = 'elbo'";
+        let of_emission = |name: &str| name.starts_with("emission.");
+        let exact = case.gradient(objective, 0, of_emission);
+        let differences = case.differences_of(objective, 0, of_emission);
+        let apart = distance(&exact, &differences) / norm(&differences);
+        assert!(apart < 1e-6, "{likelihood}: {apart}");
+    }
+}
+
+/// What cannot be: convolutions of no images, or of sides that are not halved so often; components without spherical noise.
+#[test]
+fn faults_of_images_name_their_key() {
+    let images = Widths {
+        observed: 24 * 40,
+        given: 1,
+        image: Some([24, 40, 1]),
+    };
+    let numbers = Widths { image: None, ..images };
+    let model = |keys: &str| -> ModelConfig {
+        toml::from_str(&format!("kind = 'neural_ssm'\nstates = 2\n{keys}")).expect("a model")
+    };
+    let cases = [
+        (
+            "emission = { kind = 'convolutional', channels = [4, 4, 4] }",
+            images,
+            None,
+        ),
+        (
+            "emission = { kind = 'convolutional', channels = [4, 4, 4, 4] }",
+            images,
+            Some("emission.channels"),
+        ),
+        (
+            "emission = { kind = 'convolutional', channels = [4] }",
+            numbers,
+            Some("emission.kind"),
+        ),
+        ("principal_components = 8", images, Some("emission_noise")),
+        ("principal_components = 8\nemission_noise = 'spherical'", images, None),
+        (
+            "principal_components = 960\nemission_noise = 'spherical'",
+            images,
+            Some("principal_components"),
+        ),
+        (
+            "principal_components = 8\nemission_noise = 'spherical'\nemission = { kind = 'convolutional', channels = [4] }",
+            images,
+            Some("emission.kind"),
+        ),
+        (
+            "emission = { kind = 'perceptron', skip = { alone = 0.7, ramp = 0.4 } }",
+            numbers,
+            Some("emission.skip.ramp"),
+        ),
+        (
+            "emission_deviation_floor_schedule = { from = 1.0, until = 0.5 }\nlikelihood = 'bernoulli'",
+            numbers,
+            Some("emission_deviation_floor_schedule"),
+        ),
+    ];
+    for (keys, widths, expected) in cases {
+        let faults: Vec<String> = model(keys).check(widths).into_iter().map(|fault| fault.key).collect();
+        assert_eq!(
+            faults,
+            expected.map(str::to_owned).into_iter().collect::<Vec<_>>(),
+            "{keys}"
+        );
     }
 }

@@ -3,9 +3,9 @@
 use super::{agrees, normal, numbers};
 use crate::Result;
 use crate::nn::{
-    Activation, ConditionalCovariance, Head, MixtureShape, bernoulli_log_density, dense, gaussian_log_density,
-    log_softmax, log_sum_exp, mean, mixture_log_joint, mixture_log_prob, mixture_mean, mixture_terms, probabilities,
-    reparameterised, select_rows, unstack, weighted_sum, with_composed,
+    Activation, ConditionalCovariance, Head, MixtureShape, bernoulli_log_density, convolution, dense,
+    gaussian_log_density, log_softmax, log_sum_exp, mean, mixture_log_joint, mixture_log_prob, mixture_mean,
+    mixture_terms, probabilities, reparameterised, select_rows, unstack, weighted_sum, with_composed,
 };
 use candle_core::{DType, Device, Tensor};
 
@@ -24,6 +24,22 @@ fn dense_layers() {
             });
         }
     }
+}
+
+#[test]
+fn convolutions() {
+    for (n, h, w, c, o) in [(1, 1, 1, 1, 1), (2, 3, 4, 2, 3), (3, 2, 1, 3, 1), (1, 5, 3, 1, 4)] {
+        for is_doubled in [false, true] {
+            let arguments = [normal("x", (n, h, w, c)), normal("w", (9 * c, o)), normal("b", o)];
+            agrees(
+                &format!("convolution {n} {h} {w} {c} {o} {is_doubled}"),
+                &arguments,
+                |a| convolution(&a[0], &a[1], &a[2], is_doubled),
+            );
+        }
+    }
+    let [x, w, b] = [normal("x", (1, 2, 2, 1)), normal("w", (8, 1)), normal("b", 1)];
+    assert!(convolution(&x, &w, &b, false).is_err());
 }
 
 #[test]
