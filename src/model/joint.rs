@@ -221,7 +221,8 @@ pub trait Ancestral {
 
 /// The capability to decode points of a continuous latent.
 pub trait Decoding {
-    /// `E[x | z]` at points of z. `[B, S, D]`
+    /// `E[x | z]` at points of z `[B, S, D]`, or of every step of paths `[B, S, T, D]`, in the units that the model sees; whole
+    /// observations where it takes them reduced.
     fn decoded_mean(&self, latents: &Latents) -> Result<Tensor>;
 }
 

@@ -104,6 +104,12 @@ fn training(spec: &Spec, widths: Widths, found: &mut Found) {
             "a model of sequences",
         );
         found.note(
+            "training.start_share",
+            adam.start_share != defaults.start_share && adam.starts == 1,
+            "there is one start",
+            "`training.starts` above 1",
+        );
+        found.note(
             "training.given_noise",
             adam.given_noise != defaults.given_noise && widths.given == 0,
             "nothing is given",

@@ -248,7 +248,7 @@ impl TrainingConfig {
     /// Starts of training: the best is kept.
     pub fn starts(&self) -> u64 {
         match self {
-            Self::Adam(_) => 1,
+            Self::Adam(config) => config.starts,
             Self::Em(config) => config.starts,
         }
     }

@@ -9,9 +9,12 @@ use crate::nn::{self, Parameters};
 use candle_core::{D, Tensor};
 
 impl Emission {
-    /// E[o | x] of a Gaussian, in the data's units. `[N, O]`
+    /// E[o | x], in the data's units; of principal components, without a residual. `[N, O]`
     pub fn mean(&self, theta: &Parameters, cause: Cause<'_>) -> Result<Tensor> {
         let (location, _) = self.apply(theta, cause)?;
+        if self.likelihood == Likelihood::Bernoulli {
+            return Ok((((location * 0.5)?.tanh()? + 1.0)? * 0.5)?);
+        }
         let [shift, scale] = self.shift_and_scale(location.dtype())?;
         Ok(location.broadcast_mul(&scale)?.broadcast_add(&shift)?)
     }

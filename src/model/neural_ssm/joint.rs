@@ -5,7 +5,7 @@ use super::conditioned::Conditioned;
 use super::dynamics::NeuralDynamics;
 use super::emission::Cause;
 use super::linear::flat;
-use crate::data::Batch;
+use crate::data::{Batch, repeated};
 use crate::error::provided;
 use crate::math::kalman::{Beliefs, Sequences};
 use crate::math::nonlinear::points_of_paths;
@@ -13,7 +13,7 @@ use crate::math::streams::Generator;
 use crate::model::linear_gaussian_ssm::StateSpaceJoint;
 use crate::model::sequential::sequences;
 use crate::model::{
-    Ancestral, Carried, Estimates, ExactPosterior, Joint, Latent, Latents, Marginal, Sequential, StateSpaceOf,
+    Ancestral, Carried, Decoding, Estimates, ExactPosterior, Joint, Latent, Latents, Marginal, Sequential, StateSpaceOf,
 };
 use crate::nn;
 use crate::{Error, Result};
@@ -157,6 +157,10 @@ impl Joint for NeuralJoint<'_> {
         Some(self)
     }
 
+    fn decoding(&self) -> Option<&dyn Decoding> {
+        Some(self)
+    }
+
     fn exact_posterior(&self) -> Option<ExactPosterior<'_>> {
         self.linear().ok()?.exact_posterior()
     }
@@ -175,6 +179,31 @@ impl Joint for NeuralJoint<'_> {
 
     fn sequential(&self) -> Option<Arc<dyn Sequential>> {
         Some(self.conditioned.clone())
+    }
+}
+
+impl Decoding for NeuralJoint<'_> {
+    fn decoded_mean(&self, latents: &Latents) -> Result<Tensor> {
+        let Latents::Paths(paths) = latents else {
+            return Err(latents.unexpected("paths of states"));
+        };
+        let model = &self.conditioned;
+        let (b, s, t, _) = paths.dims4()?;
+        let carried = model.carried(paths)?;
+        let inputs = model.standardized_inputs();
+        let inputs = inputs.map(|inputs| Ok::<_, Error>(repeated(inputs, s)?.flatten_to(1)?));
+        let inputs = inputs.transpose()?;
+        let cause = Cause {
+            state: &carried.state,
+            deterministic: carried.deterministic.as_ref(),
+            inputs: inputs.as_ref(),
+        };
+        let mean = model.core.emission.mean(&model.theta, cause)?;
+        let mean = match &model.core.principal {
+            Some(principal) => principal.expanded(&mean)?,
+            None => mean,
+        };
+        Ok(mean.reshape((b, s, t, ()))?)
     }
 }
 
