@@ -80,6 +80,11 @@ pub trait Generator: Send + Sync {
         0
     }
 
+    /// The names of these dimensions, `[X]`: x1, x2, … unless the generator has its own.
+    fn state_names(&self) -> Vec<String> {
+        (1..=self.states()).map(|number| format!("x{number}")).collect()
+    }
+
     /// The steps of the longest sequence among `rows` rows, if rows are the steps of sequences; `None` if rows are
     /// independent, or steps of demonstrations.
     fn longest_sequence(&self, _rows: usize) -> Option<usize> {

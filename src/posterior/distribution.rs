@@ -30,6 +30,14 @@ pub trait Distribution: Debug + Send + Sync {
         None
     }
 
+    /// The mean of every state of a path, `[B, T, X]`, if it has a closed form; none otherwise.
+    ///
+    /// # Errors
+    /// If it cannot be computed.
+    fn state_means(&self) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
     /// The distribution of one state after another, if it is one of paths: it can move particles.
     fn proposal(&self) -> Option<Arc<dyn Proposal>> {
         None

@@ -195,6 +195,25 @@ impl Distribution for Paths {
         Ok((self.latents(&drawn.paths, samples)?, log_q))
     }
 
+    /// Independent steps have means of their own; those of a chain have no closed form.
+    fn state_means(&self) -> Result<Option<Tensor>> {
+        if !self.proposal.is_independent() {
+            return Ok(None);
+        }
+        let (b, steps) = self.model.steps().dims();
+        let q = self.proposal.propose(
+            Span {
+                from: 0,
+                count: steps,
+                samples: 1,
+            },
+            None,
+            None,
+        )?;
+        let q = crate::error::provided(q, "independent steps")?;
+        Ok(Some(q.mean.reshape((b, steps, self.model.states()))?))
+    }
+
     fn detached(&self) -> Arc<dyn Distribution> {
         Arc::new(Self {
             model: self.model.clone(),

@@ -131,6 +131,11 @@ impl Generator for Exploration {
         self.images().map_or(0, |images| images.true_state.len())
     }
 
+    fn state_names(&self) -> Vec<String> {
+        let names = self.images().map_or(vec![], |images| images.true_state);
+        names.into_iter().map(str::to_owned).collect()
+    }
+
     fn image_shape(&self) -> Option<ImageShape> {
         self.images().map(|images| images.shape)
     }

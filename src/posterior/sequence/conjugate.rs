@@ -348,6 +348,14 @@ impl Distribution for Conjugate {
         Ok((Latents::Paths(paths.to_dtype(self.dtype)?), Some(log_q)))
     }
 
+    /// E[x given the potentials]: the smoother of their means.
+    fn state_means(&self) -> Result<Option<Tensor>> {
+        let prior = self.prior_means()?; // [B, T, X]
+        let numbers = (&self.means - &prior)?.unsqueeze(1)?;
+        let means = (self.smoothed(&self.gains()?, &numbers)?.squeeze(1)? + prior)?;
+        Ok(Some(means))
+    }
+
     fn detached(&self) -> Arc<dyn Distribution> {
         Arc::new(Self {
             prior: self.prior.detached(),

@@ -24,6 +24,7 @@ mod objective;
 mod oracle;
 mod parameters;
 mod prediction;
+mod representation;
 mod rollout;
 mod state;
 
@@ -57,6 +58,7 @@ pub const FAMILIES: &[&dyn Family] = &[
     &baseline::Baseline,
     &forecast::Forecast,
     &state::State,
+    &representation::Representation,
     &rollout::Rollout,
     &estimator::Estimator,
 ];
@@ -127,13 +129,15 @@ pub static METRICS: LazyLock<Vec<Metric>> = LazyLock::new(|| {
 });
 
 /// The metric called `name`; without the part before the slash, the first match among test, roll-out, training,
-/// estimator and posterior metrics. A parameter that a file names in its formulas is a metric, too.
+/// estimator and posterior metrics. A parameter that a file names in its formulas is a metric, too, and so is the
+/// share of one column of the true state, as in `test/linear_r2[theta_dot]`.
 pub fn find(name: &str) -> Option<&'static Metric> {
     let called = |name: &str| METRICS.iter().find(|metric| metric.name == name);
     let groups = ["test", "rollout", "train", "estimator", "posterior"];
     called(name)
         .or_else(|| groups.iter().find_map(|group| called(&format!("{group}/{name}"))))
         .or_else(|| parameters::of_formulas(name))
+        .or_else(|| representation::of_column(name))
 }
 
 #[cfg(test)]

@@ -83,7 +83,12 @@ impl Family for State {
 
 /// The weighted mean of the states of every step, sequence after sequence; `weighted` gives the weights, which are equal
 /// without it.
-fn average(latents: &Latents, weighted: Option<&Draws>, joint: &dyn Joint, rows: &Batch) -> Result<Vec<Vec<f64>>> {
+pub(super) fn average(
+    latents: &Latents,
+    weighted: Option<&Draws>,
+    joint: &dyn Joint,
+    rows: &Batch,
+) -> Result<Vec<Vec<f64>>> {
     let lengths = rows.lengths.clone().unwrap_or_default();
     let weights = weighted.map(|draws| draws.weights.to_dtype(DType::F64)).transpose()?;
     match latents {
