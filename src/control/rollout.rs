@@ -20,7 +20,7 @@ pub fn starts(count: usize, streams: &Streams) -> Vec<Generator> {
 pub fn play(episodes: &mut dyn Episodes, agent: &dyn Agent, streams: &Streams) -> Result<()> {
     let mut acting = agent.begin(episodes.episodes().len(), streams);
     while !episodes.over() {
-        let actions = acting.act(episodes.observe())?;
+        let actions = acting.act(&*episodes)?;
         episodes.step(&actions);
     }
     Ok(())
