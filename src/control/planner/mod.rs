@@ -15,16 +15,24 @@
 //! | `ilqr` | iterative linear-quadratic regulator with line search (Li & Todorov 2004; Tassa, Erez & Todorov 2012) |
 
 mod cem;
+mod encoder;
 mod ilqr;
+mod latent;
+mod latent_agent;
 mod mppi;
 mod plans;
 mod simulated;
+mod transitions;
 
 pub use cem::{Cem, CemAction, extremes};
+pub use encoder::Encoder;
 pub use ilqr::Ilqr;
+pub use latent::{Cost, Goal, Latent};
+pub use latent_agent::LatentAgent;
 pub use mppi::Mppi;
 pub use plans::Plans;
 pub use simulated::TrueStatePlanner;
+pub use transitions::Transitions;
 
 use crate::Result;
 use crate::error::{Fault, provided};

@@ -169,7 +169,7 @@ fn ilqr_solves_a_linear_quadratic_problem() {
 /// With a bound that is active, no single action can be changed for the better.
 #[test]
 fn ilqr_respects_bounds() {
-    let (problem, bound) = (problem(0.1), 0.6);
+    let (problem, bound) = (problem(0.1), 0.3);
     let planner = Planner::Ilqr(Ilqr {
         horizon: HORIZON,
         iterations: 100,

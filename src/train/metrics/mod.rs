@@ -15,6 +15,7 @@
 mod baseline;
 mod bounds;
 mod config;
+mod control;
 mod criteria;
 mod estimator;
 mod forecast;
@@ -29,6 +30,7 @@ mod state;
 
 pub use bounds::BoundsConfig;
 pub use config::{EvaluationConfig, Tables};
+pub use control::ControlConfig;
 pub use estimator::EstimatorConfig;
 pub use forecast::{ForecastConfig, prediction_errors};
 pub use likelihood::mean_log_likelihood;
@@ -58,6 +60,7 @@ pub const FAMILIES: &[&dyn Family] = &[
     &forecast::Forecast,
     &state::State,
     &rollout::Rollout,
+    &control::Control,
     &estimator::Estimator,
 ];
 
@@ -126,11 +129,11 @@ pub static METRICS: LazyLock<Vec<Metric>> = LazyLock::new(|| {
     declared.flat_map(Declared::metrics).collect()
 });
 
-/// The metric called `name`; without the part before the slash, the first match among test, roll-out, training,
-/// estimator and posterior metrics. A parameter that a file names in its formulas is a metric, too.
+/// The metric called `name`; without the part before the slash, the first match among test, roll-out, control,
+/// training, estimator and posterior metrics. A parameter that a file names in its formulas is a metric, too.
 pub fn find(name: &str) -> Option<&'static Metric> {
     let called = |name: &str| METRICS.iter().find(|metric| metric.name == name);
-    let groups = ["test", "rollout", "train", "estimator", "posterior"];
+    let groups = ["test", "rollout", "control", "train", "estimator", "posterior"];
     called(name)
         .or_else(|| groups.iter().find_map(|group| called(&format!("{group}/{name}"))))
         .or_else(|| parameters::of_formulas(name))
