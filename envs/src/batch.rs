@@ -92,6 +92,10 @@ pub trait Episodes {
     /// An image at the goal of every episode, `[E, H, W, F]`; none if the environment has no images.
     fn goals(&self) -> Option<Frames>;
 
+    /// The sum of [`Environment::planning_cost`] over the steps of N sequences of `steps` actions from the present state of
+    /// every episode, `[E, N]`; `actions` are `[E, N, steps, A]`, row-major. The episodes do not change.
+    fn simulate(&self, actions: &[f64], steps: usize) -> Vec<f64>;
+
     /// Steps every episode by its row of `actions`, `[E, A]`, row-major. A finished episode does not change.
     fn step(&mut self, actions: &[f64]);
 
@@ -177,6 +181,24 @@ impl<E: Environment> Episodes for Batch<'_, E> {
 
     fn goals(&self) -> Option<Frames> {
         self.frames(|images, state, into| images.render_goal(state, into))
+    }
+
+    fn simulate(&self, actions: &[f64], steps: usize) -> Vec<f64> {
+        let size = self.environment.action_size().max(1);
+        let per_episode = (actions.len() / self.states.len().max(1)).max(1);
+        let sequences = |(state, own): (&E::State, &[f64])| -> Vec<f64> {
+            let cost = |sequence: &[f64]| {
+                let mut state = state.clone();
+                let costs = sequence.chunks_exact(size).map(|action| {
+                    let step = self.environment.step(&mut state, action);
+                    self.environment.planning_cost(&state, step)
+                });
+                costs.sum()
+            };
+            own.chunks_exact((steps * size).max(1)).map(cost).collect()
+        };
+        let own = actions.chunks_exact(per_episode);
+        self.states.iter().zip(own).flat_map(sequences).collect()
     }
 
     fn step(&mut self, actions: &[f64]) {

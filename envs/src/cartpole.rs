@@ -27,7 +27,7 @@ use crate::images::{Budget, ImageShape, Images};
 use crate::numeric::runge_kutta;
 use crate::pendulum::wrapped;
 use crate::render::Canvas;
-use crate::{Control, Controller, Environment, Expert, Reference, Step, Yardsticks};
+use crate::{Control, Controller, Environment, Expert, Reference, STEPS_IN_GOAL, Step, Yardsticks};
 
 const GRAVITY: f64 = 9.81; // m/s²
 const POLE_MASS: f64 = 0.1; // kg
@@ -139,7 +139,7 @@ impl Environment for Cartpole {
     }
 
     fn reward_unit(&self) -> &'static str {
-        "steps in the goal"
+        STEPS_IN_GOAL
     }
 
     fn success_rule(&self) -> Option<&'static str> {
@@ -185,6 +185,12 @@ impl Environment for Cartpole {
             f64::from(u8::from(state.is_in_goal()))
         });
         state.clock.count(reward, HORIZON)
+    }
+
+    /// θ² + 0.01 (x² + ẋ² + θ̇²).
+    fn planning_cost(&self, state: &State, _step: Step) -> f64 {
+        let [x, x_dot, theta, theta_dot] = state.motion;
+        theta * theta + 0.01 * (x * x + x_dot * x_dot + theta_dot * theta_dot)
     }
 
     fn yardsticks(&self) -> Yardsticks {

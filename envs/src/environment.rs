@@ -26,6 +26,9 @@ impl Step {
     }
 }
 
+/// The unit of a reward that is 1 for every step in the goal, and 0 for every other.
+pub const STEPS_IN_GOAL: &str = "steps in the goal";
+
 /// One number of an action.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Control {
@@ -108,6 +111,12 @@ pub trait Environment: Send + Sync {
     /// Moves `state` by one action, as long as [`action`](Self::action). A state whose episode is over does not change,
     /// and its reward is 0.
     fn step(&self, state: &mut Self::State, action: &[f64]) -> Step;
+
+    /// The cost of the step that reached `state`, for planners that know the true state: where the reward says only
+    /// whether a goal is reached, a smoother number that says how far it is. Minus the reward without one.
+    fn planning_cost(&self, _state: &Self::State, step: Step) -> f64 {
+        -step.reward
+    }
 
     /// Length of an observation.
     fn observation_size(&self) -> usize {

@@ -51,7 +51,7 @@ pub use batch::{Batch, Declaration, Episode, Episodes, ImageDeclaration, Observa
 pub use cart_pole_v1::{CartPoleBatch, CartPoleState, CartPoleV1};
 pub use cartpole::Cartpole;
 pub use clock::Clock;
-pub use environment::{Control, Controller, Environment, Expert, Step, Yardsticks};
+pub use environment::{Control, Controller, Environment, Expert, STEPS_IN_GOAL, Step, Yardsticks};
 pub use gaussian_blob::GaussianBlob;
 pub use generator::{Generator, Points, Reference};
 pub use growth::Growth;

@@ -28,7 +28,7 @@ use crate::clock::{Clock, clamped};
 use crate::images::{Budget, ImageShape, Images};
 use crate::numeric::runge_kutta;
 use crate::render::Canvas;
-use crate::{Control, Controller, Environment, Expert, Reference, Step, Yardsticks};
+use crate::{Control, Controller, Environment, Expert, Reference, STEPS_IN_GOAL, Step, Yardsticks};
 
 const WEIGHT: f64 = 0.1 * 9.81 * 0.5; // m g l, N m
 const INERTIA: f64 = 0.1 * 0.5 * 0.5 / 3.0; // m l² / 3, kg m²
@@ -144,7 +144,7 @@ impl Environment for Pendulum {
     }
 
     fn reward_unit(&self) -> &'static str {
-        "steps in the goal"
+        STEPS_IN_GOAL
     }
 
     fn success_rule(&self) -> Option<&'static str> {
@@ -197,6 +197,11 @@ impl Environment for Pendulum {
             f64::from(u8::from(state.theta.abs() <= IN_GOAL))
         });
         state.clock.count(reward, self.horizon())
+    }
+
+    /// 2 − 2 cos θ + 0.01 θ̇².
+    fn planning_cost(&self, state: &State, _step: Step) -> f64 {
+        2.0 - 2.0 * state.theta.cos() + 0.01 * state.theta_dot * state.theta_dot
     }
 
     fn yardsticks(&self) -> Yardsticks {

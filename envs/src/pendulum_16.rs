@@ -23,7 +23,7 @@ use crate::images::{Budget, ImageShape, Images};
 use crate::numeric::runge_kutta;
 use crate::pendulum::{IN_GOAL, upright_torque, wrapped};
 use crate::render::Canvas;
-use crate::{Control, Controller, Environment, Expert, Reference, Step, Yardsticks};
+use crate::{Control, Controller, Environment, Expert, Reference, STEPS_IN_GOAL, Step, Yardsticks};
 
 const WEIGHT: f64 = 9.81; // m g l, N m
 const FRICTION: f64 = 0.5; // N m s
@@ -96,7 +96,7 @@ impl Environment for Pendulum16 {
     }
 
     fn reward_unit(&self) -> &'static str {
-        "steps in the goal"
+        STEPS_IN_GOAL
     }
 
     fn success_rule(&self) -> Option<&'static str> {
@@ -145,6 +145,11 @@ impl Environment for Pendulum16 {
             f64::from(u8::from(state.theta.abs() <= IN_GOAL))
         });
         state.clock.count(reward, HORIZON)
+    }
+
+    /// 2 − 2 cos θ + 0.01 θ̇².
+    fn planning_cost(&self, state: &State, _step: Step) -> f64 {
+        2.0 - 2.0 * state.theta.cos() + 0.01 * state.theta_dot * state.theta_dot
     }
 
     fn yardsticks(&self) -> Yardsticks {

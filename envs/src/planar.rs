@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Clock, clamped};
 use crate::images::{Budget, ImageShape, Images};
 use crate::render::Canvas;
-use crate::{Control, Controller, Environment, Expert, Reference, Step, Yardsticks};
+use crate::{Control, Controller, Environment, Expert, Reference, STEPS_IN_GOAL, Step, Yardsticks};
 
 /// Centres of the obstacles, pixels.
 pub const OBSTACLES: [[f64; 2]; 6] = [
@@ -78,8 +78,13 @@ pub struct State {
 
 impl State {
     fn is_in_goal(&self) -> bool {
+        self.distance() <= IN_GOAL
+    }
+
+    /// From the goal, pixels.
+    fn distance(&self) -> f64 {
         let [a, b] = [0, 1].map(|k| self.position[k] - self.goal[k]);
-        a.hypot(b) <= IN_GOAL
+        a.hypot(b)
     }
 }
 
@@ -119,7 +124,7 @@ impl Environment for Planar {
     }
 
     fn reward_unit(&self) -> &'static str {
-        "steps in the goal"
+        STEPS_IN_GOAL
     }
 
     fn success_rule(&self) -> Option<&'static str> {
@@ -172,6 +177,11 @@ impl Environment for Planar {
             f64::from(u8::from(state.is_in_goal()))
         });
         state.clock.count(reward, HORIZON)
+    }
+
+    /// The distance from the goal, pixels.
+    fn planning_cost(&self, state: &State, _step: Step) -> f64 {
+        state.distance()
     }
 
     fn yardsticks(&self) -> Yardsticks {

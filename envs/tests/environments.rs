@@ -312,3 +312,32 @@ fn a_batch_sums_rewards_and_keeps_truncated_apart_from_success() {
     let Observations::Vectors { values, size } = batch.observe();
     assert_eq!((values.len(), size, values[1], values[3]), (6, 2, 2.0, 5.0));
 }
+
+/// The sum of the costs of steps taken one by one, whatever the other sequences; the episodes stay as they were.
+#[test]
+fn simulated_costs_are_those_of_single_steps() {
+    fn check<E: Environment>(name: &str, environment: &E) {
+        let mut rngs: Vec<_> = (0..3).map(ChaCha8Rng::seed_from_u64).collect();
+        let mut starts: Vec<&mut dyn Rng> = rngs.iter_mut().map(|rng| rng as &mut dyn Rng).collect();
+        let batch = Batch::new(environment, &mut starts);
+        let (steps, sequences) = (5, 4);
+        let controls = environment.action();
+        let mut rng = ChaCha8Rng::seed_from_u64(9);
+        let draws = (0..3 * sequences * steps).flat_map(|_| &controls);
+        let actions: Vec<f64> = draws.map(|own| rng.random_range(own.low..=own.high)).collect();
+        let seen = batch.observe();
+        let costs = batch.simulate(&actions, steps);
+        assert_eq!(costs.len(), 3 * sequences, "{name}");
+        assert_eq!(batch.observe(), seen, "{name}");
+        for (at, sequence) in actions.chunks_exact(steps * controls.len()).enumerate() {
+            let mut state = environment.reset(&mut ChaCha8Rng::seed_from_u64((at / sequences) as u64));
+            let mut cost = 0.0;
+            for action in sequence.chunks_exact(controls.len()) {
+                let step = environment.step(&mut state, action);
+                cost += environment.planning_cost(&state, step);
+            }
+            assert_eq!(costs[at], cost, "{name} {at}");
+        }
+    }
+    every_environment!(check);
+}

@@ -27,6 +27,7 @@ const FILES: &[(&str, &[u8])] = shipped![
     "lecture/responsibilities.toml",
     "lecture/latent.toml",
     "lecture/latent_state.toml",
+    "lecture/latent_state_from_images.toml",
     "lecture/mixture_density_network.toml",
     "lecture/neural_latent_state.toml",
     "lecture/objectives.toml",

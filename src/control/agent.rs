@@ -5,7 +5,7 @@
 
 use crate::Result;
 use crate::math::streams::{Generator, Streams};
-use latent_lab_envs::{Control, Controller, Expert, Observations};
+use latent_lab_envs::{Control, Controller, Episodes, Expert, Observations};
 use rand::RngExt;
 
 /// A controller of any kind.
@@ -16,12 +16,13 @@ pub trait Agent {
 
 /// A controller in the middle of E episodes.
 pub trait Acting {
-    /// The next action of every episode, `[E, A]`, row-major, in the units of the environment. It is called once per step,
-    /// with what all episodes show; the actions of finished episodes have no effect.
+    /// The next action of every episode, `[E, A]`, row-major, in the units of the environment. It is called once per step;
+    /// the actions of finished episodes have no effect. An agent looks at the numbers or at the images of `episodes`; only
+    /// a planner that is said to know the true state simulates them.
     ///
     /// # Errors
-    /// If the controller cannot act on these observations.
-    fn act(&mut self, observations: Observations) -> Result<Vec<f64>>;
+    /// If the controller cannot act on what the episodes show.
+    fn act(&mut self, episodes: &dyn Episodes) -> Result<Vec<f64>>;
 }
 
 /// The expert of an environment.
@@ -45,8 +46,8 @@ impl Agent for Scripted<'_> {
 }
 
 impl Acting for ScriptedActing<'_> {
-    fn act(&mut self, observations: Observations) -> Result<Vec<f64>> {
-        let Observations::Vectors { values, size } = observations;
+    fn act(&mut self, episodes: &dyn Episodes) -> Result<Vec<f64>> {
+        let Observations::Vectors { values, size } = episodes.observe();
         let rows = values.chunks(size.max(1)).zip(&mut self.0);
         Ok(rows.flat_map(|(row, (controller, rng))| controller(row, rng)).collect())
     }
@@ -70,7 +71,7 @@ impl Agent for UniformlyRandom {
 }
 
 impl Acting for RandomActing<'_> {
-    fn act(&mut self, _observations: Observations) -> Result<Vec<f64>> {
+    fn act(&mut self, _episodes: &dyn Episodes) -> Result<Vec<f64>> {
         let Self(controls, rngs) = self;
         let mut actions = Vec::with_capacity(rngs.len() * controls.len());
         for rng in rngs {

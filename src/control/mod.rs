@@ -1,6 +1,7 @@
 //! Policies and other controllers acting in environments.
 
 mod agent;
+pub mod planner;
 mod policy;
 mod rollout;
 

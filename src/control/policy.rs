@@ -8,7 +8,7 @@ use crate::model::{Decoder, Latents, MixtureRows, Model};
 use crate::nn::Parameters;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
-use latent_lab_envs::Observations;
+use latent_lab_envs::{Episodes, Observations};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -78,8 +78,8 @@ impl Agent for Policy<'_> {
 }
 
 impl Acting for PolicyActing<'_> {
-    fn act(&mut self, observations: Observations) -> Result<Vec<f64>> {
-        let Observations::Vectors { values, size } = observations;
+    fn act(&mut self, episodes: &dyn Episodes) -> Result<Vec<f64>> {
+        let Observations::Vectors { values, size } = episodes.observe();
         let mut strata = self.strata.at(self.decision);
         self.decision += 1;
         let observations = Table::new(values, size);

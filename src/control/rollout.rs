@@ -13,15 +13,23 @@ pub fn starts(count: usize, streams: &Streams) -> Vec<Generator> {
     (0..count as u64).map(|episode| stream.at(episode)).collect()
 }
 
-/// Steps `episodes` to their ends by the actions of `agent`.
+/// Steps `episodes` to their ends by the actions of `agent`. After every step, `watch` sees them and the number of steps.
 ///
 /// # Errors
 /// The agent's.
-pub fn play(episodes: &mut dyn Episodes, agent: &dyn Agent, streams: &Streams) -> Result<()> {
+pub fn play(
+    episodes: &mut dyn Episodes,
+    agent: &dyn Agent,
+    streams: &Streams,
+    watch: &mut dyn FnMut(&dyn Episodes, usize),
+) -> Result<()> {
     let mut acting = agent.begin(episodes.episodes().len(), streams);
+    let mut steps = 0;
     while !episodes.over() {
-        let actions = acting.act(episodes.observe())?;
+        let actions = acting.act(&*episodes)?;
         episodes.step(&actions);
+        steps += 1;
+        watch(&*episodes, steps);
     }
     Ok(())
 }
@@ -39,6 +47,6 @@ pub fn roll_out(
     let mut generators = starts(count, streams);
     let mut generators: Vec<&mut dyn Rng> = generators.iter_mut().map(|rng| rng as &mut dyn Rng).collect();
     let mut episodes = environment.begin(&mut generators);
-    play(episodes.as_mut(), agent, streams)?;
+    play(episodes.as_mut(), agent, streams, &mut |_, _| ())?;
     Ok(episodes.episodes())
 }

@@ -32,7 +32,7 @@ pub use kind::{Abilities, KINDS, LatentKind, MStep, ModelConfig, ModelKind, Need
 pub use normal::Normal;
 pub use particle_filter::{Bootstrap, Filter, Filtered, Proposal, Resampling};
 pub use predictive::{Decoder, MixtureRows};
-pub use sequential_paths::{Carried, LinearEmission, Sequential, Span, TransitionRecursion};
+pub use sequential_paths::{Carried, LinearEmission, MeanNetwork, Sequential, Span, TransitionRecursion};
 
 use crate::Result;
 use crate::data::{Batch, Dataset, Table};

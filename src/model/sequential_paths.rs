@@ -3,7 +3,7 @@
 use super::Normal;
 use crate::Result;
 use crate::data::{Steps, repeated};
-use crate::nn::GaussianRecursion;
+use crate::nn::{Activation, GaussianRecursion};
 use candle_core::Tensor;
 use std::fmt::Debug;
 
@@ -55,6 +55,17 @@ pub struct TransitionRecursion {
     pub raw: Option<Tensor>,
 }
 
+/// The mean of p(x_{t+1} | x_t, u_t) as dense layers of `[x, u]`, u in the units of the sequences' inputs.
+#[derive(Debug, Clone)]
+pub struct MeanNetwork {
+    /// Weights `[I, O]` and biases `[O]`, from X + U numbers to X.
+    pub layers: Vec<(Tensor, Tensor)>,
+    /// The function between layers.
+    pub activation: Activation,
+    /// Whether the result is added to x.
+    pub is_residual: bool,
+}
+
 /// p(x_1), p(x_{t+1} | x_t, u_t) and p(o_t | x_t) of the sequences of one batch under one θ. Steps count from 0. Rows are
 /// ordered by sequence, then by sample.
 pub trait Sequential: Debug + Send + Sync {
@@ -85,6 +96,13 @@ pub trait Sequential: Debug + Send + Sync {
 
     /// The same for these steps side by side, each with what it carries. N rows
     fn transitions(&self, steps: Span, carried: &Carried) -> Result<(Normal, Option<Tensor>)>;
+
+    /// p(x_{t+1} | x_t, u) under other inputs than those of the sequences, in their units `[N, U]`, and the deterministic
+    /// part after it. N rows
+    fn transitions_under(&self, inputs: Option<&Tensor>, carried: &Carried) -> Result<(Normal, Option<Tensor>)>;
+
+    /// The mean of the transition as dense layers, if it is linear or a perceptron.
+    fn mean_network(&self) -> Result<Option<MeanNetwork>>;
 
     /// p(x_{t+1} | x_t, u_t) of t = 0 … T − 2 at paths `[B·S, T, X]`. `[B·S·(T − 1), X]`
     fn transitions_along(&self, paths: &Tensor) -> Result<Normal>;

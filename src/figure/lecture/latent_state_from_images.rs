@@ -78,9 +78,19 @@ impl<'a> Trained<'a> {
         let loaded = reload(&shown.run)?;
         let original = shown.run.load_data(&loaded.streams)?;
         let generator = shown.run.spec.data.source.generator();
-        let shape = generator.and_then(|generator| generator.image_shape()).ok_or_else(needs)?;
-        let test = original.test.as_ref().filter(|test| test.states.is_some()).ok_or_else(needs)?;
-        let first = test.lengths.as_ref().and_then(|lengths| lengths.first()).ok_or_else(needs)?;
+        let shape = generator
+            .and_then(|generator| generator.image_shape())
+            .ok_or_else(needs)?;
+        let test = original
+            .test
+            .as_ref()
+            .filter(|test| test.states.is_some())
+            .ok_or_else(needs)?;
+        let first = test
+            .lengths
+            .as_ref()
+            .and_then(|lengths| lengths.first())
+            .ok_or_else(needs)?;
         Ok(Self {
             length: (*first).min(STEPS),
             shown,
@@ -96,10 +106,17 @@ impl<'a> Trained<'a> {
 
     /// The means of q of the sequences of `batch`. `[B, 1, T, X]`
     fn means(&self, batch: &Batch) -> Result<Tensor> {
-        let Reloaded { model, theta, streams, .. } = &self.loaded;
+        let Reloaded {
+            model, theta, streams, ..
+        } = &self.loaded;
         let joint = model.joint(theta, batch)?;
         let generator = &mut streams.named("figure/images").at(0);
-        let draws = self.shown.run.spec.posterior.draws(joint.as_ref(), theta, 0, generator)?;
+        let draws = self
+            .shown
+            .run
+            .spec
+            .posterior
+            .draws(joint.as_ref(), theta, 0, generator)?;
         let q = provided(draws.q, "a recognition network")?;
         match q.draw(DRAWS, generator)? {
             Latents::Paths(paths) => Ok(paths.mean_keepdim(1)?),
@@ -158,7 +175,11 @@ impl<'a> Trained<'a> {
         let seen = ((self.length as f64 * SEEN) as usize).clamp(1, self.length);
         let observed = provided(self.original.test.as_ref(), "test sequences")?;
         let observed: Vec<Vec<f64>> = (0..self.length)
-            .map(|t| (0..observed.observed.columns()).map(|j| observed.observed.value(t, j)).collect())
+            .map(|t| {
+                (0..observed.observed.columns())
+                    .map(|j| observed.observed.value(t, j))
+                    .collect()
+            })
             .collect();
         let rows = [
             ("observed", observed),
@@ -200,7 +221,9 @@ impl<'a> Trained<'a> {
         let means = self.means(&batch)?.squeeze(1)?.to_dtype(DType::F64)?.to_vec3::<f64>()?; // [B, T, X]
         let lengths = provided(test.lengths.as_ref(), "sequences")?;
         let own = means.into_iter().zip(lengths);
-        let rows: Vec<Vec<f64>> = own.flat_map(|(steps, length)| steps.into_iter().take(*length)).collect();
+        let rows: Vec<Vec<f64>> = own
+            .flat_map(|(steps, length)| steps.into_iter().take(*length))
+            .collect();
         let axes = leading(&rows);
         let generator = self.shown.run.spec.data.source.generator();
         let names = generator.map(|generator| generator.state_names()).unwrap_or_default();
@@ -208,7 +231,9 @@ impl<'a> Trained<'a> {
         let values: Vec<f64> = (0..states.rows()).map(|i| states.value(i, 0)).collect();
         let (low, high) = values
             .iter()
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
+                (low.min(*v), high.max(*v))
+            });
         let is_line = rows.first().is_some_and(|row| row.len() == 1);
         let second = if is_line { "—" } else { "second principal axis" };
         let mut panel = Panel::new("Means of q", Axis::linear("first principal axis"), Axis::linear(second));
@@ -230,7 +255,10 @@ fn leading(rows: &[Vec<f64>]) -> [Vec<f64>; 2] {
     let mean = |j: usize| rows.iter().map(|row| row[j]).sum::<f64>() / count;
     let means: Vec<f64> = (0..columns).map(mean).collect();
     let covariance = DMatrix::from_fn(columns, columns, |i, j| {
-        rows.iter().map(|row| (row[i] - means[i]) * (row[j] - means[j])).sum::<f64>() / count
+        rows.iter()
+            .map(|row| (row[i] - means[i]) * (row[j] - means[j]))
+            .sum::<f64>()
+            / count
     });
     if covariance.iter().any(|v| !v.is_finite()) {
         return [vec![0.0; columns], vec![0.0; columns]];

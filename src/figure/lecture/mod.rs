@@ -13,6 +13,7 @@ mod gap;
 mod growth;
 mod latent;
 mod latent_state;
+mod latent_state_from_images;
 mod learning;
 mod lower_bound;
 mod mixture_density_network;
@@ -152,6 +153,12 @@ pub const FIGURES: &[LectureFigure] = &[
         summary: "a latent-state model of networks: true and latent states, replicated observations, a forecast, errors by horizon",
         experiment: "neural_latent_state.toml",
         draw: neural_latent_state::draw,
+    },
+    LectureFigure {
+        name: "latent_state_from_images",
+        summary: "a pendulum's state from its images: film strips observed, reconstructed and dreamt, and maps of the latent states",
+        experiment: "latent_state_from_images.toml",
+        draw: latent_state_from_images::draw,
     },
     LectureFigure {
         name: "bounds_of_sequences",

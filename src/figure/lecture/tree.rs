@@ -146,7 +146,7 @@ fn driven(run: &PlannedRun) -> Result<Vec<State>> {
     let mut generators = starts(rollout.episodes, &streams);
     let mut generators: Vec<&mut dyn Rng> = generators.iter_mut().map(|rng| rng as &mut dyn Rng).collect();
     let mut batch = Batch::new(&tree, &mut generators);
-    play(&mut batch, &policy, &streams)?;
+    play(&mut batch, &policy, &streams, &mut |_, _| ())?;
     let mut states = batch.into_states();
     states.truncate(PATHS);
     Ok(states)

@@ -39,6 +39,7 @@ pub mod perceptron;
 mod probabilities;
 mod quads;
 mod reparameterised;
+mod roll_out;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -63,6 +64,7 @@ pub use parameters::Parameters;
 pub use perceptron::Perceptron;
 pub use probabilities::probabilities;
 pub use reparameterised::reparameterised;
+pub use roll_out::RollOut;
 pub use rows::select_rows;
 pub use unstack::unstack;
 pub use weighted_sum::weighted_sum;

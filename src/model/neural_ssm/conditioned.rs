@@ -6,7 +6,7 @@ use super::transition::Condition;
 use crate::Result;
 use crate::data::{Batch, Steps, repeated};
 use crate::error::provided;
-use crate::model::{Carried, LinearEmission, Normal, Sequential, Span, TransitionRecursion};
+use crate::model::{Carried, LinearEmission, MeanNetwork, Normal, Sequential, Span, TransitionRecursion};
 use crate::nn::{GatedRecurrent, Parameters};
 use candle_core::{D, Tensor};
 use std::sync::Arc;
@@ -89,6 +89,18 @@ impl Conditioned {
             deterministic,
         };
         self.core.transition.apply(&self.theta, &condition)
+    }
+
+    /// h of the steps after these, under standardised inputs `[N, U]`; none if the transition has none. `[N, H]`
+    fn deterministic_after(&self, standardized: Option<&Tensor>, carried: &Carried) -> Result<Option<Tensor>> {
+        if self.core.transition.cell().is_none() {
+            return Ok(None);
+        }
+        let inputs = [Some(&carried.state), standardized].into_iter().flatten();
+        let inputs = Tensor::cat(&inputs.collect::<Vec<_>>(), 1)?.unsqueeze(1)?;
+        let before = carried.deterministic.as_ref();
+        let next = self.core.transition.deterministic(&self.theta, &inputs, before)?;
+        Ok(next.map(|h| h.squeeze(1)).transpose()?)
     }
 
     /// h of all steps of paths `[N, T, X]`: 0 at the first. `[N, T, H]`
@@ -249,23 +261,28 @@ impl Sequential for Conditioned {
     }
 
     fn transitions(&self, steps: Span, carried: &Carried) -> Result<(Normal, Option<Tensor>)> {
-        let rows = carried.state.dim(0)?;
-        let h = match self.core.transition.cell() {
-            None => None,
-            Some(_) => {
-                let inputs = self.standardized_inputs.as_ref();
-                let inputs = inputs.map(|u| steps.rows(u)).transpose()?;
-                let inputs = [Some(&carried.state), inputs.as_ref()].into_iter().flatten();
-                let inputs = Tensor::cat(&inputs.collect::<Vec<_>>(), 1)?.unsqueeze(1)?;
-                let next = self
-                    .core
-                    .transition
-                    .deterministic(&self.theta, &inputs, carried.deterministic.as_ref())?;
-                next.map(|h| h.squeeze(1)).transpose()?
-            }
-        };
+        let inputs = self.standardized_inputs.as_ref();
+        let inputs = inputs.map(|u| steps.rows(u)).transpose()?;
+        let h = self.deterministic_after(inputs.as_ref(), carried)?;
         let normal = self.moved(&carried.state, h.as_ref(), steps)?;
-        Ok((normal.broadcast(rows)?, h))
+        Ok((normal.broadcast(carried.state.dim(0)?)?, h))
+    }
+
+    fn transitions_under(&self, inputs: Option<&Tensor>, carried: &Carried) -> Result<(Normal, Option<Tensor>)> {
+        let standardized = inputs.map(|inputs| self.core.inputs.standardized(inputs)).transpose()?;
+        let h = self.deterministic_after(standardized.as_ref(), carried)?;
+        let condition = Condition {
+            state: &carried.state,
+            inputs,
+            standardized: standardized.as_ref(),
+            deterministic: h.as_ref(),
+        };
+        let normal = self.core.transition.apply(&self.theta, &condition)?;
+        Ok((normal.broadcast(carried.state.dim(0)?)?, h))
+    }
+
+    fn mean_network(&self) -> Result<Option<MeanNetwork>> {
+        self.core.transition.mean_network(&self.theta, &self.core.inputs)
     }
 
     fn carried(&self, paths: &Tensor) -> Result<Carried> {

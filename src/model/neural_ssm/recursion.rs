@@ -1,12 +1,67 @@
 //! Linear transitions and those with one hidden layer as recursions, whose states of all steps are one operation.
 
+use super::emission::Moments;
 use super::transition::{Function, TRANSITION, Transition};
 use crate::Result;
-use crate::model::TransitionRecursion;
-use crate::nn::{Parameters, RecursionLayer, RecursionNetwork};
-use candle_core::Tensor;
+use crate::model::{MeanNetwork, TransitionRecursion};
+use crate::nn::{Activation, Parameters, RecursionLayer, RecursionNetwork};
+use candle_core::{D, Tensor};
+
+impl Moments {
+    /// Rows `[N, D]` in units of these moments.
+    pub fn standardized(&self, rows: &Tensor) -> Result<Tensor> {
+        let row = |values: &[f64]| Tensor::new(values, rows.device())?.to_dtype(rows.dtype());
+        let centred = rows.broadcast_sub(&row(&self.means)?)?;
+        Ok(centred.broadcast_div(&row(&self.deviations)?)?)
+    }
+}
 
 impl Transition {
+    /// The mean as dense layers of the state and of inputs in the data's units, whose moments go into the first layer;
+    /// none if it is another function.
+    pub fn mean_network(&self, theta: &Parameters, inputs: &Moments) -> Result<Option<MeanNetwork>> {
+        let x = self.states;
+        match &self.function {
+            Function::Linear { matrix, input, offset } => {
+                let input = input.as_ref().map(|input| input.value(theta)).transpose()?;
+                let parts = [Some(matrix.value(theta)?), input];
+                let weight = Tensor::cat(&parts.into_iter().flatten().collect::<Vec<_>>(), D::Minus1)?;
+                Ok(Some(MeanNetwork {
+                    layers: vec![(weight.t()?.contiguous()?, offset.value(theta)?.flatten_all()?)],
+                    activation: Activation::Identity,
+                    is_residual: false,
+                }))
+            }
+            Function::Perceptron { network, residual } => {
+                let mut layers = Vec::new();
+                for i in 0..network.layers() {
+                    let (weight, bias) = network.layer(theta, TRANSITION, i)?;
+                    layers.push((weight.clone(), bias.clone()));
+                }
+                if let Some((weight, bias)) = layers.first_mut()
+                    && !inputs.means.is_empty()
+                {
+                    let row = |values: &[f64]| Tensor::new(values, weight.device())?.to_dtype(weight.dtype());
+                    let of_inputs = weight.narrow(0, x, inputs.means.len())?; // [U, ·]
+                    let scaled = of_inputs.broadcast_div(&row(&inputs.deviations)?.unsqueeze(1)?)?;
+                    *bias = (&*bias - row(&inputs.means)?.unsqueeze(0)?.matmul(&scaled)?.squeeze(0)?)?;
+                    *weight = Tensor::cat(&[&weight.narrow(0, 0, x)?, &scaled], 0)?;
+                }
+                if let Some((weight, bias)) = layers.last_mut() {
+                    // Outputs beyond the means are raw standard deviations.
+                    *weight = weight.narrow(1, 0, x)?.contiguous()?;
+                    *bias = bias.narrow(0, 0, x)?;
+                }
+                Ok(Some(MeanNetwork {
+                    layers,
+                    activation: network.activation(),
+                    is_residual: *residual,
+                }))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// x_2 … x_{T+1} given x_1 and the inputs of B sequences, in the data's units and standardised `[B, T, U]`; none if the
     /// mean is another function.
     pub fn recursion(

@@ -1,8 +1,8 @@
 //! The table `[evaluation]` of an experiment file. Each table inside it is declared by the family of metrics that reads it.
 
-use super::{BoundsConfig, EstimatorConfig, ForecastConfig, RolloutConfig};
+use super::{BoundsConfig, ControlConfig, EstimatorConfig, ForecastConfig, RolloutConfig};
 use crate::Result;
-use crate::data::{DataConfig, GeneratorKind, Source};
+use crate::data::{DataConfig, Exploration, GeneratorKind, Source};
 use crate::environment::EnvironmentKind;
 use crate::kind::Chosen;
 use crate::model::{LikelihoodKind, ModelConfig};
@@ -29,6 +29,9 @@ pub struct EvaluationConfig {
     /// Roll-outs of the trained model as a policy; none without this table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutConfig>,
+    /// Control by planning in the latent space of a trained model of sequences; none without this table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<ControlConfig>,
 }
 
 /// The tables of an experiment of which metrics need something.
@@ -58,6 +61,18 @@ impl Tables<'_> {
     /// How log p(x) is computed.
     pub fn likelihood(&self) -> LikelihoodKind {
         self.model.likelihood(self.data.is_given())
+    }
+
+    /// The environment that the model plans in; none without control, or if nothing names one. A bare name has the settings
+    /// of the exploration, if it is of the same environment.
+    pub fn controlled(&self) -> Option<Chosen<dyn EnvironmentKind>> {
+        let control = self.evaluation.control.as_ref()?;
+        let explored = self.data.source.get::<Exploration>();
+        let explored = explored.map(|exploration| exploration.environment.chosen);
+        match &control.environment {
+            Some(named) => Some(named.with_settings_of(explored)),
+            None => explored,
+        }
     }
 
     /// The environment of the roll-outs; none without roll-outs. A bare name has the settings of the demonstrations, if they

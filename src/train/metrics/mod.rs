@@ -15,6 +15,7 @@
 mod baseline;
 mod bounds;
 mod config;
+mod control;
 mod criteria;
 mod estimator;
 mod forecast;
@@ -30,6 +31,7 @@ mod state;
 
 pub use bounds::BoundsConfig;
 pub use config::{EvaluationConfig, Tables};
+pub use control::ControlConfig;
 pub use estimator::EstimatorConfig;
 pub use forecast::{ForecastConfig, prediction_errors};
 pub use likelihood::mean_log_likelihood;
@@ -60,6 +62,7 @@ pub const FAMILIES: &[&dyn Family] = &[
     &state::State,
     &representation::Representation,
     &rollout::Rollout,
+    &control::Control,
     &estimator::Estimator,
 ];
 
@@ -128,12 +131,12 @@ pub static METRICS: LazyLock<Vec<Metric>> = LazyLock::new(|| {
     declared.flat_map(Declared::metrics).collect()
 });
 
-/// The metric called `name`; without the part before the slash, the first match among test, roll-out, training,
+/// The metric called `name`; without the part before the slash, the first match among test, roll-out, control, training,
 /// estimator and posterior metrics. A parameter that a file names in its formulas is a metric, too, and so is the
 /// share of one column of the true state, as in `test/linear_r2[theta_dot]`.
 pub fn find(name: &str) -> Option<&'static Metric> {
     let called = |name: &str| METRICS.iter().find(|metric| metric.name == name);
-    let groups = ["test", "rollout", "train", "estimator", "posterior"];
+    let groups = ["test", "rollout", "control", "train", "estimator", "posterior"];
     called(name)
         .or_else(|| groups.iter().find_map(|group| called(&format!("{group}/{name}"))))
         .or_else(|| parameters::of_formulas(name))

@@ -4,7 +4,7 @@ use crate::continuous::case::{Case, agrees, rows};
 use latent_lab::control::{ActionRule, Agent, LatentRule, Policy};
 use latent_lab::data::Standardization;
 use latent_lab::math::streams::Streams;
-use latent_lab_envs::Observations;
+use latent_lab_envs::{Episode, Episodes, Frames, Observations};
 
 const EPISODES: usize = 400;
 
@@ -35,17 +35,44 @@ fn policy<'a>(
     }
 }
 
-fn observations() -> Observations {
-    Observations::Vectors {
-        values: [0.3, -0.5].repeat(EPISODES),
-        size: 2,
+/// Episodes that always show the same numbers.
+struct Still;
+
+impl Episodes for Still {
+    fn observe(&self) -> Observations {
+        Observations::Vectors {
+            values: [0.3, -0.5].repeat(EPISODES),
+            size: 2,
+        }
+    }
+
+    fn images(&self) -> Option<Frames> {
+        None
+    }
+
+    fn goals(&self) -> Option<Frames> {
+        None
+    }
+
+    fn simulate(&self, _actions: &[f64], _steps: usize) -> Vec<f64> {
+        Vec::new()
+    }
+
+    fn step(&mut self, _actions: &[f64]) {}
+
+    fn episodes(&self) -> Vec<Episode> {
+        vec![Episode::default(); EPISODES]
+    }
+
+    fn over(&self) -> bool {
+        false
     }
 }
 
 /// Actions of two decisions at the same observation.
 fn twice(policy: &Policy) -> [Vec<f64>; 2] {
     let mut acting = policy.begin(EPISODES, &Streams::new(0));
-    [(), ()].map(|()| acting.act(observations()).expect("actions"))
+    [(), ()].map(|()| acting.act(&Still).expect("actions"))
 }
 
 #[test]
@@ -87,9 +114,6 @@ fn no_component_of_a_continuous_latent_is_the_most_likely() {
     let same = Standardization::default();
     let case = case("standard_normal");
     let policy = policy(&case, &same, ActionRule::MostLikelyComponent, LatentRule::PerStep);
-    let error = policy
-        .begin(EPISODES, &Streams::new(0))
-        .act(observations())
-        .unwrap_err();
+    let error = policy.begin(EPISODES, &Streams::new(0)).act(&Still).unwrap_err();
     assert!(error.to_string().contains("a most likely component"), "{error}");
 }

@@ -287,6 +287,7 @@ fn shares_of_a_linear_model_follow_from_its_riccati_equation() {
         objective: &keys.objective,
         training: &toml::from_str("optimizer = 'em'").expect("training"),
         splits: &splits,
+        original: &splits,
         streams: &streams,
         threads: 1,
         evaluation: &keys.evaluation,

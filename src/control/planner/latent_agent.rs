@@ -1,0 +1,227 @@
+//! A trained model of sequences as a controller: it encodes what it sees, plans in latent space, and acts.
+//!
+//! In every step, the posterior encodes the last W observations of each episode with the actions between them
+//! ([`Encoder`](super::encoder::Encoder)); a planner minimises Σ_h c(x_{h+1}) under the learnt transition
+//! ([`Latent`](super::latent::Latent)). The goal is an image, encoded once as W equal images under actions of 0: a system at
+//! rest, so that a family that sees velocities sees that there is none.
+//!
+//! With `remembers_refused`, an action is called refused if the encoded observation did not move although the model said it
+//! would: by less than a fifth of the predicted distance, after an action of at least a tenth of half its range. Until
+//! the observation moves, first actions near it are excluded.
+
+use super::encoder::Encoder;
+use super::latent::{Cost, Goal, Latent, is_near};
+use super::transitions::Transitions;
+use super::{Planner, Plans};
+use crate::Result;
+use crate::control::{Acting, Agent};
+use crate::error::provided;
+use crate::math::streams::{Stream, Streams};
+use latent_lab_envs::{Control, Episodes, Frames, Observations};
+use std::collections::VecDeque;
+
+/// The share of the predicted distance below which an observation did not move.
+const UNMOVED: f64 = 0.2;
+/// The smallest action, in units of half the range, that can be refused.
+const SMALLEST: f64 = 0.1;
+
+/// A trained model with a planner.
+#[derive(Debug)]
+pub struct LatentAgent<'a> {
+    /// The posterior with its model.
+    pub encoder: Encoder<'a>,
+    /// f.
+    pub transitions: Transitions,
+    /// The planner.
+    pub planner: Planner,
+    /// c.
+    pub cost: Cost,
+    /// W.
+    pub window: usize,
+    /// Whether refused actions are remembered.
+    pub remembers_refused: bool,
+    /// The numbers of an action.
+    pub controls: Vec<Control>,
+}
+
+impl<'a> LatentAgent<'a> {
+    /// An agent for observations of this many numbers.
+    ///
+    /// # Errors
+    /// If the model has no states as tensors.
+    pub fn new(
+        encoder: Encoder<'a>,
+        observed: usize,
+        controls: Vec<Control>,
+        planner: Planner,
+        (cost, window, remembers_refused): (Cost, usize, bool),
+    ) -> Result<Self> {
+        let model = encoder.sequence(&vec![0.0; observed], observed, &vec![0.0; controls.len()])?;
+        let units = encoder.standardization.given.clone();
+        Ok(Self {
+            transitions: Transitions::new(model, units, controls.len())?,
+            encoder,
+            planner,
+            cost,
+            window: window.max(1),
+            remembers_refused,
+            controls,
+        })
+    }
+
+    /// The encoded goals of E episodes, from their images `[E, H, W, F]`.
+    fn goals(&self, images: &[Vec<f64>], streams: &[Stream]) -> Result<Vec<Goal>> {
+        let goals = images.iter().zip(streams).map(|(image, stream)| {
+            let (columns, u) = (image.len(), self.controls.len());
+            let still = vec![0.0; u * self.window];
+            let repeated = image.repeat(self.window);
+            // Random numbers that no step of the episode takes.
+            let generator = &mut stream.at(u64::MAX);
+            let state = self.encoder.encode(&repeated, columns, &still, generator)?;
+            Ok(Goal {
+                weight: self.cost.weight(&state, &self.transitions, &self.controls)?,
+                seen: self.encoder.sequence(image, columns, &vec![0.0; u])?,
+                state,
+            })
+        });
+        goals.collect()
+    }
+}
+
+/// One row of numbers per episode: bytes of images from 0 to 1.
+fn rows(frames: &Frames) -> Vec<Vec<f64>> {
+    let row = |pixels: &[u8]| pixels.iter().map(|byte| f64::from(*byte) / 255.0).collect();
+    frames.pixels.chunks_exact(frames.shape.len().max(1)).map(row).collect()
+}
+
+/// What each episode shows: its image if it has one, else its numbers.
+fn seen(episodes: &dyn Episodes) -> Vec<Vec<f64>> {
+    match episodes.images() {
+        Some(frames) => rows(&frames),
+        None => {
+            let Observations::Vectors { values, size } = episodes.observe();
+            values.chunks_exact(size.max(1)).map(<[f64]>::to_vec).collect()
+        }
+    }
+}
+
+/// What the agent remembers of one episode.
+#[derive(Debug, Default)]
+struct Memory {
+    /// The last W observations.
+    observations: VecDeque<Vec<f64>>,
+    /// The actions after all of them but the last.
+    actions: VecDeque<Vec<f64>>,
+    /// The encoded state before the last action, and where the action should have led.
+    expected: Option<(Vec<f64>, Vec<f64>)>,
+    /// Actions refused at the present state.
+    refused: Vec<Vec<f64>>,
+}
+
+struct LatentActing<'a> {
+    agent: &'a LatentAgent<'a>,
+    plans: Plans<'a>,
+    goals: Option<Vec<Goal>>,
+    memories: Vec<Memory>,
+    streams: Vec<Stream>,
+    step: u64,
+}
+
+impl Agent for LatentAgent<'_> {
+    fn begin<'a>(&'a self, episodes: usize, streams: &Streams) -> Box<dyn Acting + 'a> {
+        Box::new(LatentActing {
+            agent: self,
+            plans: Plans::new(&self.planner, &self.controls, episodes, streams),
+            goals: None,
+            memories: (0..episodes).map(|_| Memory::default()).collect(),
+            streams: (0..episodes).map(|e| streams.named(&format!("encode/{e}"))).collect(),
+            step: 0,
+        })
+    }
+}
+
+impl Acting for LatentActing<'_> {
+    fn act(&mut self, episodes: &dyn Episodes) -> Result<Vec<f64>> {
+        let agent = self.agent;
+        let goals = match self.goals.take() {
+            Some(goals) => goals,
+            None => {
+                let frames = provided(episodes.goals(), "an image of the goal")?;
+                agent.goals(&rows(&frames), &self.streams)?
+            }
+        };
+        let mut states = Vec::new();
+        for ((memory, seen), stream) in self.memories.iter_mut().zip(seen(episodes)).zip(&self.streams) {
+            states.push(memory.encoded(agent, seen, stream, self.step)?);
+        }
+        let refused: Vec<Vec<Vec<f64>>> = self.memories.iter().map(|memory| memory.refused.clone()).collect();
+        let latent = Latent {
+            transitions: &agent.transitions,
+            controls: &agent.controls,
+            cost: agent.cost,
+            states: &states,
+            goals: &goals,
+            refused: &refused,
+        };
+        let actions = self.plans.act(&latent)?;
+        let expected = match agent.remembers_refused {
+            true => agent.transitions.next(&states.concat(), &actions)?,
+            false => Vec::new(),
+        };
+        let mut expected = expected.chunks_exact(agent.transitions.width());
+        let own = actions.chunks_exact(agent.controls.len().max(1));
+        for ((memory, state), action) in self.memories.iter_mut().zip(states).zip(own) {
+            memory.actions.push_back(action.to_vec());
+            memory.expected = expected.next().map(|expected| (state, expected.to_vec()));
+        }
+        self.goals = Some(goals);
+        self.step += 1;
+        Ok(actions)
+    }
+}
+
+impl Memory {
+    /// The encoded present, with this observation; remembers the last action if it was refused.
+    fn encoded(&mut self, agent: &LatentAgent, seen: Vec<f64>, stream: &Stream, step: u64) -> Result<Vec<f64>> {
+        let columns = seen.len();
+        self.observations.push_back(seen);
+        while self.observations.len() > agent.window {
+            self.observations.pop_front();
+        }
+        while self.actions.len() + 1 > self.observations.len() {
+            self.actions.pop_front();
+        }
+        let last = self.actions.back().cloned();
+        let observed: Vec<f64> = self.observations.iter().flatten().copied().collect();
+        let mut actions: Vec<f64> = self.actions.iter().flatten().copied().collect();
+        actions.extend(agent.controls.iter().map(|own| 0.5 * (own.low + own.high)));
+        let state = agent
+            .encoder
+            .encode(&observed, columns, &actions, &mut stream.at(step))?;
+        if let (Some((before, expected)), Some(action)) = (self.expected.take(), last) {
+            let x = agent.transitions.states;
+            self.remember(&agent.controls, [&before[..x], &expected[..x], &state[..x]], action);
+        }
+        Ok(state)
+    }
+
+    /// Adds `action` to the refused ones if the state did not move from `before` although it was expected to; forgets all
+    /// if it moved.
+    fn remember(&mut self, controls: &[Control], [before, expected, now]: [&[f64]; 3], action: Vec<f64>) {
+        let distance = |a: &[f64]| a.iter().zip(before).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+        let units = action
+            .iter()
+            .zip(controls)
+            .map(|(u, own)| u / (0.5 * (own.high - own.low)));
+        let is_action = units.map(|u| u * u).sum::<f64>().sqrt() >= SMALLEST;
+        match is_action && distance(now) < UNMOVED * distance(expected) {
+            true if !self.refused.iter().any(|other| is_near(controls, other, &action)) => self.refused.push(action),
+            true => {}
+            false => self.refused.clear(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "latent_agent_tests.rs"]
+mod tests;
