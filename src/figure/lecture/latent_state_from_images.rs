@@ -27,8 +27,10 @@ use std::sync::Arc;
 const NAME: &str = "latent_state_from_images";
 /// Variants that are drawn, at most.
 const VARIANTS: usize = 4;
-/// Steps of the film strips, at most.
-const STEPS: usize = 15;
+/// Steps of a test sequence that are drawn, at most.
+const STEPS: usize = 24;
+/// Images of a film strip, at most: evenly spaced steps.
+const IMAGES: usize = 8;
 /// The share of the steps that a dream sees.
 const SEEN: f64 = 1.0 / 3.0;
 /// Draws of q whose mean is shown.
@@ -43,23 +45,41 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
     let summary = summarize(experiment)?;
     let shown = shown(experiment, &summary)?;
     let mut panels = Vec::new();
-    let mut coloured = String::new();
+    let (mut coloured, mut length) = (String::new(), 1);
     for shown in shown.iter().take(VARIANTS) {
         let trained = Trained::new(shown)?;
         panels.push(trained.strip()?);
         let (map, name) = trained.map()?;
         panels.push(map);
-        coloured = name;
+        (coloured, length) = (name, trained.length);
     }
     let first = shown.first().ok_or_else(|| unexpected(NAME, "a variant"))?;
     Ok(Figure::new(&summary.question, 2, panels)
         .caption(format!(
-            "Film strips: a test sequence, its images from the mean of q, and a dream: q sees the steps before the line, then the \
+            "Film strips: {} a test sequence, its images from the mean of q, and a dream: q sees the steps before the line, then the \
              model's transition goes on without noise under the true inputs. Maps: means of q of the test sequences along their two \
              leading principal axes, coloured by {coloured} of the true state, which training never sees. Seed {}.",
+            match stride(length) {
+                1 => "all steps of".to_owned(),
+                stride => format!("every {} step of", ordinal(stride)),
+            },
             first.run.address.seed
         ))
         .row_height(420.0))
+}
+
+/// Steps from one image of a film strip to the next.
+fn stride(length: usize) -> usize {
+    length.div_ceil(IMAGES).max(1)
+}
+
+/// A number as a rank.
+fn ordinal(number: usize) -> String {
+    match number {
+        2 => "second".to_owned(),
+        3 => "third".to_owned(),
+        _ => format!("{number}th"),
+    }
 }
 
 /// A trained run with its test sequences.
@@ -170,7 +190,7 @@ impl<'a> Trained<'a> {
         Ok(Tensor::cat(&path, 0)?.unsqueeze(0)?.unsqueeze(0)?)
     }
 
-    /// The last frame of the images of every step, row by row of images.
+    /// The last frame of the images of evenly spaced steps: observed, reconstructed, dreamt.
     fn strip(&self) -> Result<Panel> {
         let seen = ((self.length as f64 * SEEN) as usize).clamp(1, self.length);
         let observed = provided(self.original.test.as_ref(), "test sequences")?;
@@ -189,27 +209,32 @@ impl<'a> Trained<'a> {
         let ImageShape { height, width, frames } = self.shape;
         let (across, down) = (width + 2 * MARGIN, height + 2 * MARGIN);
         let names = rows.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let steps: Vec<usize> = (0..self.length).step_by(stride(self.length)).collect();
+        let count = steps.len();
         let mut panel = Panel::new(
             sentence_case(&self.shown.variant.name),
-            Axis::linear("step").limits(0.0, self.length as f64),
+            Axis::names(Vec::new()).limits(-0.5, count as f64 - 0.5),
             Axis::names(names),
         )
         .equal_units();
         let ink = |x: f64, y: f64| {
-            let (column, row) = ((x * across as f64) as usize, ((y + 0.5) * down as f64) as usize);
+            let (column, row) = (((x + 0.5) * across as f64) as usize, ((y + 0.5) * down as f64) as usize);
             let (i, j) = (row % down, column % across);
             let is_inside = (MARGIN..MARGIN + height).contains(&i) && (MARGIN..MARGIN + width).contains(&j);
-            let image = rows.get(row / down).and_then(|(_, images)| images.get(column / across));
+            let image = rows
+                .get(row / down)
+                .and_then(|(_, images)| images.get(*steps.get(column / across)?));
             let pixel = ((i.max(MARGIN) - MARGIN) * width + j.max(MARGIN) - MARGIN) * frames + frames - 1;
             match image.filter(|_| is_inside) {
                 Some(image) => image.get(pixel).map_or(0.0, |v| v.clamp(0.0, 1.0)),
                 None => 0.0,
             }
         };
-        let (x, y) = ((0.0, self.length as f64), (-0.5, rows.len() as f64 - 0.5));
-        let cells = (across * self.length, down * rows.len());
+        let (x, y) = ((-0.5, count as f64 - 0.5), (-0.5, rows.len() as f64 - 0.5));
+        let cells = (across * count, down * rows.len());
         panel.heat_to(ink, x, y, cells, 1.0, ColorMap::Density);
-        panel.vertical_line(seen as f64, "dreams from here", Stroke::baseline());
+        let before = steps.iter().filter(|t| **t < seen).count();
+        panel.vertical_line(before as f64 - 0.5, "dreams from here", Stroke::baseline());
         Ok(panel)
     }
 
