@@ -96,7 +96,8 @@ const METRICS: &[Declared] = &[
         formula: "Monte-Carlo estimate of the log-likelihood of the {rows} sequences per observed step: Σ_n log (1/M Σ_m p̂_nm) \
                   / steps, p̂_nm the estimate of p(o) of sequence n by the m-th of M = 8 independent bootstrap particle \
                   filters, each with `model.likelihood_particles` particles. p̂ is unbiased, its logarithm is not: E[log p̂] \
-                  ≤ log p. `log_likelihood_standard_error` and `log_likelihood_bias` say how accurate it is",
+                  ≤ log p. `log_likelihood_standard_error` and `log_likelihood_bias` say how accurate it is. With \
+                  `evaluation.metrics` it is computed of the rows that the list names",
         needs: "{estimated model} with nonlinear functions",
         conditions: &[ESTIMATE],
         unit: PER_DATUM,
@@ -186,6 +187,17 @@ impl Computation<'_> {
         matches!(kind, LikelihoodKind::Exact | LikelihoodKind::Grid) && part.data.before.is_none()
     }
 
+    /// Whether log p(x) of `part` is to be estimated, which costs more than all else: where the comparison names it, or names
+    /// nothing, and where training stops by it.
+    fn is_estimated(&self, part: &Part) -> bool {
+        let job = self.evaluation.job;
+        let own = part.metric("log_likelihood_");
+        let is_named = |name: &String| super::find(name).is_some_and(|metric| metric.name.starts_with(&own));
+        let stops = job.training.adam().is_some_and(|adam| adam.early_stopping.is_some());
+        let named = &job.evaluation.metrics;
+        named.is_empty() || named.iter().any(is_named) || part.name == VALIDATION.name && stops
+    }
+
     fn is_approximated(&self, part: &Part) -> bool {
         part.name == TRAIN.name && self.evaluation.job.posterior.approximate_likelihood().is_some()
     }
@@ -228,7 +240,7 @@ impl Evaluator for Computation<'_> {
                     found.push(part.metric("quadrature_error"), error.mean(part.data));
                 }
             }
-            LikelihoodKind::Estimate => {
+            LikelihoodKind::Estimate if self.is_estimated(part) => {
                 let estimate = estimate(job, theta, part.data)?;
                 let steps = part.data.total_weight();
                 found.push(name, part.log_density(estimate.value / steps));
@@ -236,7 +248,7 @@ impl Evaluator for Computation<'_> {
                 found.push(part.metric("log_likelihood_standard_error"), error);
                 found.push(part.metric("log_likelihood_bias"), estimate.bias / steps);
             }
-            LikelihoodKind::Bound => {}
+            LikelihoodKind::Estimate | LikelihoodKind::Bound => {}
         }
         if kind == LikelihoodKind::Exact && part.name == TRAIN.name {
             let value = found.get("train/log_likelihood").unwrap_or(f64::NAN);
