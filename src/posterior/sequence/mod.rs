@@ -7,7 +7,7 @@
 //! | `mean_field` | Π_t q(x_t given o_1 … o_t), or given o_1 … o_T |
 //! | `filtering` | Π_t q(x_t given x_{t−1}, o_1 … o_t) |
 //! | `smoothing` | Π_t q(x_t given x_{t−1}, o_t … o_T), or o_1 … o_T (Krishnan, Shalit & Sontag 2017) |
-//! | `initial_only` | q(x_1 given o_1 … o_T), then the model's own transition |
+//! | `initial_only` | q(x_1 given o_1 … o_T), or given o_1, then the model's own transition |
 //! | `transition_noise` | the noise of the model's own transition, given o_t … o_T (Karl et al. 2017) |
 //! | `conjugate` | the posterior of a linear-Gaussian prior under potentials of x_t given o_t (Johnson et al. 2016) |
 //!
@@ -73,6 +73,8 @@ pub enum Sees {
     Future,
     /// o_1 … o_T.
     All,
+    /// o_t.
+    Own,
 }
 
 /// Keys of a network of sequences.
@@ -117,7 +119,7 @@ impl SequenceFamily {
             Self::MeanField => &[Sees::All, Sees::Past, Sees::Future],
             Self::Filtering => &[Sees::Past],
             Self::Smoothing => &[Sees::Future, Sees::All],
-            Self::InitialOnly => &[Sees::Future],
+            Self::InitialOnly => &[Sees::Future, Sees::Own],
             Self::TransitionNoise => &[Sees::Future, Sees::Past, Sees::All],
         }
     }
@@ -142,6 +144,7 @@ impl Sees {
             Self::Past => "past",
             Self::Future => "future",
             Self::All => "all",
+            Self::Own => "own",
         }
     }
 }
@@ -246,7 +249,7 @@ impl SequenceKeys {
                 "change the transition, or choose `smoothing`",
             ));
         }
-        if self.recurrent_units.is_some() && family.sees().is_empty() {
+        if self.recurrent_units.is_some() && (family.sees().is_empty() || self.sees == Some(Sees::Own)) {
             let reason = "this family sees its own step only, without a recurrent network";
             faults.push(Fault::unused("recurrent_units", reason, "another `family`"));
         }

@@ -44,6 +44,7 @@ pub const FAMILIES: &[&str] = &[
     "family = 'smoothing'\nsees_transition = true",
     "family = 'smoothing'\nsees = 'all'",
     "family = 'initial_only'",
+    "family = 'initial_only'\nsees = 'own'",
     "family = 'transition_noise'",
     "family = 'transition_noise'\nsees = 'past'",
 ];
