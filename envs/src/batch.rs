@@ -62,6 +62,8 @@ pub struct ImageDeclaration {
 pub struct Episode {
     /// The sum of its rewards so far.
     pub total_reward: f64,
+    /// The reward of its last step; 0 before the first.
+    pub reward: f64,
     /// Steps taken.
     pub length: usize,
     /// The task ended, in success or failure.
@@ -209,6 +211,7 @@ impl<E: Environment> Episodes for Batch<'_, E> {
             }
             let step = self.environment.step(state, action);
             episode.total_reward += step.reward;
+            episode.reward = step.reward;
             episode.length += 1;
             episode.terminated = step.terminated;
             episode.truncated = step.truncated;

@@ -295,6 +295,8 @@ fn a_batch_sums_rewards_and_keeps_truncated_apart_from_success() {
     }
     let episode = |total_reward, length, terminated, route| Episode {
         total_reward,
+        // The reward of a step is its number.
+        reward: f64::from(length as u32),
         length,
         terminated,
         truncated: !terminated,

@@ -13,6 +13,7 @@ fn named<const N: usize>(expected: [(&str, f64); N]) -> Vec<(String, f64)> {
 fn ended(success: bool, route: Option<usize>) -> Episode {
     Episode {
         total_reward: f64::from(u8::from(success)),
+        reward: f64::from(u8::from(success)),
         length: 10,
         terminated: success,
         truncated: !success,
