@@ -298,7 +298,7 @@ fn in_goal(environment: &dyn EnvironmentKind, agent: &dyn Agent, seed: u64) -> f
 fn the_true_state_reaches_every_goal() {
     let pendulum = |task| Pendulum { task };
     let environments: [(&dyn EnvironmentKind, usize, f64); 5] = [
-        (&Planar::default(), 10, 70.0),
+        (&Planar::default(), 10, 60.0),
         (&pendulum(PendulumTask::Balance), 10, 97.0),
         (&pendulum(PendulumTask::SwingUp), 15, 75.0),
         (&pendulum(PendulumTask::Underactuated), 40, 50.0),
