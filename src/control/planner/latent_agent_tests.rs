@@ -66,7 +66,7 @@ impl Case {
 
 #[test]
 fn fast_roll_outs_are_those_of_tensors_and_of_single_steps() {
-    let data = "environment = 'planar'\ntrain = 60\ntest = 0\nstandardize = true";
+    let data = "environment = 'planar'\ntrain = 60\ntest = 20\nstandardize = true";
     for transition in [
         "{ kind = 'linear' }",
         "{ kind = 'perceptron', hidden = [7] }",
@@ -119,7 +119,7 @@ fn fast_roll_outs_are_those_of_tensors_and_of_single_steps() {
 /// The gain of x' = A x + B u, u standardised as the data are, is B in units of the environment; B⁺ undoes it.
 #[test]
 fn the_cost_in_units_of_actions_undoes_the_gain() {
-    let data = "environment = 'planar'\ntrain = 60\ntest = 0\nstandardize = true";
+    let data = "environment = 'planar'\ntrain = 60\ntest = 20\nstandardize = true";
     let model = "states = 2\ntransition = { kind = 'linear', input = { fixed = [[0.3, 0.1], [-0.2, 2.0]] } }\n\
                  emission = { kind = 'linear' }";
     let case = case(data, model, "kind = 'amortised'\nhidden = [4]", DType::F64);
@@ -154,7 +154,7 @@ fn an_action_after_which_nothing_moved_is_excluded_until_something_moves() {
     assert!(remember([1.4, 1.0], [3.0, 3.0]).is_empty());
 
     let case = case(
-        "environment = 'planar'\ntrain = 60\ntest = 0",
+        "environment = 'planar'\ntrain = 60\ntest = 20",
         "states = 2\ntransition = { kind = 'linear' }\nemission = { kind = 'linear' }",
         "kind = 'amortised'\nhidden = [4]",
         DType::F64,
@@ -192,7 +192,7 @@ fn an_action_after_which_nothing_moved_is_excluded_until_something_moves() {
 
 /// A model that knows planar: x' = x + u, and an encoder that is the ridge regression of the position on the image.
 fn informed() -> Case {
-    let data = "environment = 'planar'\ntrain = 1500\ntest = 0";
+    let data = "environment = 'planar'\ntrain = 1500\ntest = 20";
     let model = "states = 2\ntransition = { kind = 'linear', matrix = { fixed = [[1, 0], [0, 1]] }, \
                  input = { fixed = [[1, 0], [0, 1]] }, offset = { fixed = [0, 0] } }\n\
                  emission = { kind = 'linear' }";
