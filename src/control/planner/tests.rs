@@ -293,7 +293,7 @@ fn in_goal(environment: &dyn EnvironmentKind, agent: &dyn Agent, seed: u64) -> f
     100.0 * total / episodes.len() as f64
 }
 
-/// Floors far below the measured shares: 76, 100, 83, 72 and 99 percent.
+/// Floors far below the measured shares: 68, 100, 83, 75 and 100 percent with these few candidates.
 #[test]
 fn the_true_state_reaches_every_goal() {
     let pendulum = |task| Pendulum { task };
@@ -315,7 +315,6 @@ fn the_true_state_reaches_every_goal() {
         });
         let agent = TrueStatePlanner { planner, controls };
         let share = in_goal(environment, &agent, 0);
-        println!("{environment:?}: {share}");
         assert!(share > floor, "{environment:?}: {share}");
         let random = UniformlyRandom {
             controls: agent.controls.clone(),
