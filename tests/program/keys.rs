@@ -60,7 +60,7 @@ fn keys(schema: &Value, root: &Value, prefix: &str, found: &mut BTreeSet<String>
         let is_also_a_value = resolve(inner, root).get("properties").is_none();
         if deeper.is_empty()
             || is_also_a_value
-                && ["temperature", "rollout.environment"]
+                && ["temperature", "rollout.environment", "control.environment"]
                     .iter()
                     .any(|end| path.ends_with(end))
         {

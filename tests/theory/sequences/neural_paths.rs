@@ -215,3 +215,46 @@ fn paths_are_those_of_one_state_after_another() {
         );
     }
 }
+
+/// Means in closed form are those of draws, within six standard errors; families whose steps depend on each other have none,
+/// but for the one whose posterior is that of a linear model.
+#[test]
+fn means_of_states_in_closed_form_are_those_of_draws() {
+    const DRAWS: usize = 4000;
+    for family in FAMILIES.iter().chain(&["family = 'conjugate'"]) {
+        let case = Neural::new(LINEAR, amortised(family));
+        let batch = case.batch();
+        let joint = case.model.joint(&case.theta, &batch).expect("a joint");
+        let network = case.posterior.network().expect("a network");
+        let q = network.recognition.apply(joint.as_ref(), &case.theta).expect("q");
+        let is_known = ["single_step", "mean_field", "conjugate"]
+            .iter()
+            .any(|name| family.contains(name));
+        let means = q.state_means().expect("means");
+        assert_eq!(means.is_some(), is_known, "{family}");
+        let Some(means) = means else { continue };
+        let Latents::Paths(paths) = q.draw(DRAWS, &mut Streams::new(9).named("draws").at(0)).expect("draws") else {
+            panic!("paths")
+        };
+        let lengths = batch.lengths.as_deref().expect("sequences");
+        for (b, length) in lengths.iter().enumerate() {
+            let own = |tensor: &Tensor, axis: usize| {
+                tensor
+                    .get(b)
+                    .and_then(|own| own.narrow(axis, 0, *length))
+                    .expect("steps")
+            };
+            let (exact, draws) = (numbers(&own(&means, 0)), numbers(&own(&paths, 1)));
+            for (at, exact) in exact.iter().enumerate() {
+                let column: Vec<f64> = draws.iter().copied().skip(at).step_by(length * 2).collect();
+                let mean = column.iter().sum::<f64>() / DRAWS as f64;
+                let variance = column.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / DRAWS as f64;
+                let error = 6.0 * (variance / DRAWS as f64).sqrt();
+                assert!(
+                    (exact - mean).abs() < error,
+                    "{family}, sequence {b}, number {at}: {exact} {mean} ± {error}"
+                );
+            }
+        }
+    }
+}
