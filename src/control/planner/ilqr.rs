@@ -144,7 +144,8 @@ impl Problem<'_> {
                 }
                 regularisation *= 10.0;
             }
-            if !(before - path.cost > NEGLIGIBLE * before.abs()) {
+            let gain = before - path.cost;
+            if gain.is_nan() || gain <= NEGLIGIBLE * before.abs() {
                 break;
             }
         }

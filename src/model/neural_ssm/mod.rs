@@ -85,7 +85,7 @@ pub struct NeuralSsm {
     #[schemars(range(min = 1e-9, max = 1e3))]
     pub transition_deviation_floor: f64,
     /// The smallest standard deviation of the observations, relative to the data's; of images, relative to the root mean
-    /// square over their pixels.
+    /// square over their pixels; of principal components, relative to that of the coefficients.
     #[schemars(range(min = 1e-9, max = 1e3))]
     pub emission_deviation_floor: f64,
     /// A floor that is higher at first and falls to `emission_deviation_floor`. Without this key it is constant.

@@ -129,8 +129,7 @@ impl NeuralStateSpace {
     /// The model of a table, for sequences like `train`.
     pub(super) fn new(keys: NeuralSsm, train: &Dataset) -> Result<Self> {
         let columns = train.moments(&train.observed);
-        let common =
-            (train.observed.is_images() || keys.principal_components.is_some()).then(|| common_deviation(&columns));
+        let common = train.observed.is_images().then(|| common_deviation(&columns));
         let mut observed = moments(columns);
         if let Some(common) = common {
             observed.deviations.fill(common);
@@ -143,9 +142,12 @@ impl NeuralStateSpace {
                     "`model.principal_components` expects observations without missing values".into(),
                 ));
             }
-            observed.means = vec![0.0; components];
-            observed.deviations.truncate(components);
-            Principal::new(train, components).map(Arc::new)
+            let principal = Principal::new(train, components)?;
+            observed = Moments {
+                means: vec![0.0; components],
+                deviations: vec![principal.deviation; components],
+            };
+            Ok(Arc::new(principal))
         });
         let shape = Shape {
             inputs: inputs.unwrap_or_default(),

@@ -32,6 +32,8 @@ pub(super) struct Principal {
     mean: Tensor,
     /// V. `[D, K]`
     directions: Tensor,
+    /// The root mean square of the coefficients, over steps and components.
+    pub deviation: f64,
 }
 
 impl Principal {
@@ -64,15 +66,17 @@ impl Principal {
         }
         // The leading directions within the subspace.
         let within = centred.matmul(&z)?.to_dtype(DType::F64)?;
-        let (vectors, _) = eigen(&within.t()?.matmul(&within)?)?;
+        let (vectors, squares) = eigen(&within.t()?.matmul(&within)?)?;
+        let square = squares.iter().take(components).sum::<f64>() / (components * count) as f64;
         let directions = z.to_dtype(DType::F64)?.matmul(&vectors.narrow(1, 0, components)?)?;
         let directions = orthonormal(&directions)?;
         let found = Self {
             mean: mean.to_dtype(DType::F64)?,
             directions,
+            deviation: square.sqrt(),
         };
-        let is_finite = found.directions.sum_all()?.to_scalar::<f64>()?.is_finite();
-        is_finite.then_some(found).ok_or_else(|| {
+        let is_usable = found.directions.sum_all()?.to_scalar::<f64>()?.is_finite() && found.deviation > 0.0;
+        is_usable.then_some(found).ok_or_else(|| {
             Error::Data(
                 "`model.principal_components` expects observations without missing values that are not all equal"
                     .into(),
@@ -210,10 +214,8 @@ mod tests {
             .and_then(|own| found.expanded(&own))
             .expect("rows");
         let expanded: Vec<Vec<f64>> = expanded.to_vec2().expect("numbers");
-        for i in 0..400 {
-            let off: f64 = (0..6)
-                .map(|j| (train.observed.value(i, j) - expanded[i][j]).powi(2))
-                .sum();
+        for (i, expanded) in expanded.iter().enumerate() {
+            let off: f64 = (0..6).map(|j| (train.observed.value(i, j) - expanded[j]).powi(2)).sum();
             assert!(
                 (off - reduced.value(i, 3)).abs() < 1e-9,
                 "{off} {}",

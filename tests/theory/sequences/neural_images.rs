@@ -44,7 +44,25 @@ fn principal_components_lose_no_likelihood() {
     let basis = basis.broadcast_sub(&mean).expect("V"); // Vᵀ [3, D]
     let product = |matrix: &Tensor| basis.t().and_then(|v| v.matmul(matrix)).expect("a product");
     let own_offset = own.get("emission.offset").expect("d");
+    // Equal deviations, in units of the coefficients and in those of the pixels: each in that of the data over its raw one.
+    let raw = own.get("emission.raw").expect("a deviation").clone();
+    let unit = |model: &dyn Model, theta: &Parameters| {
+        let variances = &model.natural(theta).expect("parameters")["emission_variances"];
+        numbers(variances)[0].sqrt()
+    };
+    let whole_raw = |name: &str| other.iter().find(|(own, _)| *own == name).map(|(_, var)| var.clone());
+    whole_raw("emission.raw")
+        .expect("a deviation")
+        .set(&raw)
+        .expect("the same shape");
+    let ratio = unit(reduced.as_ref(), &own) / unit(whole.as_ref(), &other);
+    let floor = 1e-3;
+    let raw = ((raw.exp().expect("a deviation") + floor)
+        .and_then(|own| own * ratio)
+        .and_then(|own| own - floor))
+    .and_then(|own| own.log());
     let moved = [
+        ("emission.raw", raw.expect("a raw deviation")),
         ("emission.matrix", product(own.get("emission.matrix").expect("C"))),
         (
             "emission.offset",
@@ -91,13 +109,14 @@ fn sampled_residuals_are_those_of_the_noise() {
         let observed = ancestral.sample_observed(&paths, generator).expect("observations");
         residuals.extend(numbers(&observed.narrow(1, 3, 1).expect("residuals")));
     }
-    let variance = train
-        .moments(&train.observed)
+    let variance = rows
+        .moments(&rows.observed)
         .into_iter()
+        .take(3)
         .flatten()
         .map(|(_, v)| v)
         .sum::<f64>()
-        / 256.0;
+        / 3.0;
     let scale = 0.25 * variance;
     let n = residuals.len() as f64;
     let mean = residuals.iter().sum::<f64>() / n;
