@@ -71,9 +71,9 @@ pub struct NeuralSsm {
     /// training steps without this key; of images, a quarter of the mean variance of their pixels. With spherical noise it is
     /// one number, relative to the variances of the columns.
     pub emission_variances: VectorKeys,
-    /// K: the networks of p(o|x) and of q read and write o in an orthonormal basis of its K leading principal components. The
-    /// rest of o counts in the likelihood, which stays that of the whole observation; so the noise must be spherical. Without
-    /// this key they read and write every column.
+    /// K: the networks of p(o|x) and of q read and write o, or each frame of it, in an orthonormal basis of its K leading
+    /// principal components. The rest of o counts in the likelihood, which stays that of the whole observation; so the noise
+    /// must be spherical. Without this key they read and write every column.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 4096))]
     pub principal_components: Option<usize>,

@@ -108,15 +108,19 @@ impl NeuralStateSpace {
             emission_deviation_floor_schedule: None,
             ..keys.clone()
         };
-        if let Some(components) = keys.principal_components.filter(|own| *own >= widths.observed) {
+        let frames = widths.image.map_or(1, |[_, _, frames]| frames);
+        let width = widths.observed / frames;
+        if let Some(components) = keys.principal_components.filter(|own| *own >= width) {
             return Err(Fault::new(
                 "principal_components",
-                format!("{components} components of {} observed columns", widths.observed),
-                "fewer components than columns",
+                format!("{components} components of {width} numbers"),
+                "fewer components than observed columns, or than pixels of a frame",
                 "lower it, or remove it",
             ));
         }
-        let columns = keys.principal_components.unwrap_or(widths.observed);
+        let columns = keys
+            .principal_components
+            .map_or(widths.observed, |components| frames * components);
         let shape = Shape {
             inputs: standard(widths.given),
             width: widths.observed,
@@ -144,8 +148,8 @@ impl NeuralStateSpace {
             }
             let principal = Principal::new(train, components)?;
             observed = Moments {
-                means: vec![0.0; components],
-                deviations: vec![principal.deviation; components],
+                means: vec![0.0; principal.coefficients()],
+                deviations: vec![principal.deviation; principal.coefficients()],
             };
             Ok(Arc::new(principal))
         });

@@ -1,5 +1,8 @@
 //! Observations in an orthonormal basis of K principal components, without loss of likelihood.
 //!
+//! Images of several frames have one basis for all frames: what moves between two frames has little variance beside what is in
+//! both, and would be lost among components of whole observations.
+//!
 //! With an orthonormal V `[D, K]`, o = ō + V y + r splits into coefficients y = Vᵀ (o − ō) and a residual r that is orthogonal to
 //! V. A Gaussian with mean ō + V m and one deviation σ for all D numbers has
 //!
@@ -28,9 +31,11 @@ const AT_ONCE: usize = 512;
 /// ō and V, and the moments of the coefficients.
 #[derive(Debug, Clone)]
 pub(super) struct Principal {
-    /// ō. `[1, D]`
+    /// F; 1 where observations are no images.
+    frames: usize,
+    /// ō of a frame. `[1, D / F]`
     mean: Tensor,
-    /// V. `[D, K]`
+    /// V of a frame. `[D / F, K]`
     directions: Tensor,
     /// The root mean square of the coefficients, over steps and components.
     pub deviation: f64,
@@ -42,16 +47,18 @@ impl Principal {
     /// # Errors
     /// If a value is missing or not finite, or there are not as many numbers in an observation, or rows.
     pub fn new(train: &Dataset, components: usize) -> Result<Self> {
-        let (rows, width) = (train.observed.rows(), train.observed.columns());
+        let frames = train.observed.image().map_or(1, |[_, _, frames]| frames);
+        let (rows, width) = (train.observed.rows(), train.observed.columns() / frames);
         if components >= width.min(rows) {
             return Err(Error::Data(format!(
                 "`model.principal_components` = {components} expects fewer components than the {rows} training steps and than the \
-                 {width} numbers of an observation"
+                 {width} numbers of an observation, or of one frame of it"
             )));
         }
         let count = rows.min(ROWS);
         let chosen = (0..count).map(|i| i * rows / count);
-        let all = train.observed.tensor(chosen, DType::F32, &Device::Cpu)?;
+        let all = by_frame(&train.observed.tensor(chosen, DType::F32, &Device::Cpu)?, frames)?;
+        let count = all.dim(0)?;
         let mean = all.mean_keepdim(0)?;
         let centred = all.broadcast_sub(&mean)?;
         let wide = (components + BESIDE).min(width.min(count));
@@ -71,6 +78,7 @@ impl Principal {
         let directions = z.to_dtype(DType::F64)?.matmul(&vectors.narrow(1, 0, components)?)?;
         let directions = orthonormal(&directions)?;
         let found = Self {
+            frames,
             mean: mean.to_dtype(DType::F64)?,
             directions,
             deviation: square.sqrt(),
@@ -84,33 +92,53 @@ impl Principal {
         })
     }
 
-    /// y and |r|² of every observation, in its units: K + 1 columns in place of D.
+    /// The number of coefficients of an observation, F K.
+    pub fn coefficients(&self) -> usize {
+        self.frames * self.directions.dims()[1]
+    }
+
+    /// y of all frames and |r|² of every observation, in its units: F K + 1 columns in place of D.
     pub fn reduced(&self, observed: &Field) -> Result<Field> {
-        let components = self.directions.dim(1)?;
-        let mut values = Vec::with_capacity(observed.rows() * (components + 1));
+        let columns = self.coefficients();
+        let mut values = Vec::with_capacity(observed.rows() * (columns + 1));
         for start in (0..observed.rows()).step_by(AT_ONCE) {
             let end = observed.rows().min(start + AT_ONCE);
             let rows = observed.tensor(start..end, DType::F64, &Device::Cpu)?;
-            let centred = rows.broadcast_sub(&self.mean)?;
-            let coefficients = centred.matmul(&self.directions)?;
+            let centred = by_frame(&rows, self.frames)?.broadcast_sub(&self.mean)?; // [N F, D / F]
+            let coefficients = centred.matmul(&self.directions)?.reshape((end - start, columns))?;
             let explained = coefficients.sqr()?.sum_keepdim(1)?;
-            let residual = (centred.sqr()?.sum_keepdim(1)? - explained)?.relu()?;
+            let energy = centred.sqr()?.reshape((end - start, ()))?.sum_keepdim(1)?;
+            let residual = (energy - explained)?.relu()?;
             values.extend(
                 Tensor::cat(&[&coefficients, &residual], 1)?
                     .flatten_all()?
                     .to_vec1::<f64>()?,
             );
         }
-        Ok(Table::new(values, components + 1).into())
+        Ok(Table::new(values, columns + 1).into())
     }
 
-    /// ō + V y of coefficients `[N, K]`, in their type; a residual beside them is left out. `[N, D]`
+    /// ō + V y of coefficients `[N, F K]`, in their type; a residual beside them is left out. `[N, D]`
     pub fn expanded(&self, coefficients: &Tensor) -> Result<Tensor> {
-        let coefficients = &coefficients.narrow(1, 0, self.directions.dim(1)?)?;
-        let dtype = coefficients.dtype();
-        let spread = coefficients.matmul(&self.directions.to_dtype(dtype)?.t()?)?;
-        Ok(spread.broadcast_add(&self.mean.to_dtype(dtype)?)?)
+        let (n, dtype) = (coefficients.dim(0)?, coefficients.dtype());
+        let own = coefficients.narrow(1, 0, self.coefficients())?.contiguous()?;
+        let own = own.reshape((n * self.frames, ()))?; // [N F, K]
+        let spread = own.matmul(&self.directions.to_dtype(dtype)?.t()?)?;
+        let frames = spread
+            .broadcast_add(&self.mean.to_dtype(dtype)?)?
+            .reshape((n, self.frames, ()))?;
+        Ok(frames.transpose(1, 2)?.contiguous()?.flatten_from(1)?)
     }
+}
+
+/// The frames of observations `[N, D]`, whose numbers of all frames are beside each other, as rows. `[N F, D / F]`
+fn by_frame(rows: &Tensor, frames: usize) -> Result<Tensor> {
+    if frames == 1 {
+        return Ok(rows.clone());
+    }
+    let n = rows.dim(0)?;
+    let frames = rows.reshape((n, (), frames))?.transpose(1, 2)?.contiguous()?;
+    Ok(frames.flatten_to(1)?)
 }
 
 /// An orthonormal basis of the columns of `z` `[D, K]`, in its type: z G^(−1/2) with G = zᵀ z, twice, since G is rounded.

@@ -31,16 +31,28 @@ fn log_joint(model: &dyn Model, theta: &Parameters, rows: &Dataset, paths: &Tens
 /// A linear emission in K components is one of all pixels with the matrix V C and the offset ō + V d.
 #[test]
 fn principal_components_lose_no_likelihood() {
-    let train = splits(IMAGES).train;
+    lose_no_likelihood(IMAGES, 256, 1);
+    lose_no_likelihood(
+        "source = 'exploration'\nenvironment = 'pendulum'\ntrain = 40\nlength = 5",
+        4608,
+        2,
+    );
+}
+
+/// The same for images of this many numbers and frames.
+fn lose_no_likelihood(data: &str, width: usize, frames: usize) {
+    let train = splits(data).train;
     let (reduced, own, components) = built(&format!("{WHOLE}\nprincipal_components = 3"), &train);
     let (whole, other, pixels) = built(WHOLE, &train);
-    assert_eq!([components.observed.columns(), pixels.observed.columns()], [4, 256]);
-    let expanded = |rows: &[f64]| {
-        let rows = Tensor::from_slice(rows, (rows.len() / 4, 4), &Device::Cpu).expect("rows");
-        reduced.expanded(&rows).expect("images").expect("a basis")
-    };
-    let mean = expanded(&[0.0; 4]); // ō [1, D]
-    let basis = expanded(&[1.0, 0.0, 0.0, 9.0, 0.0, 1.0, 0.0, 9.0, 0.0, 0.0, 1.0, 9.0]);
+    let count = 3 * frames;
+    assert_eq!(
+        [components.observed.columns(), pixels.observed.columns()],
+        [count + 1, width]
+    );
+    let expanded = |rows: Tensor| reduced.expanded(&rows).expect("images").expect("a basis");
+    let mean = expanded(Tensor::zeros((1, count + 1), DType::F64, &Device::Cpu).expect("a row")); // ō [1, D]
+    let units = Tensor::eye(count, DType::F64, &Device::Cpu).and_then(|own| own.pad_with_zeros(1, 0, 1));
+    let basis = expanded(units.expect("rows"));
     let basis = basis.broadcast_sub(&mean).expect("V"); // Vᵀ [3, D]
     let product = |matrix: &Tensor| basis.t().and_then(|v| v.matmul(matrix)).expect("a product");
     let own_offset = own.get("emission.offset").expect("d");

@@ -96,9 +96,8 @@ fn the_least_squares_start_moves_by_the_inputs() {
     assert!((square / (2.0 * means.len() as f64) - 9.0).abs() < 1e-6);
     let mut scales = Vec::new();
     for (t, pair) in means.windows(2).enumerate().filter(|(t, _)| t % 6 != 5) {
-        for j in 0..2 {
-            scales.push((pair[1][j] - pair[0][j]) / inputs.value(t, j));
-        }
+        let moves = pair[1].iter().zip(&pair[0]).map(|(after, before)| after - before);
+        scales.extend(moves.enumerate().map(|(j, moved)| moved / inputs.value(t, j)));
     }
     let first = scales[0];
     assert!(
