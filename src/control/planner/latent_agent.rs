@@ -6,11 +6,12 @@
 //! rest, so that a family that sees velocities sees that there is none.
 //!
 //! With `remembers_refused`, an action is called refused if the encoded observation did not move although the model said it
-//! would: by less than a fifth of the predicted distance, after an action of at least a tenth of half its range. Until
-//! the observation moves, first actions near it are excluded.
+//! would: by less than a fifth of the predicted distance, after an action of at least a tenth of half its range. For the rest
+//! of the episode, first actions near it are excluded wherever the state is within half the predicted distance of where it was
+//! refused.
 
 use super::encoder::Encoder;
-use super::latent::{Cost, Goal, Latent, is_near};
+use super::latent::{Cost, Goal, Latent};
 use super::transitions::Transitions;
 use super::{Planner, Plans};
 use crate::Result;
@@ -22,6 +23,8 @@ use std::collections::VecDeque;
 
 /// The share of the predicted distance below which an observation did not move.
 const UNMOVED: f64 = 0.2;
+/// The share of the predicted distance within which a state is where an action was refused.
+const REACH: f64 = 0.5;
 /// The smallest action, in units of half the range, that can be refused.
 const SMALLEST: f64 = 0.1;
 
@@ -114,8 +117,16 @@ struct Memory {
     actions: VecDeque<Vec<f64>>,
     /// The encoded state before the last action, and where the action should have led.
     expected: Option<(Vec<f64>, Vec<f64>)>,
-    /// Actions refused at the present state.
-    refused: Vec<Vec<f64>>,
+    /// Actions that were refused.
+    refused: Vec<Refused>,
+}
+
+/// An action that was refused, and where: within `reach` of `state`.
+#[derive(Debug, Clone, PartialEq)]
+struct Refused {
+    state: Vec<f64>,
+    reach: f64,
+    action: Vec<f64>,
 }
 
 struct LatentActing<'a> {
@@ -154,7 +165,8 @@ impl Acting for LatentActing<'_> {
         for ((memory, seen), stream) in self.memories.iter_mut().zip(seen(episodes)).zip(&self.streams) {
             states.push(memory.encoded(agent, seen, stream, self.step)?);
         }
-        let refused: Vec<Vec<Vec<f64>>> = self.memories.iter().map(|memory| memory.refused.clone()).collect();
+        let at = self.memories.iter().zip(&states);
+        let refused: Vec<Vec<Vec<f64>>> = at.map(|(memory, state)| memory.refused_at(state)).collect();
         let latent = Latent {
             transitions: &agent.transitions,
             controls: &agent.controls,
@@ -205,21 +217,36 @@ impl Memory {
         Ok(state)
     }
 
-    /// Adds `action` to the refused ones if the state did not move from `before` although it was expected to; forgets all
-    /// if it moved.
+    /// Adds `action` to the refused ones if the state did not move from `before` although it was expected to.
     fn remember(&mut self, controls: &[Control], [before, expected, now]: [&[f64]; 3], action: Vec<f64>) {
-        let distance = |a: &[f64]| a.iter().zip(before).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
         let units = action
             .iter()
             .zip(controls)
             .map(|(u, own)| u / (0.5 * (own.high - own.low)));
         let is_action = units.map(|u| u * u).sum::<f64>().sqrt() >= SMALLEST;
-        match is_action && distance(now) < UNMOVED * distance(expected) {
-            true if !self.refused.iter().any(|other| is_near(controls, other, &action)) => self.refused.push(action),
-            true => {}
-            false => self.refused.clear(),
+        let predicted = distance(expected, before);
+        if is_action && distance(now, before) < UNMOVED * predicted {
+            self.refused.push(Refused {
+                state: before.to_vec(),
+                reach: REACH * predicted,
+                action,
+            });
         }
     }
+
+    /// The actions that were refused at this state, or near it.
+    fn refused_at(&self, state: &[f64]) -> Vec<Vec<f64>> {
+        let here = self
+            .refused
+            .iter()
+            .filter(|own| distance(&own.state, state) < own.reach);
+        here.map(|own| own.action.clone()).collect()
+    }
+}
+
+/// The Euclidean distance over the numbers that both have.
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
 }
 
 #[cfg(test)]

@@ -142,21 +142,22 @@ fn the_cost_in_units_of_actions_undoes_the_gain() {
 }
 
 #[test]
-fn an_action_after_which_nothing_moved_is_excluded_until_something_moves() {
+fn an_action_after_which_nothing_moved_is_excluded_near_that_state() {
     let controls = Planar::default().action();
     let mut memory = Memory::default();
     let (before, expected) = ([1.0, 1.0], [2.0, 1.0]);
     let mut remember = |now: [f64; 2], action: [f64; 2]| {
         memory.remember(&controls, [&before, &expected, &now], action.to_vec());
-        memory.refused.clone()
+        memory.refused_at(&before)
     };
     assert_eq!(remember([1.1, 1.0], [3.0, 0.0]), [[3.0, 0.0]]);
+    // The state moved; what is hardly an action.
+    assert_eq!(remember([1.4, 1.0], [3.0, 3.0]).len(), 1);
+    assert_eq!(remember([1.0, 1.0], [0.1, 0.1]).len(), 1);
     assert_eq!(remember([1.0, 1.1], [0.0, -3.0]), [[3.0, 0.0], [0.0, -3.0]]);
-    // One like it, and one that is hardly an action, add nothing new.
-    assert_eq!(remember([1.0, 1.0], [2.9, 0.1]).len(), 2);
-    assert!(remember([1.0, 1.0], [0.1, 0.1]).is_empty());
-    assert_eq!(remember([1.0, 1.0], [3.0, 3.0]).len(), 1);
-    assert!(remember([1.4, 1.0], [3.0, 3.0]).is_empty());
+    // Within half of the predicted distance of 1.
+    assert_eq!(memory.refused_at(&[1.3, 1.3]).len(), 2);
+    assert!(memory.refused_at(&[1.6, 1.0]).is_empty());
 
     let case = case(
         "environment = 'planar'\ntrain = 60\ntest = 20",

@@ -33,8 +33,8 @@ pub struct ControlConfig {
     /// Observations that the posterior is given in every step, with the actions between them.
     #[schemars(range(min = 1, max = 1000))]
     pub window: usize,
-    /// Whether actions after which the observation did not move, although the model said it would, are excluded until it
-    /// moves.
+    /// Whether actions after which the observation did not move, although the model said it would, are excluded near that
+    /// state for the rest of the episode.
     pub remembers_refused: bool,
 }
 
