@@ -22,7 +22,7 @@ pub use batches::Batches;
 pub use dataset::Dataset;
 pub use field::Field;
 pub use file::{Rows, SharedFile};
-pub use generator::{Demonstrations, Exploration, GeneratorKind};
+pub use generator::{Demonstrations, GeneratorKind};
 pub use source::{DataConfig, Source};
 pub use splits::Splits;
 pub use standardize::Standardization;

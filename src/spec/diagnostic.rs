@@ -43,7 +43,7 @@ pub struct Diagnostic {
 const LONGEST_MESSAGE: usize = 500;
 
 /// The longest help or note, in characters: some list the names of all keys or metrics.
-const LONGEST_HELP: usize = 2000;
+const LONGEST_HELP: usize = 4000;
 
 /// The longest piece of a value that a message repeats, in characters.
 const LONGEST_VALUE: usize = 60;

@@ -196,6 +196,8 @@ impl Memory {
     /// The encoded present, with this observation; remembers the last action if it was refused.
     fn encoded(&mut self, agent: &LatentAgent, seen: Vec<f64>, stream: &Stream, step: u64) -> Result<Vec<f64>> {
         let columns = seen.len();
+        // A window of one observation has no action in it.
+        let last = self.actions.back().cloned();
         self.observations.push_back(seen);
         while self.observations.len() > agent.window {
             self.observations.pop_front();
@@ -203,7 +205,6 @@ impl Memory {
         while self.actions.len() + 1 > self.observations.len() {
             self.actions.pop_front();
         }
-        let last = self.actions.back().cloned();
         let observed: Vec<f64> = self.observations.iter().flatten().copied().collect();
         let mut actions: Vec<f64> = self.actions.iter().flatten().copied().collect();
         actions.extend(agent.controls.iter().map(|own| 0.5 * (own.low + own.high)));

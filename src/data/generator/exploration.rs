@@ -10,9 +10,9 @@
 //!   uniform between their bounds; an environment with discrete actions rounds them.
 
 use super::GeneratorKind;
-use crate::environment::EnvironmentConfig;
+use crate::environment::{EnvironmentConfig, EnvironmentKind};
 use crate::error::Fault;
-use crate::kind::{Declared, Example};
+use crate::kind::{Chosen, Declared, Example};
 use crate::math::streams::Streams;
 use latent_lab_envs::{Control, Declaration, Generator, ImageDeclaration, ImageShape, Observations, Points};
 use rand::{Rng, RngExt};
@@ -105,6 +105,10 @@ impl Declared for Exploration {
 }
 
 impl GeneratorKind for Exploration {
+    fn explored(&self) -> Option<Chosen<dyn EnvironmentKind>> {
+        Some(self.environment.chosen.clone())
+    }
+
     /// Settings of the environment that data do not show, such as the start of an episode.
     fn unused(&self) -> Option<Fault> {
         let name = self.environment.chosen.name();

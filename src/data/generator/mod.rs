@@ -70,6 +70,11 @@ pub trait GeneratorKind: envs::Generator + Debug {
         None
     }
 
+    /// The environment that its rows explore, with its settings.
+    fn explored(&self) -> Option<Chosen<dyn EnvironmentKind>> {
+        None
+    }
+
     /// Whether its observed columns are 0 and 1.
     fn is_binary(&self) -> bool {
         false

@@ -2,7 +2,7 @@
 
 use super::{BoundsConfig, ControlConfig, EstimatorConfig, ForecastConfig, RolloutConfig};
 use crate::Result;
-use crate::data::{DataConfig, Exploration, GeneratorKind, Source};
+use crate::data::{DataConfig, GeneratorKind, Source};
 use crate::environment::EnvironmentKind;
 use crate::kind::Chosen;
 use crate::model::{LikelihoodKind, ModelConfig};
@@ -67,8 +67,7 @@ impl Tables<'_> {
     /// of the exploration, if it is of the same environment.
     pub fn controlled(&self) -> Option<Chosen<dyn EnvironmentKind>> {
         let control = self.evaluation.control.as_ref()?;
-        let explored = self.data.source.get::<Exploration>();
-        let explored = explored.map(|exploration| exploration.environment.chosen);
+        let explored = self.data.source.generator().and_then(GeneratorKind::explored);
         match &control.environment {
             Some(named) => Some(named.with_settings_of(explored)),
             None => explored,
