@@ -151,7 +151,8 @@ fn orthonormal(z: &Tensor) -> Result<Tensor> {
             .iter()
             .map(|value| value.max(f64::MIN_POSITIVE).sqrt().recip())
             .collect();
-        z = z.matmul(&vectors)?.broadcast_mul(&Tensor::new(scales, &Device::Cpu)?)?;
+        let scales = Tensor::new(scales, &Device::Cpu)?;
+        z = z.matmul(&vectors.broadcast_mul(&scales)?.matmul(&vectors.t()?)?)?;
     }
     Ok(z.to_dtype(dtype)?)
 }
