@@ -152,7 +152,7 @@ impl Filter {
                 };
                 increment = (increment + ratio)?;
             }
-            log_weights = (log_weights + increment.reshape((b, n))?)?;
+            log_weights = with_numbers(&(log_weights + increment.reshape((b, n))?)?)?;
             let chosen = match t + 1 < steps {
                 true => self.resampled(&log_weights, generator)?,
                 false => None,
@@ -177,8 +177,10 @@ impl Filter {
                     None => own,
                 });
             }
-            let keep = mask.affine(-1.0, 1.0)?.unsqueeze(1)?;
-            log_weights = (log_weights.broadcast_mul(&keep)? + (mask.unsqueeze(1)? * even)?.broadcast_as((b, n))?)?;
+            // Chosen, not multiplied: a weight of 0 has the logarithm −∞.
+            let is_new = mask.unsqueeze(1)?.broadcast_as((b, n))?.ne(0.0)?;
+            let equal = Tensor::full(even, (b, n), &device)?.to_dtype(dtype)?;
+            log_weights = is_new.where_cond(&equal, &log_weights)?;
             carried = Some(Carried {
                 state: now.state.index_select(&ancestors, 0)?,
                 deterministic: match now.deterministic {
@@ -240,6 +242,14 @@ impl Filter {
             is_resampled,
         }))
     }
+}
+
+/// Logarithms of weights, with −∞ for those that are not a number: of a particle that left the range of its numbers, the
+/// density is not known. An estimate without it errs to the low side.
+fn with_numbers(log_weights: &Tensor) -> Result<Tensor> {
+    let is_number = log_weights.eq(log_weights)?;
+    let nothing = (log_weights.zeros_like()? + f64::NEG_INFINITY)?;
+    Ok(is_number.where_cond(log_weights, &nothing)?)
 }
 
 struct Resampled {

@@ -34,13 +34,13 @@ impl Default for BoundsConfig {
     }
 }
 
-const BOUND_MODEL: &str =
-    "a `latent_gaussian` with a recognition network, or with more latent dimensions than a grid can cover";
+const BOUND_MODEL: &str = "a `latent_gaussian` or a model of sequences with a recognition network whose draws have a density, \
+                           or a `latent_gaussian` with more latent dimensions than a grid can cover";
 
 const HAS_BOUND: Condition = Condition {
     what: "another kind of likelihood than this model has",
     write: "`{likelihood}`",
-    holds: has_bound,
+    holds: |tables| has_bound(tables) || has_bound_of_paths(tables),
 };
 
 const NETWORK: Condition = Condition {
@@ -48,6 +48,9 @@ const NETWORK: Condition = Condition {
     write: "`amortised`",
     holds: |tables| has_density(tables.posterior, tables.model.abilities().is_sequential()),
 };
+
+/// The bound of the validation rows, which costs draws in every evaluation.
+const VALIDATION_BOUND: &str = "validation/log_likelihood_bound";
 
 /// The parts whose evidence lower bound is computed.
 const ONE_PART: &[DataPart] = &[TRAIN_WITHOUT_TEST, TEST];
@@ -161,7 +164,7 @@ impl Family for Bounds {
 
     fn faults(&self, tables: &Tables, shape: Option<&Shape>) -> Vec<Fault> {
         let is_default = tables.evaluation.bounds == BoundsConfig::default();
-        if is_default || shape.is_none() || has_bound(tables) || has_bound_of_paths(tables) {
+        if is_default || shape.is_none() || (HAS_BOUND.holds)(tables) {
             return Vec::new();
         }
         vec![Fault::unused(
@@ -180,8 +183,11 @@ struct Computation<'a>(Evaluation<'a>);
 
 impl Evaluator for Computation<'_> {
     fn after_part(&mut self, part: &Part, found: &mut Found) -> Result<()> {
-        let is_bound = self.0.job.model.likelihood() == LikelihoodKind::Bound;
-        if is_bound && part.name == VALIDATION.name {
+        let Evaluation { job, .. } = self.0;
+        let is_bound = job.model.likelihood() == LikelihoodKind::Bound;
+        let is_asked =
+            || !job.evaluation.metrics.is_empty() && job.evaluation.asks_for(|name| name == VALIDATION_BOUND);
+        if part.name == VALIDATION.name && (is_bound || is_asked()) {
             measure(&self.0, part)?.report_tight(part, found);
         }
         Ok(())
@@ -196,7 +202,7 @@ impl Evaluator for Computation<'_> {
             return Ok(());
         };
         let bounds = measure(&self.0, part)?;
-        if matches!(model.latent(), Latent::Continuous(_)) {
+        if of_paths || matches!(model.latent(), Latent::Continuous(_)) {
             bounds.report_tight(part, found);
         }
         if has_network {

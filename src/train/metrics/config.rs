@@ -34,6 +34,15 @@ pub struct EvaluationConfig {
     pub control: Option<ControlConfig>,
 }
 
+impl EvaluationConfig {
+    /// Whether the comparison names a metric of these names, or names none at all. A metric that costs much is computed only
+    /// then.
+    pub fn asks_for(&self, is_meant: impl Fn(&str) -> bool) -> bool {
+        let is_named = |name: &String| super::find(name).is_some_and(|metric| is_meant(&metric.name));
+        self.metrics.is_empty() || self.metrics.iter().any(is_named)
+    }
+}
+
 /// The tables of an experiment of which metrics need something.
 #[derive(Debug, Clone, Copy)]
 pub struct Tables<'a> {

@@ -151,6 +151,13 @@ const METRICS: &[Declared] = &[
     },
 ];
 
+/// What a particle estimate consists of.
+const ESTIMATED: [&str; 3] = [
+    "log_likelihood_estimate",
+    "log_likelihood_standard_error",
+    "log_likelihood_bias",
+];
+
 /// The family.
 pub(super) struct Likelihood;
 
@@ -191,11 +198,9 @@ impl Computation<'_> {
     /// nothing, and where training stops by it.
     fn is_estimated(&self, part: &Part) -> bool {
         let job = self.evaluation.job;
-        let own = part.metric("log_likelihood_");
-        let is_named = |name: &String| super::find(name).is_some_and(|metric| metric.name.starts_with(&own));
+        let own = ESTIMATED.map(|name| part.metric(name));
         let stops = job.training.adam().is_some_and(|adam| adam.early_stopping.is_some());
-        let named = &job.evaluation.metrics;
-        named.is_empty() || named.iter().any(is_named) || part.name == VALIDATION.name && stops
+        job.evaluation.asks_for(|name| own.iter().any(|own| own == name)) || part.name == VALIDATION.name && stops
     }
 
     fn is_approximated(&self, part: &Part) -> bool {
@@ -245,8 +250,8 @@ impl Evaluator for Computation<'_> {
                 let steps = part.data.total_weight();
                 found.push(name, part.log_density(estimate.value / steps));
                 let error = estimate.standard_error / steps;
-                found.push(part.metric("log_likelihood_standard_error"), error);
-                found.push(part.metric("log_likelihood_bias"), estimate.bias / steps);
+                found.push(part.metric(ESTIMATED[1]), error);
+                found.push(part.metric(ESTIMATED[2]), estimate.bias / steps);
             }
             LikelihoodKind::Estimate | LikelihoodKind::Bound => {}
         }

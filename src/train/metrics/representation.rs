@@ -17,7 +17,7 @@ mod tests;
 
 use super::forecast::SEQUENCES;
 use super::metric::TEST_ROWS;
-use super::{Condition, Declared, Family, Metric, Tables};
+use super::{Condition, Declared, EvaluationConfig, Family, Metric, Tables};
 use crate::Result;
 use crate::data::source::Shape;
 use crate::data::{Dataset, GeneratorKind};
@@ -149,7 +149,18 @@ const fn of_neighbours(name: &'static str) -> Variant {
     }
 }
 
-const VARIANTS: [Variant; 8] = [
+impl Variant {
+    /// Whether the comparison names one of its metrics.
+    fn is_asked(&self, evaluation: &EvaluationConfig) -> bool {
+        let is_own = |name: &str| {
+            let whole = split(name).map_or(name, |(whole, _)| whole);
+            whole == self.name || Some(whole) == self.smallest
+        };
+        evaluation.asks_for(is_own)
+    }
+}
+
+static VARIANTS: [Variant; 8] = [
     Variant {
         smallest: Some("test/linear_r2_smallest"),
         ..variant("test/linear_r2", regression::linear)
@@ -268,7 +279,11 @@ impl Family for Representation {
         let Some(test) = known.filter(|test| test.lengths.is_some() && job.objective.needs_posterior()) else {
             return Ok(Vec::new());
         };
-        shares(test, &latents::infer(job, trained, test)?, &columns(tables))
+        let variants: Vec<&Variant> = VARIANTS.iter().filter(|own| own.is_asked(job.evaluation)).collect();
+        if variants.is_empty() {
+            return Ok(Vec::new());
+        }
+        shares(test, &latents::infer(job, trained, test)?, &columns(tables), &variants)
     }
 }
 
@@ -280,23 +295,28 @@ fn has_one_sequence(tables: &Tables) -> bool {
     longest.is_some_and(|longest| longest >= steps)
 }
 
-/// All metrics of the latent states of `test`, whose true state has these columns. A variant whose latent states are not
+/// The metrics of the latent states of `test`, whose true state has these columns. A variant whose latent states are not
 /// all finite, or that has no step left to fit or to score, has none.
-fn shares(test: &Dataset, inferred: &Inferred, columns: &[String]) -> Result<Vec<(String, f64)>> {
+fn shares(
+    test: &Dataset,
+    inferred: &Inferred,
+    columns: &[String],
+    variants: &[&Variant],
+) -> Result<Vec<(String, f64)>> {
     let (lengths, states) = (test.lengths.as_deref().unwrap_or_default(), test.states.as_ref());
     let (Some(states), false) = (states, test.is_empty()) else {
         return Ok(Vec::new());
     };
     let widths = (inferred.means.len() / test.observed.rows(), states.columns());
     let mut metrics = Vec::new();
-    for Variant {
+    for &&Variant {
         name,
         smallest,
         predictor,
         of_samples,
         skipped,
         most,
-    } in VARIANTS
+    } in variants
     {
         let latents = if of_samples { &inferred.samples } else { &inferred.means };
         let [fitted, scored] = halves(lengths, skipped).map(|steps| {

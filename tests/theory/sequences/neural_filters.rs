@@ -71,6 +71,25 @@ fn the_estimates_of_filters_are_unbiased_on_the_scale_of_the_likelihood() {
     }
 }
 
+/// x ↦ x − x³ throws distant particles out of the range of numbers within a few steps: to ±∞, then to no number at all. Their
+/// weight is 0, before and after resampling, and the others go on.
+#[test]
+fn particles_that_leave_the_range_of_numbers_lose_their_weight() {
+    const EXPLODING: &str = "kind = 'neural_ssm'\nstates = 1\ninitial_variances = { fixed = [4.0] }\n\
+                             transition = { kind = 'formula', formulas = ['x1 - x1^3'] }";
+    for below in [0.0, 0.5, 1.0] {
+        let posterior = toml::from_str("kind = 'prior'").expect("a posterior");
+        let case = Neural::of_data(EXPLODING, posterior, "source = 'lgssm'\nlength = 12\ntrain = 48");
+        let objective = format!("kind = 'fivo'\nparticles = 200\nresample_below = {below}");
+        for (sequence, value) in numbers(&case.values(&case.theta, &objective, 1))
+            .into_iter()
+            .enumerate()
+        {
+            assert!(value.is_finite(), "sequence {sequence}: {value}");
+        }
+    }
+}
+
 #[test]
 fn the_gradient_of_a_filter_is_that_of_finite_differences() {
     // Of a filter that never resamples: ancestors jump with the parameters.

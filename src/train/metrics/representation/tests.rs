@@ -24,6 +24,27 @@ fn at(metrics: &[(String, f64)], name: &str) -> f64 {
     found.unwrap_or_else(|| panic!("no {name} in {metrics:?}")).1
 }
 
+/// Every variant.
+fn all() -> Vec<&'static Variant> {
+    VARIANTS.iter().collect()
+}
+
+#[test]
+fn a_search_for_neighbours_is_made_where_the_comparison_asks_for_one() {
+    let asked = |metrics: &[&str]| -> Vec<&str> {
+        let evaluation = EvaluationConfig {
+            metrics: metrics.iter().map(|name| (*name).to_owned()).collect(),
+            ..EvaluationConfig::default()
+        };
+        let own = VARIANTS.iter().filter(|variant| variant.is_asked(&evaluation));
+        own.map(|variant| variant.name).collect()
+    };
+    assert_eq!(asked(&[]).len(), VARIANTS.len());
+    assert_eq!(asked(&["test/elbo", "linear_r2[x1]"]), ["test/linear_r2"]);
+    assert_eq!(asked(&["test/nearest_r2_smallest"]), ["test/nearest_r2"]);
+    assert!(asked(&["test/elbo"]).is_empty());
+}
+
 /// Slope and intercept of one latent dimension: cov(x, y) / var(x), ȳ − slope x̄.
 #[test]
 fn a_linear_fit_of_one_dimension_has_the_textbook_slope_and_intercept() {
@@ -126,7 +147,7 @@ fn a_twisted_state_has_a_low_linear_and_a_high_nearest_share() {
         means: circle.clone(),
         samples: circle,
     };
-    let metrics = shares(&test, &inferred, &columns_of(&["twisted"])).expect("shares");
+    let metrics = shares(&test, &inferred, &columns_of(&["twisted"]), &all()).expect("shares");
     near(at(&metrics, "test/linear_r2"), 0.0, 0.02);
     near(at(&metrics, "test/nearest_r2"), 1.0, 0.002);
     assert_eq!(
@@ -147,7 +168,7 @@ fn what_is_scored_is_never_fitted() {
         means: latents.clone(),
         samples: latents,
     };
-    let metrics = shares(&test, &inferred, &columns_of(&["x1"])).expect("shares");
+    let metrics = shares(&test, &inferred, &columns_of(&["x1"]), &all()).expect("shares");
     near(at(&metrics, "test/linear_r2"), -3.0, 1e-12);
     near(at(&metrics, "test/linear_r2_smallest"), -3.0, 1e-12);
 }
@@ -164,7 +185,7 @@ fn first_steps_and_samples_have_shares_of_their_own() {
         .collect();
     let samples = states.iter().zip(&noise).map(|(a, b)| a + b).collect();
     let test = test_rows(states, vec![length; count]);
-    let metrics = shares(&test, &Inferred { means, samples }, &columns_of(&["x1"])).expect("shares");
+    let metrics = shares(&test, &Inferred { means, samples }, &columns_of(&["x1"]), &all()).expect("shares");
     near(at(&metrics, "test/linear_r2_after_three_steps"), 1.0, 1e-12);
     // ŷ = (6/9) z: the share of (2/3)² of the variance.
     near(at(&metrics, "test/linear_r2"), 4.0 / 9.0, 0.05);
@@ -180,7 +201,7 @@ fn latents_that_are_not_finite_and_halves_without_steps_have_no_shares() {
         samples: vec![1.0, 2.0, 3.0, 5.0],
     };
     let names = |inferred: &Inferred| -> Vec<String> {
-        let metrics = shares(&test, inferred, &columns_of(&["x1"])).expect("shares");
+        let metrics = shares(&test, inferred, &columns_of(&["x1"]), &all()).expect("shares");
         metrics
             .into_iter()
             .map(|(name, _)| name)
@@ -222,8 +243,8 @@ fn a_column_is_a_metric_with_texts_of_its_own() {
         assert!(find(name).is_none(), "{name}");
     }
     // What is computed is declared.
-    for Variant { name, smallest, .. } in VARIANTS {
-        assert!(METRICS.iter().any(|metric| metric.name == name), "{name}");
+    for Variant { name, smallest, .. } in &VARIANTS {
+        assert!(METRICS.iter().any(|metric| metric.name == *name), "{name}");
         assert!(smallest.is_none_or(|name| METRICS.iter().any(|metric| metric.name == name)));
     }
 }
