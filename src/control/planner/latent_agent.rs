@@ -6,7 +6,7 @@
 //! rest, so that a family that sees velocities sees that there is none.
 //!
 //! With `remembers_refused`, an action is called refused if the encoded observation did not move although the model said it
-//! would: by less than a fifth of the predicted distance, after an action of at least a tenth of half its range. For the rest
+//! would: by less than a twentieth of the predicted distance, after an action of at least 0.3 of half its range. For the rest
 //! of the episode, first actions near it are excluded wherever the state is within half the predicted distance of where it was
 //! refused.
 
@@ -22,11 +22,11 @@ use latent_lab_envs::{Control, Episodes, Frames, Observations};
 use std::collections::VecDeque;
 
 /// The share of the predicted distance below which an observation did not move.
-const UNMOVED: f64 = 0.2;
+const UNMOVED: f64 = 0.05;
 /// The share of the predicted distance within which a state is where an action was refused.
 const REACH: f64 = 0.5;
 /// The smallest action, in units of half the range, that can be refused.
-const SMALLEST: f64 = 0.1;
+const SMALLEST: f64 = 0.3;
 
 /// A trained model with a planner.
 #[derive(Debug)]

@@ -3,6 +3,10 @@
 //! Of all linear maps W, `min_W Σ_t |u_t − W (o_{t+1} − o_t)|² + λ |W|²` is the one under which the state moves by the input,
 //! x_{t+1} ≈ x_t + u_t: the encoder of a model whose transition is that. It needs one solve and no labels. A network that
 //! starts at random folds a plane of images; one that starts here does not.
+//!
+//! A pixel that is hardly ever lit in the data has a weight near 0 by the ridge alone, and what is seen there is placed far
+//! off. The penalty μ Σ |w_{i−1} − 2 w_i + w_{i+1}|² along the rows and columns of an image lets its weight continue those of
+//! its neighbours.
 
 use super::SequenceKeys;
 use super::networks::{GATE, START};
@@ -32,6 +36,10 @@ pub struct LeastSquaresKeys {
     /// λ, relative to the mean eigenvalue of Σ_t (o_{t+1} − o_t) (o_{t+1} − o_t)ᵀ.
     #[schemars(range(min = 1e-9, max = 1e3))]
     pub ridge: f64,
+    /// μ, relative to the same: of the squared second differences of W along the rows and columns of each frame. Only of
+    /// images.
+    #[schemars(range(min = 0, max = 1e3))]
+    pub roughness: f64,
     /// The root mean square of the states at the start, over steps and dimensions. W is scaled to it.
     #[schemars(range(min = 1e-6, max = 1e6))]
     pub deviation: f64,
@@ -44,6 +52,7 @@ impl Default for LeastSquaresKeys {
     fn default() -> Self {
         Self {
             ridge: 2e-3,
+            roughness: 0.0,
             deviation: 4.0,
             frozen: 0.3,
         }
@@ -54,6 +63,39 @@ impl Default for LeastSquaresKeys {
 const WIDEST: usize = 6000;
 /// Sequences that are read at once.
 const SEQUENCES: usize = 64;
+
+impl LeastSquaresKeys {
+    /// Pixels next to each other, as numbers of `width` features; none if W may be rough.
+    fn triples(&self, train: &Dataset, width: usize) -> Result<Vec<[usize; 3]>> {
+        if self.roughness == 0.0 {
+            return Ok(Vec::new());
+        }
+        let image = train
+            .observed
+            .image()
+            .filter(|shape| shape.iter().product::<usize>() == width);
+        let [rows, columns, frames] = image.ok_or_else(|| {
+            Error::Data(
+                "`posterior.initial_values.roughness` is of the weights of neighbouring pixels, and q does not see the pixels of \
+                 an image: remove it, or `model.principal_components`"
+                    .into(),
+            )
+        })?;
+        let at = |row: usize, column: usize, frame: usize| (row * columns + column) * frames + frame;
+        let mut triples = Vec::new();
+        for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+            for frame in 0..frames {
+                if row + 2 < rows {
+                    triples.push([0, 1, 2].map(|step| at(row + step, column, frame)));
+                }
+                if column + 2 < columns {
+                    triples.push([0, 1, 2].map(|step| at(row, column + step, frame)));
+                }
+            }
+        }
+        Ok(triples)
+    }
+}
 
 impl InitialValues {
     fn keys(&self) -> &LeastSquaresKeys {
@@ -85,6 +127,7 @@ impl InitialValues {
             &flat(&sums.with_inputs)?,
             width,
             keys.ridge,
+            (keys.roughness, &keys.triples(train, width)?),
         );
         let weight = solved.ok_or_else(|| {
             Error::Data(
