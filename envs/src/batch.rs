@@ -7,7 +7,9 @@
 
 use rand::Rng;
 
-use crate::{Budget, Collected, Control, Environment, Expert, Frames, ImageShape, Images, Yardsticks, collect};
+use crate::{
+    Budget, Collected, Control, Environment, Expert, Frames, ImageShape, Images, Portrait, Yardsticks, collect,
+};
 
 /// What E episodes show as numbers. Their images are [`Episodes::images`].
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +55,8 @@ pub struct ImageDeclaration {
     pub true_state: Vec<&'static str>,
     /// The numbers of an action in data.
     pub exploration: Vec<Control>,
+    /// How a trajectory of true states is drawn.
+    pub portrait: Portrait,
     /// How data are collected by default.
     pub budget: Budget,
 }
@@ -240,6 +244,7 @@ impl<E: Environment> Task for E {
             shape: images.shape(),
             true_state: observation.iter().copied().take(images.true_state()).collect(),
             exploration: images.exploration(),
+            portrait: images.portrait(),
             budget: images.budget(),
         });
         Declaration {

@@ -23,7 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock, clamped};
-use crate::images::{Budget, ImageShape, Images};
+use crate::images::{Budget, ImageShape, Images, Portrait};
 use crate::numeric::runge_kutta;
 use crate::pendulum::wrapped;
 use crate::render::Canvas;
@@ -247,6 +247,14 @@ impl Images for Cartpole {
 
     fn true_state(&self) -> usize {
         5
+    }
+
+    fn portrait(&self) -> Portrait {
+        Portrait::Phase {
+            sine: 2,
+            cosine: 3,
+            velocity: 4,
+        }
     }
 
     fn budget(&self) -> Budget {

@@ -34,6 +34,38 @@ impl ImageShape {
     }
 }
 
+/// Which numbers of the true state are drawn as a trajectory; they are counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Portrait {
+    /// A place in the image, in pixels.
+    Pixels {
+        /// The number of its row.
+        row: usize,
+        /// The number of its column.
+        column: usize,
+    },
+    /// An angle against its velocity: a phase portrait.
+    Phase {
+        /// The sine of the angle.
+        sine: usize,
+        /// The cosine of the angle.
+        cosine: usize,
+        /// Its velocity, rad/s.
+        velocity: usize,
+    },
+}
+
+impl Portrait {
+    /// Where a state with these numbers is drawn: column and row in pixels, or an angle in rad and its velocity in rad/s.
+    pub fn place(self, numbers: &[f64]) -> (f64, f64) {
+        let at = |index: usize| numbers.get(index).copied().unwrap_or(f64::NAN);
+        match self {
+            Self::Pixels { row, column } => (at(column), at(row)),
+            Self::Phase { sine, cosine, velocity } => (at(sine).atan2(at(cosine)), at(velocity)),
+        }
+    }
+}
+
 /// How data are collected by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
@@ -67,6 +99,9 @@ pub trait Images: Send + Sync {
 
     /// How many of the first numbers of [`Environment::observation`] are the true state. Those that follow are the goal.
     fn true_state(&self) -> usize;
+
+    /// How a trajectory of true states is drawn.
+    fn portrait(&self) -> Portrait;
 
     /// How data are collected by default.
     fn budget(&self) -> Budget;
@@ -137,6 +172,20 @@ pub fn collect<E: Environment>(environment: &E, steps: usize, length: usize, rng
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_portrait_is_a_place_or_a_phase() {
+        let pixels = Portrait::Pixels { row: 0, column: 1 };
+        assert_eq!(pixels.place(&[3.0, 4.0, 9.0]), (4.0, 3.0));
+        let phase = Portrait::Phase {
+            sine: 0,
+            cosine: 1,
+            velocity: 2,
+        };
+        let (angle, velocity) = phase.place(&[1.0, 0.0, -2.0]);
+        assert!((angle - std::f64::consts::FRAC_PI_2).abs() < 1e-15 && velocity == -2.0);
+        assert!(phase.place(&[1.0, 0.0]).1.is_nan());
+    }
 
     #[test]
     fn a_budget_counts_transitions_and_not_steps() {

@@ -55,7 +55,7 @@ pub use environment::{Control, Controller, Environment, Expert, STEPS_IN_GOAL, S
 pub use gaussian_blob::GaussianBlob;
 pub use generator::{Generator, Points, Reference};
 pub use growth::Growth;
-pub use images::{Budget, Collected, Frames, ImageShape, Images, collect};
+pub use images::{Budget, Collected, Frames, ImageShape, Images, Portrait, collect};
 pub use inverse_sinusoid::InverseSinusoid;
 pub use krishnan_linear::KrishnanLinear;
 pub use krishnan_nonlinear::KrishnanNonlinear;

@@ -25,7 +25,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock, clamped};
-use crate::images::{Budget, ImageShape, Images};
+use crate::images::{Budget, ImageShape, Images, Portrait};
 use crate::numeric::runge_kutta;
 use crate::render::Canvas;
 use crate::{Control, Controller, Environment, Expert, Reference, STEPS_IN_GOAL, Step, Yardsticks};
@@ -274,6 +274,14 @@ impl Images for Pendulum {
 
     fn true_state(&self) -> usize {
         3
+    }
+
+    fn portrait(&self) -> Portrait {
+        Portrait::Phase {
+            sine: 0,
+            cosine: 1,
+            velocity: 2,
+        }
     }
 
     fn budget(&self) -> Budget {

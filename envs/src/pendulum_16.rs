@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock, clamped};
-use crate::images::{Budget, ImageShape, Images};
+use crate::images::{Budget, ImageShape, Images, Portrait};
 use crate::numeric::runge_kutta;
 use crate::pendulum::{IN_GOAL, upright_torque, wrapped};
 use crate::render::Canvas;
@@ -197,6 +197,14 @@ impl Images for Pendulum16 {
 
     fn true_state(&self) -> usize {
         3
+    }
+
+    fn portrait(&self) -> Portrait {
+        Portrait::Phase {
+            sine: 0,
+            cosine: 1,
+            velocity: 2,
+        }
     }
 
     fn budget(&self) -> Budget {

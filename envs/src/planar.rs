@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock, clamped};
-use crate::images::{Budget, ImageShape, Images};
+use crate::images::{Budget, ImageShape, Images, Portrait};
 use crate::render::Canvas;
 use crate::{Control, Controller, Environment, Expert, Reference, STEPS_IN_GOAL, Step, Yardsticks};
 
@@ -238,6 +238,10 @@ impl Images for Planar {
 
     fn true_state(&self) -> usize {
         2
+    }
+
+    fn portrait(&self) -> Portrait {
+        Portrait::Pixels { row: 0, column: 1 }
     }
 
     fn budget(&self) -> Budget {

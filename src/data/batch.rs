@@ -113,9 +113,19 @@ impl Batch {
         })
     }
 
+    /// The first steps, `most` at most, of the sequences in `order`.
+    pub fn heads(&self, order: &[usize], most: usize) -> Result<Self> {
+        let lengths = self.lengths.clone().unwrap_or_default();
+        self.select_steps(&lengths, order, most)
+    }
+
     fn select_sequences(&self, lengths: &[usize], order: &[usize]) -> Result<Self> {
+        self.select_steps(lengths, order, usize::MAX)
+    }
+
+    fn select_steps(&self, lengths: &[usize], order: &[usize], most: usize) -> Result<Self> {
         let starts = starts(lengths);
-        let steps = order.iter().flat_map(|&i| starts[i]..starts[i] + lengths[i]);
+        let steps = order.iter().flat_map(|&i| starts[i]..starts[i] + lengths[i].min(most));
         let steps: Vec<u32> = steps.map(|t| t as u32).collect();
         let steps = Tensor::new(steps, self.observed.device())?;
         let pick = |tensor: &Option<Tensor>| tensor.as_ref().map(|t| select_rows(t, &steps)).transpose();
@@ -123,7 +133,7 @@ impl Batch {
             observed: select_rows(&self.observed, &steps)?,
             given: pick(&self.given)?,
             weights: self.weights.as_ref().map(|w| w.narrow(0, 0, order.len())).transpose()?,
-            lengths: Some(order.iter().map(|&i| lengths[i]).collect()),
+            lengths: Some(order.iter().map(|&i| lengths[i].min(most)).collect()),
         })
     }
 

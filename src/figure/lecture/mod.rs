@@ -7,6 +7,7 @@ mod bounds_of_sequences;
 mod clusters;
 mod collapse;
 mod continuous;
+mod control;
 mod density;
 mod digits;
 mod gap;
@@ -159,6 +160,12 @@ pub const FIGURES: &[LectureFigure] = &[
         summary: "a pendulum's state from its images: film strips observed, reconstructed and dreamt, and maps of the latent states",
         experiment: "latent_state_from_images.toml",
         draw: latent_state_from_images::draw,
+    },
+    LectureFigure {
+        name: "control",
+        summary: "the ways of planners through the true state: with a state learnt from images, with the true state, at random",
+        experiment: "../latent_state/planar.toml",
+        draw: control::draw,
     },
     LectureFigure {
         name: "bounds_of_sequences",

@@ -1,6 +1,6 @@
 //! The table `[evaluation]` of an experiment file. Each table inside it is declared by the family of metrics that reads it.
 
-use super::{BoundsConfig, ControlConfig, EstimatorConfig, ForecastConfig, RolloutConfig};
+use super::{BoundsConfig, ControlConfig, EstimatorConfig, ForecastConfig, OpenLoopConfig, RolloutConfig};
 use crate::Result;
 use crate::data::{DataConfig, GeneratorKind, Source};
 use crate::environment::EnvironmentKind;
@@ -24,6 +24,8 @@ pub struct EvaluationConfig {
     pub bounds: BoundsConfig,
     /// Predictions of a model of sequences on the test sequences.
     pub forecast: ForecastConfig,
+    /// Predictions of a model of sequences by its transition alone.
+    pub open_loop: OpenLoopConfig,
     /// Bias and variance of the objective's estimate at the trained parameters.
     pub estimator: EstimatorConfig,
     /// Roll-outs of the trained model as a policy; none without this table.

@@ -19,15 +19,20 @@ mod control;
 mod criteria;
 mod estimator;
 mod forecast;
+mod latents;
 mod likelihood;
 mod metric;
 mod objective;
+mod open_loop;
 mod oracle;
 mod parameters;
 mod prediction;
+mod regression;
 mod representation;
 mod rollout;
 mod state;
+#[cfg(test)]
+mod testing;
 
 pub use bounds::BoundsConfig;
 pub use config::{EvaluationConfig, Tables};
@@ -37,6 +42,7 @@ pub use forecast::{ForecastConfig, prediction_errors};
 pub use likelihood::mean_log_likelihood;
 pub(super) use likelihood::{score, validation};
 pub use metric::{Condition, DataPart, Declared, Metric, with_kinds};
+pub use open_loop::OpenLoopConfig;
 pub use rollout::RolloutConfig;
 
 use super::evaluation::{Evaluation, Found, Part};
@@ -61,6 +67,7 @@ pub const FAMILIES: &[&dyn Family] = &[
     &forecast::Forecast,
     &state::State,
     &representation::Representation,
+    &open_loop::OpenLoop,
     &rollout::Rollout,
     &control::Control,
     &estimator::Estimator,

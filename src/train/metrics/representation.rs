@@ -10,21 +10,21 @@
 //! (the neighbours' only under a shift and a scale of each dimension). Families of q condition x_t on different
 //! observations, often on all of its sequence: these are scores of what was inferred, not predictions.
 
-mod latents;
-mod regression;
 #[cfg(test)]
+#[path = "representation_tests.rs"]
 mod tests;
 
 use super::forecast::SEQUENCES;
+use super::latents::{self, Inferred};
 use super::metric::TEST_ROWS;
+use super::open_loop;
+use super::regression::{self, Predictor, Rows, r_squared};
 use super::{Condition, Declared, EvaluationConfig, Family, Metric, Tables};
 use crate::Result;
 use crate::data::source::Shape;
 use crate::data::{Dataset, GeneratorKind};
 use crate::error::Fault;
 use crate::train::{Job, Trained};
-use latents::Inferred;
-use regression::{Predictor, Rows, r_squared};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -33,13 +33,13 @@ const FIRST_STEPS: usize = 3;
 /// Steps of either half that a search for neighbours takes.
 const MOST_STEPS: usize = 10_000;
 
-const TRUE_STATES: Condition = Condition {
+pub(super) const TRUE_STATES: Condition = Condition {
     what: "a generator that knows its states",
     write: "such a generator as `data.source`, for example `exploration` or `lgssm`",
-    holds: |tables| !columns(tables).is_empty(),
+    holds: |tables| !state_columns(tables).is_empty(),
 };
 
-const POSTERIOR: Condition = Condition {
+pub(super) const POSTERIOR: Condition = Condition {
     what: "an objective that uses a posterior",
     write: "such an objective, for example `elbo`",
     holds: |tables| tables.objective.needs_posterior(),
@@ -198,17 +198,18 @@ static VARIANTS: [Variant; 8] = [
 ];
 
 /// The names of the columns of the true state; none if the data do not know it.
-fn columns(tables: &Tables) -> Vec<String> {
+pub(super) fn state_columns(tables: &Tables) -> Vec<String> {
     let generator = tables.data.source.generator();
     generator.map_or(vec![], |generator: &dyn GeneratorKind| generator.state_names())
 }
 
-/// `test/linear_r2[NAME]` as the name of the variant, with the part before the slash, and the column.
+/// `test/linear_r2[NAME]` as the name of a metric of all columns, with the part before the slash, and the column.
 fn split(name: &str) -> Option<(&'static str, &str)> {
     let (whole, column) = name.strip_suffix(']')?.split_once('[')?;
-    let is_called = |variant: &&Variant| variant.name == whole || variant.name.strip_prefix("test/") == Some(whole);
-    let variant = VARIANTS.iter().find(is_called)?;
-    (!column.is_empty() && !column.contains(['[', ']'])).then_some((variant.name, column))
+    let is_called = |name: &&str| *name == whole || name.strip_prefix("test/") == Some(whole);
+    let mut names = VARIANTS.iter().map(|variant| variant.name).chain([open_loop::STATE]);
+    let of_all = names.find(is_called)?;
+    (!column.is_empty() && !column.contains(['[', ']'])).then_some((of_all, column))
 }
 
 /// The metric `test/linear_r2[NAME]` of one column of the true state, whose names are those of the data. It is made when it
@@ -216,7 +217,8 @@ fn split(name: &str) -> Option<(&'static str, &str)> {
 pub(super) fn of_column(name: &str) -> Option<&'static Metric> {
     static ASKED: Mutex<BTreeMap<String, &'static Metric>> = Mutex::new(BTreeMap::new());
     let (whole, column) = split(name)?;
-    let declared = METRICS.iter().find(|metric| metric.name == whole)?;
+    let mut all = METRICS.iter().chain(open_loop::METRICS);
+    let declared = all.find(|metric| metric.name == whole)?;
     let of_all = declared.metrics().pop()?;
     let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
     let make = || {
@@ -241,7 +243,7 @@ impl Family for Representation {
 
     /// Metrics of columns that the true state does not have, and of a single test sequence.
     fn faults(&self, tables: &Tables, _shape: Option<&Shape>) -> Vec<Fault> {
-        let known = columns(tables);
+        let known = state_columns(tables);
         if known.is_empty() {
             return Vec::new(); // The conditions of the metrics say so.
         }
@@ -283,7 +285,12 @@ impl Family for Representation {
         if variants.is_empty() {
             return Ok(Vec::new());
         }
-        shares(test, &latents::infer(job, trained, test)?, &columns(tables), &variants)
+        shares(
+            test,
+            &latents::infer(job, trained, test)?,
+            &state_columns(tables),
+            &variants,
+        )
     }
 }
 

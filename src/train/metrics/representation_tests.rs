@@ -1,13 +1,12 @@
-use super::latents::Inferred;
-use super::regression::{NEIGHBOURS, Rows, linear, nearest, r_squared};
 use super::*;
 use crate::data::{Dataset, Table};
 use crate::math::streams::Streams;
 use crate::train::metrics::find;
-use candle_core::{DType, Device};
+use crate::train::metrics::latents::Inferred;
+use crate::train::metrics::regression::{NEIGHBOURS, Rows, linear, nearest, r_squared};
+use crate::train::metrics::testing::{AUTOREGRESSION, Keys};
 use rand::RngExt;
 use std::f64::consts::TAU;
-use std::path::Path;
 
 /// Uniform numbers in ±1.
 fn uniform(count: usize, name: &str) -> Vec<f64> {
@@ -249,73 +248,21 @@ fn a_column_is_a_metric_with_texts_of_its_own() {
     }
 }
 
-/// The tables of an experiment.
-struct Keys {
-    data: crate::data::DataConfig,
-    model: crate::model::ModelConfig,
-    posterior: crate::posterior::PosteriorConfig,
-    objective: crate::objective::ObjectiveConfig,
-    evaluation: super::super::EvaluationConfig,
-}
-
-impl Keys {
-    fn new(data: &str, model: &str, metrics: &str) -> Self {
-        Self {
-            data: toml::from_str(data).expect("data"),
-            model: toml::from_str(model).expect("a model"),
-            posterior: toml::from_str("kind = 'exact'").expect("a posterior"),
-            objective: toml::from_str("kind = 'expected_log_likelihood'").expect("an objective"),
-            evaluation: toml::from_str(&format!("metrics = [{metrics}]")).expect("an evaluation"),
-        }
-    }
-
-    fn tables(&self) -> Tables<'_> {
-        Tables {
-            data: &self.data,
-            model: &self.model,
-            posterior: &self.posterior,
-            objective: &self.objective,
-            evaluation: &self.evaluation,
-        }
-    }
-}
-
 const LINEAR: &str = "kind = 'linear_gaussian_ssm'\nstates = 1\ninitial_values = 'given'\ninitial_mean.start = [0.0]\n\
                       initial_covariance.start = [[1.0]]\ntransition.start = [[0.9]]\ntransition_noise.start = [[0.19]]\n\
                       emission.start = [[1.0]]\nemission_offset.start = [0.0]\nemission_noise.start = [[0.5]]";
-const AUTOREGRESSION: &str = "source = 'lgssm'\ntrain = 20\ntest = 100000\nlength = 200\ntransition = [[0.9]]\n\
-                              transition_input = [[]]\ntransition_noise = [[0.19]]\nemission = [[1.0]]\n\
-                              emission_noise = [[0.5]]";
-
 /// x' = 0.9 x + w of variance 1, o = x + v of variance 1/2. The past and the future predict x_t with the same variance p,
 /// which solves the Riccati equation. Far from the ends Var(x | o) = s, 1/s = 2/p + 1/R − 1/Var(x), since both count the
 /// prior. Then R² of means is 1 − s. A draw has the variance of x and the covariance 1 − s with it, hence R² = (1 − s)².
 #[test]
 fn shares_of_a_linear_model_follow_from_its_riccati_equation() {
     let keys = Keys::new(AUTOREGRESSION, LINEAR, "");
-    let streams = Streams::new(5);
-    let splits = keys.data.load(Path::new(""), &streams).expect("rows");
-    let model = keys.model.build(&splits.train).expect("a model");
-    let theta = model.initial(&splits.train, &streams, 0, DType::F64, &Device::Cpu);
-    let trained = || Trained {
-        theta: theta.as_ref().expect("initial values").constant(),
-        steps: 0,
-        metrics: None,
+    let shares = || {
+        keys.with_job(5, |job, trained| {
+            Representation.of_trained(job, trained, &keys.tables())
+        })
     };
-    let job = Job {
-        model: model.as_ref(),
-        posterior: &keys.posterior,
-        objective: &keys.objective,
-        training: &toml::from_str("optimizer = 'em'").expect("training"),
-        splits: &splits,
-        original: &splits,
-        streams: &streams,
-        threads: 1,
-        evaluation: &keys.evaluation,
-    };
-    let metrics = Representation
-        .of_trained(&job, &trained(), &keys.tables())
-        .expect("shares");
+    let metrics = shares().expect("shares");
     let p = (0..1000).fold(1.0, |p: f64, _| 0.81 * (p * 0.5 / (p + 0.5)) + 0.19);
     let s = (2.0 / p + 2.0 - 1.0).recip();
     near(at(&metrics, "test/linear_r2"), 1.0 - s, 0.01);
@@ -323,14 +270,13 @@ fn shares_of_a_linear_model_follow_from_its_riccati_equation() {
     // The mean of 8 neighbours adds an eighth of the variance that is left.
     near(at(&metrics, "test/nearest_r2"), 1.0 - s * 9.0 / 8.0, 0.02);
     assert_eq!(at(&metrics, "test/linear_r2[x1]"), at(&metrics, "test/linear_r2"));
-    let again = Representation.of_trained(&job, &trained(), &keys.tables());
-    assert_eq!(again.expect("shares"), metrics);
+    assert_eq!(shares().expect("shares"), metrics);
 }
 
 #[test]
 fn columns_that_are_not_there_and_single_sequences_are_faults() {
     let fault = |data: &str, metrics: &str| {
-        let keys = Keys::new(data, LINEAR, metrics);
+        let keys = Keys::new(data, LINEAR, &format!("metrics = [{metrics}]"));
         let faults = Representation.faults(&keys.tables(), None);
         let texts = faults
             .iter()
