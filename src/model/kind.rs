@@ -117,6 +117,8 @@ pub struct Abilities {
     pub linear_transition: bool,
     /// Its joint hands out paths, and p(o|x) is a linear Gaussian of constant noise.
     pub linear_emission: bool,
+    /// How many of the observed columns, counted from the last, are rewards.
+    pub rewards: usize,
     /// E\[y|x\] has a closed form.
     pub mean: bool,
     /// The closed-form M-step.
@@ -147,6 +149,7 @@ impl Abilities {
             paths: false,
             linear_transition: false,
             linear_emission: false,
+            rewards: 0,
             mean: false,
             m_step: MStep::None,
             asked,

@@ -75,8 +75,8 @@ pub trait Sequential: Debug + Send + Sync {
     /// The sequences.
     fn steps(&self) -> &Steps;
 
-    /// What networks see of the observations: o_t, standardised over the training steps, missing values as 0; where the
-    /// training steps have missing values, followed by 1 for each value that is there. `[B, T, F]`
+    /// What networks see of the observations: o_t without rewards, standardised over the training steps, missing values as 0;
+    /// where the training steps have missing values, followed by 1 for each value that is there. `[B, T, F]`
     fn features(&self) -> &Tensor;
 
     /// The inputs u_t, standardised over the training steps. `[B, T, U]`
@@ -115,6 +115,10 @@ pub trait Sequential: Debug + Send + Sync {
 
     /// log p(o_t | x_t), in nats; 0 beyond the end of a sequence and where nothing is observed. `[N]`
     fn emission(&self, t: usize, carried: &Carried) -> Result<Tensor>;
+
+    /// E[r_t | x_t, u] of the observed columns that are rewards, in their units, under inputs in theirs `[N, U]`; none if no
+    /// column is a reward. `[N, R]`
+    fn rewards_under(&self, inputs: Option<&Tensor>, carried: &Carried) -> Result<Option<Tensor>>;
 
     /// p(o_t | x_t) = N(C x_t + d, diag r), if it is that.
     fn linear_emission(&self) -> Result<Option<LinearEmission>>;

@@ -492,3 +492,52 @@ fn unsupported_combinations() {
         ),
     ]);
 }
+
+/// Planning by the reward of a model that has none, by a goal that is not seen, and by derivatives that are not there.
+#[test]
+fn control_without_what_it_plans_by() {
+    let fault = |data: &str, model: &str, control: &str| {
+        let data = format!("source = \"exploration\"\n{data}\ntrain = 20\nlength = 5");
+        let model = format!("kind = \"neural_ssm\"\n{model}");
+        let rest = format!(
+            "[posterior]\nkind = \"amortised\"\nhidden = [4]\n[objective]\nkind = \"elbo\"\n[evaluation.control]\n{control}"
+        );
+        shown(&experiment(&data, &model, ADAM, &rest), CSV)
+    };
+    let (numbers, rewards) = (
+        "environment = \"pendulum_v1\"",
+        "environment = \"pendulum_v1\"\nreward = true",
+    );
+    let cases = [
+        (numbers, "", "cost = \"reward\"", "no reward to plan by"),
+        (rewards, "", "tasks = 3", "has no images, and so none of its goal"),
+        (
+            rewards,
+            "reward = {}",
+            "cost = \"decoded_image\"",
+            "cost = \\\"reward\\\"",
+        ),
+        (
+            numbers,
+            "reward = {}",
+            "cost = \"reward\"",
+            "the data have 3 observed and 1 given columns",
+        ),
+        (
+            rewards,
+            "reward = { columns = 2 }",
+            "cost = \"reward\"",
+            "2 columns of rewards",
+        ),
+        (
+            rewards,
+            "reward = {}",
+            "cost = \"reward\"\nplanner.kind = \"ilqr\"",
+            "`ilqr` needs a quadratic cost",
+        ),
+    ];
+    for (data, model, control, expected) in cases {
+        let text = fault(data, model, control);
+        assert!(text.contains(&expected.replace("\\\"", "\"")), "{expected}: {text}");
+    }
+}

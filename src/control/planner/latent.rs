@@ -1,14 +1,17 @@
-//! Planning in latent space: the transition of a trained model, and the cost of a state as its distance from the goal's.
+//! Planning in latent space: the transition of a trained model, and the cost of a state as its distance from the goal's, or as
+//! minus the reward that the model expects.
 //!
 //! | cost | c(x) for the encoded goal g |
 //! |---|---|
 //! | `euclidean` | the square of the distance, summed over x − g |
 //! | `action_units` | the same of B⁺ (x − g), B = ∂f/∂u at the goal: how much action it takes to get there |
+//! | `reward` | −E[r \| x, u] of the state x in which u acts: x_1 … x_H, without a goal |
 //! | `decoded_image` | −log p(o = goal image given x), a mean square error of images in units of the emission's noise |
 
 use super::transitions::Transitions;
 use super::{Dynamics, Smooth};
 use crate::Result;
+use crate::error::provided;
 use crate::model::{Carried, Sequential};
 use latent_lab_envs::Control;
 use nalgebra::{DMatrix, DVector};
@@ -28,6 +31,8 @@ pub enum Cost {
     ActionUnits,
     /// −log p(goal image | x), in nats.
     DecodedImage,
+    /// −E[r | x, u] by the model's own p(r_t | x_t, u_t), in the reward's unit. It needs no goal, and so no images.
+    Reward,
 }
 
 /// The goal of one task.
@@ -55,13 +60,23 @@ pub struct Latent<'a> {
     pub cost: Cost,
     /// The present states `[X + H]` of the tasks.
     pub states: &'a [Vec<f64>],
-    /// Their goals.
+    /// Their goals; empty if the cost needs none.
     pub goals: &'a [Goal],
     /// First actions that are excluded, with those near them.
     pub refused: &'a [Vec<Vec<f64>>],
 }
 
 impl Cost {
+    /// Whether it is a quadratic function of the state.
+    pub fn is_quadratic(self) -> bool {
+        matches!(self, Self::Euclidean | Self::ActionUnits)
+    }
+
+    /// Whether it compares states with those of a goal.
+    pub fn needs_goal(self) -> bool {
+        self != Self::Reward
+    }
+
     /// Q at the goal `state`.
     ///
     /// # Errors
@@ -84,6 +99,23 @@ impl Cost {
 }
 
 impl Latent<'_> {
+    /// The costs of every step of N sequences of actions `[N, steps, U]` of one task. `[N, steps]`
+    fn step_costs(&self, task: usize, actions: &[f64], steps: usize) -> Result<Vec<f64>> {
+        let state = &self.states[task];
+        let paths = self.transitions.paths(state, actions, steps)?; // [N, steps, X + H]
+        if self.cost.needs_goal() {
+            return self.state_costs(provided(self.goals.get(task), "a goal")?, &paths);
+        }
+        let width = self.transitions.width();
+        let mut before = Vec::with_capacity(paths.len());
+        for path in paths.chunks_exact(steps * width) {
+            before.extend_from_slice(state);
+            before.extend_from_slice(&path[..(steps - 1) * width]);
+        }
+        let rewards = self.transitions.rewards(&before, actions)?;
+        Ok(rewards.into_iter().map(|reward| -reward).collect())
+    }
+
     /// The costs of states `[M, X + H]` of one task.
     fn state_costs(&self, goal: &Goal, states: &[f64]) -> Result<Vec<f64>> {
         let (width, x) = (self.transitions.width(), self.transitions.states);
@@ -128,14 +160,8 @@ impl Dynamics for Latent<'_> {
     fn costs(&self, actions: &[f64], steps: usize) -> Result<Vec<f64>> {
         let (per_task, u) = (actions.len() / self.tasks().max(1), self.controls.len());
         let mut all = Vec::new();
-        let tasks = self
-            .states
-            .iter()
-            .zip(self.goals)
-            .zip(actions.chunks_exact(per_task.max(1)));
-        for (task, ((state, goal), actions)) in tasks.enumerate() {
-            let paths = self.transitions.paths(state, actions, steps)?; // [N, steps, X + H]
-            let costs = self.state_costs(goal, &paths)?;
+        for (task, actions) in actions.chunks_exact(per_task.max(1)).enumerate() {
+            let costs = self.step_costs(task, actions, steps)?;
             let sequences = costs.chunks_exact(steps).zip(actions.chunks_exact(steps * u));
             all.extend(
                 sequences.map(|(costs, actions)| match self.is_excluded(task, &actions[..u]) {
@@ -148,7 +174,7 @@ impl Dynamics for Latent<'_> {
     }
 
     fn smooth(&self) -> Option<&dyn Smooth> {
-        (self.cost != Cost::DecodedImage).then_some(self)
+        self.cost.is_quadratic().then_some(self)
     }
 }
 

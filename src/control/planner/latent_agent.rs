@@ -3,7 +3,8 @@
 //! In every step, the posterior encodes the last W observations of each episode with the actions between them
 //! ([`Encoder`](super::encoder::Encoder)); a planner minimises Σ_h c(x_{h+1}) under the learnt transition
 //! ([`Latent`](super::latent::Latent)). The goal is an image, encoded once as W equal images under actions of 0: a system at
-//! rest, so that a family that sees velocities sees that there is none.
+//! rest, so that a family that sees velocities sees that there is none. The cost `reward` has no goal; what is observed then
+//! ends with the reward of each step, which is missing in the last one.
 //!
 //! With `remembers_refused`, an action is called refused if the encoded observation did not move although the model said it
 //! would: by less than a twentieth of the predicted distance, after an action of at least 0.3 of half its range. For the rest
@@ -17,8 +18,10 @@ use super::{Planner, Plans};
 use crate::Result;
 use crate::control::{Acting, Agent};
 use crate::error::provided;
-use crate::math::streams::{Stream, Streams};
+use crate::math::streams::{Generator, Stream, Streams};
 use latent_lab_envs::{Control, Episodes, Frames, Observations};
+use rand::RngExt;
+use rand_distr::StandardNormal;
 use std::collections::VecDeque;
 
 /// The share of the predicted distance below which an observation did not move.
@@ -45,6 +48,10 @@ pub struct LatentAgent<'a> {
     pub remembers_refused: bool,
     /// The numbers of an action.
     pub controls: Vec<Control>,
+    /// The columns of an observation in the data: what the environment shows, and the reward if the data have it.
+    pub observed: usize,
+    /// The standard deviation of Gaussian noise that is added to every action, in units of half its range.
+    pub noise: f64,
 }
 
 impl<'a> LatentAgent<'a> {
@@ -60,16 +67,33 @@ impl<'a> LatentAgent<'a> {
         (cost, window, remembers_refused): (Cost, usize, bool),
     ) -> Result<Self> {
         let model = encoder.sequence(&vec![0.0; observed], observed, &vec![0.0; controls.len()])?;
-        let units = encoder.standardization.given.clone();
         Ok(Self {
-            transitions: Transitions::new(model, units, controls.len())?,
+            transitions: Transitions::new(model, encoder.standardization, controls.len())?,
             encoder,
             planner,
             cost,
             window: window.max(1),
             remembers_refused,
             controls,
+            observed,
+            noise: 0.0,
         })
+    }
+
+    /// The same with Gaussian noise of this standard deviation, in units of half the range, added to every action: it explores.
+    #[must_use]
+    pub fn with_noise(self, noise: f64) -> Self {
+        Self { noise, ..self }
+    }
+
+    /// One action `[U]` with its noise, between its bounds.
+    fn explored(&self, action: &[f64], generator: &mut Generator) -> Vec<f64> {
+        let pairs = action.iter().zip(&self.controls);
+        let noisy = |(u, own): (&f64, &Control)| {
+            let noise: f64 = generator.sample(StandardNormal);
+            (u + 0.5 * self.noise * (own.high - own.low) * noise).clamp(own.low, own.high)
+        };
+        pairs.map(noisy).collect()
     }
 
     /// The encoded goals of E episodes, from their images `[E, H, W, F]`.
@@ -135,6 +159,7 @@ struct LatentActing<'a> {
     goals: Option<Vec<Goal>>,
     memories: Vec<Memory>,
     streams: Vec<Stream>,
+    noise: Vec<Stream>,
     step: u64,
 }
 
@@ -146,6 +171,7 @@ impl Agent for LatentAgent<'_> {
             goals: None,
             memories: (0..episodes).map(|_| Memory::default()).collect(),
             streams: (0..episodes).map(|e| streams.named(&format!("encode/{e}"))).collect(),
+            noise: (0..episodes).map(|e| streams.named(&format!("explore/{e}"))).collect(),
             step: 0,
         })
     }
@@ -156,13 +182,16 @@ impl Acting for LatentActing<'_> {
         let agent = self.agent;
         let goals = match self.goals.take() {
             Some(goals) => goals,
+            None if !agent.cost.needs_goal() => Vec::new(),
             None => {
                 let frames = provided(episodes.goals(), "an image of the goal")?;
                 agent.goals(&rows(&frames), &self.streams)?
             }
         };
         let mut states = Vec::new();
-        for ((memory, seen), stream) in self.memories.iter_mut().zip(seen(episodes)).zip(&self.streams) {
+        let shown = seen(episodes).into_iter().zip(episodes.episodes());
+        for ((memory, (seen, episode)), stream) in self.memories.iter_mut().zip(shown).zip(&self.streams) {
+            let seen = memory.completed(agent.observed, seen, episode.reward);
             states.push(memory.encoded(agent, seen, stream, self.step)?);
         }
         let at = self.memories.iter().zip(&states);
@@ -175,7 +204,13 @@ impl Acting for LatentActing<'_> {
             goals: &goals,
             refused: &refused,
         };
-        let actions = self.plans.act(&latent)?;
+        let mut actions = self.plans.act(&latent)?;
+        if agent.noise > 0.0 {
+            let own = actions.chunks_exact(agent.controls.len().max(1)).zip(&self.noise);
+            actions = own
+                .flat_map(|(action, stream)| agent.explored(action, &mut stream.at(self.step)))
+                .collect();
+        }
         let expected = match agent.remembers_refused {
             true => agent.transitions.next(&states.concat(), &actions)?,
             false => Vec::new(),
@@ -193,6 +228,17 @@ impl Acting for LatentActing<'_> {
 }
 
 impl Memory {
+    /// What an episode shows now as a row of `columns` numbers, the reward of the coming action missing. The row before gets
+    /// the `reward` of the last action.
+    fn completed(&mut self, columns: usize, mut seen: Vec<f64>, reward: f64) -> Vec<f64> {
+        let shown = seen.len();
+        if let Some(rewards) = self.observations.back_mut().and_then(|row| row.get_mut(shown..)) {
+            rewards.fill(reward);
+        }
+        seen.resize(columns.max(shown), f64::NAN);
+        seen
+    }
+
     /// The encoded present, with this observation; remembers the last action if it was refused.
     fn encoded(&mut self, agent: &LatentAgent, seen: Vec<f64>, stream: &Stream, step: u64) -> Result<Vec<f64>> {
         let columns = seen.len();

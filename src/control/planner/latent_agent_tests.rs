@@ -13,6 +13,9 @@ use nalgebra::DMatrix;
 use rand::RngExt;
 use std::path::Path;
 
+#[path = "latent_agent_reward_tests.rs"]
+mod rewards;
+
 /// Explored data of planar or pendulum_16, a model and a posterior of them, with initial parameters.
 struct Case {
     splits: Splits,

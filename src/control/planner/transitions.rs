@@ -1,10 +1,12 @@
 //! The transition of a trained model of sequences, as a function of many states and actions: x_{t+1} = E[x_{t+1} | x_t, u_t].
 //!
 //! A linear transition and a perceptron are rolled out by [`RollOut`], in f32 and without a graph; every other transition by
-//! tensors, step by step. What a recurrent transition carries is part of the state: `[x, h]`, X + H numbers.
+//! tensors, step by step. Rewards are E[r_t | x_t, u_t] of a model that has them. What a recurrent transition carries is part of the state: `[x, h]`, X + H numbers.
 
 use crate::Result;
+use crate::data::Standardization;
 use crate::data::standardize::Columns;
+use crate::error::provided;
 use crate::model::{Carried, Sequential};
 use crate::nn::RollOut;
 use candle_core::{DType, Device, Tensor};
@@ -17,6 +19,8 @@ pub struct Transitions {
     fused: Option<RollOut>,
     /// The units of actions in the data.
     units: Arc<Columns>,
+    /// The units of observations in the data, the last columns of which may be rewards.
+    observed: Arc<Columns>,
     dtype: DType,
     controls: usize,
     /// X.
@@ -30,14 +34,15 @@ impl Transitions {
     ///
     /// # Errors
     /// If its parameters cannot be read.
-    pub fn new(model: Arc<dyn Sequential>, units: Arc<Columns>, controls: usize) -> Result<Self> {
+    pub fn new(model: Arc<dyn Sequential>, standardization: &Standardization, controls: usize) -> Result<Self> {
         let states = model.states();
         let network = model.mean_network()?;
         let fused = |own: crate::model::MeanNetwork| RollOut::new(&own.layers, own.activation, own.is_residual, states);
         let first = model.begin(Tensor::zeros((1, states), model.features().dtype(), &Device::Cpu)?)?;
         Ok(Self {
             fused: network.map(fused).transpose()?,
-            units,
+            units: standardization.given.clone(),
+            observed: standardization.observed.clone(),
             dtype: model.features().dtype(),
             controls,
             states,
@@ -86,15 +91,33 @@ impl Transitions {
     /// # Errors
     /// If the model cannot compute it.
     pub fn next(&self, states: &[f64], actions: &[f64]) -> Result<Vec<f64>> {
-        let carried = self.carried(states)?;
-        let rows = carried.state.dim(0)?;
-        let inputs = Tensor::from_vec(self.in_units(actions), (rows, self.controls), &Device::Cpu)?;
         let (normal, h) = self
             .model
-            .transitions_under(Some(&inputs.to_dtype(self.dtype)?), &carried)?;
+            .transitions_under(Some(&self.inputs(actions)?), &self.carried(states)?)?;
         let parts = [Some(normal.mean), h];
         let next = Tensor::cat(&parts.into_iter().flatten().collect::<Vec<_>>(), 1)?;
         Ok(next.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
+    }
+
+    /// E[r | x, u] of states `[M, X + H]` and actions `[M, U]`, in the units of the environment; of several columns of rewards
+    /// their sum. `[M]`
+    ///
+    /// # Errors
+    /// [`crate::Error::Lacking`] if the model has no rewards.
+    pub fn rewards(&self, states: &[f64], actions: &[f64]) -> Result<Vec<f64>> {
+        let rewards = self
+            .model
+            .rewards_under(Some(&self.inputs(actions)?), &self.carried(states)?)?;
+        let rewards = provided(rewards, "rewards")?;
+        let columns = rewards.dim(1)?;
+        let values: Vec<f64> = rewards.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+        let (shift, scale) = (self.observed.shift(), self.observed.scale());
+        let in_units = |(own, v): (usize, &f64)| match shift.len() {
+            0 => *v,
+            all => v * scale[all - columns + own] + shift[all - columns + own],
+        };
+        let rows = values.chunks_exact(columns);
+        Ok(rows.map(|row| row.iter().enumerate().map(in_units).sum()).collect())
     }
 
     /// The states after every step of N sequences of actions `[N, steps, U]` from one state `[X + H]`.
@@ -141,6 +164,13 @@ impl Transitions {
             slopes.take(self.states).collect()
         };
         Ok(pairs.map(column).collect())
+    }
+
+    /// Actions `[M, U]` as the model takes them.
+    fn inputs(&self, actions: &[f64]) -> Result<Tensor> {
+        let rows = actions.len() / self.controls.max(1);
+        let inputs = Tensor::from_vec(self.in_units(actions), (rows, self.controls), &Device::Cpu)?;
+        Ok(inputs.to_dtype(self.dtype)?)
     }
 
     /// Actions in the units of the data.

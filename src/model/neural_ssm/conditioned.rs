@@ -44,12 +44,17 @@ impl Conditioned {
         if let Some(present) = &steps.present {
             standardized = (standardized * present)?;
         }
+        // Rewards follow from states and inputs; where a state is asked for, the last one is not known yet.
+        let without_rewards = |tensor: &Tensor| tensor.narrow(D::Minus1, 0, core.emission.columns())?.contiguous();
         let features = match core.is_missing {
             true => {
                 let present = steps.present.clone().map_or_else(|| steps.observed.ones_like(), Ok)?;
-                Tensor::cat(&[&standardized, &present], D::Minus1)?
+                Tensor::cat(
+                    &[without_rewards(&standardized)?, without_rewards(&present)?],
+                    D::Minus1,
+                )?
             }
-            false => standardized.clone(),
+            false => without_rewards(&standardized)?,
         };
         let standardized_inputs = steps.inputs.as_ref().map(|inputs| -> Result<Tensor> {
             let centred = inputs.broadcast_sub(&row(&core.inputs.means)?)?;
@@ -279,6 +284,16 @@ impl Sequential for Conditioned {
         };
         let normal = self.core.transition.apply(&self.theta, &condition)?;
         Ok((normal.broadcast(carried.state.dim(0)?)?, h))
+    }
+
+    fn rewards_under(&self, inputs: Option<&Tensor>, carried: &Carried) -> Result<Option<Tensor>> {
+        let standardized = inputs.map(|inputs| self.core.inputs.standardized(inputs)).transpose()?;
+        let cause = Cause {
+            state: &carried.state,
+            deterministic: carried.deterministic.as_ref(),
+            inputs: standardized.as_ref(),
+        };
+        self.core.emission.rewards(&self.theta, cause)
     }
 
     fn mean_network(&self) -> Result<Option<MeanNetwork>> {

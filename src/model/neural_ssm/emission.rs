@@ -8,7 +8,7 @@ use super::convolutions::Convolutions;
 use super::decoder::Decoder;
 use super::entries::Entries;
 use super::formula::Formulas;
-use super::reward::reward;
+use super::reward::{REWARD, reward};
 use super::transition::raw_deviations;
 use super::{EmissionFunction, EmissionNoise, FloorKeys, Likelihood, NeuralSsm};
 use crate::error::Fault;
@@ -20,8 +20,6 @@ use candle_core::{DType, Device, Tensor};
 
 /// The prefix of its parameters.
 const EMISSION: &str = "emission";
-/// The prefix of the parameters of rewards.
-const REWARD: &str = "reward";
 /// The smallest deviation now, if it has a schedule. `[1]`
 const FLOOR: &str = "emission.floor";
 /// The share of the data's variance that the emission leaves unexplained at the start.
@@ -58,6 +56,21 @@ pub(super) struct Cause<'a> {
     pub deterministic: Option<&'a Tensor>,
     /// Standardised, which rewards see. `[N, U]`
     pub inputs: Option<&'a Tensor>,
+}
+
+impl Cause<'_> {
+    /// x and h side by side, and the inputs behind them if they are asked for. `[N, X + H (+ U)]`
+    pub(super) fn seen(&self, with_inputs: bool) -> Result<Tensor> {
+        let inputs = self.inputs.filter(|_| with_inputs);
+        let parts: Vec<&Tensor> = [Some(self.state), self.deterministic, inputs]
+            .into_iter()
+            .flatten()
+            .collect();
+        Ok(match parts[..] {
+            [state] => state.clone(),
+            _ => Tensor::cat(&parts, 1)?,
+        })
+    }
 }
 
 /// What the emission of a table depends on beside the moments of the columns.
@@ -318,7 +331,7 @@ impl Emission {
     }
 
     /// The columns that are functions of the state alone.
-    fn columns(&self) -> usize {
+    pub(super) fn columns(&self) -> usize {
         self.moments.means.len() - self.reward.as_ref().map_or(0, Perceptron::outputs)
     }
 
@@ -334,30 +347,17 @@ impl Emission {
     /// `[N, O]`, and `[N, O]` or `[1, O]`
     pub fn apply(&self, theta: &Parameters, cause: Cause<'_>) -> Result<(Tensor, Option<Tensor>)> {
         let (columns, state) = (self.columns(), cause.state);
-        let seen = |inputs: Option<&Tensor>| -> Result<Tensor> {
-            let parts: Vec<&Tensor> = [Some(state), cause.deterministic, inputs]
-                .into_iter()
-                .flatten()
-                .collect();
-            Ok(match parts[..] {
-                [state] => state.clone(),
-                _ => Tensor::cat(&parts, 1)?,
-            })
-        };
         let output = match &self.function {
             Function::Linear { matrix, offset } => {
                 let location = state.matmul(&matrix.value(theta)?.t()?.contiguous()?)?;
                 self.standardized(location.broadcast_add(&offset.value(theta)?)?)?
             }
             Function::Formula(formulas) => self.standardized(formulas.apply(theta, state)?)?,
-            Function::Network(decoder) => decoder.forward(theta, &seen(None)?)?,
-            Function::Convolutions(convolutions) => convolutions.forward(theta, &seen(None)?)?,
+            Function::Network(decoder) => decoder.forward(theta, &cause.seen(false)?)?,
+            Function::Convolutions(convolutions) => convolutions.forward(theta, &cause.seen(false)?)?,
         };
-        let output = match &self.reward {
-            Some(network) => {
-                let rewards = network.forward(theta, REWARD, &seen(cause.inputs)?)?;
-                Tensor::cat(&[&output, &rewards], 1)?
-            }
+        let output = match self.standardized_rewards(theta, cause)? {
+            Some(rewards) => Tensor::cat(&[&output, &rewards], 1)?,
             None => output,
         };
         if self.likelihood == Likelihood::Bernoulli {

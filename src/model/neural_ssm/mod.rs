@@ -78,7 +78,8 @@ pub struct NeuralSsm {
     #[schemars(range(min = 1, max = 4096))]
     pub principal_components: Option<usize>,
     /// Rewards: the last observed columns are p(r_t | x_t, u_t), Gaussians whose means are a network of the state and the
-    /// input of the same step. Without this key every column is a function of the state alone.
+    /// input of the same step. The networks of q do not see them: the reward of a step is known only after its action. Without
+    /// this key every column is a function of the state alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reward: Option<RewardKeys>,
     /// The smallest standard deviation of the states.
@@ -285,6 +286,7 @@ impl ModelKind for NeuralSsm {
             paths: true,
             linear_transition: self.has_linear_transition(),
             linear_emission: self.has_linear_emission(),
+            rewards: self.reward.as_ref().map_or(0, |reward| reward.columns),
             learns_prior: self.learns_dynamics(),
             has_weight_matrices: self.has_network(),
             ..Abilities::none(LatentKind::Trajectory, asked)

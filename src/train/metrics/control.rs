@@ -1,6 +1,8 @@
 //! Control: the trained model of sequences plans in latent space, and its episodes are scored beside those of the same
 //! planner with the true state, and of random actions. All start from the same states.
 
+mod faults;
+
 use super::{Condition, Declared, Family, Tables};
 use crate::Result;
 use crate::control::planner::{Cost, Encoder, LatentAgent, Planner, TrueStatePlanner};
@@ -9,17 +11,19 @@ use crate::data::source::Shape;
 use crate::environment::{EnvironmentConfig, EnvironmentKind};
 use crate::error::Fault;
 use crate::math::streams::Streams;
+use crate::nn::Parameters;
 use crate::train::{Job, Trained};
 use latent_lab_envs::{Declaration, Episode, STEPS_IN_GOAL};
 use rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The table `[evaluation.control]`: the trained model plans in an environment that it has seen in images.
+/// The table `[evaluation.control]`: the trained model plans in an environment that it has seen in images, or in numbers with
+/// their rewards.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ControlConfig {
-    /// The environment: its name, or a table with its `kind` and settings. It must have images.
+    /// The environment: its name, or a table with its `kind` and settings. It must have images, unless the cost is `reward`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-default" = "that of the exploration in `[data]`"))]
     pub environment: Option<EnvironmentConfig>,
@@ -28,7 +32,7 @@ pub struct ControlConfig {
     pub tasks: usize,
     /// The planner.
     pub planner: Planner,
-    /// The cost of a latent state.
+    /// The cost of a latent state. `reward` needs a model with `reward`, and data with the reward in their last column.
     pub cost: Cost,
     /// Observations that the posterior is given in every step, with the actions between them.
     #[schemars(range(min = 1, max = 1000))]
@@ -166,8 +170,8 @@ impl Family for Control {
             return Vec::new();
         };
         let planner = control.planner.fault().map(|fault| fault.within("planner"));
-        let of_environment = environment_fault(tables, shape);
-        let of_model = model_fault(tables, control);
+        let of_environment = faults::of_environment(tables, control, shape);
+        let of_model = faults::of_model(tables, control);
         let all = [planner, of_environment, of_model].into_iter().flatten();
         all.map(|fault| fault.within("evaluation.control")).collect()
     }
@@ -177,20 +181,7 @@ impl Family for Control {
             return Ok(Vec::new());
         };
         let declaration = environment.declaration();
-        let encoder = Encoder {
-            model: job.model,
-            theta: trained.theta.constant(),
-            posterior: job.posterior,
-            steps: trained.steps,
-            standardization: &job.splits.standardization,
-        };
-        let agent = LatentAgent::new(
-            encoder,
-            job.original.train.observed.columns(),
-            declaration.action.clone(),
-            control.planner.clone(),
-            (control.cost, control.window, control.remembers_refused),
-        )?;
+        let agent = planning(job, control, &declaration, &trained.theta, trained.steps)?;
         let oracle = TrueStatePlanner {
             planner: control.planner.by_costs(),
             controls: declaration.action.clone(),
@@ -218,6 +209,30 @@ impl Family for Control {
         }
         Ok(metrics)
     }
+}
+
+/// The model under θ, after `steps` steps of training, as the planner of an environment.
+pub(in crate::train) fn planning<'a>(
+    job: &Job<'a>,
+    control: &ControlConfig,
+    declaration: &Declaration,
+    theta: &Parameters,
+    steps: u64,
+) -> Result<LatentAgent<'a>> {
+    let encoder = Encoder {
+        model: job.model,
+        theta: theta.constant(),
+        posterior: job.posterior,
+        steps,
+        standardization: &job.splits.standardization,
+    };
+    LatentAgent::new(
+        encoder,
+        job.original.train.observed.columns(),
+        declaration.action.clone(),
+        control.planner.clone(),
+        (control.cost, control.window, control.remembers_refused),
+    )
 }
 
 /// Means over the tasks.
@@ -262,73 +277,6 @@ impl Score {
             }),
         }
     }
-}
-
-/// The observations of the data must be the images of the environment, and the inputs its actions.
-fn environment_fault(tables: &Tables, shape: Option<&Shape>) -> Option<Fault> {
-    const KEY: &str = "environment";
-    let Some(environment) = tables.controlled() else {
-        return Some(Fault::new(
-            KEY,
-            "the data are no exploration of an environment",
-            "the environment that the model is to act in",
-            "name one, such as `environment = \"planar\"`, or use `data.source = \"exploration\"`",
-        ));
-    };
-    if let Some(fault) = environment.fault() {
-        let help = format!("see `describe environment {}`", environment.name());
-        return Some(Fault::new(KEY, fault, "consistent keys", help));
-    }
-    let declared = environment.declaration();
-    let Some(images) = &declared.images else {
-        return Some(Fault::new(
-            KEY,
-            format!("`{}` has no images, and so none of its goal", environment.name()),
-            "an environment with images",
-            "choose `planar`, `pendulum`, `cartpole` or `pendulum_16`",
-        ));
-    };
-    let (observed, given) = (images.shape.len(), declared.action.len());
-    let widths = shape?.widths;
-    (widths.observed != observed || widths.given != given).then(|| {
-        Fault::new(
-            KEY,
-            format!(
-                "the data have {} observed and {} given columns",
-                widths.observed, widths.given
-            ),
-            format!("{observed} observed (the image), {given} given (the action)"),
-            "explore the environment that the model is to act in",
-        )
-    })
-}
-
-/// What control asks of the model and its posterior, and they do not have.
-fn model_fault(tables: &Tables, control: &ControlConfig) -> Option<Fault> {
-    if !tables.model.abilities().paths {
-        return Some(Fault::new(
-            "planner",
-            "this model has no states whose transition can be rolled out",
-            "a model of sequences with paths of states",
-            "choose `model.kind = \"neural_ssm\"`",
-        ));
-    }
-    if !tables.objective.needs_posterior() {
-        return Some(Fault::new(
-            "planner",
-            "the objective trains no posterior, which says where the present is in latent space",
-            "an objective with a posterior, such as `elbo`",
-            "change `[objective]`",
-        ));
-    }
-    (matches!(control.planner, Planner::Ilqr(_)) && control.cost == Cost::DecodedImage).then(|| {
-        Fault::new(
-            "cost",
-            "`ilqr` needs a quadratic cost of the state",
-            "`euclidean` or `action_units`",
-            "change it, or choose the planner `cem`",
-        )
-    })
 }
 
 #[cfg(test)]
