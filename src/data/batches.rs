@@ -1,11 +1,12 @@
 //! The batches of a data set: held in memory while they are small, otherwise read from its fields one by one. Those of
-//! sequences can be of windows.
+//! sequences can be of windows. They can own their data set, which may then replace a shared one.
 
 use super::{Batch, Dataset};
 use crate::Result;
 use crate::math::streams::Generator;
 use candle_core::{DType, Device, Tensor};
 use rand::RngExt;
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ const HELD: usize = 16 << 20;
 /// Rows of a data set in some order, to be taken batch by batch.
 #[derive(Debug, Clone)]
 pub struct Batches<'a> {
-    data: &'a Dataset,
+    data: Cow<'a, Dataset>,
     dtype: DType,
     device: Device,
     /// What weights are multiplied by: their mean over the data set is then 1.
@@ -31,47 +32,54 @@ pub struct Batches<'a> {
 impl<'a> Batches<'a> {
     /// The rows of `data` in their own order; each batch is read when it is asked for.
     pub fn new(data: &'a Dataset, dtype: DType, device: &Device) -> Self {
+        Self::of(Cow::Borrowed(data), dtype, device)
+    }
+
+    /// The same of data that no one else has.
+    pub fn owning(data: Dataset, dtype: DType, device: &Device) -> Self {
+        Self::of(Cow::Owned(data), dtype, device)
+    }
+
+    fn of(data: Cow<'a, Dataset>, dtype: DType, device: &Device) -> Self {
         Self {
-            data,
             dtype,
             device: device.clone(),
             scale: data.len() as f64 / data.total_weight(),
             order: None,
             held: None,
             ranges: data.ranges().map(Arc::from),
+            data,
         }
     }
 
-    /// The number of windows of `steps` steps that a pass over the sequences of `data` takes; its rows if they are
-    /// independent.
-    pub fn windows(data: &Dataset, steps: usize) -> usize {
-        let all = data.ranges().unwrap_or_default();
-        match data.lengths {
+    /// The number of windows of `steps` steps that a pass over the sequences takes; the rows if they are independent.
+    pub fn windows(&self, steps: usize) -> usize {
+        let all = self.data.ranges().unwrap_or_default();
+        match self.data.lengths {
             Some(_) => all.iter().map(|range| windows_of(range, steps)).sum(),
-            None => data.len(),
+            None => self.data.len(),
         }
     }
 
-    /// Windows of `steps` steps of the sequences of `data`, with starts drawn from `numbers`; a shorter sequence is a window.
-    pub fn of_windows(
-        data: &'a Dataset,
-        steps: usize,
-        numbers: &mut Generator,
-        (dtype, device): (DType, &Device),
-    ) -> Self {
+    /// Windows of `steps` steps of the sequences, with starts drawn from `numbers`; a shorter sequence is a window.
+    pub fn in_windows(&self, steps: usize, numbers: &mut Generator) -> Self {
         let mut ranges = Vec::new();
-        for all in data.ranges().unwrap_or_default() {
+        for all in self.data.ranges().unwrap_or_default() {
             let longest = all.len().min(steps);
             for _ in 0..windows_of(&all, steps) {
                 let start = all.start + numbers.random_range(0..=all.len() - longest);
                 ranges.push(start..start + longest);
             }
         }
-        let seen: usize = ranges.iter().map(|range| data.seen(range.clone())).sum();
+        let seen: usize = ranges.iter().map(|range| self.data.seen(range.clone())).sum();
         Self {
+            data: self.data.clone(),
+            dtype: self.dtype,
+            device: self.device.clone(),
             scale: ranges.len() as f64 / seen.max(1) as f64,
+            order: None,
+            held: None,
             ranges: Some(ranges.into()),
-            ..Self::new(data, dtype, device)
         }
     }
 
@@ -118,8 +126,8 @@ impl<'a> Batches<'a> {
         let row = |i: usize| self.order.as_ref().map_or(i, |order| order[i] as usize);
         let rows = (start..start + len).map(row);
         match &self.ranges {
-            Some(ranges) => Batch::of_sequences(self.data, self.scale, rows.map(|i| ranges[i].clone())),
-            None => Batch::of_rows(self.data, self.scale, rows, (self.dtype, &self.device)),
+            Some(ranges) => Batch::of_sequences(&self.data, self.scale, rows.map(|i| ranges[i].clone())),
+            None => Batch::of_rows(&self.data, self.scale, rows, (self.dtype, &self.device)),
         }
     }
 
@@ -189,9 +197,10 @@ mod tests {
     fn windows_are_steps_of_one_sequence_that_follow_each_other() {
         let [_, sequences] = data();
         let numbers = &mut crate::math::streams::Streams::new(1).named("windows").at(0);
-        let windows = Batches::of_windows(&sequences, 2, numbers, (DType::F64, &Device::Cpu));
+        let all = Batches::new(&sequences, DType::F64, &Device::Cpu);
+        let windows = all.in_windows(2, numbers);
         // Of 3, 1, 5, 2 and 4 steps.
-        assert_eq!((windows.len(), Batches::windows(&sequences, 2)), (7, 7));
+        assert_eq!((windows.len(), all.windows(2)), (7, 7));
         let ranges = windows.ranges.as_ref().expect("windows");
         assert_eq!(ranges.iter().map(Range::len).collect::<Vec<_>>(), [2, 1, 2, 2, 2, 2, 2]);
         let whole = sequences.ranges().expect("sequences");

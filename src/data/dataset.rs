@@ -117,11 +117,23 @@ impl Dataset {
 
 impl Dataset {
     /// Sequences of these `lengths`, whose steps are the rows, one sequence after another.
-    pub(super) fn of_sequences(observed: Field, given: Option<Field>, lengths: Vec<usize>) -> Self {
+    pub fn of_sequences(observed: Field, given: Option<Field>, lengths: Vec<usize>) -> Self {
         Self {
             observed,
             given,
             lengths: Some(lengths),
+            ..Self::default()
+        }
+    }
+
+    /// These sequences, followed by `more` of the same columns in the same units; for training, without true states.
+    pub fn followed_by(&self, more: &Self) -> Self {
+        let given = self.given.as_ref().zip(more.given.as_ref());
+        let lengths = self.lengths.as_ref().zip(more.lengths.as_ref());
+        Self {
+            observed: self.observed.above(&more.observed),
+            given: given.map(|(first, rest)| first.above(rest)),
+            lengths: lengths.map(|(first, rest)| [&first[..], &rest[..]].concat()),
             ..Self::default()
         }
     }

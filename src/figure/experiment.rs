@@ -6,6 +6,7 @@ use super::layout::Figure;
 use super::theme::Page;
 use super::words::{quantity, quantity_and_direction, sentence_case, title};
 use crate::Result;
+use crate::record::MetricsLine;
 use crate::runner::{Experiment, MetricDocument, Summary, VariantSummary, agreed};
 use crate::spec::Spec;
 use crate::stats::{LEVEL, mean_interval};
@@ -82,7 +83,8 @@ fn row(variant: &VariantSummary, summary: &Summary) -> Row {
     }
 }
 
-/// The metric whose curve is drawn: the experiment's own if it is measured along the way, else a likelihood.
+/// The metric whose curve is drawn: the experiment's own if it is measured along the way, else the return of rounds, else a
+/// likelihood.
 fn metric_of_curves(summary: &Summary) -> Option<&str> {
     let measured_along = |name: &str| {
         let lines = summary
@@ -92,10 +94,14 @@ fn metric_of_curves(summary: &Summary) -> Option<&str> {
             .flat_map(|seed| &seed.curve);
         lines.filter(|line| line.values.contains_key(name)).count() > 1
     };
-    std::iter::once(summary.metric.name.as_str())
+    [summary.metric.name.as_str(), ROUNDS]
+        .into_iter()
         .chain(LIKELIHOODS)
         .find(|name| measured_along(name))
 }
+
+/// The return of rounds of collection.
+const ROUNDS: &str = "control/round_return";
 
 /// Log-likelihoods, the most precise first: exact, on a grid, estimated, and bounded from below.
 const LIKELIHOODS: [&str; 8] = [
@@ -197,9 +203,15 @@ fn steps<'a>(specs: impl Iterator<Item = &'a Spec>) -> &'static str {
 /// last value.
 pub(super) fn curve(variant: &VariantSummary, metric: &str) -> Curve {
     let done: Vec<_> = variant.seeds.iter().filter(|seed| !seed.curve.is_empty()).collect();
+    // Rounds of collection have lines of their own.
+    let is_of_another = |line: &MetricsLine| {
+        let has = |name: &str| line.values.contains_key(name);
+        !has(metric) && (metric == ROUNDS || has(ROUNDS))
+    };
     let mut steps: Vec<u64> = done
         .iter()
-        .flat_map(|seed| seed.curve.iter().map(|line| line.step))
+        .flat_map(|seed| seed.curve.iter().filter(|line| !is_of_another(line)))
+        .map(|line| line.step)
         .collect();
     steps.sort_unstable();
     steps.dedup();

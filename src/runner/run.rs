@@ -210,6 +210,8 @@ impl PlannedRun {
         let original = self.load_data(&streams)?;
         let model = self.spec.model.build(&original.train)?;
         let splits = original.in_form(|rows| model.reduced(rows))?;
+        let tables = self.spec.tables();
+        let controlled = tables.controlled();
         let job = Job {
             model: model.as_ref(),
             posterior: &self.spec.posterior,
@@ -220,8 +222,9 @@ impl PlannedRun {
             streams: &streams,
             threads,
             evaluation: &self.spec.evaluation,
+            controlled: controlled.as_deref(),
         };
         let trained = train::train(&job, resume, recorder)?;
-        evaluation::evaluate_trained(&job, trained, &self.spec.tables())
+        evaluation::evaluate_trained(&job, trained, &tables)
     }
 }

@@ -48,6 +48,7 @@ impl Spec {
             posterior: &self.posterior,
             objective: &self.objective,
             evaluation: &self.evaluation,
+            training: &self.training,
         }
     }
 

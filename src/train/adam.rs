@@ -1,21 +1,22 @@
 //! Training by gradient steps on batches.
 //!
 //! Rows are shuffled once per pass (stream `batches`, one index per pass) and split into batches; left-over rows are
-//! not used in that pass. Windows of sequences are drawn anew in each pass, by the same stream. Draws of the posterior at step t come from stream `posterior`, index t. So the only state of
-//! a run is its step, its parameters and the optimiser's moments.
+//! not used in that pass. Windows of sequences are drawn anew in each pass, by the same stream. Draws of the posterior at step t
+//! come from stream `posterior`, index t. So the only state of a run is its step, its parameters, the optimiser's moments, and the
+//! episodes that it has collected. Passes begin anew after each round of collection k (stream `batches/k`).
 
+mod collection;
 mod starts;
+mod state;
 
-use super::{
-    AdamConfig, Job, Observer, State, Trained, evaluation, fact, fit, metrics, note_instability, note_schedules, store,
-    stored,
-};
+use super::{AdamConfig, Job, Observer, State, Trained, evaluation, fit, metrics, note_instability, note_schedules};
 use crate::data::{Batch, Batches};
 use crate::math::streams::Stream;
 use crate::model::Joint;
 use crate::nn::{Adam, AdamSettings, Parameters, backward, normal};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
+use collection::Collected;
 use rand::seq::SliceRandom;
 use starts::{Explored, explore};
 
@@ -41,15 +42,19 @@ pub(super) fn train(
     let mut run = Run::new(job, config, explored, start, resume)?;
     let mut metrics = None; // of the current step
     if fresh {
-        metrics = Some(run.evaluate(observer)?);
+        metrics = Some(run.evaluate(&[], observer)?);
     }
     while run.step < config.steps && !run.out_of_patience() {
         run.advance()?;
         metrics = None;
         observer.progressed(before + run.step, before + config.steps);
         let stop = observer.interrupted() && run.step < config.steps;
+        let round = run.collect()?;
         if run.step.is_multiple_of(config.evaluate_every) || run.step == config.steps {
-            metrics = Some(run.evaluate(observer)?);
+            metrics = Some(run.evaluate(&round, observer)?);
+        } else if !round.is_empty() {
+            observer.evaluated(run.step, &round)?;
+            observer.checkpoint(false, &|| run.state())?;
         }
         if stop {
             observer.checkpoint(true, &|| run.state())?;
@@ -61,6 +66,7 @@ pub(super) fn train(
         steps: run.step,
         // With early stopping, the parameters to use may be older than the last evaluation.
         metrics: metrics.filter(|_| run.best.is_none()),
+        round: run.last_round(),
         theta: run.into_theta(),
     })
 }
@@ -85,7 +91,11 @@ struct Run<'a> {
     average: Option<Parameters>,
     stale: Option<Parameters>,
     best: Option<Best>,
+    /// The training rows now.
     rows: Batches<'a>,
+    collected: Collected,
+    /// The step since which they are these.
+    since: u64,
     shuffled: Option<(u64, Batches<'a>)>,
     shuffles: Stream,
     draws: Stream,
@@ -125,6 +135,8 @@ impl<'a> Run<'a> {
             stale: None,
             best: None,
             rows: Batches::new(&job.splits.train, dtype, &device).repeated(config.batch_size)?,
+            collected: Collected::default(),
+            since: 0,
             shuffled: None,
             shuffles: job.streams.named("batches"),
             draws: job.streams.named("posterior"),
@@ -146,6 +158,40 @@ impl<'a> Run<'a> {
         all.into_iter()
             .flatten()
             .try_for_each(|theta| self.job.schedule(theta, share))
+    }
+
+    /// Collects the episodes of a round if one is due after this step; its metrics, none if none is.
+    fn collect(&mut self) -> Result<Vec<(String, f64)>> {
+        let Some(config) = &self.config.collection else {
+            return Ok(Vec::new());
+        };
+        if !self.step.is_multiple_of(config.every) || self.step == self.config.steps {
+            return Ok(Vec::new());
+        }
+        let theta = self.average.as_ref().unwrap_or(&self.theta);
+        self.collected.extend(self.job, config, theta, self.step)?;
+        self.take_collected()?;
+        Ok(self.last_round())
+    }
+
+    /// Trains on the episodes that have been collected, too.
+    fn take_collected(&mut self) -> Result<()> {
+        let Some(config) = self.config.collection.as_ref().filter(|_| !self.collected.is_empty()) else {
+            return Ok(());
+        };
+        let round = (self.step / config.every).min((self.config.steps - 1) / config.every);
+        let rows = Batches::owning(self.collected.with_initial(self.job)?, self.theta.dtype(), &self.device);
+        self.rows = rows.repeated(self.config.batch_size)?;
+        self.since = round * config.every;
+        self.shuffles = self.job.streams.named(&format!("batches/{round}"));
+        self.shuffled = None;
+        Ok(())
+    }
+
+    /// The metrics of the last round of collection; none without one.
+    fn last_round(&self) -> Vec<(String, f64)> {
+        let config = self.config.collection.as_ref().filter(|_| !self.collected.is_empty());
+        config.map_or_else(Vec::new, |config| self.collected.metrics(self.job, config))
     }
 
     /// One step of the optimiser.
@@ -222,7 +268,7 @@ impl<'a> Run<'a> {
     fn next_batch(&mut self) -> Result<Batch> {
         let size = self.config.batch_size;
         let rows = match self.config.window {
-            Some(window) => Batches::windows(&self.job.splits.train, window),
+            Some(window) => self.rows.windows(window),
             None => self.rows.len(),
         };
         let size = size.min(rows);
@@ -230,7 +276,8 @@ impl<'a> Run<'a> {
             return self.rows.narrow(0, rows);
         }
         let batches_per_pass = (rows / size) as u64;
-        let (pass, batch) = (self.step / batches_per_pass, self.step % batches_per_pass);
+        let since = self.step - self.since;
+        let (pass, batch) = (since / batches_per_pass, since % batches_per_pass);
         let shuffled = match self.shuffled.take().filter(|(of, _)| *of == pass) {
             Some(shuffled) => shuffled,
             None => {
@@ -238,10 +285,7 @@ impl<'a> Run<'a> {
                 let mut order: Vec<u32> = (0..rows as u32).collect();
                 order.shuffle(numbers);
                 let all = match self.config.window {
-                    Some(window) => {
-                        let placement = (self.theta.dtype(), &self.device);
-                        &Batches::of_windows(&self.job.splits.train, window, numbers, placement)
-                    }
+                    Some(window) => &self.rows.in_windows(window, numbers),
                     None => &self.rows,
                 };
                 (pass, all.ordered(order)?)
@@ -278,7 +322,8 @@ impl<'a> Run<'a> {
         self.average.as_ref().unwrap_or(&self.theta)
     }
 
-    fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<Vec<(String, f64)>> {
+    /// Evaluates the current parameters, and reports their metrics beside those of a `round` of collection after this step.
+    fn evaluate(&mut self, round: &[(String, f64)], observer: &mut dyn Observer) -> Result<Vec<(String, f64)>> {
         let metrics = evaluation::evaluate(self.job, self.current(), self.step)?;
         // While a schedule changes the objective, evaluations cannot be compared, so none of them is the best so far.
         if self.config.early_stopping.is_some() && self.step >= self.job.schedules_end() {
@@ -307,7 +352,7 @@ impl<'a> Run<'a> {
             note_schedules(self.job, self.step, observer)?;
             note_instability(self.job, self.current(), self.step, observer)?;
         }
-        observer.evaluated(self.step, &metrics)?;
+        observer.evaluated(self.step, &[&metrics[..], round].concat())?;
         observer.checkpoint(false, &|| self.state())?;
         Ok(metrics)
     }
@@ -325,62 +370,5 @@ impl<'a> Run<'a> {
             (None, Some(average)) => average,
             (None, None) => self.theta,
         }
-    }
-
-    fn state(&self) -> Result<State> {
-        let mut state = State {
-            step: self.step,
-            ..State::default()
-        };
-        store(&mut state.tensors, "last", &self.theta)?;
-        let kept = self.best.as_ref().map_or(self.current(), |best| &best.theta);
-        store(&mut state.tensors, "theta", kept)?;
-        if let Some(average) = &self.average {
-            store(&mut state.tensors, "average", average)?;
-        }
-        if let Some(stale) = &self.stale {
-            store(&mut state.tensors, "stale", stale)?;
-        }
-        if let Some(best) = &self.best {
-            state
-                .facts
-                .insert("best_validation".into(), format!("{:e}", best.value));
-            state
-                .facts
-                .insert("evaluations_since_best".into(), best.evaluations_since.to_string());
-        }
-        if self.config.starts > 1 {
-            self.explored.store(&mut state);
-        }
-        for (name, tensor) in self.adam.state()? {
-            state.tensors.insert(format!("adam/{name}"), tensor);
-        }
-        state.tensors.extend(self.job.model.natural(kept)?);
-        Ok(state)
-    }
-
-    fn restore(&mut self, state: &State) -> Result<()> {
-        let missing = |what: &str| Error::Record(format!("the checkpoint has no `{what}`; rerun with --fresh"));
-        let last = stored(state, "last", &self.device)?.ok_or_else(|| missing("last"))?;
-        self.theta.assign(&last)?;
-        self.step = state.step;
-        let moments = state.tensors.iter();
-        let moments =
-            moments.filter_map(|(name, tensor)| Some((name.strip_prefix("adam/")?.to_owned(), tensor.clone())));
-        self.adam.restore(&moments.collect(), state.step)?;
-        if let Some(average) = &self.average {
-            average.assign(&stored(state, "average", &self.device)?.ok_or_else(|| missing("average"))?)?;
-        }
-        self.stale = stored(state, "stale", &self.device)?;
-        if let Some(value) = fact::<f64>(state, "best_validation")? {
-            let theta = stored(state, "theta", &self.device)?.ok_or_else(|| missing("theta"))?;
-            let evaluations_since = fact(state, "evaluations_since_best")?.unwrap_or(0);
-            self.best = Some(Best {
-                theta,
-                value,
-                evaluations_since,
-            });
-        }
-        Ok(())
     }
 }

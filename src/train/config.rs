@@ -58,6 +58,34 @@ pub struct EarlyStopping {
     pub patience: u64,
 }
 
+/// Rounds in which the model so far plans in the environment of `[evaluation.control]`, and its episodes, with their rewards, join
+/// the training data: model-based reinforcement learning. The data begin as `[data]` says, usually as random exploration, and
+/// keep their standardisation; metrics of the training rows are those of the initial ones. The planner and its cost are those of
+/// `[evaluation.control]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct CollectionConfig {
+    /// Steps of the optimizer between rounds. There is none after the last step.
+    #[schemars(range(min = 1))]
+    pub every: u64,
+    /// New episodes of each round, each as long as the environment lets it be.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub episodes: usize,
+    /// The standard deviation of Gaussian noise that is added to every planned action, in units of half its range.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub noise: f64,
+}
+
+impl Default for CollectionConfig {
+    fn default() -> Self {
+        Self {
+            every: 500,
+            episodes: 5,
+            noise: 0.3,
+        }
+    }
+}
+
 /// Keys of `optimizer = "adam"`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -113,6 +141,9 @@ pub struct AdamConfig {
     /// Standard deviation of the Gaussian noise added to the observed columns at every step, after standardisation.
     #[schemars(range(min = 0.0, max = 1e6))]
     pub observed_noise: f64,
+    /// Episodes of the model as a planner that join the training data. Without this key the data stay as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collection: Option<CollectionConfig>,
     /// When to stop early, by the validation log-likelihood; needs `data.validation_fraction`. Never without this key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<EarlyStopping>,
@@ -151,6 +182,7 @@ impl Default for AdamConfig {
             averaging: 0.0,
             given_noise: 0.0,
             observed_noise: 0.0,
+            collection: None,
             early_stopping: None,
             precision: Precision::F32,
             device: Device::Cpu,
@@ -268,6 +300,14 @@ impl TrainingConfig {
                 "there are no validation rows to stop on",
                 "`data.validation_fraction` above 0",
                 "add `validation_fraction = 0.1` to `[data]`, or remove `early_stopping`",
+            ));
+        }
+        if let Some(collection) = config.collection.as_ref().filter(|own| own.every >= config.steps) {
+            faults.push(Fault::new(
+                "collection.every",
+                format!("no round before the end of {} steps", config.steps),
+                "fewer than `steps`",
+                format!("lower it from {}, or train longer", collection.every),
             ));
         }
         if config.device == Device::Cuda

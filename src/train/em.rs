@@ -231,6 +231,7 @@ impl Run<'_> {
             Some(state) if state.facts.contains_key(ENDED) => {
                 let theta = stored(state, "theta", &Device::Cpu)?;
                 return Ok(Trained {
+                    round: Vec::new(),
                     theta: theta.ok_or_else(|| Error::Record("the checkpoint has no parameters".into()))?,
                     steps: state.step,
                     metrics: None,
@@ -327,6 +328,7 @@ impl Run<'_> {
             Ok(state)
         })?;
         Ok(Trained {
+            round: Vec::new(),
             theta: end.theta,
             steps: end.sweep,
             metrics,

@@ -75,6 +75,7 @@ pub fn evaluate_trained(job: &Job, mut trained: Trained, tables: &Tables) -> Res
         Some(metrics) => metrics,
         None => evaluate(job, &trained.theta, trained.steps)?,
     };
+    metrics.append(&mut trained.round);
     for family in FAMILIES {
         metrics.extend(family.of_trained(job, &trained, tables)?);
     }

@@ -8,10 +8,13 @@ mod fit;
 pub mod metrics;
 mod supported;
 
-pub use config::{AdamConfig, Device, EarlyStopping, EmConfig, LearningRateSchedule, Precision, TrainingConfig};
+pub use config::{
+    AdamConfig, CollectionConfig, Device, EarlyStopping, EmConfig, LearningRateSchedule, Precision, TrainingConfig,
+};
 pub use supported::{Combination, OPTIMIZERS, supported_combinations, unsupported};
 
 use crate::data::Splits;
+use crate::environment::EnvironmentKind;
 use crate::math::streams::Streams;
 use crate::model::Model;
 use crate::nn::Parameters;
@@ -43,6 +46,8 @@ pub struct Job<'a> {
     pub threads: usize,
     /// How the model is evaluated.
     pub evaluation: &'a EvaluationConfig,
+    /// The environment that the model plans in; none without `[evaluation.control]`.
+    pub controlled: Option<&'a dyn EnvironmentKind>,
 }
 
 impl Job<'_> {
@@ -156,6 +161,8 @@ pub struct Trained {
     pub steps: u64,
     /// The result of [`evaluation::evaluate`] for these parameters and steps, if training has just computed it.
     pub metrics: Option<Vec<(String, f64)>>,
+    /// The metrics of the last round of collection; empty without one.
+    pub round: Vec<(String, f64)>,
 }
 
 /// Trains from the beginning or from `resume`.

@@ -126,6 +126,55 @@ early_stopping = { patience = 40 }
 samples = 5
 "#;
 
+/// Rounds of collection: episodes of the model as a planner join the training data.
+const ROUNDS: &str = r#"question = "Does it remember?"
+seeds = 2
+
+[data]
+source = "exploration"
+environment = "pendulum_v1"
+reward = true
+train = 100
+test = 20
+length = 50
+standardize = true
+
+[model]
+kind = "neural_ssm"
+states = 2
+likelihood_particles = 5
+transition = { kind = "perceptron", hidden = [8] }
+emission = { kind = "linear" }
+reward = { hidden = [8] }
+
+[posterior]
+kind = "amortised"
+family = "filtering"
+hidden = [8]
+recurrent_units = 4
+
+[objective]
+kind = "elbo"
+
+[training]
+optimizer = "adam"
+batch_size = 4
+window = 10
+steps = 200
+evaluate_every = 30
+averaging = 0.9
+collection = { every = 20, episodes = 2, noise = 0.3 }
+
+[evaluation]
+bounds.samples = 2
+
+[evaluation.control]
+tasks = 1
+cost = "reward"
+window = 3
+planner = { kind = "cem", horizon = 3, candidates = 6, elites = 2, rounds = 2 }
+"#;
+
 /// How a run is stopped.
 #[derive(Clone, Copy, PartialEq)]
 enum Signal {
@@ -241,6 +290,11 @@ fn adam_survives_ctrl_c_and_then_a_kill() {
 #[test]
 fn a_recognition_network_survives_kills_and_ctrl_c() {
     survives(AMORTISED, &[(0, Kill), (8, Kill), (8, Interrupt), (8, Kill)]);
+}
+
+#[test]
+fn rounds_of_collection_survive_kills_and_ctrl_c() {
+    survives(ROUNDS, &[(0, Kill), (3, Interrupt), (3, Kill), (4, Interrupt)]);
 }
 
 #[test]

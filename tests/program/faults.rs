@@ -536,6 +536,14 @@ fn control_without_what_it_plans_by() {
             "`ilqr` needs a quadratic cost",
         ),
     ];
+    let rounds = |rest: &str| {
+        let data = "source = \"exploration\"\ntrain = 20\nlength = 5\nenvironment = \"pendulum_16\"";
+        let adam = format!("{ADAM}\ncollection.every = 2\n");
+        let rest = format!("[posterior]\nkind = \"amortised\"\nhidden = [4]\n[objective]\nkind = \"elbo\"\n{rest}");
+        shown(&experiment(data, "kind = \"neural_ssm\"", &adam, &rest), CSV)
+    };
+    assert!(rounds("").contains("nothing says how the model plans"));
+    assert!(rounds("[evaluation.control]").contains("episodes of images are not collected"));
     for (data, model, control, expected) in cases {
         let text = fault(data, model, control);
         assert!(text.contains(&expected.replace("\\\"", "\"")), "{expected}: {text}");

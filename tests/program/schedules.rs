@@ -196,6 +196,7 @@ fn the_last_notes_stand_before_the_last_checkpoint_however_often_one_is_kept() {
             streams: &streams,
             threads: 1,
             evaluation: &spec.evaluation,
+            controlled: None,
         };
         let mut strict = Strict::default();
         train(&job, None, &mut strict).expect("training");

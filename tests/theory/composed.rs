@@ -49,6 +49,7 @@ fn trained(device: &str, [model, data, posterior, objective]: [&str; 4]) -> Outc
         streams: &streams,
         threads: 1,
         evaluation: &toml::from_str("bounds.samples = 10").expect("an evaluation"),
+        controlled: None,
     };
     let mut last = Last::default();
     let trained = train(&job, None, &mut last).expect("training");

@@ -66,6 +66,7 @@ fn trained(training: &str, stop_after: Option<u64>) -> (Vec<f64>, Watch) {
         streams: &streams,
         threads: 1,
         evaluation: &toml::from_str("bounds.samples = 1").expect("an evaluation"),
+        controlled: None,
     };
     let mut watch = Watch::default();
     let mut resume = None;

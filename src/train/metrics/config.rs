@@ -8,6 +8,7 @@ use crate::kind::Chosen;
 use crate::model::{LikelihoodKind, ModelConfig};
 use crate::objective::ObjectiveConfig;
 use crate::posterior::PosteriorConfig;
+use crate::train::{CollectionConfig, TrainingConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,8 @@ pub struct Tables<'a> {
     pub objective: &'a ObjectiveConfig,
     /// `[evaluation]`.
     pub evaluation: &'a EvaluationConfig,
+    /// `[training]`.
+    pub training: &'a TrainingConfig,
 }
 
 impl Tables<'_> {
@@ -72,6 +75,11 @@ impl Tables<'_> {
     /// How log p(x) is computed.
     pub fn likelihood(&self) -> LikelihoodKind {
         self.model.likelihood(self.data.is_given())
+    }
+
+    /// The rounds of collection; none without them.
+    pub fn collection(&self) -> Option<&CollectionConfig> {
+        self.training.adam()?.collection.as_ref()
     }
 
     /// The environment that the model plans in; none without control, or if nothing names one. A bare name has the settings

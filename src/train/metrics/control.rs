@@ -61,6 +61,12 @@ const CONTROL: Condition = Condition {
     holds: |tables| tables.evaluation.control.is_some(),
 };
 
+const ROUNDS: Condition = Condition {
+    what: "rounds of collection",
+    write: "a table `[training.collection]`",
+    holds: |tables| tables.collection().is_some(),
+};
+
 const IN_GOAL: Condition = Condition {
     what: "an environment whose reward is 1 in the goal",
     write: "another environment, or `control/return`",
@@ -137,6 +143,16 @@ const METRICS: &[Declared] = &[
         "control/return of the same planner with the true state and the environment itself, from the same starts. `ilqr` is \
          replaced by `cem` of the same horizon",
     ),
+    Declared {
+        needs: "`training.collection`",
+        conditions: &[CONTROL, ROUNDS],
+        unit: "steps",
+        ..of_return(
+            "control/collected_steps",
+            "steps of the environment",
+            "steps of the training data after a round: the initial ones and those of all episodes collected so far",
+        )
+    },
     of_goal(
         "control/random_in_goal",
         "steps in the goal, random actions",
@@ -147,6 +163,17 @@ const METRICS: &[Declared] = &[
         "return of random actions",
         "control/return of uniformly random actions, from the same starts",
     ),
+    Declared {
+        larger_is_better: Some(true),
+        needs: "`training.collection`",
+        conditions: &[CONTROL, ROUNDS],
+        ..of_return(
+            "control/round_return",
+            "return of a round",
+            "mean over the episodes of a round of collection of Σ_t r_t, with the noise of exploration; after training that of \
+             the last round",
+        )
+    },
     Declared {
         larger_is_better: Some(true),
         ..of_goal(
@@ -166,14 +193,17 @@ impl Family for Control {
     }
 
     fn faults(&self, tables: &Tables, shape: Option<&Shape>) -> Vec<Fault> {
+        let of_collection = faults::of_collection(tables);
         let Some(control) = &tables.evaluation.control else {
-            return Vec::new();
+            return of_collection.into_iter().collect();
         };
         let planner = control.planner.fault().map(|fault| fault.within("planner"));
         let of_environment = faults::of_environment(tables, control, shape);
         let of_model = faults::of_model(tables, control);
         let all = [planner, of_environment, of_model].into_iter().flatten();
-        all.map(|fault| fault.within("evaluation.control")).collect()
+        all.map(|fault| fault.within("evaluation.control"))
+            .chain(of_collection)
+            .collect()
     }
 
     fn of_trained(&self, job: &Job, trained: &Trained, tables: &Tables) -> Result<Vec<(String, f64)>> {

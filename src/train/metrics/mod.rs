@@ -37,6 +37,7 @@ mod testing;
 pub use bounds::BoundsConfig;
 pub use config::{EvaluationConfig, Tables};
 pub use control::ControlConfig;
+pub(super) use control::planning;
 pub use estimator::EstimatorConfig;
 pub use forecast::{ForecastConfig, prediction_errors};
 pub use likelihood::mean_log_likelihood;

@@ -6,7 +6,7 @@ use crate::math::streams::Streams;
 use crate::model::ModelConfig;
 use crate::objective::ObjectiveConfig;
 use crate::posterior::PosteriorConfig;
-use crate::train::{Job, Trained};
+use crate::train::{Job, Trained, TrainingConfig};
 use candle_core::{DType, Device};
 use std::path::Path;
 
@@ -22,6 +22,7 @@ pub struct Keys {
     posterior: PosteriorConfig,
     objective: ObjectiveConfig,
     evaluation: EvaluationConfig,
+    training: TrainingConfig,
 }
 
 impl Keys {
@@ -33,6 +34,7 @@ impl Keys {
             posterior: toml::from_str("kind = 'exact'").expect("a posterior"),
             objective: toml::from_str("kind = 'expected_log_likelihood'").expect("an objective"),
             evaluation: toml::from_str(evaluation).expect("an evaluation"),
+            training: toml::from_str("optimizer = 'em'").expect("training"),
         }
     }
 
@@ -44,6 +46,7 @@ impl Keys {
             posterior: &self.posterior,
             objective: &self.objective,
             evaluation: &self.evaluation,
+            training: &self.training,
         }
     }
 
@@ -57,17 +60,19 @@ impl Keys {
             theta: theta.expect("initial values").constant(),
             steps: 0,
             metrics: None,
+            round: Vec::new(),
         };
         let job = Job {
             model: model.as_ref(),
             posterior: &self.posterior,
             objective: &self.objective,
-            training: &toml::from_str("optimizer = 'em'").expect("training"),
+            training: &self.training,
             splits: &splits,
             original: &splits,
             streams: &streams,
             threads: 1,
             evaluation: &self.evaluation,
+            controlled: None,
         };
         see(&job, &trained)
     }

@@ -56,6 +56,7 @@ fn trained_by(model: &str, posterior: &str, objective: &str, training: &str) -> 
         streams: &streams,
         threads: 1,
         evaluation: &toml::from_str("bounds.samples = 2").expect("an evaluation"),
+        controlled: None,
     };
     let theta = train(&job, None, &mut Nobody).expect("training").theta;
     Trained {

@@ -30,6 +30,7 @@ fn trained(family: &str, fit: &str) -> Vec<f64> {
         streams: &streams,
         threads: 1,
         evaluation: &toml::from_str("bounds.samples = 1").expect("an evaluation"),
+        controlled: None,
     };
     let theta = train(&job, None, &mut Nobody).expect("training").theta;
     let own = theta.iter().filter(|(name, _)| is_of_the_model(name));

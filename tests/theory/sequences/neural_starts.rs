@@ -63,6 +63,7 @@ fn trained(family: &str, model: &str, steps: u64, done: u64) -> (Parameters, Vec
         streams: &streams,
         threads: 1,
         evaluation: &toml::from_str("bounds.samples = 1").expect("an evaluation"),
+        controlled: None,
     };
     let mut until = Until {
         steps: done,

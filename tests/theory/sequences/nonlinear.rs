@@ -206,6 +206,7 @@ fn evaluated(case: &Case) -> BTreeMap<String, f64> {
         streams: &case.streams,
         threads: 1,
         evaluation: &toml::from_str("bounds.samples = 1").expect("an evaluation"),
+        controlled: None,
     };
     evaluation::evaluate(&job, &case.theta, 0)
         .expect("metrics")
@@ -350,6 +351,7 @@ fn errors_of(case: &Case) -> Vec<(String, f64)> {
         streams: &case.streams,
         threads: 1,
         evaluation: &toml::from_str("forecast = { warm_up = 3, horizon = 4 }").expect("an evaluation"),
+        controlled: None,
     };
     prediction_errors(&job, &case.theta).expect("errors")
 }

@@ -52,6 +52,29 @@ pub(super) fn of_environment(tables: &Tables, control: &ControlConfig, shape: Op
     })
 }
 
+/// What rounds of collection ask.
+pub(super) fn of_collection(tables: &Tables) -> Option<Fault> {
+    const KEY: &str = "training.collection";
+    tables.collection()?;
+    if tables.evaluation.control.is_none() {
+        return Some(Fault::new(
+            KEY,
+            "nothing says how the model plans",
+            "a table `[evaluation.control]`",
+            "add it with `cost = \"reward\"`, or remove `collection`",
+        ));
+    }
+    let images = tables.controlled()?.declaration().images;
+    images.map(|_| {
+        Fault::new(
+            KEY,
+            "episodes of images are not collected",
+            "an environment without images",
+            "choose one, such as `pendulum_v1`, or remove `collection`",
+        )
+    })
+}
+
 /// What the planner and its cost ask of the model and its posterior.
 pub(super) fn of_model(tables: &Tables, control: &ControlConfig) -> Option<Fault> {
     let abilities = tables.model.abilities();
