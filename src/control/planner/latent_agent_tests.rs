@@ -153,11 +153,11 @@ fn an_action_after_which_nothing_moved_is_excluded_near_that_state() {
         memory.remember(&controls, [&before, &expected, &now], action.to_vec());
         memory.refused_at(&before)
     };
-    assert_eq!(remember([1.1, 1.0], [3.0, 0.0]), [[3.0, 0.0]]);
+    assert_eq!(remember([1.04, 1.0], [3.0, 0.0]), [[3.0, 0.0]]);
     // The state moved; what is hardly an action.
-    assert_eq!(remember([1.4, 1.0], [3.0, 3.0]).len(), 1);
-    assert_eq!(remember([1.0, 1.0], [0.1, 0.1]).len(), 1);
-    assert_eq!(remember([1.0, 1.1], [0.0, -3.0]), [[3.0, 0.0], [0.0, -3.0]]);
+    assert_eq!(remember([1.1, 1.0], [3.0, 3.0]).len(), 1);
+    assert_eq!(remember([1.0, 1.0], [0.5, 0.5]).len(), 1);
+    assert_eq!(remember([1.0, 1.03], [0.0, -3.0]), [[3.0, 0.0], [0.0, -3.0]]);
     // Within half of the predicted distance of 1.
     assert_eq!(memory.refused_at(&[1.3, 1.3]).len(), 2);
     assert!(memory.refused_at(&[1.6, 1.0]).is_empty());
