@@ -17,6 +17,7 @@ const FILES: &[(&str, &[u8])] = shipped![
     "data/nile.csv",
     "latent_state/growth_study.toml",
     "latent_state/nile.toml",
+    "latent_state/planar.toml",
     "latent_state/sequence_posteriors.toml",
     "lecture/bounds.toml",
     "lecture/clusters.toml",
