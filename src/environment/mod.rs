@@ -124,8 +124,10 @@ impl JsonSchema for EnvironmentConfig {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let settings = generator.subschema_for::<Chosen<dyn EnvironmentKind>>();
+        // A name stands for default settings; an environment without them has keys that must be given.
         let names: Vec<_> = kind::entries::<dyn EnvironmentKind>()
             .iter()
+            .filter(|entry| entry.default_options().is_ok())
             .map(|entry| serde_json::json!({ "type": "string", "const": entry.name, "description": entry.summary }))
             .collect();
         json_schema!({ "anyOf": [{ "oneOf": names }, settings] })
