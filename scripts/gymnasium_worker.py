@@ -59,7 +59,7 @@ def describe(settings):
     size = 1
     for length in observation.shape:
         size *= int(length)
-    horizon = env.spec.max_episode_steps if env.spec else None
+    horizon = (env.spec.max_episode_steps if env.spec else None) or None
     versions = {
         "python": sys.version.split()[0],
         "gymnasium": gymnasium.__version__,

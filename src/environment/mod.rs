@@ -83,10 +83,12 @@ impl EnvironmentConfig {
     pub fn named(name: &str) -> Result<Self> {
         let entry = kind::find::<dyn EnvironmentKind>(name);
         let entry = entry.ok_or_else(|| crate::Error::Other(format!("there is no environment `{name}`")))?;
-        Ok(Self {
-            chosen: entry.default_options()?,
-            is_named: true,
-        })
+        let chosen = entry.default_options().map_err(|error| {
+            let text = format!("{error}; a table gives its keys: `{{ kind = {name:?}, … }}`");
+            crate::Error::Other(text)
+        })?;
+        let is_named = true;
+        Ok(Self { chosen, is_named })
     }
 
     /// The environment with the settings in `elsewhere` where the file gives a bare name and both are of one kind.
@@ -124,10 +126,8 @@ impl JsonSchema for EnvironmentConfig {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let settings = generator.subschema_for::<Chosen<dyn EnvironmentKind>>();
-        // A name stands for default settings; an environment without them has keys that must be given.
         let names: Vec<_> = kind::entries::<dyn EnvironmentKind>()
             .iter()
-            .filter(|entry| entry.default_options().is_ok())
             .map(|entry| serde_json::json!({ "type": "string", "const": entry.name, "description": entry.summary }))
             .collect();
         json_schema!({ "anyOf": [{ "oneOf": names }, settings] })
