@@ -1,7 +1,8 @@
 //! Many episodes of one environment side by side, behind an object-safe trait.
 //!
-//! [`Task`] is what an [`Environment`] is to a caller that does not know its type; every environment is one. [`Batch`]
-//! keeps the states of E episodes and the sums over their steps:
+//! [`Task`] is what an [`Environment`] is to a caller that does not know its type; every environment is one. A program
+//! outside this one, such as a simulator in another process, can be a task as well. [`Batch`] keeps the states of E
+//! episodes and the sums over their steps:
 //!
 //! return of episode e = Σ_t r_{e,t}, over the steps until it terminates or is truncated.
 
@@ -44,6 +45,8 @@ pub struct Declaration {
     pub images: Option<ImageDeclaration>,
     /// Scores to compare with.
     pub yardsticks: Yardsticks,
+    /// The programs outside this one that it runs in, each with its version: `("gymnasium", "1.4.0")`.
+    pub software: Vec<(String, String)>,
 }
 
 /// What the images of an environment are, and how data are collected: see [`Images`].
@@ -99,11 +102,15 @@ pub trait Episodes {
     fn goals(&self) -> Option<Frames>;
 
     /// The sum of [`Environment::planning_cost`] over the steps of N sequences of `steps` actions from the present state of
-    /// every episode, `[E, N]`; `actions` are `[E, N, steps, A]`, row-major. The episodes do not change.
-    fn simulate(&self, actions: &[f64], steps: usize) -> Vec<f64>;
+    /// every episode, `[E, N]`; `actions` are `[E, N, steps, A]`, row-major. The episodes do not change. None if states
+    /// cannot be copied.
+    fn simulate(&self, actions: &[f64], steps: usize) -> Option<Vec<f64>>;
 
     /// Steps every episode by its row of `actions`, `[E, A]`, row-major. A finished episode does not change.
-    fn step(&mut self, actions: &[f64]);
+    ///
+    /// # Errors
+    /// Why the environment cannot go on. An [`Environment`] always can.
+    fn step(&mut self, actions: &[f64]) -> Result<(), String>;
 
     /// How each episode stands, `[E]`.
     fn episodes(&self) -> Vec<Episode>;
@@ -117,11 +124,14 @@ pub trait Task: Send + Sync {
     /// The first fault of its keys; see [`Environment::fault`].
     fn fault(&self) -> Option<String>;
 
-    /// What it declares.
+    /// What it declares; without meaning if there is a fault.
     fn declaration(&self) -> Declaration;
 
     /// A fresh episode for each generator.
-    fn begin<'a>(&'a self, starts: &mut [&mut dyn Rng]) -> Box<dyn Episodes + 'a>;
+    ///
+    /// # Errors
+    /// Why the environment cannot begin. An [`Environment`] always can.
+    fn begin<'a>(&'a self, starts: &mut [&mut dyn Rng]) -> Result<Box<dyn Episodes + 'a>, String>;
 
     /// Its scripted controller; none if there is none.
     fn scripted(&self) -> Option<&dyn Expert>;
@@ -189,7 +199,7 @@ impl<E: Environment> Episodes for Batch<'_, E> {
         self.frames(|images, state, into| images.render_goal(state, into))
     }
 
-    fn simulate(&self, actions: &[f64], steps: usize) -> Vec<f64> {
+    fn simulate(&self, actions: &[f64], steps: usize) -> Option<Vec<f64>> {
         let size = self.environment.action_size().max(1);
         let per_episode = (actions.len() / self.states.len().max(1)).max(1);
         let sequences = |(state, own): (&E::State, &[f64])| -> Vec<f64> {
@@ -204,10 +214,10 @@ impl<E: Environment> Episodes for Batch<'_, E> {
             own.chunks_exact((steps * size).max(1)).map(cost).collect()
         };
         let own = actions.chunks_exact(per_episode);
-        self.states.iter().zip(own).flat_map(sequences).collect()
+        Some(self.states.iter().zip(own).flat_map(sequences).collect())
     }
 
-    fn step(&mut self, actions: &[f64]) {
+    fn step(&mut self, actions: &[f64]) -> Result<(), String> {
         let actions = actions.chunks(self.environment.action_size().max(1));
         for ((state, episode), action) in self.states.iter_mut().zip(&mut self.episodes).zip(actions) {
             if episode.over() {
@@ -222,6 +232,7 @@ impl<E: Environment> Episodes for Batch<'_, E> {
             episode.success = self.environment.success(state);
             episode.route = self.environment.route(state);
         }
+        Ok(())
     }
 
     fn episodes(&self) -> Vec<Episode> {
@@ -257,11 +268,12 @@ impl<E: Environment> Task for E {
             has_expert: self.expert().is_some(),
             images,
             yardsticks: self.yardsticks(),
+            software: vec![],
         }
     }
 
-    fn begin<'a>(&'a self, starts: &mut [&mut dyn Rng]) -> Box<dyn Episodes + 'a> {
-        Box::new(Batch::new(self, starts))
+    fn begin<'a>(&'a self, starts: &mut [&mut dyn Rng]) -> Result<Box<dyn Episodes + 'a>, String> {
+        Ok(Box::new(Batch::new(self, starts)))
     }
 
     fn scripted(&self) -> Option<&dyn Expert> {

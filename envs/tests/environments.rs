@@ -163,12 +163,12 @@ fn expert_episodes(task: &dyn Task, count: usize) -> Option<Vec<Episode>> {
     let expert = task.scripted()?;
     let mut controllers: Vec<_> = rngs.iter_mut().map(|rng| expert.begin(rng)).collect();
     let mut starts: Vec<&mut dyn Rng> = rngs.iter_mut().map(|rng| rng as &mut dyn Rng).collect();
-    let mut episodes = task.begin(&mut starts);
+    let mut episodes = task.begin(&mut starts).expect("episodes");
     while !episodes.over() {
         let Observations::Vectors { values, size } = episodes.observe();
         let rows = values.chunks(size).zip(&mut controllers).zip(&mut rngs);
         let actions: Vec<f64> = rows.flat_map(|((row, controller), rng)| controller(row, rng)).collect();
-        episodes.step(&actions);
+        episodes.step(&actions).expect("a step");
     }
     Some(episodes.episodes())
 }
@@ -291,7 +291,9 @@ fn a_batch_sums_rewards_and_keeps_truncated_apart_from_success() {
     // The first reaches 2 after two steps; the others are out of time after five.
     for step in 1..=7 {
         assert_eq!(batch.over(), step > 5);
-        batch.step(&[1.0, if step < 5 { -0.1 } else { 1.0 }, -1.0]);
+        batch
+            .step(&[1.0, if step < 5 { -0.1 } else { 1.0 }, -1.0])
+            .expect("a step");
     }
     let episode = |total_reward, length, terminated, route| Episode {
         total_reward,
@@ -328,7 +330,7 @@ fn simulated_costs_are_those_of_single_steps() {
         let draws = (0..3 * sequences * steps).flat_map(|_| &controls);
         let actions: Vec<f64> = draws.map(|own| rng.random_range(own.low..=own.high)).collect();
         let seen = batch.observe();
-        let costs = batch.simulate(&actions, steps);
+        let costs = batch.simulate(&actions, steps).expect("states can be copied");
         assert_eq!(costs.len(), 3 * sequences, "{name}");
         assert_eq!(batch.observe(), seen, "{name}");
         for (at, sequence) in actions.chunks_exact(steps * controls.len()).enumerate() {

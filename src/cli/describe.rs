@@ -323,7 +323,7 @@ fn environment(page: Page, name: &str) -> Page {
     if !keys.is_empty() {
         let place = format!(
             "Its keys stand in `environment = {{ kind = {name:?}, … }}` of [evaluation.rollout], and of [data] with `source = \
-             \"demonstrations\"`."
+             \"demonstrations\"` or `\"exploration\"`."
         );
         page = page
             .with("keys_text", Block::Paragraphs(vec![place]))

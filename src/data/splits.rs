@@ -91,12 +91,12 @@ impl DataConfig {
                     (grid.clone(), Some(grid))
                 } else {
                     let draw = |rows, name| {
-                        let points = generator.draw(rows, &mut streams.named(name).at(0));
-                        dataset(points)
+                        let points = generator.try_draw(rows, &mut streams.named(name).at(0));
+                        points.map(dataset).map_err(stopped)
                     };
                     (
-                        draw(rows, "data/train"),
-                        Some(draw(self.test.unwrap_or(rows), "data/test")),
+                        draw(rows, "data/train")?,
+                        Some(draw(self.test.unwrap_or(rows), "data/test")?),
                     )
                 }
             }
@@ -136,6 +136,15 @@ impl DataConfig {
             oracle_standard_error: oracle.and_then(|(_, error)| error),
         })
     }
+}
+
+/// The fault of an environment that could not go on.
+fn stopped(reason: String) -> Fault {
+    let (expected, help) = (
+        "an environment that plays its episodes to the end",
+        "correct the environment",
+    );
+    Fault::new("data.environment", reason, expected, help)
 }
 
 /// What `generator` drew, as fields; images stay bytes.

@@ -5,6 +5,7 @@
 
 mod cart_pole_v1;
 mod cartpole;
+mod gymnasium;
 mod mountain_car_continuous_v0;
 mod pendulum;
 mod pendulum_16;
@@ -12,10 +13,12 @@ mod pendulum_v1;
 mod planar;
 mod tree;
 
+pub use gymnasium::{Gymnasium, GymnasiumEpisodes};
+
 use crate::Result;
 use crate::kind::{self, Added, Chosen, Declared, Entry, Family, Holds};
 use latent_lab_envs::{
-    CartPoleV1, Cartpole, Environment, MountainCarContinuousV0, Pendulum, Pendulum16, PendulumV1, Planar, Task, Tree,
+    CartPoleV1, Cartpole, MountainCarContinuousV0, Pendulum, Pendulum16, PendulumV1, Planar, Task, Tree,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
@@ -24,13 +27,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, RwLock};
 
-/// An environment with its settings. Every [`Environment`] is one.
+/// An environment with its settings. Every [`Environment`](latent_lab_envs::Environment) is one.
 pub trait EnvironmentKind: Task + fmt::Debug {}
 
 impl<T: Task + fmt::Debug> EnvironmentKind for T {}
 
 /// The environments of this crate, in the order in which they are listed.
-static BUILT_IN: [Entry<dyn EnvironmentKind>; 8] = [
+static BUILT_IN: [Entry<dyn EnvironmentKind>; 9] = [
     Entry::of::<Tree>(),
     Entry::of::<CartPoleV1>(),
     Entry::of::<PendulumV1>(),
@@ -39,6 +42,7 @@ static BUILT_IN: [Entry<dyn EnvironmentKind>; 8] = [
     Entry::of::<Pendulum>(),
     Entry::of::<Cartpole>(),
     Entry::of::<Pendulum16>(),
+    Entry::of::<Gymnasium>(),
 ];
 
 static ADDED: Added<dyn EnvironmentKind> = RwLock::new(Vec::new());
@@ -56,7 +60,7 @@ impl Family for dyn EnvironmentKind {
     }
 }
 
-impl<T: Declared + Environment> Holds<T> for dyn EnvironmentKind {
+impl<T: Declared + Task> Holds<T> for dyn EnvironmentKind {
     fn hold(options: T) -> Arc<Self> {
         Arc::new(options)
     }
@@ -79,10 +83,12 @@ impl EnvironmentConfig {
     pub fn named(name: &str) -> Result<Self> {
         let entry = kind::find::<dyn EnvironmentKind>(name);
         let entry = entry.ok_or_else(|| crate::Error::Other(format!("there is no environment `{name}`")))?;
-        Ok(Self {
-            chosen: entry.default_options()?,
-            is_named: true,
-        })
+        let chosen = entry.default_options().map_err(|error| {
+            let text = format!("{error}; a table gives its keys: `{{ kind = {name:?}, … }}`");
+            crate::Error::Other(text)
+        })?;
+        let is_named = true;
+        Ok(Self { chosen, is_named })
     }
 
     /// The environment with the settings in `elsewhere` where the file gives a bare name and both are of one kind.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The identity of a run: a record belongs to the run only if it agrees with this.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Identity<'a> {
     /// The resolved specification, as TOML.
     pub spec_toml: &'a str,
@@ -12,6 +12,8 @@ pub struct Identity<'a> {
     pub spec_hash: &'a str,
     /// The BLAKE3 hash of each of these files, by its path in the specification.
     pub data_files: &'a BTreeMap<String, String>,
+    /// The programs outside this one that the run's environments run in, each with its version.
+    pub software: BTreeMap<String, String>,
     /// The folder of the experiment file: the record names the revision of its repository.
     pub folder: &'a Path,
 }
@@ -24,6 +26,7 @@ impl<'a> Identity<'a> {
             spec_toml,
             spec_hash,
             data_files: &NO_FILES,
+            software: BTreeMap::new(),
             folder: Path::new(""),
         }
     }

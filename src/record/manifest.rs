@@ -46,6 +46,10 @@ pub struct Manifest {
     /// The BLAKE3 hash of each data file that the specification names, by its path there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub data_files: BTreeMap<String, String>,
+    /// The programs outside this one that the run's environments run in, each with the version that began the run: Python and
+    /// its packages.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub software: BTreeMap<String, String>,
     /// The version of the program that began the run.
     pub version: String,
     /// The revision of the sources of the program that began the run, if they were in a repository when it was built.
@@ -96,6 +100,7 @@ impl Manifest {
             seed: address.seed,
             spec_hash: identity.spec_hash.to_owned(),
             data_files: identity.data_files.clone(),
+            software: identity.software.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             program_revision: None,
             experiment_revision: None,

@@ -26,6 +26,8 @@ pub struct Run {
     session: Option<Session>,
     /// The folder of the experiment file.
     folder: PathBuf,
+    /// The programs that the run's environments run in now.
+    software: BTreeMap<String, String>,
     /// Held until the run is dropped; dropping a run without finishing it counts as a kill.
     _lock: Lock,
 }
@@ -89,6 +91,7 @@ impl Run {
             dir,
             session: None,
             folder: identity.folder.to_owned(),
+            software: identity.software.clone(),
             _lock: lock,
         })
     }
@@ -203,7 +206,8 @@ impl Run {
     }
 
     /// Writes the manifest of a run that has started: the first one with the revisions that began it. A later session
-    /// of another program, or of another state of the experiment's repository, is noted.
+    /// of another program, of another state of the experiment's repository, or with other versions of the programs that its
+    /// environments run in, is noted.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -227,6 +231,14 @@ impl Run {
                     manifest
                         .notes
                         .push(format!("session {session}: {whose} revision is {new}"));
+                }
+            }
+            for (name, version) in &self.software {
+                if manifest.software.get(name) != Some(version) {
+                    let session = manifest.sessions;
+                    manifest
+                        .notes
+                        .push(format!("session {session}: the version of {name} is {version}"));
                 }
             }
         }

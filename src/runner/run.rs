@@ -102,6 +102,20 @@ impl PlannedRun {
         run
     }
 
+    /// The same with environments of its own, if they run in processes: those serve this run alone and end with it, so that
+    /// nothing that they remember reaches another run.
+    ///
+    /// # Errors
+    /// If the spec cannot be read again.
+    fn with_own_processes(&self) -> Result<Self> {
+        let mut run = self.clone();
+        if !run.spec.software().is_empty() {
+            run.spec =
+                toml::from_str(&run.toml).map_err(|error| Error::Other(format!("the spec of this run: {error}")))?;
+        }
+        Ok(run)
+    }
+
     /// The rows of this run.
     pub fn load_data(&self, streams: &Streams) -> Result<Splits> {
         self.spec
@@ -147,7 +161,7 @@ impl PlannedRun {
         });
         let (mut recorder, ending) = Recorder::start(scope, record, ended, progressed, interrupted);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            self.train(resume, threads, &mut recorder)
+            self.with_own_processes()?.train(resume, threads, &mut recorder)
         }));
         let (status, metrics) = match result {
             Ok(Ok(metrics)) => (Status::Done, metrics),
@@ -174,6 +188,7 @@ impl PlannedRun {
             spec_toml: &self.toml,
             spec_hash,
             data_files: &self.files.hashes,
+            software: self.spec.software(),
             folder: &self.folder,
         };
         let replace = || -> Result<Opened> {

@@ -1,6 +1,6 @@
 //! The spec of one variant: the tables of an experiment file.
 
-use crate::data::{DataConfig, Rows};
+use crate::data::{DataConfig, GeneratorKind, Rows};
 use crate::environment::EnvironmentKind;
 use crate::kind::Chosen;
 use crate::model::{LikelihoodKind, ModelConfig};
@@ -10,6 +10,7 @@ use crate::train::TrainingConfig;
 use crate::train::metrics::{EvaluationConfig, Tables};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One variant of an experiment, defaults filled in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -60,6 +61,27 @@ impl Spec {
     /// How log p(x) is computed.
     pub fn likelihood(&self) -> LikelihoodKind {
         self.tables().likelihood()
+    }
+
+    /// The programs outside this one that its environments run in, each with its version, or with several if they differ.
+    pub fn software(&self) -> BTreeMap<String, String> {
+        let generator = self.data.source.generator();
+        let environments = [
+            generator.and_then(GeneratorKind::environment),
+            generator.and_then(GeneratorKind::explored),
+            self.environment().ok().flatten(),
+            self.tables().controlled(),
+        ];
+        let mut software: BTreeMap<String, String> = BTreeMap::new();
+        let all = environments.into_iter().flatten();
+        for (name, version) in all.flat_map(|environment| environment.declaration().software) {
+            let known = software.entry(name).or_default();
+            if !known.split(", ").any(|own| own == version) {
+                let gap = if known.is_empty() { "" } else { ", " };
+                *known += &format!("{gap}{version}");
+            }
+        }
+        software
     }
 
     /// The environment of the roll-outs; none without roll-outs. A bare name has the settings of the demonstrations, if they

@@ -79,7 +79,9 @@ fn describes(kind: &str, section: &str) {
         assert!(example.contains(&format!("= {name:?}")), "{name}: {example}");
         let laboratory = Laboratory::with(&example);
         make_files(&laboratory, &example);
-        laboratory.say(&["run", "e.toml", "--quiet", "--seeds", "1"]).expect(0);
+        laboratory
+            .with_stand_ins(&["run", "e.toml", "--quiet", "--seeds", "1"])
+            .expect(0);
     }
 }
 

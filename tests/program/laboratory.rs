@@ -98,7 +98,25 @@ impl Laboratory {
     /// Runs the program to its end.
     #[track_caller]
     pub fn say(&self, arguments: &[&str]) -> Said {
-        let output = self.command(arguments).output().expect("the program starts");
+        Self::hear(self.command(arguments))
+    }
+
+    /// The same where `python3` finds a stand-in for Gymnasium, for an example that names no interpreter. It asks no more of
+    /// the machine than Python.
+    #[track_caller]
+    pub fn with_stand_ins(&self, arguments: &[&str]) -> Said {
+        let mut command = self.command(arguments);
+        command.env(
+            "PYTHONPATH",
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gymnasium"),
+        );
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        Self::hear(command)
+    }
+
+    #[track_caller]
+    fn hear(mut command: Command) -> Said {
+        let output = command.output().expect("the program starts");
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
         Said {
             code: output.status.code(),

@@ -8,6 +8,7 @@ mod describing;
 #[cfg(unix)]
 mod determinism;
 mod faults;
+mod gymnasium;
 mod hard_inputs;
 mod images;
 mod keys;

@@ -194,7 +194,7 @@ fn a_batch_shows_what_each_state_shows() {
     let mut rngs: Vec<_> = (0..3).map(rng).collect();
     let mut starts: Vec<&mut dyn Rng> = rngs.iter_mut().map(|rng| rng as &mut dyn Rng).collect();
     let mut batch = Batch::new(&environment, &mut starts);
-    batch.step(&[1.0, -1.0, 0.0]);
+    batch.step(&[1.0, -1.0, 0.0]).expect("a step");
     let (frames, goals) = (batch.images().expect("images"), batch.goals().expect("images"));
     assert_eq!(goals.pixels, image(&environment, &small_rod(0.0, 0.0)).repeat(3));
     let states = batch.into_states();

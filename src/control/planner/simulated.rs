@@ -3,6 +3,7 @@
 use super::{Dynamics, Planner, Plans};
 use crate::Result;
 use crate::control::{Acting, Agent};
+use crate::error::provided;
 use crate::math::streams::Streams;
 use latent_lab_envs::{Control, Episodes};
 
@@ -24,7 +25,7 @@ impl Dynamics for Simulated<'_> {
     }
 
     fn costs(&self, actions: &[f64], steps: usize) -> Result<Vec<f64>> {
-        Ok(self.0.simulate(actions, steps))
+        provided(self.0.simulate(actions, steps), "a state that can be copied")
     }
 }
 

@@ -33,6 +33,27 @@ impl GeneratorKind for Demonstrations {
     fn environment(&self) -> Option<Chosen<dyn EnvironmentKind>> {
         Some(self.environment.chosen.clone())
     }
+
+    fn try_draw(&self, rows: usize, mut rng: &mut dyn Rng) -> Result<Points, String> {
+        let task = &self.environment.chosen;
+        let mut points = Points::default();
+        let Some(expert) = task.scripted() else {
+            return Ok(points);
+        };
+        for episode in 0..rows {
+            let mut controller = expert.begin(rng);
+            let mut running = task.begin(&mut [&mut rng])?;
+            while !running.over() {
+                let Observations::Vectors { values, .. } = running.observe();
+                let action = controller(&values, rng);
+                running.step(&action)?;
+                points.given.extend(values);
+                points.observed.extend(action);
+                points.episodes.push(episode);
+            }
+        }
+        Ok(points)
+    }
 }
 
 impl Generator for Demonstrations {
@@ -63,24 +84,9 @@ impl Generator for Demonstrations {
         }
     }
 
-    /// Draws `rows` episodes: a row per step of each. Without an expert there are none.
-    fn draw(&self, rows: usize, mut rng: &mut dyn Rng) -> Points {
-        let task = &self.environment.chosen;
-        let mut points = Points::default();
-        let Some(expert) = task.scripted() else { return points };
-        for episode in 0..rows {
-            let mut controller = expert.begin(rng);
-            let mut running = task.begin(&mut [&mut rng]);
-            while !running.over() {
-                let Observations::Vectors { values, .. } = running.observe();
-                let action = controller(&values, rng);
-                running.step(&action);
-                points.given.extend(values);
-                points.observed.extend(action);
-                points.episodes.push(episode);
-            }
-        }
-        points
+    /// Draws `rows` episodes: a row per step of each. Without an expert, or if the environment fails, there are none.
+    fn draw(&self, rows: usize, rng: &mut dyn Rng) -> Points {
+        self.try_draw(rows, rng).unwrap_or_default()
     }
 
     /// None: what an expert decides once per episode is hidden.

@@ -64,12 +64,12 @@ impl Exploration {
     }
 
     /// Episodes under random actions, `rows` steps in all.
-    fn episodes(&self, rows: usize, mut rng: &mut dyn Rng) -> Points {
+    fn episodes(&self, rows: usize, mut rng: &mut dyn Rng) -> Result<Points, String> {
         let (task, controls, length) = (&self.environment.chosen, self.controls(), self.length());
         let mut points = Points::default();
         let mut left = rows;
         while left > 0 {
-            let mut running = task.begin(&mut [&mut rng]);
+            let mut running = task.begin(&mut [&mut rng])?;
             let mut steps = 0;
             while steps < length.min(left) && !running.over() {
                 let Observations::Vectors { values, .. } = running.observe();
@@ -77,7 +77,7 @@ impl Exploration {
                     .iter()
                     .map(|own| rng.random_range(own.low..=own.high))
                     .collect();
-                running.step(&action);
+                running.step(&action)?;
                 points.observed.extend(values);
                 if self.reward {
                     points
@@ -93,7 +93,7 @@ impl Exploration {
             points.lengths.push(steps);
             left -= steps;
         }
-        points
+        Ok(points)
     }
 }
 
@@ -107,6 +107,22 @@ impl Declared for Exploration {
 impl GeneratorKind for Exploration {
     fn explored(&self) -> Option<Chosen<dyn EnvironmentKind>> {
         Some(self.environment.chosen.clone())
+    }
+
+    fn try_draw(&self, rows: usize, rng: &mut dyn Rng) -> Result<Points, String> {
+        if self.images().is_none() {
+            return self.episodes(rows, rng);
+        }
+        let Some(collected) = self.environment.chosen.collect(rows, self.length(), rng) else {
+            return Ok(Points::default());
+        };
+        Ok(Points {
+            images: collected.frames.pixels,
+            given: collected.actions,
+            states: collected.states,
+            lengths: collected.lengths,
+            ..Points::default()
+        })
     }
 
     /// Settings of the environment that data do not show, such as the start of an episode.
@@ -185,21 +201,9 @@ impl Generator for Exploration {
         }
     }
 
-    /// Draws `rows` steps of sequences.
+    /// Draws `rows` steps of sequences; none if the environment fails.
     fn draw(&self, rows: usize, rng: &mut dyn Rng) -> Points {
-        if self.images().is_none() {
-            return self.episodes(rows, rng);
-        }
-        let Some(collected) = self.environment.chosen.collect(rows, self.length(), rng) else {
-            return Points::default();
-        };
-        Points {
-            images: collected.frames.pixels,
-            given: collected.actions,
-            states: collected.states,
-            lengths: collected.lengths,
-            ..Points::default()
-        }
+        self.try_draw(rows, rng).unwrap_or_default()
     }
 
     fn states(&self) -> usize {
@@ -311,13 +315,14 @@ mod tests {
             assert_eq!(train.observed.columns(), columns + 1);
             // The first episode starts from the stream's first numbers.
             let rng = &mut Streams::new(2).named("data/train").at(0);
-            let mut running = task.begin(&mut [rng]);
+            let mut running = task.begin(&mut [rng]).expect("an episode");
             let mut total = 0.0;
             for t in 0..lengths[0] {
                 let Observations::Vectors { values, .. } = running.observe();
                 let row: Vec<f64> = (0..columns).map(|j| train.observed.value(t, j)).collect();
                 assert_eq!(row, values, "{name} at step {t}");
-                running.step(&(0..given.columns()).map(|j| given.value(t, j)).collect::<Vec<_>>());
+                let action: Vec<f64> = (0..given.columns()).map(|j| given.value(t, j)).collect();
+                running.step(&action).expect("a step");
                 total += train.observed.value(t, columns);
                 assert_eq!(running.episodes()[0].total_reward, total, "{name} at step {t}");
             }

@@ -28,6 +28,7 @@ use crate::error::Fault;
 use crate::kind::{Added, Chosen, Entry, Family, Holds};
 use crate::math::nonlinear::Predictor;
 use latent_lab_envs as envs;
+use rand::Rng;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -73,6 +74,14 @@ pub trait GeneratorKind: envs::Generator + Debug {
     /// The environment that its rows explore, with its settings.
     fn explored(&self) -> Option<Chosen<dyn EnvironmentKind>> {
         None
+    }
+
+    /// Draws `rows` rows, as [`draw`](envs::Generator::draw) does.
+    ///
+    /// # Errors
+    /// Why an environment outside this program could not go on.
+    fn try_draw(&self, rows: usize, rng: &mut dyn Rng) -> Result<envs::Points, String> {
+        Ok(self.draw(rows, rng))
     }
 
     /// Whether its observed columns are 0 and 1.

@@ -4,7 +4,6 @@
 mod faults;
 
 use super::{Condition, Declared, Family, Tables};
-use crate::Result;
 use crate::control::planner::{Cost, Encoder, LatentAgent, Planner, TrueStatePlanner};
 use crate::control::{Agent, UniformlyRandom, play, starts};
 use crate::data::source::Shape;
@@ -13,6 +12,7 @@ use crate::error::Fault;
 use crate::math::streams::Streams;
 use crate::nn::Parameters;
 use crate::train::{Job, Trained};
+use crate::{Error, Result};
 use latent_lab_envs::{Declaration, Episode, STEPS_IN_GOAL};
 use rand::Rng;
 use schemars::JsonSchema;
@@ -280,7 +280,7 @@ impl Score {
     fn of(environment: &dyn EnvironmentKind, agent: &dyn Agent, tasks: usize, streams: &Streams) -> Result<Self> {
         let mut generators = starts(tasks, streams);
         let mut generators: Vec<&mut dyn Rng> = generators.iter_mut().map(|rng| rng as &mut dyn Rng).collect();
-        let mut episodes = environment.begin(&mut generators);
+        let mut episodes = environment.begin(&mut generators).map_err(Error::Other)?;
         let horizon = environment.declaration().horizon;
         let mut halves = Vec::new();
         play(episodes.as_mut(), agent, streams, &mut |episodes, step| {

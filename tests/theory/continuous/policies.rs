@@ -54,11 +54,13 @@ impl Episodes for Still {
         None
     }
 
-    fn simulate(&self, _actions: &[f64], _steps: usize) -> Vec<f64> {
-        Vec::new()
+    fn simulate(&self, _actions: &[f64], _steps: usize) -> Option<Vec<f64>> {
+        None
     }
 
-    fn step(&mut self, _actions: &[f64]) {}
+    fn step(&mut self, _actions: &[f64]) -> Result<(), String> {
+        Ok(())
+    }
 
     fn episodes(&self) -> Vec<Episode> {
         vec![Episode::default(); EPISODES]
