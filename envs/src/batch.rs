@@ -41,6 +41,8 @@ pub struct Declaration {
     pub routes: Vec<&'static str>,
     /// Whether there is a scripted controller that solves the task.
     pub has_expert: bool,
+    /// Whether [`Episodes::simulate`] can copy the states of its episodes.
+    pub can_be_simulated: bool,
     /// What its images are; none if it has none.
     pub images: Option<ImageDeclaration>,
     /// Scores to compare with.
@@ -266,6 +268,7 @@ impl<E: Environment> Task for E {
             success: self.success_rule(),
             routes: self.routes(),
             has_expert: self.expert().is_some(),
+            can_be_simulated: true,
             images,
             yardsticks: self.yardsticks(),
             software: vec![],

@@ -1,9 +1,9 @@
 //! Episodes of an agent as data: what it saw, did and earned in each step.
 
 use super::Agent;
-use crate::Result;
 use crate::environment::EnvironmentKind;
 use crate::math::streams::Streams;
+use crate::{Error, Result};
 use latent_lab_envs::{Observations, Points};
 use rand::Rng;
 
@@ -12,7 +12,7 @@ use rand::Rng;
 /// numbers come from `streams`.
 ///
 /// # Errors
-/// The agent's.
+/// The agent's, and those of the environment.
 pub fn collect(
     environment: &dyn EnvironmentKind,
     agent: &dyn Agent,
@@ -21,7 +21,7 @@ pub fn collect(
 ) -> Result<Points> {
     let mut generators = super::starts(count, streams);
     let mut generators: Vec<&mut dyn Rng> = generators.iter_mut().map(|rng| rng as &mut dyn Rng).collect();
-    let mut episodes = environment.begin(&mut generators);
+    let mut episodes = environment.begin(&mut generators).map_err(Error::Other)?;
     let mut acting = agent.begin(count, streams);
     let width = environment.declaration().action.len().max(1);
     let mut all = vec![Points::default(); count];
@@ -29,7 +29,7 @@ pub fn collect(
         let before = episodes.episodes();
         let Observations::Vectors { values, size } = episodes.observe();
         let actions = acting.act(&*episodes)?;
-        episodes.step(&actions);
+        episodes.step(&actions).map_err(Error::Other)?;
         let seen = values.chunks_exact(size.max(1)).zip(actions.chunks_exact(width));
         let after = before.iter().zip(episodes.episodes());
         for ((own, (seen, action)), (before, after)) in all.iter_mut().zip(seen).zip(after) {
@@ -68,12 +68,12 @@ mod tests {
             assert_eq!(points.lengths.len(), 3);
             let mut at = 0;
             for (mut start, length) in crate::control::starts(3, &streams).into_iter().zip(&points.lengths) {
-                let mut running = environment.begin(&mut [&mut start]);
+                let mut running = environment.begin(&mut [&mut start]).expect("an episode");
                 for t in at..at + length {
                     let Observations::Vectors { values, .. } = running.observe();
                     let row = &points.observed[t * columns..][..columns];
                     assert_eq!(row[..columns - 1], values);
-                    running.step(&points.given[t..=t]);
+                    running.step(&points.given[t..=t]).expect("a step");
                     assert_eq!(row[columns - 1], running.episodes()[0].reward);
                 }
                 assert!(running.over());

@@ -146,6 +146,7 @@ impl Task for Gymnasium {
             success: None,
             routes: vec![],
             has_expert: false,
+            can_be_simulated: false,
             images: None,
             yardsticks: Yardsticks::default(),
             software: known.map_or(vec![], |known| known.software.clone().into_iter().collect()),

@@ -118,11 +118,11 @@ fn rewards_are_planned_by_without_images_and_with_noise() {
         let mut acting = agent.begin(2, &Streams::new(1));
         let mut starts = crate::control::starts(2, &Streams::new(1));
         let mut starts: Vec<&mut dyn rand::Rng> = starts.iter_mut().map(|rng| rng as &mut dyn rand::Rng).collect();
-        let mut episodes = latent_lab_envs::Task::begin(&environment, &mut starts);
+        let mut episodes = latent_lab_envs::Task::begin(&environment, &mut starts).expect("episodes");
         let mut all = Vec::new();
         for _ in 0..5 {
             let actions = acting.act(&*episodes).expect("actions");
-            episodes.step(&actions);
+            episodes.step(&actions).expect("a step");
             all.extend(actions);
         }
         all

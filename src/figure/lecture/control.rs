@@ -6,7 +6,6 @@
 
 use super::shown::{Shown, shown};
 use super::{sentence_case, unexpected};
-use crate::Result;
 use crate::control::planner::{Encoder, LatentAgent, TrueStatePlanner};
 use crate::control::{Agent, UniformlyRandom, play, starts};
 use crate::environment::EnvironmentKind;
@@ -20,6 +19,7 @@ use crate::kind::Chosen;
 use crate::math::streams::Streams;
 use crate::runner::{Experiment, reload, summarize};
 use crate::train::metrics::ControlConfig;
+use crate::{Error, Result};
 use latent_lab_envs::{Episodes, Frames, Observations, Portrait};
 use rand::Rng;
 use std::f64::consts::PI;
@@ -127,7 +127,7 @@ impl Played {
         let images = images.ok_or_else(|| unexpected(NAME, "an environment with images"))?;
         let mut generators = starts(tasks, streams);
         let mut generators: Vec<&mut dyn Rng> = generators.iter_mut().map(|rng| rng as &mut dyn Rng).collect();
-        let mut episodes = environment.begin(&mut generators);
+        let mut episodes = environment.begin(&mut generators).map_err(Error::Other)?;
         let goals = provided(episodes.goals(), "images of goals")?;
         let mut paths = vec![Vec::new(); tasks];
         let mut note = |episodes: &dyn Episodes| {

@@ -76,6 +76,15 @@ const IN_GOAL: Condition = Condition {
     },
 };
 
+const SIMULATED: Condition = Condition {
+    what: "an environment whose true state a planner can copy",
+    write: "another environment, or `control/return`",
+    holds: |tables| {
+        let environment = tables.controlled();
+        environment.is_none_or(|environment| environment.declaration().can_be_simulated)
+    },
+};
+
 /// Whether the return is the number of steps in the goal.
 fn counts_steps(declaration: &Declaration) -> bool {
     declaration.reward_unit == STEPS_IN_GOAL
@@ -131,18 +140,25 @@ const METRICS: &[Declared] = &[
             "mean over the tasks of Σ_t r_t, where the trained model plans in latent space",
         )
     },
-    of_goal(
-        "control/oracle_in_goal",
-        "steps in the goal, true state",
-        "control/in_goal of the same planner with the true state and the environment itself, from the same starts. \
-         `ilqr` is replaced by `cem` of the same horizon",
-    ),
-    of_return(
-        "control/oracle_return",
-        "return with the true state",
-        "control/return of the same planner with the true state and the environment itself, from the same starts. `ilqr` is \
-         replaced by `cem` of the same horizon",
-    ),
+    Declared {
+        conditions: &[CONTROL, IN_GOAL, SIMULATED],
+        ..of_goal(
+            "control/oracle_in_goal",
+            "steps in the goal, true state",
+            "control/in_goal of the same planner with the true state and the environment itself, from the same starts. \
+             `ilqr` is replaced by `cem` of the same horizon",
+        )
+    },
+    Declared {
+        needs: "`evaluation.control`, an environment whose true state can be copied: not `gymnasium`",
+        conditions: &[CONTROL, SIMULATED],
+        ..of_return(
+            "control/oracle_return",
+            "return with the true state",
+            "control/return of the same planner with the true state and the environment itself, from the same starts. `ilqr` \
+             is replaced by `cem` of the same horizon",
+        )
+    },
     Declared {
         needs: "`training.collection`",
         conditions: &[CONTROL, ROUNDS],
@@ -176,6 +192,7 @@ const METRICS: &[Declared] = &[
     },
     Declared {
         larger_is_better: Some(true),
+        conditions: &[CONTROL, IN_GOAL, SIMULATED],
         ..of_goal(
             "control/share_of_oracle",
             "share of the true state's score",
@@ -220,22 +237,24 @@ impl Family for Control {
             controls: declaration.action.clone(),
         };
         let score = |agent: &dyn Agent| Score::of(&*environment, agent, control.tasks, job.streams);
-        let [own, best, worst] = [score(&agent)?, score(&oracle)?, score(&random)?];
-        let mut metrics = vec![
-            ("control/return".to_owned(), own.total),
-            ("control/oracle_return".to_owned(), best.total),
-            ("control/random_return".to_owned(), worst.total),
-        ];
+        let own = score(&agent)?;
+        let best = declaration.can_be_simulated.then(|| score(&oracle)).transpose()?;
+        let worst = score(&random)?;
+        let mut metrics = Vec::new();
+        let mut note = |name: &str, value: Option<f64>| metrics.extend(value.map(|value| (name.to_owned(), value)));
+        note("control/return", Some(own.total));
+        note("control/oracle_return", best.map(|best| best.total));
+        note("control/random_return", Some(worst.total));
         if counts_steps(&declaration) {
-            metrics.extend([
-                ("control/in_goal".to_owned(), own.in_goal),
-                ("control/in_goal_last_half".to_owned(), own.last_half),
-                ("control/oracle_in_goal".to_owned(), best.in_goal),
-                ("control/random_in_goal".to_owned(), worst.in_goal),
-            ]);
-            if best.in_goal > 0.0 {
-                metrics.push(("control/share_of_oracle".to_owned(), 100.0 * own.in_goal / best.in_goal));
-            }
+            let oracle = best.map(|best| best.in_goal);
+            note("control/in_goal", Some(own.in_goal));
+            note("control/in_goal_last_half", Some(own.last_half));
+            note("control/oracle_in_goal", oracle);
+            note("control/random_in_goal", Some(worst.in_goal));
+            let share = oracle
+                .filter(|oracle| *oracle > 0.0)
+                .map(|oracle| 100.0 * own.in_goal / oracle);
+            note("control/share_of_oracle", share);
         }
         Ok(metrics)
     }
