@@ -191,7 +191,7 @@ fn what_cannot_be_used_is_found_before_the_run() {
     let laboratory = Laboratory::new();
     let folder = laboratory.path("empty");
     std::fs::create_dir(&folder).expect("a folder");
-    let bare = format!("#!/bin/sh\nexec python3 -S -E \"$@\"\n");
+    let bare = "#!/bin/sh\nexec python3 -S -E \"$@\"\n".to_owned();
     let laboratory = laboratory.and("bare", bare);
     std::fs::set_permissions(
         laboratory.path("bare"),
