@@ -139,7 +139,18 @@ fn assert_near(a: f64, b: f64, scale: f64, what: &str) {
     assert!((a - b).abs() <= 1e-11 * (scale.abs() + b.abs()), "{what}: {a} and {b}");
 }
 
-/// Runs EM and checks that the likelihood never falls; returns the last mixture, its statistics and all events.
+/// The largest ratio of two eigenvalues of a component's covariance. A quadratic form of the inverse is known to ε times that,
+/// relative to its size, whatever the order in which a processor adds.
+fn condition(mixture: &LinearMixture) -> f64 {
+    let d = mixture.outputs;
+    let ratio = |k: usize| {
+        let values = DMatrix::from_row_slice(d, d, mixture.covariance(k)).symmetric_eigenvalues();
+        values.max() / values.min().max(f64::MIN_POSITIVE)
+    };
+    (0..mixture.components()).map(ratio).fold(1.0, f64::max)
+}
+
+/// Runs EM and checks that the likelihood never falls beyond rounding; returns the last mixture, its statistics and all events.
 fn climb(
     data: &Observations,
     start: LinearMixture,
@@ -154,7 +165,8 @@ fn climb(
         mixture = update.mixture;
         events.extend(update.events);
         let after = sweep(data, &mixture, EStep::Exact, 1).unwrap();
-        let slack = 1e-9 * (1.0 + before.log_likelihood.abs());
+        let rounding = f64::EPSILON * condition(&mixture).min(1e14);
+        let slack = (1e-9 + rounding) * (1.0 + before.log_likelihood.abs());
         assert!(
             after.log_likelihood >= before.log_likelihood - slack,
             "{:?}, step {step}: {} after {}",
