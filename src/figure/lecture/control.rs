@@ -20,7 +20,7 @@ use crate::math::streams::Streams;
 use crate::runner::{Experiment, reload, summarize};
 use crate::train::metrics::ControlConfig;
 use crate::{Error, Result};
-use latent_lab_envs::{Episodes, Frames, Observations, Portrait};
+use latent_lab_envs::{Episode, Episodes, Frames, Observations, Portrait, STEPS_IN_GOAL};
 use rand::Rng;
 use std::f64::consts::PI;
 
@@ -123,8 +123,10 @@ impl Played {
     }
 
     fn of(environment: &dyn EnvironmentKind, agent: &dyn Agent, tasks: usize, streams: &Streams) -> Result<Self> {
-        let images = environment.declaration().images;
-        let images = images.ok_or_else(|| unexpected(NAME, "an environment with images"))?;
+        let declaration = environment.declaration();
+        let images = declaration
+            .images
+            .ok_or_else(|| unexpected(NAME, "an environment with images"))?;
         let mut generators = starts(tasks, streams);
         let mut generators: Vec<&mut dyn Rng> = generators.iter_mut().map(|rng| rng as &mut dyn Rng).collect();
         let mut episodes = environment.begin(&mut generators).map_err(Error::Other)?;
@@ -140,13 +142,17 @@ impl Played {
         play(episodes.as_mut(), agent, streams, &mut |episodes, _| note(episodes))?;
         let ends = episodes.episodes();
         let count = ends.len().max(1) as f64;
-        let in_goal: f64 = ends
-            .iter()
-            .map(|end| 100.0 * end.total_reward / end.length.max(1) as f64)
-            .sum();
+        let mean = |value: fn(&Episode) -> f64| ends.iter().map(value).sum::<f64>() / count;
+        let score = match declaration.reward_unit == STEPS_IN_GOAL {
+            true => {
+                let share = mean(|end| 100.0 * end.total_reward / end.length.max(1) as f64);
+                format!("{} %", fixed(share, 1))
+            }
+            false => format!("return {}", fixed(mean(|end| end.total_reward), 1)),
+        };
         Ok(Self {
             portrait: images.portrait,
-            score: format!("{} %", fixed(in_goal / count, 1)),
+            score,
             paths,
             goals,
         })
