@@ -20,7 +20,7 @@ use crate::math::streams::Streams;
 use crate::runner::{Experiment, reload, summarize};
 use crate::train::metrics::ControlConfig;
 use crate::{Error, Result};
-use latent_lab_envs::{Episode, Episodes, Frames, Observations, Portrait, STEPS_IN_GOAL};
+use latent_lab_envs::{Control, Episode, Episodes, Frames, Observations, Portrait, STEPS_IN_GOAL};
 use rand::Rng;
 use std::f64::consts::PI;
 
@@ -41,17 +41,18 @@ pub fn draw(experiment: &Experiment) -> Result<Figure> {
         let (color, _) = theme::variant(index);
         panels.push(Played::by_model(own)?.panel(&sentence_case(&own.variant.name), color)?);
     }
-    for (name, played, color) in [
-        ("True state", Played::by_oracle(first)?, theme::ORACLE),
-        ("Random actions", Played::at_random(first)?, theme::BASELINE),
-    ] {
-        panels.push(played.panel(name, color)?);
-    }
+    let oracle = Played::without_model(first, |control, controls| {
+        let planner = control.planner.by_costs();
+        Box::new(TrueStatePlanner { planner, controls })
+    })?;
+    let random = Played::without_model(first, |_, controls| Box::new(UniformlyRandom { controls }))?;
+    panels.push(oracle.panel("True state", theme::ORACLE)?);
+    panels.push(random.panel("Random actions", theme::BASELINE)?);
     let columns = panels.len();
     Ok(Figure::new(&summary.question, columns, panels).caption(format!(
-        "True states of every task, which the model never sees; a dot marks each start. Plans are made in the latent space of the \
-         trained model, by the same planner with the true state and the simulator, and not at all. The percentage is that of \
-         steps in the goal, or the mean return. Seed {}.",
+        "The true states of all tasks; a dot marks each start. Each model plans in its own latent space and never sees the true \
+         state. \"True state\" is the same planner with the simulator. Beside each name stands the percentage of steps in the goal, \
+         or the mean return. Seed {}.",
         first.run.address.seed
     )))
 }
@@ -86,28 +87,13 @@ impl Played {
         Self::of(&*environment, &agent, control.tasks, &loaded.streams)
     }
 
-    fn by_oracle(shown: &Shown) -> Result<Self> {
+    /// Of an agent that no model is part of.
+    fn without_model(shown: &Shown, agent: impl Fn(&ControlConfig, Vec<Control>) -> Box<dyn Agent>) -> Result<Self> {
         let (control, environment) = Self::task(shown)?;
-        let agent = TrueStatePlanner {
-            planner: control.planner.by_costs(),
-            controls: environment.declaration().action,
-        };
+        let agent = agent(&control, environment.declaration().action);
         Self::of(
             &*environment,
-            &agent,
-            control.tasks,
-            &Streams::new(shown.run.address.seed),
-        )
-    }
-
-    fn at_random(shown: &Shown) -> Result<Self> {
-        let (control, environment) = Self::task(shown)?;
-        let agent = UniformlyRandom {
-            controls: environment.declaration().action,
-        };
-        Self::of(
-            &*environment,
-            &agent,
+            agent.as_ref(),
             control.tasks,
             &Streams::new(shown.run.address.seed),
         )
@@ -146,7 +132,7 @@ impl Played {
         let score = match declaration.reward_unit == STEPS_IN_GOAL {
             true => {
                 let share = mean(|end| 100.0 * end.total_reward / end.length.max(1) as f64);
-                format!("{} %", fixed(share, 1))
+                format!("{}\u{a0}%", fixed(share, 1))
             }
             false => format!("return {}", fixed(mean(|end| end.total_reward), 1)),
         };

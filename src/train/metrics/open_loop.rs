@@ -189,13 +189,10 @@ impl Run<'_> {
             if long.is_empty() {
                 return Ok(());
             }
-            let path = self.path(&rows.heads(&long, keys.warm_up + keys.steps)?, keys.warm_up, generator)?; // [B, 1, T, X]
-            self.score(
-                &rows.heads(&long, keys.warm_up + keys.steps)?,
-                &path,
-                &long.iter().map(|i| starts[*i]).collect::<Vec<_>>(),
-                &mut found,
-            )
+            let heads = rows.heads(&long, keys.warm_up + keys.steps)?;
+            let path = self.path(&heads, keys.warm_up, generator)?; // [B, 1, T, X]
+            let starts: Vec<usize> = long.iter().map(|i| starts[*i]).collect();
+            self.score(&heads, &path, &starts, &mut found)
         })?;
         Ok(found)
     }
